@@ -1,0 +1,116 @@
+/** Stable machine-readable reasons of a {@link P2PError}. New codes may be added; none is ever renamed. */
+export type P2PErrorCode =
+  /** No starter is registered or installed for the storage type. */
+  | "SERVICE_NOT_FOUND"
+  /** A starter speaks another version of the adapter contract. */
+  | "STARTER_INCOMPATIBLE"
+  /** The connection's state does not allow what was asked. */
+  | "INVALID_STATE"
+  | "INVALID_CONFIG"
+  | "INVALID_ENDPOINT"
+  | "INVALID_QUERY"
+  /** The query is well-formed, but this store cannot answer it. */
+  | "UNSUPPORTED_QUERY"
+  /** A record or a value in it breaks the record model, or a transform failed on it. */
+  | "INVALID_RECORD"
+  | "TRANSFORM_FAILED"
+  /** The file, table, index, collection or database to read from does not exist. */
+  | "SOURCE_NOT_FOUND"
+  /** The target refuses every write: a directory, a read-only file, a missing privilege. */
+  | "TARGET_NOT_WRITABLE"
+  /** A store could not be reached when it was opened. */
+  | "CONNECTION_FAILED"
+  /** A store that had been reached went away. */
+  | "CONNECTION_LOST"
+  | "AUTHENTICATION_FAILED"
+  /** Something took longer than its timeout. */
+  | "TIMEOUT"
+  /** The store is busy: a lock, a rate limit, a full queue. Worth trying again. */
+  | "BUSY"
+  /** The store has no room left. */
+  | "STORAGE_FULL"
+  | "ABORTED"
+  | "READ_FAILED"
+  | "WRITE_FAILED"
+  /** `mode: "insert"` met an id that is already there. */
+  | "DUPLICATE_ID"
+  /** A value does not fit the target's schema. */
+  | "TYPE_MISMATCH"
+  | "RECORD_TOO_LARGE"
+  /** More records failed than the transfer was told to bear. */
+  | "TOO_MANY_FAILURES"
+  | "CHECKPOINT_INVALID"
+  /** The checkpoint belongs to another query, endpoint or transform. */
+  | "CHECKPOINT_MISMATCH"
+  /** Another process is running the same transfer. */
+  | "CHECKPOINT_LOCKED"
+  | "DEAD_LETTER_FAILED"
+  | "POOL_EXHAUSTED"
+  | "CLOSED";
+
+/** What a {@link P2PError} may carry beside its code and message. */
+export interface P2PErrorOptions {
+  /** The error underneath. It is kept as it is; redaction happens where errors leave the library. */
+  cause?: unknown;
+  /** Whether the same attempt may succeed later. Default `false`. */
+  retryable?: boolean;
+  /** How long the store asked to wait before the next attempt, in milliseconds. */
+  retryAfterMs?: number;
+}
+
+const brand = Symbol.for("@omni/p2p-core/error");
+
+/**
+ * The one error class of the library: a stable `code`, a sentence that says what to do, and the `cause`.
+ *
+ * @example
+ * ```ts
+ * try {
+ *   await manager.establish("sqlite:./knowledge.db", "redis://localhost");
+ * } catch (error) {
+ *   if (isP2PError(error, "SERVICE_NOT_FOUND")) console.error(error.message);
+ * }
+ * ```
+ */
+export class P2PError extends Error {
+  readonly code: P2PErrorCode;
+  readonly retryable: boolean;
+  readonly retryAfterMs?: number;
+
+  constructor(code: P2PErrorCode, message: string, options: P2PErrorOptions = {}) {
+    super(message, options.cause === undefined ? undefined : { cause: options.cause });
+    this.name = "P2PError";
+    this.code = code;
+    this.retryable = options.retryable ?? false;
+    if (options.retryAfterMs !== undefined) this.retryAfterMs = options.retryAfterMs;
+    Object.defineProperty(this, brand, { value: true });
+  }
+}
+
+/** Whether a value is a {@link P2PError} (of any copy of this package), with the given code if one is given. */
+export function isP2PError(value: unknown, code?: P2PErrorCode): value is P2PError {
+  if (!(value instanceof Error) || !(brand in value)) return false;
+  return code === undefined || (value as unknown as P2PError).code === code;
+}
+
+const CONNECTION_CODES: ReadonlySet<P2PErrorCode> = new Set([
+  "CONNECTION_FAILED",
+  "CONNECTION_LOST",
+  "AUTHENTICATION_FAILED",
+]);
+
+/** Whether an error means that the way to the store is broken, so that only a new connection can help. */
+export function isConnectionError(value: unknown): value is P2PError {
+  return isP2PError(value) && CONNECTION_CODES.has(value.code);
+}
+
+/** The message of anything that was thrown. */
+export function messageOf(thrown: unknown): string {
+  return thrown instanceof Error ? thrown.message : String(thrown);
+}
+
+/** Wraps anything that was thrown into a {@link P2PError}; a P2PError passes unchanged. */
+export function toP2PError(thrown: unknown, code: P2PErrorCode, context: string): P2PError {
+  if (isP2PError(thrown)) return thrown;
+  return new P2PError(code, `${context}: ${messageOf(thrown)}`, { cause: thrown });
+}

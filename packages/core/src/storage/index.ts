@@ -1,0 +1,36 @@
+export { type InstalledStarter, installedStarters, loadStarter } from "./discovery.ts";
+export { type EndpointInfo, type EndpointInput, endpointLabel, parseEndpoint } from "./endpoint.ts";
+export { base64, decodeJson, encodeJson, fromBase64, fromJson, JSON_TAG, type JsonValue, toJson } from "./json.ts";
+export { type OptionSpec, type OptionSpecs, type OptionsOf, parseOptions, suggest } from "./options.ts";
+export { compareStrings, compareValues } from "./order.ts";
+export {
+  compareRecords,
+  matches,
+  type P2PCondition,
+  type P2PNativeQueries,
+  type P2POperators,
+  type P2POrder,
+  type P2PQuery,
+  type ParsedQuery,
+  parseQuery,
+  projectRecord,
+  type QueryCondition,
+  type QueryOperator,
+} from "./query.ts";
+export { assertRecord, idKey, type P2PId, type P2PRecord, recordTrouble } from "./record.ts";
+export { isSecretName, REDACTED, redactEndpoint, redactError, redactText, secretsOf } from "./redact.ts";
+export { registerStarter, StarterRegistry } from "./registry.ts";
+export * from "./service.ts";
+export {
+  cloneValue,
+  findInvalidValue,
+  getField,
+  MAX_DEPTH,
+  type P2PObject,
+  type P2PValue,
+  setField,
+  TaggedValue,
+  type ValueType,
+  valuesEqual,
+  valueType,
+} from "./value.ts";

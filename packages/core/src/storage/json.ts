@@ -1,0 +1,109 @@
+import { P2PError } from "../errors.ts";
+import { type P2PObject, type P2PValue, setField, TaggedValue } from "./value.ts";
+
+/** What JSON can say by itself. */
+export type JsonValue = null | boolean | number | string | readonly JsonValue[] | { readonly [key: string]: JsonValue };
+
+/** The key that marks a tag: `{"$p2p":"date","value":"2024-01-01T00:00:00.000Z"}`. */
+export const JSON_TAG = "$p2p";
+
+/**
+ * Writes a value as JSON text from which {@link decodeJson} makes an equal value of the same types.
+ *
+ * What JSON has is written plainly. The rest is tagged: `bigint` and the numbers `NaN`, `Infinity`, `-Infinity` and
+ * `-0` as text, `date` as ISO 8601, `bytes` as base64, a {@link TaggedValue} under its own type, and a plain object
+ * that has a field `$p2p` of its own as `object` with its entries.
+ */
+export function encodeJson(value: P2PValue): string {
+  return JSON.stringify(toJson(value));
+}
+
+/** Reads what {@link encodeJson} wrote, and any other JSON as it stands. */
+export function decodeJson(text: string): P2PValue {
+  return fromJson(JSON.parse(text) as JsonValue);
+}
+
+/** {@link encodeJson} without the last step: plain JSON data in place of text. Shares what needs no tag. */
+export function toJson(value: P2PValue): JsonValue {
+  switch (typeof value) {
+    case "string":
+    case "boolean":
+      return value;
+    case "number":
+      return Number.isFinite(value) && !Object.is(value, -0)
+        ? value
+        : tag("number", Object.is(value, -0) ? "-0" : String(value));
+    case "bigint":
+      return tag("bigint", value.toString());
+    default:
+      return value === null ? null : objectToJson(value);
+  }
+}
+
+function tag(type: string, value: JsonValue): JsonValue {
+  return { [JSON_TAG]: type, value };
+}
+
+function objectToJson(value: Exclude<P2PValue, null | boolean | number | bigint | string>): JsonValue {
+  if (Array.isArray(value)) return value.map(toJson);
+  if (value instanceof Date) return tag("date", value.toISOString());
+  if (value instanceof Uint8Array) return tag("bytes", base64(value));
+  if (value instanceof TaggedValue) return tag(value.type, toJson(value.value));
+  const source = value as P2PObject;
+  const keys = Object.keys(source);
+  if (Object.hasOwn(source, JSON_TAG)) {
+    const entries = keys.filter((key) => source[key] !== undefined).map((key) => [key, toJson(source[key]!)]);
+    return tag("object", entries);
+  }
+  const json: Record<string, JsonValue> = {};
+  for (const key of keys) {
+    const inner = source[key];
+    if (inner !== undefined) setField(json, key, toJson(inner));
+  }
+  return json;
+}
+
+/** {@link decodeJson} on data that is parsed already. Never changes what it is given. */
+export function fromJson(json: JsonValue): P2PValue {
+  if (typeof json !== "object" || json === null) return json;
+  if (Array.isArray(json)) return json.map(fromJson);
+  const source = json as { readonly [key: string]: JsonValue };
+  const type = Object.hasOwn(source, JSON_TAG) ? source[JSON_TAG] : undefined;
+  if (typeof type === "string" && "value" in source) return untag(type, source.value!);
+  const value: Record<string, P2PValue> = {};
+  for (const key of Object.keys(source)) setField(value, key, fromJson(source[key]!));
+  return value;
+}
+
+function untag(type: string, payload: JsonValue): P2PValue {
+  switch (type) {
+    case "number":
+      return Number(payload);
+    case "bigint":
+      return BigInt(payload as string);
+    case "date":
+      return new Date(payload as string);
+    case "bytes":
+      return fromBase64(payload);
+    case "object": {
+      if (!Array.isArray(payload)) break;
+      const value: Record<string, P2PValue> = {};
+      for (const [key, inner] of payload as [string, JsonValue][]) setField(value, key, fromJson(inner));
+      return value;
+    }
+    default:
+      return new TaggedValue(type, fromJson(payload));
+  }
+  throw new P2PError("INVALID_RECORD", `The tag {"${JSON_TAG}":"${type}"} has a payload that does not fit it`);
+}
+
+/** Bytes as standard base64 text. */
+export function base64(bytes: Uint8Array): string {
+  return Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength).toString("base64");
+}
+
+/** Bytes from standard base64 text, in memory of their own. */
+export function fromBase64(payload: JsonValue): Uint8Array {
+  if (typeof payload !== "string") throw new P2PError("INVALID_RECORD", "Binary data must be base64 text");
+  return new Uint8Array(Buffer.from(payload, "base64"));
+}

@@ -1,0 +1,88 @@
+import { P2PError } from "../errors.ts";
+import { installedStarters, loadStarter } from "./discovery.ts";
+import { suggest } from "./options.ts";
+import { CONTRACT_VERSION, type P2PStarter } from "./service.ts";
+
+/** The storage types whose starters this project publishes as `@omni/p2p-starter-<type>`. */
+const OFFICIAL_TYPES = ["memory", "sqlite", "redis", "mongodb", "elasticsearch"];
+
+const shared = Symbol.for("@omni/p2p-core/starters");
+
+/** Starters registered for the whole process, shared by every copy of this package in it. */
+function processStarters(): Map<string, P2PStarter> {
+  const holder = globalThis as { [shared]?: Map<string, P2PStarter> };
+  holder[shared] ??= new Map();
+  return holder[shared];
+}
+
+/**
+ * Registers a starter for every manager of the process. It is what `import "@omni/p2p-starter-sqlite/register"` does;
+ * an application rarely calls it, since installed starters are found without it.
+ *
+ * @throws P2PError `STARTER_INCOMPATIBLE`
+ */
+export function registerStarter(starter: P2PStarter): void {
+  checkStarter(starter.storageType, starter);
+  processStarters().set(starter.storageType, starter);
+}
+
+/** Finds the starter of a storage type: registered by hand, registered for the process, or installed. */
+export class StarterRegistry {
+  readonly #own = new Map<string, P2PStarter>();
+  readonly #appRoot: string | undefined;
+
+  /** @param appRoot a folder of the application, where the search for its `package.json` starts; default: found. */
+  constructor(appRoot?: string) {
+    this.#appRoot = appRoot;
+  }
+
+  /** @throws P2PError `STARTER_INCOMPATIBLE` */
+  register(storageType: string, starter: P2PStarter): void {
+    checkStarter(storageType, starter);
+    this.#own.set(storageType, starter);
+  }
+
+  /**
+   * The starter of a storage type; an installed one is loaded now.
+   *
+   * @throws P2PError `SERVICE_NOT_FOUND`, with the guide's message and the package to install, or
+   * `STARTER_INCOMPATIBLE`.
+   */
+  async resolve(storageType: string): Promise<P2PStarter> {
+    const known = this.#own.get(storageType) ?? processStarters().get(storageType);
+    if (known) return known;
+    const installed = installedStarters(this.#appRoot).find((starter) => starter.storageType === storageType);
+    if (!installed) throw serviceNotFound(storageType);
+    const starter = await loadStarter(installed);
+    this.register(storageType, starter);
+    return starter;
+  }
+}
+
+function checkStarter(storageType: string, starter: P2PStarter): void {
+  if (typeof starter?.open !== "function" || typeof starter.storageType !== "string") {
+    throw new P2PError(
+      "STARTER_INCOMPATIBLE",
+      `What was registered for '${storageType}' is not a starter: it has no open()`,
+    );
+  }
+  if (starter.contractVersion === CONTRACT_VERSION) return;
+  const older = Number(starter.contractVersion) < CONTRACT_VERSION;
+  throw new P2PError(
+    "STARTER_INCOMPATIBLE",
+    `The starter for '${storageType}' speaks version ${starter.contractVersion} of the adapter contract and @omni/p2p-core ` +
+      `speaks ${CONTRACT_VERSION}; upgrade ${older ? "the starter" : "@omni/p2p-core"}`,
+  );
+}
+
+function serviceNotFound(storageType: string): P2PError {
+  const way = OFFICIAL_TYPES.includes(storageType)
+    ? `Install its starter: npm install @omni/p2p-starter-${storageType}`
+    : `No starter for it is among the application's dependencies${suggest(storageType, OFFICIAL_TYPES)}. ` +
+      `The project's starters are ${OFFICIAL_TYPES.map((type) => `@omni/p2p-starter-${type}`).join(", ")}; ` +
+      "one of your own is registered with manager.registerService(type, starter)";
+  return new P2PError(
+    "SERVICE_NOT_FOUND",
+    `Failed to establish connection: Service not found for storage type '${storageType}'. ${way}`,
+  );
+}

@@ -1,0 +1,149 @@
+import type { P2PError } from "../errors.ts";
+import type { EndpointInfo } from "./endpoint.ts";
+import type { JsonValue } from "./json.ts";
+import type { OptionSpecs } from "./options.ts";
+import type { P2PQuery } from "./query.ts";
+import type { P2PId, P2PRecord } from "./record.ts";
+import type { ValueType } from "./value.ts";
+
+/**
+ * The version of the contract in this file. The registry refuses a starter that was built for another one.
+ */
+export const CONTRACT_VERSION = 1;
+
+/**
+ * What a record becomes when its id is there already:
+ * `upsert` replaces the record, `insert` makes it a failure (`DUPLICATE_ID`), `skip` leaves the old one.
+ */
+export type WriteMode = "upsert" | "insert" | "skip";
+
+/** How well a store keeps a kind of value: in a type of its own, by a documented tag, or not at all. */
+export type ValueSupport = "native" | "tagged" | "unsupported";
+
+/** What an adapter can do. Callers decide by it, so it must be true. */
+export interface P2PCapabilities {
+  /** A cursor can be used by another process, after any time in which the source was not changed. */
+  readonly resumable: boolean;
+  /** `count()` gives a number. */
+  readonly countable: boolean;
+  /** `partitions()` can give more than one part. */
+  readonly partitionable: boolean;
+  /** Most calls of `writeToTarget` that are useful at a time; 1 for a store with a single writer. */
+  readonly writeConcurrency: number;
+  /** A call of `writeToTarget` that throws has written nothing. */
+  readonly atomicBatches: boolean;
+  /** One open service may serve several connections at once. */
+  readonly shareable: boolean;
+  /** What becomes of each kind of value. */
+  readonly valueTypes: Readonly<Record<ValueType, ValueSupport>>;
+}
+
+/** How to read. */
+export interface ReadOptions {
+  /** Records in a batch at most, 1 or more. */
+  readonly batchSize: number;
+  /** Bytes in a batch at most, roughly; a single larger record still comes, alone. Default: as the adapter likes. */
+  readonly batchBytes?: number;
+  /** The cursor of the last batch that need not be read again. `query.offset` does not apply then. */
+  readonly after?: JsonValue | undefined;
+  readonly signal: AbortSignal;
+}
+
+/** A record of the source that could not be made out. It counts as failed. */
+export interface ReadFailure {
+  /** The key in the source, as text. */
+  readonly id: string;
+  readonly error: P2PError;
+}
+
+/** A batch in the order of the source. */
+export interface RecordBatch {
+  /** Owned by the receiver: the adapter keeps no reference to them. */
+  readonly records: P2PRecord[];
+  /** Points after the last record of this batch. Plain JSON that survives the process. */
+  readonly cursor: JsonValue;
+  readonly failures?: readonly ReadFailure[];
+  /** Size of the records in the source, where it is known without further work. */
+  readonly bytes?: number;
+}
+
+/** How to write. */
+export interface WriteOptions {
+  readonly mode: WriteMode;
+  readonly signal: AbortSignal;
+}
+
+/** One record that was not written. */
+export interface WriteFailure {
+  /** Its place in the array given to `writeToTarget`. */
+  readonly index: number;
+  readonly id: P2PId | undefined;
+  /** With `retryable` set when this very record may be written later. */
+  readonly error: P2PError;
+}
+
+/** What became of the records: `written + skipped + failures.length` is their number. */
+export interface WriteResult {
+  readonly written: number;
+  /** Left alone because the id was there (`mode: "skip"`). */
+  readonly skipped: number;
+  readonly failures: readonly WriteFailure[];
+  /** Bytes sent, where known. */
+  readonly bytes?: number;
+}
+
+/**
+ * An open store: what an adapter is, and all it is.
+ *
+ * Promises of the adapter:
+ * - Reading is in a stable order, without gaps or repeats; the source is never loaded whole; paging is by key or cursor.
+ * - A missing file, table, index or collection in the source throws `SOURCE_NOT_FOUND`; it is never an empty result.
+ * - A failure of single records is told by index in the `WriteResult`; a thrown error means that the whole call failed
+ *   (with `retryable` set when sending the same batch again may succeed). Adapters do not retry what the store refused;
+ *   the transfer does. A client's own reconnecting is its business, within `connectTimeoutMs`.
+ * - `mode: "upsert"` replaces the record, so writing the same batch twice leaves the same target.
+ * - The signal is honoured: a call whose signal aborts rejects soon, with the signal's reason.
+ * - Records given to `writeToTarget` are never changed; the adapter may keep them.
+ *
+ * Promises of the caller:
+ * - `writeToTarget` gets 1 or more valid records, does not change them afterwards, and is called in parallel up to `capabilities.writeConcurrency`.
+ * - After `close()` nothing else is called. `close()` may be called twice.
+ */
+export interface P2PDataTransferService {
+  readonly capabilities: P2PCapabilities;
+  readFromSource(query: P2PQuery, options: ReadOptions): AsyncIterable<RecordBatch>;
+  writeToTarget(records: readonly P2PRecord[], options: WriteOptions): Promise<WriteResult>;
+  /** How many records the query gives, or `undefined` when only reading would tell. */
+  count(query: P2PQuery, signal: AbortSignal): Promise<number | undefined>;
+  /** At most `parts` queries that are disjoint and together the whole; the query itself alone when it cannot be parted. */
+  partitions(query: P2PQuery, parts: number, signal: AbortSignal): Promise<readonly P2PQuery[]>;
+  /** Asks the store for a sign of life; rejects with a connection error when there is none. */
+  ping(signal: AbortSignal): Promise<void>;
+  close(): Promise<void>;
+}
+
+/** What a starter is told when it opens an endpoint. */
+export interface OpenContext {
+  /** A source is opened for reading alone where the store knows the difference, and must exist. */
+  readonly role: "source" | "target";
+  /** Aborts when opening is given up, at `connectTimeoutMs` at the latest. */
+  readonly signal: AbortSignal;
+  /** The time in which the store must answer, in milliseconds; also for waits on locks. */
+  readonly connectTimeoutMs: number;
+}
+
+/** What a starter package exports: how to open endpoints of one storage type. */
+export interface P2PStarter {
+  readonly storageType: string;
+  /** {@link CONTRACT_VERSION} of the core the starter was built for. */
+  readonly contractVersion: number;
+  /** The options it takes in an endpoint's metadata. */
+  readonly options: OptionSpecs;
+  /**
+   * Opens the endpoint and makes sure that it answers. Whatever was opened is closed again when it throws.
+   *
+   * @throws P2PError `INVALID_ENDPOINT`, `SOURCE_NOT_FOUND`, `TARGET_NOT_WRITABLE`, `CONNECTION_FAILED`,
+   * `AUTHENTICATION_FAILED` or `TIMEOUT`.
+   */
+  open(endpoint: EndpointInfo, context: OpenContext): Promise<P2PDataTransferService>;
+}

@@ -1,0 +1,196 @@
+/**
+ * A value of a type that only one store has, carried unchanged to where it can be used again.
+ *
+ * `type` is `<store>:<name>`, for instance `mongodb:objectId`; `value` is the store's own text or plain form.
+ *
+ * @example
+ * ```ts
+ * new TaggedValue("mongodb:objectId", "65f0c0ffee0ddba11ca7f00d");
+ * ```
+ */
+export class TaggedValue {
+  readonly type: string;
+  readonly value: P2PValue;
+
+  constructor(type: string, value: P2PValue) {
+    this.type = type;
+    this.value = value;
+  }
+
+  /** The payload as text: what a store with text keys uses when a tagged value is an id. */
+  toString(): string {
+    return typeof this.value === "string" ? this.value : JSON.stringify(this.value);
+  }
+}
+
+/** Everything a field of a record may hold. A field that is `undefined` counts as absent. */
+export type P2PValue =
+  | null
+  | boolean
+  | number
+  | bigint
+  | string
+  | Date
+  | Uint8Array
+  | TaggedValue
+  | readonly P2PValue[]
+  | P2PObject;
+
+/** A plain object of values. */
+export interface P2PObject {
+  readonly [field: string]: P2PValue | undefined;
+}
+
+/** The kinds of value, as adapters name them in their capabilities and type mappings. */
+export type ValueType =
+  | "null"
+  | "boolean"
+  | "number"
+  | "bigint"
+  | "string"
+  | "date"
+  | "bytes"
+  | "array"
+  | "object"
+  | "tagged";
+
+/** The kind of a value that is known to be valid. */
+export function valueType(value: P2PValue): ValueType {
+  switch (typeof value) {
+    case "string":
+      return "string";
+    case "number":
+      return "number";
+    case "boolean":
+      return "boolean";
+    case "bigint":
+      return "bigint";
+    default:
+      if (value === null) return "null";
+      if (Array.isArray(value)) return "array";
+      if (value instanceof Date) return "date";
+      if (value instanceof Uint8Array) return "bytes";
+      if (value instanceof TaggedValue) return "tagged";
+      return "object";
+  }
+}
+
+/** Deepest nesting of arrays and objects that a record may have. */
+export const MAX_DEPTH = 100;
+
+/**
+ * Looks for a value that no store can hold: an invalid date, a string with a lone surrogate, a function, a symbol,
+ * `undefined` in an array, an object of a foreign class, a circle.
+ *
+ * @returns a sentence that names the field and the trouble, or `undefined` when all is well.
+ */
+export function findInvalidValue(value: unknown, path: string, depth = 0): string | undefined {
+  switch (typeof value) {
+    case "string":
+      return value.isWellFormed() ? undefined : `${path} holds a lone surrogate, which is not valid Unicode`;
+    case "number":
+    case "boolean":
+    case "bigint":
+      return undefined;
+    case "object":
+      if (value === null || value instanceof Uint8Array) return undefined;
+      return findInvalidObject(value, path, depth);
+    default:
+      return `${path} is ${value === undefined ? "undefined" : `a ${typeof value}`}, which no store can hold`;
+  }
+}
+
+function findInvalidObject(value: object, path: string, depth: number): string | undefined {
+  if (value instanceof Date) return Number.isNaN(value.getTime()) ? `${path} is an invalid date` : undefined;
+  if (depth >= MAX_DEPTH) return `${path} is nested deeper than ${MAX_DEPTH} levels, or in a circle`;
+  if (value instanceof TaggedValue) return findInvalidValue(value.value, `${path}.value`, depth + 1);
+  if (Array.isArray(value)) {
+    for (let i = 0; i < value.length; i++) {
+      const trouble = findInvalidValue(value[i], `${path}[${i}]`, depth + 1);
+      if (trouble !== undefined) return trouble;
+    }
+    return undefined;
+  }
+  const prototype = Object.getPrototypeOf(value);
+  if (prototype !== null && prototype !== Object.prototype && Object.getPrototypeOf(prototype) !== null) {
+    const name = (value as { constructor?: { name?: string } }).constructor?.name ?? "a class";
+    return `${path} is an instance of ${name}; use plain objects, or a TaggedValue for a store's own type`;
+  }
+  for (const key of Object.keys(value)) {
+    if (!key.isWellFormed()) return `${path} has a field name with a lone surrogate`;
+    const inner = (value as Record<string, unknown>)[key];
+    if (inner === undefined) continue;
+    const trouble = findInvalidValue(inner, `${path}.${key}`, depth + 1);
+    if (trouble !== undefined) return trouble;
+  }
+  return undefined;
+}
+
+/** Sets a field even where plain assignment would not: `__proto__` becomes an own field like any other. */
+export function setField(target: Record<string, unknown>, field: string, value: unknown): void {
+  if (field === "__proto__") {
+    Object.defineProperty(target, field, { value, enumerable: true, configurable: true, writable: true });
+  } else {
+    target[field] = value;
+  }
+}
+
+/** Reads an own field; what is inherited (`constructor`, `__proto__`) is not a field. */
+export function getField(source: object, field: string): P2PValue | undefined {
+  return Object.hasOwn(source, field) ? (source as P2PObject)[field] : undefined;
+}
+
+/** A deep copy that shares nothing with the original; absent fields are left out. */
+export function cloneValue<T extends P2PValue>(value: T): T {
+  return clone(value) as T;
+}
+
+function clone(value: P2PValue): P2PValue {
+  if (typeof value !== "object" || value === null) return value;
+  if (value instanceof Date) return new Date(value.getTime());
+  if (value instanceof Uint8Array) return new Uint8Array(value);
+  if (value instanceof TaggedValue) return new TaggedValue(value.type, clone(value.value));
+  if (Array.isArray(value)) return value.map(clone);
+  const copy: Record<string, P2PValue> = {};
+  for (const key of Object.keys(value)) {
+    const inner = (value as P2PObject)[key];
+    if (inner !== undefined) setField(copy, key, clone(inner));
+  }
+  return copy;
+}
+
+/**
+ * Whether two values are the same value of the same type: `5` is not `5n`, `-0` is not `0`, `NaN` is `NaN`.
+ * The order of fields does not matter, and a field that is `undefined` is absent.
+ */
+export function valuesEqual(a: P2PValue | undefined, b: P2PValue | undefined): boolean {
+  if (Object.is(a, b)) return true;
+  if (typeof a !== "object" || typeof b !== "object" || a === null || b === null) return false;
+  const type = valueType(a);
+  if (type !== valueType(b)) return false;
+  switch (type) {
+    case "date":
+      return Object.is((a as Date).getTime(), (b as Date).getTime());
+    case "bytes":
+      return bytesEqual(a as Uint8Array, b as Uint8Array);
+    case "tagged": {
+      const [left, right] = [a as TaggedValue, b as TaggedValue];
+      return left.type === right.type && valuesEqual(left.value, right.value);
+    }
+    case "array": {
+      const [left, right] = [a as readonly P2PValue[], b as readonly P2PValue[]];
+      return left.length === right.length && left.every((item, i) => valuesEqual(item, right[i]));
+    }
+    default: {
+      const [left, right] = [a as P2PObject, b as P2PObject];
+      for (const key of Object.keys(left)) if (!valuesEqual(left[key], getField(right, key))) return false;
+      return Object.keys(right).every((key) => right[key] === undefined || getField(left, key) !== undefined);
+    }
+  }
+}
+
+function bytesEqual(a: Uint8Array, b: Uint8Array): boolean {
+  if (a.length !== b.length) return false;
+  for (let i = 0; i < a.length; i++) if (a[i] !== b[i]) return false;
+  return true;
+}

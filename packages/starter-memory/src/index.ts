@@ -1,0 +1,2 @@
+export { memoryStarter } from "./starter.ts";
+export { dropMemoryStore, type MemoryStore, memoryStore } from "./store.ts";

@@ -1,0 +1,46 @@
+import {
+  CONTRACT_VERSION,
+  type EndpointInfo,
+  type OpenContext,
+  type P2PDataTransferService,
+  P2PError,
+  type P2PStarter,
+} from "@omni/p2p-core";
+import { memoryOptions, storeName } from "./endpoint.ts";
+import { countRecords, partitionQuery, readBatches } from "./read.ts";
+import { existingStore, memoryStore } from "./store.ts";
+import { memoryCapabilities } from "./types.ts";
+import { writeRecords } from "./write.ts";
+
+/** Opens `memory:<name>` endpoints: named stores shared in the process. */
+export const memoryStarter: P2PStarter = {
+  storageType: "memory",
+  contractVersion: CONTRACT_VERSION,
+  options: memoryOptions,
+  async open(endpoint, context) {
+    return openMemory(endpoint, context);
+  },
+};
+
+function openMemory(endpoint: EndpointInfo, context: OpenContext): P2PDataTransferService {
+  const name = storeName(endpoint);
+  if (context.role === "source" && !existingStore(name)) {
+    throw new P2PError(
+      "SOURCE_NOT_FOUND",
+      `There is no memory store named "${name}" in this process; fill one with memoryStore("${name}").put(record)`,
+    );
+  }
+  const store = memoryStore(name);
+  return {
+    capabilities: memoryCapabilities,
+    readFromSource: (query, options) => readBatches(store, query, options),
+    writeToTarget: async (records, { mode, signal }) => {
+      signal.throwIfAborted();
+      return writeRecords(store, records, mode);
+    },
+    count: async (query) => countRecords(store, query),
+    partitions: async (query, parts) => partitionQuery(store, query, parts),
+    ping: async () => {},
+    close: async () => {},
+  };
+}

@@ -1,0 +1,23 @@
+import type { P2PCapabilities } from "@omni/p2p-core";
+
+/** Memory keeps every value as it is, and nothing beyond the process. */
+export const memoryCapabilities: P2PCapabilities = {
+  resumable: false,
+  countable: true,
+  partitionable: true,
+  writeConcurrency: 1,
+  atomicBatches: true,
+  shareable: true,
+  valueTypes: {
+    null: "native",
+    boolean: "native",
+    number: "native",
+    bigint: "native",
+    string: "native",
+    date: "native",
+    bytes: "native",
+    array: "native",
+    object: "native",
+    tagged: "native",
+  },
+};

@@ -1,0 +1,23 @@
+import { idKey, P2PError, type P2PRecord, type WriteFailure, type WriteMode, type WriteResult } from "@omni/p2p-core";
+import type { MemoryStore } from "./store.ts";
+
+/** Puts the records into the store as the mode says. */
+export function writeRecords(store: MemoryStore, records: readonly P2PRecord[], mode: WriteMode): WriteResult {
+  const failures: WriteFailure[] = [];
+  let skipped = 0;
+  for (const [index, record] of records.entries()) {
+    const key = idKey(record.id);
+    if (mode !== "upsert" && store.entries.has(key)) {
+      if (mode === "skip") skipped++;
+      else
+        failures.push({
+          index,
+          id: record.id,
+          error: new P2PError("DUPLICATE_ID", `The id ${key} is in the store already`),
+        });
+      continue;
+    }
+    store.keep(record, key);
+  }
+  return { written: records.length - skipped - failures.length, skipped, failures };
+}

@@ -1,0 +1,16 @@
+import { defineConfig, type Options } from "tsup";
+
+/** How every published package is built: ESM for Node 22.18 and newer, with types and source maps. */
+export function packageBuild(entry: string[] = ["src/index.ts"], overrides: Options = {}) {
+  return defineConfig({
+    entry,
+    format: "esm",
+    target: "node22.18",
+    platform: "node",
+    dts: true,
+    sourcemap: true,
+    clean: true,
+    treeshake: true,
+    ...overrides,
+  });
+}
