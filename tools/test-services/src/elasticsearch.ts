@@ -1,0 +1,103 @@
+import { cp, mkdtemp, rm } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { startChild } from "./child.ts";
+import { cached, fingerprint, nativeSources } from "./native-cache.ts";
+import { startNative } from "./native-server.ts";
+import { runProgram } from "./run-program.ts";
+import type { ElasticsearchServiceOptions, TestService } from "./service.ts";
+
+const sources = join(nativeSources, "elasticsearch");
+const main = "omni.p2p.testservices.ElasticsearchTestNode";
+
+/** What the distribution's own jvm.options sets and this server needs or is the better for. */
+const jvmOptions = [
+  "-XX:-OmitStackTraceInFastThrow",
+  "-Djava.awt.headless=true",
+  "-Dfile.encoding=UTF-8",
+  "-Djava.locale.providers=SPI,COMPAT",
+  "-Djna.nosys=true",
+  "-Dio.netty.noUnsafe=true",
+  "-Dio.netty.noKeySetOptimization=true",
+  "-Dio.netty.recycler.maxCapacityPerThread=0",
+  "-Dlog4j.shutdownHookEnabled=false",
+  "-Dlog4j2.disable.jmx=true",
+  "-Dlog4j2.formatMsgNoLookups=true",
+  "--add-opens=java.base/java.io=org.elasticsearch.preallocate",
+];
+
+/**
+ * Fetches the parts of the server and compiles our main with the machine's Maven, unless they are in the cache, and
+ * resolves with the folder that is the server's home.
+ */
+export async function prepareElasticsearch(log: (line: string) => void): Promise<string> {
+  return cached("elasticsearch", await fingerprint(sources), async (building) => {
+    log("elasticsearch: fetching the server's parts for the first time, which takes up to a minute");
+    // Maven writes beside its pom, so it works on a copy.
+    const project = await mkdtemp(join(tmpdir(), "omni-p2p-elasticsearch-"));
+    try {
+      await cp(sources, project, { recursive: true });
+      const args = ["-B", "-q", "-ntp", "-Dstyle.color=never", `-Dserver.home=${building}`, "package"];
+      await runProgram("mvn", args, { cwd: project });
+    } finally {
+      await rm(project, { recursive: true, force: true });
+    }
+  });
+}
+
+/** Starts a single Elasticsearch node with its security off. */
+export async function startElasticsearch(
+  log: (line: string) => void,
+  options: ElasticsearchServiceOptions = {},
+): Promise<TestService> {
+  const { heap = "1g", settings = {} } = options;
+  await requireJava();
+  const home = await prepareElasticsearch(log);
+  return startNative({
+    kind: "elasticsearch",
+    product: "Elasticsearch",
+    async start(dataFolder, port = 0) {
+      const args = [
+        `-Xms${heap}`,
+        `-Xmx${heap}`,
+        `-Djava.io.tmpdir=${dataFolder}`,
+        ...jvmOptions,
+        `--module-path=${join(home, "lib")}`,
+        "--add-modules=jdk.net,ALL-MODULE-PATH",
+        `--class-path=${join(home, "test-node.jar")}`,
+        main,
+        home,
+        dataFolder,
+        String(port),
+        ...Object.entries(settings).map(([name, value]) => `${name}=${value}`),
+      ];
+      const child = await startChild(java(), args, { name: "Elasticsearch", cwd: dataFolder });
+      const { url, version } = JSON.parse(child.firstLine) as { url: string; version: string };
+      await untilRecovered(url);
+      return { child, url, version };
+    },
+  });
+}
+
+function java(): string {
+  const { JAVA_HOME } = process.env;
+  return JAVA_HOME ? join(JAVA_HOME, "bin", "java") : "java";
+}
+
+async function requireJava(): Promise<void> {
+  const text = await runProgram(java(), ["-XshowSettings:properties", "-version"], {
+    timeoutMs: 30_000,
+    withStderr: true,
+  });
+  const [, major] = /java\.specification\.version = (?:1\.)?(\d+)/.exec(text) ?? [];
+  if (major === undefined || Number(major) < 17) {
+    throw new Error(`Elasticsearch 8 needs Java 17 or newer, and the machine's Java is ${major ?? "unknown"}`);
+  }
+}
+
+/** After a restart the shards come back a moment later than the HTTP port does. */
+async function untilRecovered(url: string): Promise<void> {
+  const response = await fetch(`${url}/_cluster/health?wait_for_status=yellow&timeout=60s`);
+  await response.body?.cancel();
+  if (!response.ok) throw new Error(`Elasticsearch did not recover its indices: HTTP ${response.status}`);
+}

@@ -1,0 +1,15 @@
+export { ferretdbLacks } from "./ferretdb-lacks.ts";
+export { redactUrl } from "./redact-url.ts";
+export {
+  type ElasticsearchServiceOptions,
+  isAvailable,
+  type OptionsByKind,
+  type RedisServiceOptions,
+  type ServiceKind,
+  type ServiceOptions,
+  ServiceUnavailableError,
+  serviceKinds,
+  type TestService,
+  type UnavailableService,
+} from "./service.ts";
+export { startService, startServices } from "./start.ts";

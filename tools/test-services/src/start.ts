@@ -1,0 +1,148 @@
+import { dockerAnswers } from "./docker.ts";
+import { startElasticsearch } from "./elasticsearch.ts";
+import { startFerretdb } from "./ferretdb.ts";
+import { probe } from "./probe.ts";
+import { hostOf, redactUrl } from "./redact-url.ts";
+import { startRedis } from "./redis.ts";
+import {
+  isAvailable,
+  type OptionsByKind,
+  type ServiceKind,
+  type ServiceOptions,
+  ServiceUnavailableError,
+  type TestService,
+  type UnavailableService,
+} from "./service.ts";
+import { startContainer } from "./testcontainers.ts";
+
+/** The variable that may hold the URL of a server to use, such as `P2P_TEST_REDIS_URL`. */
+export function urlVariable(kind: ServiceKind): string {
+  return `P2P_TEST_${kind.toUpperCase()}_URL`;
+}
+
+/** Whether a server that cannot be had is a failure, and not just a reason to skip: in CI, or when asked for. */
+export function servicesAreRequired(): boolean {
+  return Boolean(process.env.CI) || process.env.P2P_REQUIRE_SERVICES === "1";
+}
+
+/**
+ * Gives a running server: one from the environment, else in a Docker container, else a native process. Says on one line
+ * which it is.
+ *
+ * @throws ServiceUnavailableError when it cannot be had
+ *
+ * @example
+ * const redis = await startService("redis");
+ * try {
+ *   await useIt(redis.url);
+ * } finally {
+ *   await redis.stop();
+ * }
+ */
+export async function startService<Kind extends ServiceKind>(
+  kind: Kind,
+  options: OptionsByKind[Kind] = {},
+): Promise<TestService> {
+  const log = options.log ?? console.info;
+  const service =
+    (await fromEnvironment(kind, options)) ??
+    (await inContainer(kind, options, log)) ??
+    (await native(kind, options, log));
+  log(`${kind}: ${service.how} ${service.product} ${service.version} on ${hostOf(service.url)}`);
+  return service;
+}
+
+/**
+ * Starts several servers side by side. One that cannot be had comes back with the reason; where servers are required,
+ * that throws instead, after those that did start have been stopped.
+ */
+export async function startServices(
+  kinds: readonly ServiceKind[],
+  options: ServiceOptions = {},
+): Promise<(TestService | UnavailableService)[]> {
+  const log = options.log ?? console.info;
+  const outcomes = await Promise.all(
+    kinds.map((kind) =>
+      startService(kind, options).catch((error: unknown): UnavailableService => {
+        if (!(error instanceof ServiceUnavailableError)) throw error;
+        log(`${kind}: unavailable: ${error.message}`);
+        return { kind, unavailable: error.message };
+      }),
+    ),
+  );
+  const missing = outcomes.filter((outcome): outcome is UnavailableService => !isAvailable(outcome));
+  if (missing.length > 0 && servicesAreRequired()) {
+    await Promise.all(outcomes.filter(isAvailable).map((service) => service.stop()));
+    const [first] = missing;
+    throw new ServiceUnavailableError(
+      first!.kind,
+      missing.map(({ kind, unavailable }) => `${kind} is required and cannot be had: ${unavailable}`).join("\n"),
+    );
+  }
+  return outcomes;
+}
+
+async function fromEnvironment<Kind extends ServiceKind>(
+  kind: Kind,
+  options: OptionsByKind[Kind],
+): Promise<TestService | undefined> {
+  const url = process.env[urlVariable(kind)];
+  if (!url || wantsItsOwn(options)) return undefined;
+  try {
+    return { kind, url, how: "environment", ...(await probe(kind, url)), stop: async () => {} };
+  } catch (error) {
+    throw new ServiceUnavailableError(
+      kind,
+      `${urlVariable(kind)} names ${redactUrl(url)}, which does not answer: ${withoutSecrets(error, url)}`,
+    );
+  }
+}
+
+/** Every option but `log` asks for a server that is not shared. */
+function wantsItsOwn(options: ServiceOptions): boolean {
+  const { log: _, exclusive = false, ...special } = options;
+  return exclusive || Object.values(special).some((value) => value !== undefined);
+}
+
+async function inContainer<Kind extends ServiceKind>(
+  kind: Kind,
+  options: OptionsByKind[Kind],
+  log: (line: string) => void,
+): Promise<TestService | undefined> {
+  if (!(await dockerAnswers())) return undefined;
+  try {
+    return await startContainer(kind, options);
+  } catch (error) {
+    log(`${kind}: Docker answers but could not run it, so a native server is tried: ${messageOf(error)}`);
+    return undefined;
+  }
+}
+
+async function native<Kind extends ServiceKind>(
+  kind: Kind,
+  options: OptionsByKind[Kind],
+  log: (line: string) => void,
+): Promise<TestService> {
+  try {
+    switch (kind) {
+      case "redis":
+        return await startRedis(log, options as OptionsByKind["redis"]);
+      case "mongodb":
+        return await startFerretdb(log);
+      default:
+        return await startElasticsearch(log, options as OptionsByKind["elasticsearch"]);
+    }
+  } catch (error) {
+    const reason = `no ${urlVariable(kind)}, no Docker engine, and no native server: ${messageOf(error)}`;
+    throw new ServiceUnavailableError(kind, reason, { cause: error });
+  }
+}
+
+function messageOf(error: unknown): string {
+  return error instanceof Error ? error.message : String(error);
+}
+
+/** A driver may repeat the URL, or a part of it, in its message. */
+function withoutSecrets(error: unknown, url: string): string {
+  return messageOf(error).replaceAll(url, redactUrl(url));
+}

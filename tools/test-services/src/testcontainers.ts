@@ -1,0 +1,129 @@
+import type { StartedTestContainer } from "testcontainers";
+import { freePort } from "./free-port.ts";
+import { probe } from "./probe.ts";
+import type { OptionsByKind, RedisServiceOptions, ServiceKind, TestService } from "./service.ts";
+
+/** What a container of one kind is made of. */
+interface Recipe {
+  readonly image: string;
+  readonly port: number;
+  readonly command?: readonly string[];
+  readonly env?: Readonly<Record<string, string>>;
+  readonly ready: RegExp;
+  url(port: number): string;
+}
+
+/** Starts a service in a Docker container. */
+export async function startContainer<Kind extends ServiceKind>(
+  kind: Kind,
+  options: OptionsByKind[Kind],
+): Promise<TestService> {
+  const { GenericContainer, Wait } = await import("testcontainers");
+  const recipe = recipeFor(kind, options);
+  // A fixed port on our side: one that Docker chooses would be another after a restart.
+  const host = await freePort();
+  let container = new GenericContainer(recipe.image)
+    .withExposedPorts({ container: recipe.port, host })
+    .withEnvironment({ ...recipe.env })
+    .withWaitStrategy(Wait.forLogMessage(recipe.ready))
+    .withStartupTimeout(180_000);
+  if (recipe.command) container = container.withCommand([...recipe.command]);
+  const started = await container.start();
+  const url = recipe.url(host).replace("127.0.0.1", started.getHost());
+  try {
+    const identity = await untilItAnswers(kind, url);
+    return describe(kind, url, identity, started);
+  } catch (error) {
+    await started.stop();
+    throw error;
+  }
+}
+
+function describe(
+  kind: ServiceKind,
+  url: string,
+  identity: { product: string; version: string },
+  started: StartedTestContainer,
+): TestService {
+  let stopped = false;
+  return {
+    kind,
+    url,
+    how: "testcontainers",
+    ...identity,
+    async stop() {
+      if (stopped) return;
+      stopped = true;
+      await started.stop();
+    },
+    async restart(whileDown) {
+      if (whileDown) {
+        // Its network goes away with the container's processes, while the container itself and its data stay.
+        await started.stop({ remove: false, removeVolumes: false, timeout: 0 });
+        await whileDown();
+      }
+      await started.restart({ timeout: 0 });
+      await untilItAnswers(kind, url);
+    },
+  };
+}
+
+function recipeFor<Kind extends ServiceKind>(kind: Kind, options: OptionsByKind[Kind]): Recipe {
+  switch (kind) {
+    case "redis":
+      return redisRecipe(options as RedisServiceOptions);
+    case "mongodb":
+      return {
+        image: "mongo:7",
+        port: 27017,
+        ready: /Waiting for connections/,
+        url: (port) => `mongodb://127.0.0.1:${port}/`,
+      };
+    default:
+      return elasticsearchRecipe(options as OptionsByKind["elasticsearch"]);
+  }
+}
+
+function redisRecipe({ password, persistent, args = [] }: RedisServiceOptions): Recipe {
+  return {
+    image: "redis:7",
+    port: 6379,
+    command: [
+      "redis-server",
+      ...["--save", "", "--appendonly", persistent ? "yes" : "no"],
+      ...(password === undefined ? [] : ["--requirepass", password]),
+      ...args,
+    ],
+    ready: /Ready to accept connections/,
+    url: (port) => `redis://${password === undefined ? "" : `:${encodeURIComponent(password)}@`}127.0.0.1:${port}`,
+  };
+}
+
+function elasticsearchRecipe({ heap = "1g", settings = {} }: OptionsByKind["elasticsearch"]): Recipe {
+  return {
+    image: "elasticsearch:8.13.4",
+    port: 9200,
+    env: {
+      "discovery.type": "single-node",
+      "xpack.security.enabled": "false",
+      "cluster.routing.allocation.disk.threshold_enabled": "false",
+      ES_JAVA_OPTS: `-Xms${heap} -Xmx${heap}`,
+      ...settings,
+    },
+    ready: /"message":"started|current\.health="GREEN"/,
+    url: (port) => `http://127.0.0.1:${port}`,
+  };
+}
+
+/** A log line may come a moment before the forwarded port works. */
+async function untilItAnswers(kind: ServiceKind, url: string): Promise<{ product: string; version: string }> {
+  const deadline = Date.now() + 60_000;
+  for (;;) {
+    try {
+      return await probe(kind, url);
+    } catch (error) {
+      if (Date.now() > deadline) throw error;
+      await new Promise((resolve) => setTimeout(resolve, 250));
+    }
+  }
+}
