@@ -1,9 +1,10 @@
 import { parseArgs } from "node:util";
 import { prepareElasticsearch } from "./elasticsearch.ts";
+import { variablesOf } from "./environment.ts";
 import { prepareFerretdb } from "./ferretdb.ts";
 import { prepareRedis } from "./redis.ts";
 import { isAvailable, type ServiceKind, serviceKinds } from "./service.ts";
-import { startServices, urlVariable } from "./start.ts";
+import { startServices } from "./start.ts";
 
 const usage = `Starts servers for tests and waits until Ctrl-C.
 
@@ -54,7 +55,7 @@ async function serve(kinds: readonly ServiceKind[]): Promise<void> {
     process.exitCode = 1;
     return;
   }
-  for (const { kind, url } of services) console.log(`export ${urlVariable(kind)}=${url}`);
+  for (const { kind, url } of services) console.log(`export ${variablesOf(kind).url}=${url}`);
   const told = new Promise<void>((resolve) => {
     const awake = setInterval(() => {}, 60_000);
     const end = () => {

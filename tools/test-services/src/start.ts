@@ -1,5 +1,6 @@
 import { dockerAnswers } from "./docker.ts";
 import { startElasticsearch } from "./elasticsearch.ts";
+import { servicesAreRequired, variablesOf } from "./environment.ts";
 import { startFerretdb } from "./ferretdb.ts";
 import { probe } from "./probe.ts";
 import { hostOf, redactUrl } from "./redact-url.ts";
@@ -14,16 +15,6 @@ import {
   type UnavailableService,
 } from "./service.ts";
 import { startContainer } from "./testcontainers.ts";
-
-/** The variable that may hold the URL of a server to use, such as `P2P_TEST_REDIS_URL`. */
-export function urlVariable(kind: ServiceKind): string {
-  return `P2P_TEST_${kind.toUpperCase()}_URL`;
-}
-
-/** Whether a server that cannot be had is a failure, and not just a reason to skip: in CI, or when asked for. */
-export function servicesAreRequired(): boolean {
-  return Boolean(process.env.CI) || process.env.P2P_REQUIRE_SERVICES === "1";
-}
 
 /**
  * Gives a running server: one from the environment, else in a Docker container, else a native process. Says on one line
@@ -86,14 +77,14 @@ async function fromEnvironment<Kind extends ServiceKind>(
   kind: Kind,
   options: OptionsByKind[Kind],
 ): Promise<TestService | undefined> {
-  const url = process.env[urlVariable(kind)];
+  const url = process.env[variablesOf(kind).url];
   if (!url || wantsItsOwn(options)) return undefined;
   try {
     return { kind, url, how: "environment", ...(await probe(kind, url)), stop: async () => {} };
   } catch (error) {
     throw new ServiceUnavailableError(
       kind,
-      `${urlVariable(kind)} names ${redactUrl(url)}, which does not answer: ${withoutSecrets(error, url)}`,
+      `${variablesOf(kind).url} names ${redactUrl(url)}, which does not answer: ${withoutSecrets(error, url)}`,
     );
   }
 }
@@ -133,7 +124,7 @@ async function native<Kind extends ServiceKind>(
         return await startElasticsearch(log, options as OptionsByKind["elasticsearch"]);
     }
   } catch (error) {
-    const reason = `no ${urlVariable(kind)}, no Docker engine, and no native server: ${messageOf(error)}`;
+    const reason = `no ${variablesOf(kind).url}, no Docker engine, and no native server: ${messageOf(error)}`;
     throw new ServiceUnavailableError(kind, reason, { cause: error });
   }
 }
