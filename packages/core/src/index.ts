@@ -1,2 +1,4 @@
+export { type ConnectionConfig, type ConnectionConfigInput, type FailureTolerance, parseConfig } from "./config.ts";
 export * from "./errors.ts";
 export * from "./storage/index.ts";
+export * from "./transfer/index.ts";

@@ -1,8 +1,8 @@
 import type { P2PCapabilities } from "@omni/p2p-core";
 
-/** Memory keeps every value as it is, and nothing beyond the process. */
+/** Memory keeps every value as it is, and nothing beyond the process; a cursor counts insertions. */
 export const memoryCapabilities: P2PCapabilities = {
-  resumable: false,
+  resumable: true,
   countable: true,
   partitionable: true,
   writeConcurrency: 1,

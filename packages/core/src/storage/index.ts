@@ -1,7 +1,7 @@
 export { type InstalledStarter, installedStarters, loadStarter } from "./discovery.ts";
 export { type EndpointInfo, type EndpointInput, endpointLabel, parseEndpoint } from "./endpoint.ts";
 export { base64, decodeJson, encodeJson, fromBase64, fromJson, JSON_TAG, type JsonValue, toJson } from "./json.ts";
-export { type OptionSpec, type OptionSpecs, type OptionsOf, parseOptions, suggest } from "./options.ts";
+export { type OptionSpec, type OptionSpecs, type OptionsOf, parseOptions } from "./options.ts";
 export { compareStrings, compareValues } from "./order.ts";
 export {
   compareRecords,

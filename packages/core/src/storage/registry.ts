@@ -1,6 +1,6 @@
 import { P2PError } from "../errors.ts";
+import { suggest } from "../suggest.ts";
 import { installedStarters, loadStarter } from "./discovery.ts";
-import { suggest } from "./options.ts";
 import { CONTRACT_VERSION, type P2PStarter } from "./service.ts";
 
 /** The storage types whose starters this project publishes as `@omni/p2p-starter-<type>`. */

@@ -1,0 +1,158 @@
+import { P2PError } from "./errors.ts";
+import { suggest } from "./suggest.ts";
+
+/** What must hold of a setting: its type, its bounds and what applies without it. */
+interface Setting {
+  readonly type: "integer" | "boolean" | "string" | "word" | "tolerance";
+  readonly min?: number;
+  readonly max?: number;
+  readonly words?: readonly string[];
+  readonly default?: number | boolean | string;
+}
+
+/** A tolerance for failures: `"none"`, `"all"`, a number of records, or a share such as `"2.5%"`. */
+export type FailureTolerance = number | "none" | "all" | `${number}%`;
+
+/** Longest timer that Node can set, in milliseconds (about 24.8 days). */
+const MAX_MS = 2_147_483_647;
+
+/** Every setting by its camelCase name; the guide's spelling is the same in snake_case. */
+const SETTINGS = {
+  batchSize: { type: "integer", min: 1, max: 100_000, default: 500 },
+  autoReconnect: { type: "boolean", default: true },
+  maxRetries: { type: "integer", min: 0, max: 1000, default: 3 },
+  connectionTimeout: { type: "integer", min: 1, max: MAX_MS, default: 5000 },
+  transferTimeout: { type: "integer", min: 0, max: MAX_MS, default: 0 },
+  description: { type: "string" },
+  concurrency: { type: "integer", min: 1, max: 64, default: 4 },
+  readAhead: { type: "integer", min: 1, max: 64, default: 2 },
+  maxBytesInFlight: { type: "integer", min: 1024, max: Number.MAX_SAFE_INTEGER, default: 64 * 1024 * 1024 },
+  mode: { type: "word", words: ["upsert", "insert", "skip"], default: "upsert" },
+  maxFailures: { type: "tolerance" },
+  retryDelay: { type: "integer", min: 0, max: MAX_MS, default: 100 },
+  maxRetryDelay: { type: "integer", min: 0, max: MAX_MS, default: 10_000 },
+  reconnectTimeout: { type: "integer", min: 0, max: MAX_MS, default: 60_000 },
+} as const satisfies Record<string, Setting>;
+
+/** The settings of a connection, and so of the transfers through it, complete and checked. */
+export interface ConnectionConfig {
+  /** Records in a batch. Default 500. */
+  readonly batchSize: number;
+  /** Wait for a store that went away, and open it anew, rather than fail. Default `true`. */
+  readonly autoReconnect: boolean;
+  /** How often what the store refused for the moment is sent again. Default 3. */
+  readonly maxRetries: number;
+  /** Time in which a store must answer when it is opened or pinged, in ms. Default 5000. */
+  readonly connectionTimeout: number;
+  /** Time after which a transfer is stopped, in ms. Default 0: never. */
+  readonly transferTimeout: number;
+  readonly description?: string;
+  /** Writes in flight at most; the target's own limit applies as well. Default 4. */
+  readonly concurrency: number;
+  /** Batches read ahead of the writes. Default 2. */
+  readonly readAhead: number;
+  /** Bytes of records held in memory at most, roughly. Default 64 MiB. */
+  readonly maxBytesInFlight: number;
+  /** What becomes of a record whose id is in the target already. Default `"upsert"`. */
+  readonly mode: "upsert" | "insert" | "skip";
+  /** Failed records borne before the transfer stops. Default: all, unless the first 1000 fail without exception. */
+  readonly maxFailures?: FailureTolerance;
+  /** Longest wait before the first retry, in ms; it doubles with each, and the wait is drawn at random below it. Default 100. */
+  readonly retryDelay: number;
+  /** Upper bound of that wait, in ms. Default 10 000. */
+  readonly maxRetryDelay: number;
+  /** How long a store that went away is waited for, in ms. Default 60 000. */
+  readonly reconnectTimeout: number;
+}
+
+type SnakeCase<S extends string> = S extends `${infer Head}${infer Tail}`
+  ? `${Head extends Lowercase<Head> ? Head : `_${Lowercase<Head>}`}${SnakeCase<Tail>}`
+  : S;
+
+/** Settings as people give them: any of {@link ConnectionConfig}, as `batchSize` or as `batch_size`. */
+export type ConnectionConfigInput = {
+  readonly [K in keyof ConnectionConfig]?: ConnectionConfig[K] | undefined;
+} & { readonly [K in keyof ConnectionConfig as SnakeCase<K>]?: ConnectionConfig[K] | undefined };
+
+const CAMEL = new Map(
+  Object.keys(SETTINGS).flatMap((name) => [
+    [name, name],
+    [name.replace(/[A-Z]/g, (letter) => `_${letter.toLowerCase()}`), name],
+  ]),
+);
+
+/** The settings' names in both spellings. */
+export function settingNames(): readonly string[] {
+  return [...CAMEL.keys()];
+}
+
+/**
+ * Checks settings and completes them.
+ *
+ * @param fallback what applies where nothing is given. Default: the defaults.
+ * @throws P2PError `INVALID_CONFIG`, naming the key.
+ */
+export function parseConfig(input: ConnectionConfigInput = {}, fallback?: ConnectionConfig): ConnectionConfig {
+  if (typeof input !== "object" || input === null) throw invalid("it must be an object of settings");
+  const config: Record<string, unknown> = { ...(fallback ?? DEFAULTS) };
+  const seen = new Map<string, string>();
+  for (const [key, value] of Object.entries(input)) {
+    if (value === undefined) continue;
+    const name = CAMEL.get(key);
+    if (name === undefined) {
+      throw invalid(
+        `unknown key "${key}"${suggest(key, [...CAMEL.keys()])}. Known keys: ${Object.keys(SETTINGS).join(", ")}`,
+      );
+    }
+    if (seen.has(name)) throw invalid(`"${seen.get(name)}" and "${key}" are the same setting; give one of them`);
+    seen.set(name, key);
+    check(key, value, SETTINGS[name as keyof typeof SETTINGS]);
+    config[name] = value;
+  }
+  return config as unknown as ConnectionConfig;
+}
+
+function check(key: string, value: unknown, setting: Setting): void {
+  switch (setting.type) {
+    case "integer":
+      if (typeof value === "number" && Number.isInteger(value) && value >= setting.min! && value <= setting.max!)
+        return;
+      throw invalid(`"${key}" must be a whole number from ${setting.min} to ${setting.max}, not ${show(value)}`);
+    case "word":
+      if (setting.words!.includes(value as string)) return;
+      throw invalid(`"${key}" must be one of ${setting.words!.join(", ")}, not ${show(value)}`);
+    case "tolerance":
+      parseTolerance(value as FailureTolerance, key);
+      return;
+    default:
+      if (typeof value !== setting.type) throw invalid(`"${key}" must be a ${setting.type}, not ${show(value)}`);
+  }
+}
+
+/** A failure tolerance as a function: whether so many failures among so many records are borne. */
+export function parseTolerance(
+  value: FailureTolerance,
+  key = "maxFailures",
+): (failed: number, total: number) => boolean {
+  if (value === "all") return () => true;
+  if (value === "none") return (failed) => failed === 0;
+  if (typeof value === "number" && Number.isInteger(value) && value >= 0) return (failed) => failed <= value;
+  const share = typeof value === "string" && /^\d+(\.\d+)?%$/.test(value) ? Number.parseFloat(value) / 100 : Number.NaN;
+  if (!(share >= 0 && share <= 1)) {
+    throw invalid(`"${key}" must be "none", "all", a whole number or a share such as "2.5%", not ${show(value)}`);
+  }
+  // A share says little about the first few records, so it is judged from the hundredth on.
+  return (failed, total) => failed <= share * Math.max(total, 100);
+}
+
+function show(value: unknown): string {
+  return typeof value === "string" ? `"${value}"` : typeof value === "object" ? "an object" : String(value);
+}
+
+function invalid(what: string): P2PError {
+  return new P2PError("INVALID_CONFIG", `Invalid configuration: ${what}`);
+}
+
+const DEFAULTS = Object.fromEntries(
+  Object.entries(SETTINGS).flatMap(([name, setting]) => ("default" in setting ? [[name, setting.default]] : [])),
+) as unknown as ConnectionConfig;

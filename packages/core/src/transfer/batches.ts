@@ -1,0 +1,147 @@
+import { toP2PError } from "../errors.ts";
+import type { JsonValue } from "../storage/json.ts";
+import type { P2PQuery } from "../storage/query.ts";
+import type { P2PRecord } from "../storage/record.ts";
+import type { P2PDataTransferService, RecordBatch } from "../storage/service.ts";
+import type { DeadLetter } from "./dead-letter.ts";
+import type { ResolvedTransfer } from "./options.ts";
+import { RetryBudget } from "./retry.ts";
+import { Breather } from "./settle.ts";
+import { estimateBytes } from "./size.ts";
+import { checkBatch, idText, transformBatch } from "./transform.ts";
+
+/** A failure on the way to the target, not yet given a time. */
+export type Letter = Omit<DeadLetter, "transferId" | "at">;
+
+/** Records ready to be written, with what is needed to account for them. */
+export interface TransferBatch {
+  readonly records: P2PRecord[];
+  /** For each of `records`, its number among the records read. */
+  readonly positions: number[];
+  /** What failed before the target was asked. */
+  readonly letters: Letter[];
+  dropped: number;
+  /** Records read up to the end of this batch, since the beginning of the transfer. */
+  recordsRead: number;
+  cursor: JsonValue;
+  bytes: number;
+}
+
+/** Where reading starts. */
+export interface ReadStart {
+  readonly cursor: JsonValue | undefined;
+  readonly recordsRead: number;
+}
+
+/** Bytes of a batch that is read, at most, roughly. */
+const BATCH_BYTES = 8 * 1024 * 1024;
+
+/** A batch is passed on when it is at least this full; a transform that drops much would else make many tiny writes. */
+const FULL_ENOUGH = 0.5;
+
+/** Batches read into one, at most: so that a checkpoint comes now and then even when everything is dropped. */
+const MAX_MERGED = 50;
+
+/**
+ * Reads the source and transforms what it gives. A source that fails for the moment is read again from the last
+ * cursor.
+ */
+export async function* transferBatches(
+  source: P2PDataTransferService,
+  query: P2PQuery,
+  start: ReadStart,
+  options: ResolvedTransfer,
+  signal: AbortSignal,
+): AsyncGenerator<TransferBatch> {
+  const { batchSize } = options.config;
+  const breather = new Breather();
+  const enough = options.transform ? batchSize * FULL_ENOUGH : 0;
+  let batch = emptyBatch(start.recordsRead);
+  let merged = 0;
+  for await (const read of resumingReads(source, query, start, options, signal)) {
+    await append(batch, read, options, signal);
+    merged++;
+    if (batch.records.length < enough && batch.letters.length < batchSize && merged < MAX_MERGED) continue;
+    yield batch;
+    signal.throwIfAborted();
+    await breather.due();
+    batch = emptyBatch(batch.recordsRead);
+    merged = 0;
+  }
+  if (merged > 0) yield batch;
+}
+
+function emptyBatch(recordsRead: number): TransferBatch {
+  return { records: [], positions: [], letters: [], dropped: 0, recordsRead, cursor: null, bytes: 0 };
+}
+
+async function* resumingReads(
+  source: P2PDataTransferService,
+  query: P2PQuery,
+  start: ReadStart,
+  options: ResolvedTransfer,
+  signal: AbortSignal,
+): AsyncGenerator<RecordBatch> {
+  const budget = new RetryBudget(options.config);
+  let after = start.cursor;
+  let read = start.recordsRead;
+  for (;;) {
+    try {
+      const limit = query.limit === undefined ? undefined : query.limit - read;
+      if (limit !== undefined && limit <= 0) return;
+      const rest = limit === undefined ? query : { ...query, limit };
+      for await (const batch of source.readFromSource(rest, {
+        batchSize: options.config.batchSize,
+        batchBytes: BATCH_BYTES,
+        after,
+        signal,
+      })) {
+        budget.succeeded();
+        after = batch.cursor;
+        read += batch.records.length + (batch.failures?.length ?? 0);
+        yield batch;
+      }
+      return;
+    } catch (error) {
+      signal.throwIfAborted();
+      if (await budget.again(error, signal)) continue;
+      signal.throwIfAborted();
+      throw toP2PError(error, "READ_FAILED", "The source could not be read on");
+    }
+  }
+}
+
+async function append(
+  batch: TransferBatch,
+  read: RecordBatch,
+  options: ResolvedTransfer,
+  signal: AbortSignal,
+): Promise<void> {
+  const first = batch.recordsRead;
+  const { records, origins, dropped, failures } = options.transform
+    ? await transformBatch(read.records, options.transform, signal)
+    : checkBatch(read.records);
+  for (const [i, record] of records.entries()) {
+    batch.records.push(record);
+    batch.positions.push(first + (origins?.[i] ?? i));
+  }
+  for (const { index, record, error } of failures) {
+    batch.letters.push({
+      id: idText(record),
+      phase: error.code === "TRANSFORM_FAILED" || options.transform ? "transform" : "read",
+      code: error.code,
+      reason: error.message,
+      attempts: 0,
+      position: first + index,
+      record,
+    });
+  }
+  for (const [i, { id, error }] of (read.failures ?? []).entries()) {
+    const position = first + read.records.length + i;
+    batch.letters.push({ id, phase: "read", code: error.code, reason: error.message, attempts: 0, position });
+  }
+  batch.dropped += dropped;
+  batch.recordsRead += read.records.length + (read.failures?.length ?? 0);
+  batch.cursor = read.cursor;
+  batch.bytes += read.bytes ?? records.reduce((sum, record) => sum + estimateBytes(record), 0);
+}

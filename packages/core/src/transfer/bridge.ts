@@ -1,0 +1,40 @@
+import type { ConnectionConfig } from "../config.ts";
+import type { P2PQuery } from "../storage/query.ts";
+import type { TransferEnd } from "./end.ts";
+import { resolveTransfer, type TransferOptions } from "./options.ts";
+import type { TransferResult } from "./result.ts";
+import { TransferRun } from "./run.ts";
+
+/** Moves records from one open store to another. */
+export interface P2PTransferBridge {
+  /**
+   * Runs a transfer to its end.
+   *
+   * @param defaults the settings of the connection it runs on; `options` go first.
+   * @throws P2PTransferError, with the result until then, when the transfer was ended by an error, a timeout or the
+   * signal; P2PError `INVALID_CONFIG`, `INVALID_QUERY`, `CHECKPOINT_…` before anything was done.
+   */
+  transfer(
+    source: TransferEnd,
+    target: TransferEnd,
+    query: P2PQuery,
+    options?: TransferOptions,
+    defaults?: ConnectionConfig,
+  ): Promise<TransferResult>;
+}
+
+/**
+ * The bridge every manager uses unless it is given another: a pipeline with bounded memory, read-ahead, several writes
+ * in flight, retry, checkpoints and dead letters.
+ */
+export class DefaultP2PTransferBridge implements P2PTransferBridge {
+  async transfer(
+    source: TransferEnd,
+    target: TransferEnd,
+    query: P2PQuery,
+    options: TransferOptions = {},
+    defaults?: ConnectionConfig,
+  ): Promise<TransferResult> {
+    return new TransferRun(source, target, query, resolveTransfer(options, defaults)).run();
+  }
+}

@@ -1,0 +1,9 @@
+import type { EndpointInfo } from "../storage/endpoint.ts";
+import type { P2PDataTransferService } from "../storage/service.ts";
+
+/** One end of a transfer: an open store, and the endpoint it was opened for. */
+export interface TransferEnd {
+  readonly service: P2PDataTransferService;
+  /** Names the end in checkpoints and messages, and tells which secrets to keep out of them. */
+  readonly endpoint: EndpointInfo;
+}

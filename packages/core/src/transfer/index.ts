@@ -1,0 +1,10 @@
+export { DefaultP2PTransferBridge, type P2PTransferBridge } from "./bridge.ts";
+export { type Checkpoint, type CheckpointStore, MemoryCheckpointStore, type TransferIdentity } from "./checkpoint.ts";
+export type { TransferCounts } from "./counts.ts";
+export { type DeadLetter, type DeadLetterSink, FileDeadLetterSink } from "./dead-letter.ts";
+export type { TransferEnd } from "./end.ts";
+export { FileCheckpointStore } from "./file-checkpoint.ts";
+export type { TransferOptions } from "./options.ts";
+export type { TransferProgress } from "./progress.ts";
+export { P2PTransferError, type TransferFailure, type TransferResult } from "./result.ts";
+export type { Transform, TransformResult } from "./transform.ts";

@@ -1,0 +1,205 @@
+import { parseTolerance } from "../config.ts";
+import { P2PError } from "../errors.ts";
+import type { JsonValue } from "../storage/json.ts";
+import type { ReadStart, TransferBatch } from "./batches.ts";
+import { CHECKPOINT_VERSION, type Checkpoint, type TransferIdentity } from "./checkpoint.ts";
+import type { TransferCounts } from "./counts.ts";
+import type { DeadLetter } from "./dead-letter.ts";
+import type { ResolvedTransfer } from "./options.ts";
+import { MAX_LISTED_ERRORS, type TransferFailure } from "./result.ts";
+import type { BatchOutcome } from "./retry.ts";
+import { idText } from "./transform.ts";
+
+/** A batch that has been written, waiting for those before it. */
+interface Settled {
+  readonly batch: TransferBatch;
+  readonly outcome: BatchOutcome;
+  readonly committed: PromiseWithResolvers<void>;
+}
+
+/** Without a tolerance of the user's: this many failures and nothing else mean that the target takes nothing. */
+const HOPELESS_FAILURES = 1000;
+
+/** How often a checkpoint is made to survive a loss of power, in ms. */
+const FLUSH_MS = 1000;
+
+/**
+ * Keeps the books of a transfer: batches end in any order and are entered in the order of the source. An entry first
+ * puts its failures into the dead letters and then moves the checkpoint, so that counts, letters and checkpoint agree.
+ */
+export class Ledger {
+  readonly #identity: TransferIdentity;
+  readonly #options: ResolvedTransfer;
+  readonly #redact: (text: string) => string;
+  readonly #tolerates: ((failed: number, total: number) => boolean) | undefined;
+  readonly #settled = new Map<number, Settled>();
+  #next = 0;
+  #committing = false;
+  /** Why nothing more is entered. What comes later than a gap in the books would be lost on resuming. */
+  #broken: { readonly reason: unknown } | undefined;
+  #flushedAt = performance.now();
+  #cursor: JsonValue = null;
+  #deadLetterPosition: JsonValue = null;
+  #status: Checkpoint["status"] = "running";
+  #counts = { totalRecords: 0, successCount: 0, failureCount: 0, skippedCount: 0, retryCount: 0 };
+  recordsRead = 0;
+  bytes = 0;
+  readonly errors: TransferFailure[] = [];
+
+  /** @param earlier the checkpoint to go on from. */
+  constructor(
+    identity: TransferIdentity,
+    options: ResolvedTransfer,
+    redact: (text: string) => string,
+    earlier?: Checkpoint,
+  ) {
+    this.#identity = identity;
+    this.#options = options;
+    this.#redact = redact;
+    const { maxFailures } = options.config;
+    this.#tolerates = maxFailures === undefined ? undefined : parseTolerance(maxFailures);
+    if (!earlier) return;
+    this.#cursor = earlier.cursor;
+    this.#deadLetterPosition = earlier.deadLetterPosition;
+    this.#status = earlier.status;
+    this.#counts = { ...earlier.counts };
+    this.recordsRead = earlier.recordsRead;
+  }
+
+  get counts(): TransferCounts {
+    return { ...this.#counts };
+  }
+
+  /** Where reading starts: after everything that is entered. */
+  get start(): ReadStart {
+    return { cursor: this.#cursor ?? undefined, recordsRead: this.recordsRead };
+  }
+
+  checkpoint(): Checkpoint {
+    return {
+      version: CHECKPOINT_VERSION,
+      transferId: this.#options.transferId,
+      status: this.#status,
+      identity: this.#identity,
+      cursor: this.#cursor,
+      recordsRead: this.recordsRead,
+      counts: this.counts,
+      deadLetterPosition: this.#deadLetterPosition,
+      updatedAt: new Date().toISOString(),
+    };
+  }
+
+  /** Takes the outcome of the batch with this number; resolves when it is entered and the checkpoint is saved. */
+  settle(ticket: number, batch: TransferBatch, outcome: BatchOutcome): Promise<void> {
+    const committed = Promise.withResolvers<void>();
+    this.#settled.set(ticket, { batch, outcome, committed });
+    if (!this.#committing) void this.#commit();
+    return committed.promise;
+  }
+
+  async #commit(): Promise<void> {
+    this.#committing = true;
+    for (let ready = this.#takeReady(); ready.length > 0; ready = this.#takeReady()) {
+      try {
+        if (this.#broken) throw this.#broken.reason;
+        await this.#enter(ready);
+        for (const { committed } of ready) committed.resolve();
+      } catch (error) {
+        this.#broken ??= { reason: error };
+        for (const { committed } of ready) committed.reject(error);
+      }
+    }
+    this.#committing = false;
+  }
+
+  #takeReady(): Settled[] {
+    const ready: Settled[] = [];
+    for (let entry = this.#settled.get(this.#next); entry; entry = this.#settled.get(this.#next)) {
+      this.#settled.delete(this.#next++);
+      ready.push(entry);
+    }
+    return ready;
+  }
+
+  async #enter(entries: readonly Settled[]): Promise<void> {
+    const letters = entries.flatMap(({ batch, outcome }) => this.#letters(batch, outcome));
+    if (letters.length > 0 && this.#options.deadLetters)
+      this.#deadLetterPosition = await this.#options.deadLetters.write(letters);
+    for (const { batch, outcome } of entries) this.#count(batch, outcome);
+    for (const { id, phase, code, reason, attempts } of letters) {
+      if (this.errors.length < MAX_LISTED_ERRORS) this.errors.push({ id, phase, code, reason, attempts });
+    }
+    await this.#save();
+    this.#assertTolerable(letters.at(-1));
+  }
+
+  #letters(batch: TransferBatch, outcome: BatchOutcome): DeadLetter[] {
+    if (batch.letters.length === 0 && outcome.failures.length === 0) return [];
+    const refused = outcome.failures.map(({ index, error, attempts }) => {
+      const record = batch.records[index]!;
+      const position = batch.positions[index]!;
+      return {
+        id: idText(record),
+        phase: "write" as const,
+        code: error.code,
+        reason: error.message,
+        attempts,
+        position,
+        record,
+      };
+    });
+    const at = new Date().toISOString();
+    return [...batch.letters, ...refused]
+      .sort((a, b) => a.position - b.position)
+      .map((letter) => ({ transferId: this.#options.transferId, ...letter, reason: this.#redact(letter.reason), at }));
+  }
+
+  #count(batch: TransferBatch, outcome: BatchOutcome): void {
+    const counts = this.#counts;
+    const failed = batch.letters.length + outcome.failures.length;
+    counts.successCount += outcome.written;
+    counts.failureCount += failed;
+    counts.skippedCount += batch.dropped + outcome.skipped;
+    counts.retryCount += outcome.retries;
+    counts.totalRecords += outcome.written + failed + batch.dropped + outcome.skipped;
+    this.recordsRead = batch.recordsRead;
+    this.bytes += outcome.bytes;
+    this.#cursor = batch.cursor;
+  }
+
+  async #save(): Promise<void> {
+    const { checkpoints, transferId } = this.#options;
+    if (!checkpoints) return;
+    await checkpoints.save(this.checkpoint());
+    if (performance.now() - this.#flushedAt < FLUSH_MS && this.#status === "running") return;
+    this.#flushedAt = performance.now();
+    await checkpoints.flush?.(transferId);
+  }
+
+  #assertTolerable(last: DeadLetter | undefined): void {
+    const { failureCount, totalRecords } = this.#counts;
+    const borne = this.#tolerates
+      ? this.#tolerates(failureCount, totalRecords)
+      : failureCount < HOPELESS_FAILURES || failureCount < totalRecords;
+    if (borne || failureCount === 0) return;
+    throw new P2PError(
+      "TOO_MANY_FAILURES",
+      `${failureCount} of ${totalRecords} records failed, which is more than max_failures bears` +
+        `${last ? `; the last one: ${last.reason}` : ""}. Mend the cause and resume, or allow more failures`,
+    );
+  }
+
+  /** Marks the transfer as completed. */
+  async complete(): Promise<void> {
+    this.#status = "completed";
+    await this.#save();
+  }
+
+  /** Makes what is entered safe when the transfer ends early. */
+  async interrupt(): Promise<void> {
+    this.#broken ??= { reason: new P2PError("CLOSED", "The transfer has ended") };
+    if (this.recordsRead === 0) return;
+    await this.#options.checkpoints?.save(this.checkpoint());
+    await this.#options.checkpoints?.flush?.(this.#options.transferId);
+  }
+}

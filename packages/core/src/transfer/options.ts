@@ -1,0 +1,164 @@
+import { randomUUID } from "node:crypto";
+import { join } from "node:path";
+import { type ConnectionConfig, type ConnectionConfigInput, parseConfig, settingNames } from "../config.ts";
+import { P2PError } from "../errors.ts";
+import { suggest } from "../suggest.ts";
+import type { CheckpointStore } from "./checkpoint.ts";
+import { type DeadLetterSink, FileDeadLetterSink } from "./dead-letter.ts";
+import { DEFAULT_STATE_FOLDER, FileCheckpointStore, fileNameOf } from "./file-checkpoint.ts";
+import type { TransferProgress } from "./progress.ts";
+import type { Transform } from "./transform.ts";
+
+/** What a transfer can be told beyond the settings of its connection. */
+interface RunOptions {
+  /** Default: none; records go over as they are. */
+  readonly transform?: Transform | undefined;
+  /** Names the transform in checkpoints, so that another one is not resumed by mistake. */
+  readonly transformVersion?: string | undefined;
+  /** Cancels the transfer. */
+  readonly signal?: AbortSignal | undefined;
+  /** Called at most every `progressInterval`, and at the end. */
+  readonly onProgress?: ((progress: TransferProgress) => void) | undefined;
+  /** In ms. Default 250. */
+  readonly progressInterval?: number | undefined;
+  /** Names the transfer, and turns checkpoints on. Default: a random UUID, and no checkpoints. */
+  readonly transferId?: string | undefined;
+  /** Go on from the checkpoint of `transferId`, if there is one. Default `false`: start from the beginning. */
+  readonly resume?: boolean | undefined;
+  /** Where checkpoints are kept: a store or a folder. Default: the folder `.omni-p2p` when `transferId` is given. */
+  readonly checkpoint?: CheckpointStore | string | undefined;
+  /**
+   * Where failed records go: a sink, a file, or `false` to let them go. Default: the file
+   * `.omni-p2p/<transferId>.dead-letters.ndjson`, made with the first failure.
+   */
+  readonly deadLetters?: DeadLetterSink | string | false | undefined;
+}
+
+/** Options of one transfer: every setting of {@link ConnectionConfigInput} for this transfer alone, and {@link RunOptions}. */
+export type TransferOptions = ConnectionConfigInput & RunOptions;
+
+/** The options of a transfer, complete and checked. */
+export interface ResolvedTransfer {
+  readonly config: ConnectionConfig;
+  readonly transferId: string;
+  readonly resume: boolean;
+  readonly transform: Transform | undefined;
+  readonly transformVersion: string;
+  readonly signal: AbortSignal | undefined;
+  readonly onProgress: ((progress: TransferProgress) => void) | undefined;
+  readonly progressInterval: number;
+  readonly checkpoints: CheckpointStore | undefined;
+  readonly deadLetters: DeadLetterSink | undefined;
+}
+
+const RUN_OPTIONS = [
+  "transform",
+  "transformVersion",
+  "signal",
+  "onProgress",
+  "progressInterval",
+  "transferId",
+  "resume",
+  "checkpoint",
+  "deadLetters",
+] as const satisfies readonly (keyof RunOptions)[];
+
+/**
+ * Checks the options of a transfer and completes them with the settings of its connection.
+ *
+ * @throws P2PError `INVALID_CONFIG`, naming the option.
+ */
+export function resolveTransfer(options: TransferOptions, connection?: ConnectionConfig): ResolvedTransfer {
+  if (typeof options !== "object" || options === null) throw invalid("transfer options must be an object");
+  const run: RunOptions = {};
+  const settings: Record<string, unknown> = {};
+  for (const [key, value] of Object.entries(options)) {
+    if ((RUN_OPTIONS as readonly string[]).includes(key)) Object.assign(run, { [key]: value });
+    else if (settingNames().includes(key)) settings[key] = value;
+    else throw invalid(`unknown option "${key}"${suggest(key, [...settingNames(), ...RUN_OPTIONS])}`);
+  }
+  checkRunOptions(run);
+  const transferId = run.transferId ?? randomUUID();
+  const wantsCheckpoints = run.transferId !== undefined || run.checkpoint !== undefined;
+  return {
+    config: parseConfig(settings, connection),
+    transferId,
+    resume: run.resume ?? false,
+    transform: run.transform,
+    transformVersion: run.transformVersion ?? (run.transform ? "unversioned" : "none"),
+    signal: run.signal,
+    onProgress: run.onProgress,
+    progressInterval: run.progressInterval ?? 250,
+    checkpoints: wantsCheckpoints ? checkpointStore(run.checkpoint) : undefined,
+    deadLetters: deadLetterSink(run.deadLetters, transferId),
+  };
+}
+
+function checkpointStore(given: RunOptions["checkpoint"]): CheckpointStore {
+  return typeof given === "object" ? given : new FileCheckpointStore(given);
+}
+
+function deadLetterSink(given: RunOptions["deadLetters"], transferId: string): DeadLetterSink | undefined {
+  if (given === false) return undefined;
+  if (typeof given === "object") return given;
+  return new FileDeadLetterSink(given ?? join(DEFAULT_STATE_FOLDER, `${fileNameOf(transferId)}.dead-letters.ndjson`));
+}
+
+function checkRunOptions(run: RunOptions): void {
+  const {
+    transform,
+    transformVersion,
+    signal,
+    onProgress,
+    progressInterval,
+    transferId,
+    resume,
+    checkpoint,
+    deadLetters,
+  } = run;
+  const rules: [keyof RunOptions, unknown, boolean, string][] = [
+    ["transform", transform, typeof transform === "function", "a function"],
+    ["transformVersion", transformVersion, typeof transformVersion === "string", "a string"],
+    ["signal", signal, signal instanceof AbortSignal, "an AbortSignal"],
+    ["onProgress", onProgress, typeof onProgress === "function", "a function"],
+    [
+      "progressInterval",
+      progressInterval,
+      Number.isFinite(progressInterval) && progressInterval! >= 0,
+      "a number of ms from 0 up",
+    ],
+    [
+      "transferId",
+      transferId,
+      typeof transferId === "string" && transferId !== "" && transferId.length <= 200,
+      "a string of 1 to 200 characters",
+    ],
+    ["resume", resume, typeof resume === "boolean", "true or false"],
+    [
+      "checkpoint",
+      checkpoint,
+      typeof checkpoint === "string" || isStore(checkpoint, "load"),
+      "a folder or a CheckpointStore",
+    ],
+    [
+      "deadLetters",
+      deadLetters,
+      deadLetters === false || typeof deadLetters === "string" || isStore(deadLetters, "write"),
+      "a file, a DeadLetterSink or false",
+    ],
+  ];
+  for (const [name, value, valid, wanted] of rules)
+    if (value !== undefined && !valid) throw invalid(`"${name}" must be ${wanted}`);
+  if (resume && transferId === undefined)
+    throw invalid('"resume" needs the "transferId" of the transfer to go on with');
+}
+
+function isStore(value: unknown, method: string): boolean {
+  return (
+    typeof value === "object" && value !== null && typeof (value as Record<string, unknown>)[method] === "function"
+  );
+}
+
+function invalid(what: string): P2PError {
+  return new P2PError("INVALID_CONFIG", `Invalid configuration: ${what}`);
+}

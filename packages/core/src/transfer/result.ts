@@ -1,0 +1,42 @@
+import { P2PError, type P2PErrorCode, type P2PErrorOptions } from "../errors.ts";
+import type { Checkpoint } from "./checkpoint.ts";
+import type { TransferCounts } from "./counts.ts";
+
+/** One record that failed, as results and events tell it. */
+export interface TransferFailure {
+  /** The record's id as text; empty when it has none. */
+  readonly id: string;
+  readonly phase: "read" | "transform" | "write";
+  readonly code: P2PErrorCode;
+  readonly reason: string;
+  /** How often it was sent; 0 when it never was. */
+  readonly attempts: number;
+}
+
+/** What a transfer did. */
+export interface TransferResult extends TransferCounts {
+  readonly transferId: string;
+  readonly durationMs: number;
+  /** Bytes written, as far as the target tells. */
+  readonly bytes: number;
+  /** The first 100 failures; all of them are in the dead letters. */
+  readonly errors: readonly TransferFailure[];
+  /** Where the dead letters are, if there are any. */
+  readonly deadLetters?: string;
+  /** How far it came. Counts include those of the runs that this one resumed. */
+  readonly checkpoint: Checkpoint;
+}
+
+/** Failures that a {@link TransferResult} lists. */
+export const MAX_LISTED_ERRORS = 100;
+
+/** The error that ends a transfer, with what had been done until then. */
+export class P2PTransferError extends P2PError {
+  readonly result: TransferResult;
+
+  constructor(code: P2PErrorCode, message: string, result: TransferResult, options: P2PErrorOptions = {}) {
+    super(code, message, options);
+    this.name = "P2PTransferError";
+    this.result = result;
+  }
+}

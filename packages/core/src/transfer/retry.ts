@@ -1,0 +1,137 @@
+import { setTimeout as sleep } from "node:timers/promises";
+import { isConnectionError, isP2PError, type P2PError } from "../errors.ts";
+import type { P2PRecord } from "../storage/record.ts";
+import type { P2PDataTransferService, WriteMode } from "../storage/service.ts";
+
+/** When something is tried again. */
+export interface RetryPolicy {
+  /** Tries after the first. */
+  readonly maxRetries: number;
+  /** Longest first wait, in ms. */
+  readonly retryDelay: number;
+  /** Longest wait, in ms. */
+  readonly maxRetryDelay: number;
+  /** Whether to wait for a store that went away. */
+  readonly autoReconnect: boolean;
+  /** How long, in ms, counted from the last success. */
+  readonly reconnectTimeout: number;
+}
+
+/**
+ * The wait before a retry, in ms: exponential backoff with full jitter, a random share of `retryDelay * 2^attempt`,
+ * but never less than what the store asked for.
+ *
+ * Source: M. Brooker, "Exponential Backoff And Jitter", AWS Architecture Blog, 2015.
+ *
+ * @param attempt 0 for the first retry.
+ */
+export function backoff(policy: RetryPolicy, attempt: number, retryAfterMs = 0, random = Math.random): number {
+  const ceiling = Math.min(policy.maxRetryDelay, policy.retryDelay * 2 ** Math.min(attempt, 30));
+  return Math.max(retryAfterMs, Math.floor(random() * ceiling));
+}
+
+/**
+ * Counts the tries of one operation and says whether there is to be another: up to `maxRetries` for what the store
+ * refused for the moment; for a store that went away as long as `reconnectTimeout` lasts.
+ */
+export class RetryBudget {
+  readonly #policy: RetryPolicy;
+  #attempts = 0;
+  #lostSince: number | undefined;
+
+  constructor(policy: RetryPolicy) {
+    this.#policy = policy;
+  }
+
+  /** Something worked: later troubles start with a fresh budget. */
+  succeeded(): void {
+    this.#attempts = 0;
+    this.#lostSince = undefined;
+  }
+
+  /** Waits until it is time for the next try; `false` when there is none. */
+  async again(error: unknown, signal: AbortSignal): Promise<boolean> {
+    if (signal.aborted || !isP2PError(error) || !error.retryable) return false;
+    if (isConnectionError(error)) {
+      if (!this.#policy.autoReconnect) return false;
+      this.#lostSince ??= performance.now();
+      if (performance.now() - this.#lostSince > this.#policy.reconnectTimeout) return false;
+    } else if (this.#attempts >= this.#policy.maxRetries) {
+      return false;
+    }
+    const delay = backoff(this.#policy, this.#attempts++, error.retryAfterMs);
+    return sleep(delay, true, { signal }).catch(() => false);
+  }
+}
+
+/** A record that was refused for good. */
+export interface FinalFailure {
+  /** Its place in the array that was to be written. */
+  readonly index: number;
+  readonly error: P2PError;
+  /** How often it was sent. */
+  readonly attempts: number;
+}
+
+/** What became of a batch after all tries. */
+export interface BatchOutcome {
+  written: number;
+  skipped: number;
+  bytes: number;
+  /** Records that were sent again, each time counted. */
+  retries: number;
+  readonly failures: FinalFailure[];
+}
+
+/**
+ * Writes a batch; what the store refuses for the moment is sent again, and only that.
+ *
+ * @throws P2PError when the store failed as a whole and no try is left; what had been written stays written.
+ */
+export async function writeWithRetry(
+  target: P2PDataTransferService,
+  records: readonly P2PRecord[],
+  mode: WriteMode,
+  policy: RetryPolicy,
+  signal: AbortSignal,
+): Promise<BatchOutcome> {
+  const outcome: BatchOutcome = { written: 0, skipped: 0, bytes: 0, retries: 0, failures: [] };
+  const budget = new RetryBudget(policy);
+  /** The places in `records` of what is to be sent; `undefined` means all of them. */
+  let places: readonly number[] | undefined;
+  for (let attempts = 1; ; attempts++) {
+    const batch = places?.map((place) => records[place]!) ?? records;
+    try {
+      const result = await target.writeToTarget(batch, { mode, signal });
+      outcome.written += result.written;
+      outcome.skipped += result.skipped;
+      outcome.bytes += result.bytes ?? 0;
+      const failures = result.failures.map(({ index, error }) => ({
+        index: places?.[index] ?? index,
+        error,
+        attempts,
+      }));
+      const refused = failures.filter(({ error }) => error.retryable);
+      outcome.failures.push(...failures.filter(({ error }) => !error.retryable));
+      if (refused.length === 0) return outcome;
+      if (!(await budget.again(slowest(refused), signal))) {
+        signal.throwIfAborted();
+        outcome.failures.push(...refused);
+        return outcome;
+      }
+      places = refused.map(({ index }) => index);
+    } catch (error) {
+      signal.throwIfAborted();
+      if (await budget.again(error, signal)) continue;
+      signal.throwIfAborted();
+      throw error;
+    } finally {
+      outcome.retries += attempts > 1 ? batch.length : 0;
+    }
+  }
+}
+
+/** Of several errors the one that asks for the longest wait. */
+function slowest(failures: readonly FinalFailure[]): P2PError {
+  return failures.reduce((a, b) => ((b.error.retryAfterMs ?? 0) > (a.error.retryAfterMs ?? 0) ? b : a)).error;
+}

@@ -1,0 +1,240 @@
+import { isP2PError, P2PError, toP2PError } from "../errors.ts";
+import { type EndpointInfo, endpointLabel } from "../storage/endpoint.ts";
+import { encodeJson } from "../storage/json.ts";
+import { type P2PQuery, parseQuery } from "../storage/query.ts";
+import { redactEndpoint, redactError, redactText, secretsOf } from "../storage/redact.ts";
+import type { P2PValue } from "../storage/value.ts";
+import { type TransferBatch, transferBatches } from "./batches.ts";
+import { assertResumable, type Checkpoint, type TransferIdentity } from "./checkpoint.ts";
+import type { TransferEnd } from "./end.ts";
+import { Ledger } from "./ledger.ts";
+import type { ResolvedTransfer } from "./options.ts";
+import { ProgressMeter } from "./progress.ts";
+import { readAhead } from "./read-ahead.ts";
+import { P2PTransferError, type TransferResult } from "./result.ts";
+import { type BatchOutcome, writeWithRetry } from "./retry.ts";
+import { settleSoon } from "./settle.ts";
+
+/** One run of a transfer, from its checkpoint to its result. */
+export class TransferRun {
+  readonly #source: TransferEnd;
+  readonly #target: TransferEnd;
+  readonly #query: P2PQuery;
+  readonly #options: ResolvedTransfer;
+  readonly #secrets: readonly string[];
+  readonly #startedAt = performance.now();
+  readonly #own = new AbortController();
+  readonly #signal: AbortSignal = this.#own.signal;
+  #bytesInFlight = 0;
+
+  constructor(source: TransferEnd, target: TransferEnd, query: P2PQuery, options: ResolvedTransfer) {
+    this.#source = source;
+    this.#target = target;
+    this.#query = query;
+    this.#options = options;
+    this.#secrets = secretsOf(source.endpoint, target.endpoint);
+  }
+
+  async run(): Promise<TransferResult> {
+    const { checkpoints, transferId, deadLetters } = this.#options;
+    parseQuery(this.#query);
+    const unlock = await checkpoints?.lock(transferId);
+    try {
+      const earlier = await this.#earlierCheckpoint();
+      const ledger = new Ledger(this.#identity(), this.#options, (text) => redactText(text, this.#secrets), earlier);
+      if (earlier?.status === "completed") return this.#result(ledger);
+      await deadLetters?.open(earlier?.deadLetterPosition ?? null);
+      try {
+        return await this.#transfer(ledger);
+      } finally {
+        await deadLetters?.close();
+      }
+    } catch (error) {
+      throw redactError(error, this.#secrets);
+    } finally {
+      await unlock?.();
+    }
+  }
+
+  async #earlierCheckpoint(): Promise<Checkpoint | undefined> {
+    const { resume, checkpoints, transferId } = this.#options;
+    if (!resume || !checkpoints) return undefined;
+    const checkpoint = await checkpoints.load(transferId);
+    if (checkpoint) assertResumable(checkpoint, transferId, this.#identity());
+    const usable = checkpoint?.status === "completed" || this.#source.service.capabilities.resumable;
+    return usable ? checkpoint : undefined;
+  }
+
+  #identity(): TransferIdentity {
+    return {
+      source: identify(this.#source.endpoint),
+      target: identify(this.#target.endpoint),
+      query: encodeJson(this.#query as unknown as P2PValue),
+      mode: this.#options.config.mode,
+      transform: this.#options.transformVersion,
+    };
+  }
+
+  async #transfer(ledger: Ledger): Promise<TransferResult> {
+    const disarm = this.#armSignals();
+    const progress = this.#meter(ledger);
+    try {
+      await this.#pump(ledger, () => progress?.());
+      await ledger.complete();
+      progress?.(true);
+      return this.#result(ledger);
+    } catch (error) {
+      // What was acknowledged is in the checkpoint; a checkpoint that cannot be saved must not hide the first error.
+      await ledger.interrupt().catch(() => {});
+      const { code, message, retryable } = toP2PError(
+        this.#own.signal.aborted ? this.#own.signal.reason : error,
+        "WRITE_FAILED",
+        "The transfer failed",
+      );
+      throw new P2PTransferError(code, message, this.#result(ledger), { cause: error, retryable });
+    } finally {
+      disarm();
+    }
+  }
+
+  /** Lets the caller's signal and the timeout abort this run, each with its own reason. */
+  #armSignals(): () => void {
+    const { signal, transferId, config } = this.#options;
+    const cancel = () => {
+      const reason: unknown = signal?.reason;
+      this.#own.abort(
+        isP2PError(reason)
+          ? reason
+          : new P2PError("ABORTED", `The transfer "${transferId}" was cancelled`, { cause: reason }),
+      );
+    };
+    const stop = () => {
+      this.#own.abort(
+        new P2PError(
+          "TIMEOUT",
+          `The transfer "${transferId}" was stopped after its transfer_timeout of ${config.transferTimeout} ms; resume it, or allow more`,
+        ),
+      );
+    };
+    if (signal?.aborted) cancel();
+    else signal?.addEventListener("abort", cancel, { once: true });
+    const timer = config.transferTimeout > 0 ? setTimeout(stop, config.transferTimeout) : undefined;
+    return () => {
+      clearTimeout(timer);
+      signal?.removeEventListener("abort", cancel);
+    };
+  }
+
+  /** Reads, writes and settles until the source ends or something breaks. */
+  async #pump(ledger: Ledger, onCommit: () => void): Promise<void> {
+    const { config } = this.#options;
+    const width = Math.min(config.concurrency, Math.max(1, this.#target.service.capabilities.writeConcurrency));
+    const inFlight = new Set<Promise<void>>();
+    const fail = (error: unknown) => this.#own.abort(error);
+    try {
+      for await (const { batch, ticket } of readAhead(
+        this.#ticketed(ledger),
+        config.readAhead,
+        () => this.#hasRoom(),
+        this.#signal,
+      )) {
+        const task: Promise<void> = this.#write(batch)
+          .then((outcome) => ledger.settle(ticket, batch, outcome))
+          .then(() => {
+            this.#bytesInFlight -= batch.bytes;
+            onCommit();
+          })
+          .catch(fail)
+          .finally(() => inFlight.delete(task));
+        inFlight.add(task);
+        // A batch holds its place until it is in the checkpoint, so a crash repeats no more than `width` batches.
+        if (inFlight.size >= width) await Promise.race(inFlight);
+        this.#signal.throwIfAborted();
+      }
+      await Promise.all(inFlight);
+      this.#signal.throwIfAborted();
+    } catch (error) {
+      fail(error);
+      await settleSoon([...inFlight]);
+      throw error;
+    }
+  }
+
+  /** Gives each batch its number, and counts its bytes from the moment it is read. */
+  async *#ticketed(ledger: Ledger): AsyncGenerator<{ batch: TransferBatch; ticket: number }> {
+    let ticket = 0;
+    for await (const batch of transferBatches(
+      this.#source.service,
+      this.#query,
+      ledger.start,
+      this.#options,
+      this.#signal,
+    )) {
+      this.#bytesInFlight += batch.bytes;
+      yield { batch, ticket: ticket++ };
+    }
+  }
+
+  #hasRoom(): boolean {
+    return this.#bytesInFlight < this.#options.config.maxBytesInFlight;
+  }
+
+  async #write(batch: TransferBatch): Promise<BatchOutcome> {
+    const { config } = this.#options;
+    const total: BatchOutcome = { written: 0, skipped: 0, bytes: 0, retries: 0, failures: [] };
+    // A transform may have made more of a batch than the batch size allows.
+    for (let from = 0; from < batch.records.length; from += config.batchSize) {
+      const part =
+        batch.records.length <= config.batchSize ? batch.records : batch.records.slice(from, from + config.batchSize);
+      const outcome = await writeWithRetry(this.#target.service, part, config.mode, config, this.#signal);
+      total.written += outcome.written;
+      total.skipped += outcome.skipped;
+      total.bytes += outcome.bytes;
+      total.retries += outcome.retries;
+      total.failures.push(...outcome.failures.map((failure) => ({ ...failure, index: failure.index + from })));
+    }
+    return total;
+  }
+
+  #meter(ledger: Ledger): ((last?: boolean) => void) | undefined {
+    const { onProgress, progressInterval, transferId } = this.#options;
+    if (!onProgress) return undefined;
+    const meter = new ProgressMeter(transferId, ledger.recordsRead);
+    this.#source.service.count(this.#query, this.#signal).then(
+      (total) => {
+        meter.total = total;
+      },
+      () => {},
+    );
+    let toldAt = performance.now();
+    return (last = false) => {
+      if (!last && performance.now() - toldAt < progressInterval) return;
+      toldAt = performance.now();
+      onProgress(meter.read(ledger.recordsRead, ledger.counts.failureCount));
+    };
+  }
+
+  #result(ledger: Ledger): TransferResult {
+    const { deadLetters, transferId } = this.#options;
+    return {
+      transferId,
+      ...ledger.counts,
+      durationMs: performance.now() - this.#startedAt,
+      bytes: ledger.bytes,
+      errors: ledger.errors,
+      ...(deadLetters &&
+        ledger.counts.failureCount > 0 && { deadLetters: redactText(deadLetters.location, this.#secrets) }),
+      checkpoint: ledger.checkpoint(),
+    };
+  }
+}
+
+/** The endpoint with its options and without its secrets, as text. */
+function identify(endpoint: EndpointInfo): string {
+  const { metadata } = redactEndpoint(endpoint);
+  const options = Object.entries(metadata ?? {})
+    .filter(([, value]) => value === null || typeof value !== "object")
+    .sort(([a], [b]) => (a < b ? -1 : 1))
+    .map(([key, value]) => `${key}=${String(value)}`);
+  return options.length > 0 ? `${endpointLabel(endpoint)}?${options.join("&")}` : endpointLabel(endpoint);
+}

@@ -1,0 +1,152 @@
+import { P2PError } from "../errors.ts";
+import { idKey, type P2PId, type P2PRecord, recordTrouble } from "../storage/record.ts";
+import { getField, type P2PValue } from "../storage/value.ts";
+
+/** What a transform may return: a record, several, or none (`null` or `undefined` drops the record). */
+export type TransformResult = P2PRecord | readonly P2PRecord[] | null | undefined;
+
+/**
+ * Makes of one record of the source what goes to the target. It may change the record it is given and return it. What
+ * it throws makes this record a failure with the code `TRANSFORM_FAILED`, and the transfer goes on.
+ *
+ * @example
+ * ```ts
+ * const transform: Transform = ({ id, title, ...rest }) => ({ id, headline: title, metadata: rest });
+ * ```
+ */
+export type Transform = (
+  record: P2PRecord,
+  context: { readonly signal: AbortSignal },
+) => TransformResult | Promise<TransformResult>;
+
+/** A record that did not get through the transform. */
+export interface TransformFailure {
+  /** Its place in the batch that was read. */
+  readonly index: number;
+  readonly record: P2PRecord;
+  readonly error: P2PError;
+}
+
+/** A batch after the transform. */
+export interface TransformedBatch {
+  readonly records: P2PRecord[];
+  /** For each of `records`, the place in the batch it came from; `undefined` when the two are the same. */
+  readonly origins: readonly number[] | undefined;
+  readonly dropped: number;
+  readonly failures: readonly TransformFailure[];
+}
+
+/** Calls of an asynchronous transform under way at a time. */
+const ASYNC_TRANSFORMS = 16;
+
+/** Checks a batch that needs no transform: what is not a valid record is a failure. */
+export function checkBatch(records: P2PRecord[]): TransformedBatch {
+  const failures: TransformFailure[] = [];
+  for (const [index, record] of records.entries()) {
+    const trouble = recordTrouble(record);
+    if (trouble !== undefined) failures.push({ index, record, error: invalidRecord(record, trouble) });
+  }
+  if (failures.length === 0) return { records, origins: undefined, dropped: 0, failures };
+  const bad = new Set(failures.map(({ index }) => index));
+  const origins = [...records.keys()].filter((index) => !bad.has(index));
+  return { records: origins.map((index) => records[index]!), origins, dropped: 0, failures };
+}
+
+/** Puts a batch through a transform, in order. */
+export async function transformBatch(
+  input: P2PRecord[],
+  transform: Transform,
+  signal: AbortSignal,
+): Promise<TransformedBatch> {
+  const context = { signal };
+  const outputs = new Array<TransformResult | P2PError>(input.length);
+  let pending: Promise<void>[] = [];
+  for (const [index, record] of input.entries()) {
+    try {
+      const output = transform(record, context);
+      if (!(output instanceof Promise)) {
+        outputs[index] = output;
+        continue;
+      }
+      pending.push(
+        output.then(
+          (value) => {
+            outputs[index] = value;
+          },
+          (thrown) => {
+            outputs[index] = transformFailed(record, thrown);
+          },
+        ),
+      );
+    } catch (thrown) {
+      outputs[index] = transformFailed(record, thrown);
+    }
+    if (pending.length < ASYNC_TRANSFORMS) continue;
+    await Promise.all(pending);
+    signal.throwIfAborted();
+    pending = [];
+  }
+  if (pending.length > 0) await Promise.all(pending);
+  return collect(input, outputs);
+}
+
+function collect(input: readonly P2PRecord[], outputs: readonly (TransformResult | P2PError)[]): TransformedBatch {
+  const records: P2PRecord[] = [];
+  const origins: number[] = [];
+  const failures: TransformFailure[] = [];
+  let dropped = 0;
+  for (const [index, output] of outputs.entries()) {
+    if (output instanceof P2PError) {
+      failures.push({ index, record: input[index]!, error: output });
+      continue;
+    }
+    const results = Array.isArray(output)
+      ? (output as readonly P2PRecord[])
+      : output == null
+        ? []
+        : [output as P2PRecord];
+    if (results.length === 0) dropped++;
+    for (const record of results) {
+      const trouble = recordTrouble(record);
+      if (trouble === undefined) {
+        records.push(record);
+        origins.push(index);
+      } else {
+        failures.push({
+          index,
+          record: input[index]!,
+          error: invalidRecord(input[index]!, `the transform returned this: ${trouble}`),
+        });
+      }
+    }
+  }
+  return { records, origins, dropped, failures };
+}
+
+/** The id of a thing that may not be a proper record, as text; empty when it has none. */
+export function idText(record: unknown): string {
+  const id: P2PValue | undefined = typeof record === "object" && record !== null ? getField(record, "id") : undefined;
+  if (id === undefined || id === null || Array.isArray(id)) return "";
+  try {
+    return idKey(id as P2PId);
+  } catch {
+    return "";
+  }
+}
+
+function describeId(record: unknown): string {
+  const text = idText(record);
+  if (text === "") return "without an id";
+  return `"${text.length > 80 ? `${text.slice(0, 77)}...` : text}"`;
+}
+
+function transformFailed(record: P2PRecord, thrown: unknown): P2PError {
+  const reason = thrown instanceof Error ? thrown.message : String(thrown);
+  return new P2PError("TRANSFORM_FAILED", `The transform failed on record ${describeId(record)}: ${reason}`, {
+    cause: thrown,
+  });
+}
+
+function invalidRecord(record: P2PRecord, trouble: string): P2PError {
+  return new P2PError("INVALID_RECORD", `Record ${describeId(record)} is invalid: ${trouble}`);
+}
