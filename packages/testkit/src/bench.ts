@@ -1,0 +1,171 @@
+import {
+  type EndpointInfo,
+  type P2PDataTransferService,
+  type P2PQuery,
+  type P2PRecord,
+  parseEndpoint,
+  type ReadOptions,
+  type RecordBatch,
+  type WriteMode,
+  type WriteResult,
+} from "@omni/p2p-core";
+import type { AdapterUnderTest } from "./reference.ts";
+
+/** The time that an adapter under test has to connect, in milliseconds. */
+const CONNECT_TIMEOUT_MS = 10_000;
+/** Records in one call of `writeToTarget` when a place is filled. */
+const FILL_BATCH = 500;
+
+/** How a read is done where a check does not care. */
+export type ReadSettings = Partial<ReadOptions>;
+
+/** Tools for one check: everything opened or made with them is closed and removed by {@link Bench.release}. */
+export class Bench {
+  readonly adapter: AdapterUnderTest;
+  readonly #cleanups: (() => Promise<void>)[] = [];
+
+  constructor(adapter: AdapterUnderTest) {
+    this.adapter = adapter;
+  }
+
+  /** A fresh empty place. */
+  async place(): Promise<EndpointInfo> {
+    const { endpoint, dispose } = await this.adapter.createEndpoint();
+    if (dispose) this.#cleanups.push(dispose);
+    return parseEndpoint(endpoint);
+  }
+
+  /** Opens a place, as the manager does. */
+  async open(
+    endpoint: EndpointInfo,
+    role: "source" | "target",
+    signal: AbortSignal = new AbortController().signal,
+  ): Promise<P2PDataTransferService> {
+    const service = await this.adapter.starter.open(endpoint, { role, signal, connectTimeoutMs: CONNECT_TIMEOUT_MS });
+    this.#cleanups.push(() => service.close());
+    return service;
+  }
+
+  /** Writes records to a place and closes it again. Throws when one of them fails. */
+  async write(endpoint: EndpointInfo, records: readonly P2PRecord[], mode: WriteMode = "upsert"): Promise<void> {
+    const target = await this.open(endpoint, "target");
+    for (let start = 0; start < records.length; start += FILL_BATCH) {
+      assertAllWritten(await write(target, records.slice(start, start + FILL_BATCH), mode));
+    }
+    await target.close();
+  }
+
+  /** A fresh place with these records, opened as a source. */
+  async filled(records: readonly P2PRecord[]): Promise<FilledPlace> {
+    const endpoint = await this.place();
+    await this.write(endpoint, records);
+    return { endpoint, source: await this.open(endpoint, "source") };
+  }
+
+  /** All that is in a place, through a service opened for it. */
+  async contents(endpoint: EndpointInfo, query: P2PQuery = {}): Promise<P2PRecord[]> {
+    const source = await this.open(endpoint, "source");
+    const records = await readRecords(source, query);
+    await source.close();
+    return records;
+  }
+
+  /** Closes and removes all that was made, newest first; throws the first trouble after having tried everything. */
+  async release(): Promise<void> {
+    const errors: unknown[] = [];
+    for (const cleanup of this.#cleanups.splice(0).reverse()) {
+      await cleanup().catch((error: unknown) => errors.push(error));
+    }
+    if (errors.length > 0) throw errors[0];
+  }
+}
+
+/** A place and its source. */
+export interface FilledPlace {
+  readonly endpoint: EndpointInfo;
+  readonly source: P2PDataTransferService;
+}
+
+/** A signal that never aborts. */
+export function calm(): AbortSignal {
+  return new AbortController().signal;
+}
+
+/** All batches of a query. */
+export async function readBatches(
+  service: P2PDataTransferService,
+  query: P2PQuery = {},
+  settings: ReadSettings = {},
+): Promise<RecordBatch[]> {
+  const batches: RecordBatch[] = [];
+  const options: ReadOptions = { batchSize: 100, signal: calm(), ...settings };
+  for await (const batch of service.readFromSource(query, options)) {
+    if (batch.records.length > options.batchSize) {
+      throw new Error(`a batch has ${batch.records.length} records, but batchSize is ${options.batchSize}`);
+    }
+    const [failure] = batch.failures ?? [];
+    if (failure !== undefined) {
+      throw new Error(`record ${JSON.stringify(failure.id)} could not be read: ${failure.error.message}`);
+    }
+    batches.push(batch);
+  }
+  return batches;
+}
+
+/** All records of a query. */
+export async function readRecords(
+  service: P2PDataTransferService,
+  query: P2PQuery = {},
+  settings: ReadSettings = {},
+): Promise<P2PRecord[]> {
+  return (await readBatches(service, query, settings)).flatMap((batch) => batch.records);
+}
+
+/** One call of `writeToTarget`, whose accounting must add up. */
+export async function write(
+  service: P2PDataTransferService,
+  records: readonly P2PRecord[],
+  mode: WriteMode = "upsert",
+): Promise<WriteResult> {
+  const result = await service.writeToTarget(records, { mode, signal: calm() });
+  const { written, skipped, failures } = result;
+  if (written + skipped + failures.length !== records.length) {
+    throw new Error(
+      `${records.length} records were given, but written ${written} + skipped ${skipped} + failures ${failures.length} is another number`,
+    );
+  }
+  return result;
+}
+
+/** Throws when a record was not written, with the adapter's reason. */
+export function assertAllWritten(result: WriteResult): void {
+  const [failure] = result.failures;
+  if (failure !== undefined) {
+    throw new Error(
+      `${result.failures.length} of the records failed, the first at index ${failure.index} with ${failure.error.code}: ${failure.error.message}`,
+    );
+  }
+}
+
+/** The promise, or an error when it is not settled in time. */
+export async function within<T>(milliseconds: number, what: string, promise: Promise<T>): Promise<T> {
+  let timer: NodeJS.Timeout | undefined;
+  const late = new Promise<never>((_, reject) => {
+    timer = setTimeout(() => reject(new Error(`${what} took more than ${milliseconds} ms`)), milliseconds);
+  });
+  try {
+    return await Promise.race([promise, late]);
+  } finally {
+    clearTimeout(timer);
+  }
+}
+
+/** What a promise was rejected with. Throws when it was not. */
+export async function rejection(promise: Promise<unknown>, what: string): Promise<unknown> {
+  try {
+    await promise;
+  } catch (error) {
+    return error;
+  }
+  throw new Error(`${what} must be rejected, but was not`);
+}

@@ -1,0 +1,358 @@
+import {
+  encodeJson,
+  idKey,
+  type P2PCapabilities,
+  type P2PId,
+  type P2PRecord,
+  type P2PValue,
+  TaggedValue,
+  type ValueType,
+  valueType,
+} from "@omni/p2p-core";
+import * as fc from "fast-check";
+import { expect } from "vitest";
+import { recordsArbitrary, type ValueLimits } from "../arbitraries.ts";
+import { assertAllWritten, Bench, write } from "../bench.ts";
+import { assertSameRecords } from "../compare.ts";
+import { AWKWARD_FIELDS, nestedValue, objectOf, SAMPLE_VALUES, sampleRecords, VALUE_TYPES } from "../samples.ts";
+import { check, group, notRun, type Suite } from "../suite.ts";
+
+/** Law 2: what goes in comes out, with its type. */
+export function roundTripChecks(suite: Suite): void {
+  group("round trip", () => {
+    for (const type of VALUE_TYPES) typeCheck(suite, type);
+    shapeChecks(suite);
+    idChecks(suite);
+    propertyChecks(suite);
+  });
+}
+
+async function assertRoundTrip(bench: Bench, records: readonly P2PRecord[]): Promise<void> {
+  const place = await bench.place();
+  await bench.write(place, records);
+  assertSameRecords(await bench.contents(place), records);
+}
+
+function typeCheck(suite: Suite, type: ValueType): void {
+  const title = `law 2, round trip: ${type}`;
+  check(suite, title, async (bench, context) => {
+    const { capabilities } = await bench.open(await bench.place(), "target");
+    if (capabilities.valueTypes[type] === "unsupported") {
+      notRun(suite, context, title, `capabilities.valueTypes.${type} is "unsupported"`);
+    }
+    // One field of a single type, which a store with a schema keeps natively.
+    const values = SAMPLE_VALUES[type].filter((value) => holds(capabilities, value));
+    await assertRoundTrip(
+      bench,
+      values.map((value, i) => ({ id: `v${i}`, value })),
+    );
+    // And inside a list and an object, where there is no schema to tell the type.
+    const small = values.filter((value) => encodeJson(value).length < 2000);
+    if (capabilities.valueTypes.array === "unsupported" || capabilities.valueTypes.object === "unsupported") return;
+    await assertRoundTrip(
+      bench,
+      small.map((value, i) => ({ id: `n${i}`, list: [value, 1, value], object: { inner: value, list: [[value]] } })),
+    );
+  });
+}
+
+/** Whether a store can hold this value and all that is in it. */
+function holds(capabilities: P2PCapabilities, value: P2PValue): boolean {
+  const type = valueType(value);
+  if (capabilities.valueTypes[type] === "unsupported") return false;
+  if (value instanceof TaggedValue) return holds(capabilities, value.value);
+  if (type !== "array" && type !== "object") return true;
+  return Object.values(value as object).every((inner) => holds(capabilities, inner as P2PValue));
+}
+
+function shapeChecks(suite: Suite): void {
+  check(suite, "law 2, round trip: null and absent fields stay apart", async (bench) => {
+    await assertRoundTrip(bench, [
+      { id: "all", a: 1, b: "x", c: true },
+      { id: "nulls", a: null, b: null, c: null },
+      { id: "none" },
+      { id: "some", b: null },
+      { id: "undefined", a: undefined, b: "x" },
+      { id: "inside", object: { a: null, b: undefined }, list: [null] },
+    ]);
+  });
+
+  check(
+    suite,
+    "law 2, round trip: one field of many types in one batch",
+    async (bench) => {
+      await assertRoundTrip(bench, mixedRecords());
+    },
+    ["mixed types"],
+  );
+
+  check(
+    suite,
+    "law 2, round trip: a field whose type changes from batch to batch",
+    async (bench) => {
+      const place = await bench.place();
+      const target = await bench.open(place, "target");
+      const records = mixedRecords();
+      for (const record of records) assertAllWritten(await write(target, [record]));
+      assertSameRecords(await bench.contents(place), records);
+      for (const record of records.toReversed()) assertAllWritten(await write(target, [record]));
+      assertSameRecords(await bench.contents(place), records);
+    },
+    ["mixed types"],
+  );
+
+  check(suite, "law 2, round trip: fields that come with later batches", async (bench) => {
+    const place = await bench.place();
+    const records = [1, 2, 3, 4].map((n) => ({ id: `n${n}`, [`field${n}`]: n, shared: n }));
+    for (const record of records) await bench.write(place, [record]);
+    assertSameRecords(await bench.contents(place), records);
+  });
+
+  check(
+    suite,
+    "law 2, round trip: any text as a field name",
+    async (bench) => {
+      const whole = objectOf([["id", "all"], ...AWKWARD_FIELDS.map((field, i) => [field, `v${i}`] as const)]);
+      const single = AWKWARD_FIELDS.map((field, i) =>
+        objectOf([
+          ["id", `one${i}`],
+          [field, i % 2 === 0 ? "text" : null],
+        ]),
+      );
+      await assertRoundTrip(bench, [whole, ...single] as P2PRecord[]);
+      expect(({} as { polluted?: unknown }).polluted).toBeUndefined();
+    },
+    ["awkward field names"],
+  );
+
+  check(
+    suite,
+    "law 2, round trip: records of 400 fields",
+    async (bench) => {
+      const wide = (id: string, prefix: string): P2PRecord =>
+        objectOf([["id", id], ...Array.from({ length: 400 }, (_, i) => [`${prefix}${i}`, i] as const)]) as P2PRecord;
+      await assertRoundTrip(bench, [wide("first", "a"), wide("second", "a"), wide("third", "b")]);
+    },
+    ["wide records"],
+  );
+
+  check(
+    suite,
+    "law 2, round trip: records of 2 MB",
+    async (bench) => {
+      await assertRoundTrip(bench, [
+        { id: "text", body: "0123456789abcdé\n".repeat(131_072) },
+        { id: "bytes", body: Uint8Array.from({ length: 2_000_000 }, (_, i) => (i * 31) & 255) },
+        { id: "small", body: "after" },
+      ]);
+    },
+    ["large records"],
+  );
+
+  check(
+    suite,
+    "nothing is lost in silence: a record nested 90 deep comes back or is a named failure",
+    async (bench) => {
+      const place = await bench.place();
+      const records = [{ id: "flat" }, { id: "deep", value: nestedValue(90, "core") }, { id: "after" }];
+      const result = await write(await bench.open(place, "target"), records);
+      const failed = new Set(result.failures.map((failure) => failure.index));
+      expect([...failed].every((index) => index === 1)).toBe(true);
+      assertSameRecords(
+        await bench.contents(place),
+        records.filter((_, index) => !failed.has(index)),
+      );
+    },
+  );
+
+  check(suite, "law 2, round trip: the sample records, a thousand at once", async (bench) => {
+    await assertRoundTrip(bench, sampleRecords(1000));
+  });
+}
+
+function mixedRecords(): P2PRecord[] {
+  const values: P2PValue[] = [
+    5,
+    "five",
+    "5",
+    5n,
+    5.5,
+    2n ** 80n,
+    true,
+    null,
+    new Date(5),
+    Uint8Array.of(5),
+    [5],
+    ["five"],
+    [{ n: 5 }],
+    { n: 5 },
+    { n: "five" },
+    { n: { n: 5 } },
+    new TaggedValue("testkit:money", "5 EUR"),
+    Number.NaN,
+    "2024-01-01T00:00:00.000Z",
+    -0,
+    [],
+    {},
+  ];
+  return values.map((value, i) => ({ id: `m${i}`, value, [`only${i}`]: value }));
+}
+
+function idChecks(suite: Suite): void {
+  const texts = [
+    "a:b:c",
+    "a/b/../c",
+    "a b",
+    " a ",
+    "a|b",
+    "a,b",
+    "a.b",
+    "..",
+    ".",
+    "_start",
+    "-dash",
+    "+plus",
+    "#hash",
+    "?q=1&r=2",
+    "100%25",
+    "%",
+    "*",
+    "[a]",
+    "{a}",
+    "'",
+    '"',
+    "`",
+    "\\",
+    "\n",
+    "\t",
+    "\u0000",
+    "\u007f",
+    "A",
+    "é",
+    "e\u0301",
+    "中文",
+    "😀",
+    "\u{10ffff}",
+    "\ufeff",
+    "null",
+    "undefined",
+    "true",
+    "007",
+    "1e3",
+    "__proto__",
+    "constructor",
+    "_design/x",
+    "$where",
+    "65f0c0ffee0ddba11ca7f00d",
+    "2024-01-01T00:00:00.000Z",
+    "x".repeat(400),
+  ];
+
+  check(suite, "law 2, round trip: ids of any text", async (bench) => {
+    await assertRoundTrip(
+      bench,
+      texts.map((id, i) => ({ id, i })),
+    );
+  });
+
+  check(
+    suite,
+    "law 2, round trip: ids of 2,000 characters",
+    async (bench) => {
+      await assertRoundTrip(bench, [
+        { id: "x".repeat(2000), n: 1 },
+        { id: `${"x".repeat(1999)}y`, n: 2 },
+        { id: "长".repeat(2000), n: 3 },
+      ]);
+    },
+    ["long ids"],
+  );
+
+  const typed: Readonly<Record<string, readonly P2PId[]>> = {
+    "whole numbers": [0, 1, -1, 42, 2 ** 31, 2 ** 53 - 1, -(2 ** 53)],
+    "broken and extreme numbers": [1.5, -0.001, 1e21, 2 ** 63, Number.MAX_VALUE, 5e-324],
+    bigints: [0n, 1n, -1n, 2n ** 53n + 1n, 2n ** 63n - 1n, -(2n ** 63n), 2n ** 64n, 10n ** 40n],
+    dates: [new Date(0), new Date(-1), new Date(1_700_000_000_123), new Date(8.64e15)],
+    bytes: [Uint8Array.of(0), Uint8Array.of(1, 2, 255), new Uint8Array(30).fill(9)],
+    booleans: [true, false],
+    "several types": [1, "two", 3n, new Date(4), Uint8Array.of(5), 6.5, true, "-7", -8],
+  };
+  for (const [kind, ids] of Object.entries(typed)) {
+    check(
+      suite,
+      `law 2, round trip: ids that are ${kind}`,
+      async (bench) => assertRoundTrip(bench, [...ids.map((id, i) => ({ id, i }))]),
+      ["typed ids"],
+    );
+  }
+
+  check(
+    suite,
+    "law 2, round trip: ids that are objects and tagged values",
+    async (bench) =>
+      assertRoundTrip(bench, [
+        { id: { region: "eu", n: 5 }, n: 1 },
+        { id: { region: "eu", n: 5n }, n: 2 },
+        { id: { region: "eu" }, n: 3 },
+        { id: new TaggedValue("mongodb:objectId", "65f0c0ffee0ddba11ca7f00d"), n: 4 },
+        { id: new TaggedValue("testkit:key", { a: 1 }), n: 5 },
+      ]),
+    ["typed ids", "composite ids"],
+  );
+}
+
+function propertyChecks(suite: Suite): void {
+  const runs = { numRuns: suite.numRuns, ...(suite.seed === undefined ? {} : { seed: suite.seed }) };
+
+  check(suite, "law 2, round trip: generated records, within the store", async (bench) => {
+    const { place, target, limits } = await generationTarget(suite, bench);
+    await fc.assert(
+      fc.asyncProperty(recordsArbitrary(limits), async (records) => {
+        // One place serves all runs: only this run's records are compared, so a failing example can be made smaller.
+        assertAllWritten(await write(target, records));
+        const wanted = new Set(records.map(({ id }) => idKey(id)));
+        const read = await bench.contents(place);
+        assertSameRecords(
+          read.filter(({ id }) => wanted.has(idKey(id))),
+          records,
+        );
+      }),
+      runs,
+    );
+  });
+
+  check(suite, `law 2, round trip: generated records, to ${suite.pair.starter.storageType} and back`, async (bench) => {
+    const { place, target, limits } = await generationTarget(suite, bench);
+    const other = new Bench(suite.pair);
+    try {
+      const otherPlace = await other.place();
+      const otherTarget = await other.open(otherPlace, "target");
+      const both: ValueLimits = unsupported(limits, otherTarget.capabilities);
+      await fc.assert(
+        fc.asyncProperty(recordsArbitrary(both), async (records) => {
+          assertAllWritten(await write(target, records));
+          const wanted = new Set(records.map(({ id }) => idKey(id)));
+          const ours = (list: P2PRecord[]): P2PRecord[] => list.filter(({ id }) => wanted.has(idKey(id)));
+          assertAllWritten(await write(otherTarget, ours(await bench.contents(place))));
+          const back = await bench.place();
+          await bench.write(back, ours(await other.contents(otherPlace)));
+          assertSameRecords(await bench.contents(back), records);
+        }),
+        { ...runs, numRuns: Math.max(1, Math.ceil(suite.numRuns / 3)) },
+      );
+    } finally {
+      await other.release();
+    }
+  });
+}
+
+async function generationTarget(suite: Suite, bench: Bench) {
+  const place = await bench.place();
+  const target = await bench.open(place, "target");
+  return { place, target, limits: unsupported(suite.values, target.capabilities) };
+}
+
+function unsupported(limits: ValueLimits, { valueTypes }: P2PCapabilities): ValueLimits {
+  const without = VALUE_TYPES.filter((type) => valueTypes[type] === "unsupported");
+  return { ...limits, without: [...(limits.without ?? []), ...without] };
+}

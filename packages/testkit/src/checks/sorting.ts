@@ -1,0 +1,128 @@
+import { compareRecords, matches, type P2PQuery, type P2PRecord, type P2PValue, parseQuery } from "@omni/p2p-core";
+import * as fc from "fast-check";
+import { readRecords } from "../bench.ts";
+import { assertSameRecords } from "../compare.ts";
+import { objectOf } from "../samples.ts";
+import { check, group, queryText, type Suite, shared } from "../suite.ts";
+
+const SORTED_COLUMNS: Readonly<Record<string, readonly P2PValue[]>> = {
+  number: [3, -1, 0, 1.5, 1e300, -1e300, Number.POSITIVE_INFINITY, Number.NEGATIVE_INFINITY, 10, 9],
+  bigint: [3n, -1n, 2n ** 63n - 1n, 2n ** 64n, -(2n ** 90n), 2n ** 53n, 2n ** 53n + 1n, 10n, 9n],
+  string: ["b", "a", "B", "A", "", " ", "é", "z", "ｚ", "😀", "\uffff", "10", "9", "a\u0000", "ab"],
+  boolean: [true, false],
+  date: [new Date(0), new Date(-1e13), new Date(1.7e12), new Date(1.7e12 + 1), new Date(8.64e15)],
+  bytes: [Uint8Array.of(2), new Uint8Array(0), Uint8Array.of(1), Uint8Array.of(1, 0), Uint8Array.of(255)],
+};
+
+/** `orderBy`, held to the core's `compareRecords`. */
+export function sortingChecks(suite: Suite): void {
+  group("orderBy", () => {
+    const records = sortRecords((i) => `k${(i * 7) % 31}`);
+    const numbered = sortRecords((i) => ((i * 7) % 31) - 10);
+    const lacking = suite.lacks.has("sorting");
+    const place = lacking ? undefined : shared(suite, (bench) => bench.filled(records));
+    const sorted = async (query: P2PQuery): Promise<void> => assertSorted(place!().source, query, records);
+
+    for (const field of Object.keys(SORTED_COLUMNS)) {
+      check(
+        suite,
+        `orderBy on a field of type ${field}: both directions, null and absent first when ascending`,
+        async () => {
+          await sorted({ orderBy: field });
+          await sorted({ orderBy: { field, direction: "desc" } });
+        },
+        ["sorting"],
+      );
+    }
+
+    check(
+      suite,
+      "orderBy on several fields, and on the id",
+      async () => {
+        await sorted({ orderBy: ["boolean", { field: "string", direction: "desc" }] });
+        await sorted({ orderBy: [{ field: "boolean", direction: "desc" }, "date", "number"] });
+        await sorted({ orderBy: "id" });
+        await sorted({ orderBy: { field: "id", direction: "desc" } });
+        await sorted({ orderBy: ["boolean", { field: "id", direction: "desc" }] });
+        await sorted({ orderBy: "no such field" });
+      },
+      ["sorting"],
+    );
+
+    check(
+      suite,
+      "orderBy breaks ties by number where ids are numbers",
+      async (bench) => {
+        const { source } = await bench.filled(numbered);
+        await assertSorted(source, { orderBy: "boolean" }, numbered);
+        await assertSorted(source, { orderBy: { field: "boolean", direction: "desc" } }, numbered);
+        await assertSorted(source, { orderBy: "id" }, numbered);
+      },
+      ["sorting"],
+    );
+
+    check(
+      suite,
+      "orderBy goes with where, fields, offset and limit, in batches of any size",
+      async () => {
+        const orders = fc.uniqueArray(
+          fc.record({
+            field: fc.constantFrom(...Object.keys(SORTED_COLUMNS), "id"),
+            direction: fc.constantFrom("asc" as const, "desc" as const),
+          }),
+          { minLength: 1, maxLength: 3, selector: (order) => order.field },
+        );
+        const rest = fc.record(
+          {
+            where: fc.constantFrom({ boolean: true }, { number: { gt: 0 } }, { string: { ne: null } }),
+            fields: fc.constantFrom(["boolean"], [] as string[]),
+            offset: fc.integer({ min: 0, max: 35 }),
+            limit: fc.integer({ min: 0, max: 35 }),
+          },
+          { requiredKeys: [] },
+        );
+        const batchSizes = fc.integer({ min: 1, max: 40 });
+        await fc.assert(
+          fc.asyncProperty(orders, rest, batchSizes, async (orderBy, other, batchSize) => {
+            await assertSorted(place!().source, { orderBy, ...other }, records, batchSize);
+          }),
+          { numRuns: suite.numRuns * 2, ...(suite.seed === undefined ? {} : { seed: suite.seed }) },
+        );
+      },
+      ["sorting"],
+    );
+  });
+}
+
+function sortRecords(idOf: (i: number) => string | number): P2PRecord[] {
+  const columns = Object.entries(SORTED_COLUMNS).map(
+    ([field, values]) => [field, [...values, null, undefined] as (P2PValue | undefined)[]] as const,
+  );
+  return Array.from({ length: 31 }, (_, i) => {
+    const entries: (readonly [string, P2PValue])[] = [["id", idOf(i)]];
+    for (const [n, [field, values]] of columns.entries()) {
+      const value = values[(i * 5 + n * 3) % values.length];
+      if (value !== undefined) entries.push([field, value]);
+    }
+    return objectOf(entries) as P2PRecord;
+  });
+}
+
+async function assertSorted(
+  source: Parameters<typeof readRecords>[0],
+  query: P2PQuery,
+  records: readonly P2PRecord[],
+  batchSize = 4,
+): Promise<void> {
+  const { conditions, orderBy, offset, limit } = parseQuery(query);
+  const expected = records
+    .filter((record) => matches(conditions, record))
+    .sort((a, b) => compareRecords(orderBy, a, b))
+    .slice(offset, offset + limit);
+  const read = await readRecords(source, query, { batchSize });
+  const bare = ({ id }: P2PRecord): P2PRecord => ({ id });
+  assertSameRecords(read.map(bare), expected.map(bare), {
+    ordered: true,
+    context: `${queryText(query)}, batchSize ${batchSize}`,
+  });
+}

@@ -1,0 +1,78 @@
+import { describe, test } from "vitest";
+import type { ValueLimits } from "./arbitraries.ts";
+import { abortingChecks } from "./checks/aborting.ts";
+import { contractChecks } from "./checks/contract.ts";
+import { filteringChecks } from "./checks/filtering.ts";
+import { partitionChecks } from "./checks/partitioning.ts";
+import { readingChecks } from "./checks/reading.ts";
+import { resumingChecks } from "./checks/resuming.ts";
+import { roundTripChecks } from "./checks/round-trip.ts";
+import { sortingChecks } from "./checks/sorting.ts";
+import { writingChecks } from "./checks/writing.ts";
+import { type Lack, Lacks } from "./lacks.ts";
+import { type AdapterUnderTest, referenceAdapter } from "./reference.ts";
+import type { Suite } from "./suite.ts";
+
+/** What {@link describeConformance} is told. */
+export interface ConformanceOptions extends AdapterUnderTest {
+  /** How the adapter is called in the test output. */
+  readonly name: string;
+  /** What the store cannot do. Checks that need it are printed as not run, with the reason. */
+  readonly lacks?: readonly Lack[];
+  /** Bounds on generated values. Kinds that `capabilities.valueTypes` calls unsupported are left out by themselves. */
+  readonly values?: ValueLimits;
+  /** How often each property is tried. Default 10. */
+  readonly numRuns?: number;
+  /** Where the random values start. Default: elsewhere each time; a failure prints its seed. */
+  readonly seed?: number;
+  /** The other end where a law needs two stores. Default: {@link referenceAdapter}. */
+  readonly pair?: AdapterUnderTest;
+  /** The time that one check may take, in milliseconds. Default 30,000. */
+  readonly timeoutMs?: number;
+}
+
+/**
+ * Defines the tests that every adapter passes. Call it at the top of a vitest file, or inside a `describe`.
+ *
+ * @example
+ * ```ts
+ * describeConformance({
+ *   name: "sqlite",
+ *   starter: sqliteStarter,
+ *   async createEndpoint() {
+ *     const folder = await mkdtemp(join(tmpdir(), "p2p-"));
+ *     return {
+ *       endpoint: `sqlite:${folder}/test.db?table=records`,
+ *       dispose: () => rm(folder, { recursive: true }),
+ *     };
+ *   },
+ * });
+ * ```
+ */
+export function describeConformance(options: ConformanceOptions): void {
+  const suite: Suite = {
+    name: options.name,
+    adapter: { starter: options.starter, createEndpoint: options.createEndpoint },
+    pair: options.pair ?? referenceAdapter(),
+    values: options.values ?? {},
+    numRuns: options.numRuns ?? 10,
+    seed: options.seed,
+    timeoutMs: options.timeoutMs ?? 30_000,
+    lacks: new Lacks(options.lacks ?? []),
+    titles: [],
+  };
+  describe(`${options.name} conformance`, () => {
+    contractChecks(suite);
+    readingChecks(suite);
+    resumingChecks(suite);
+    filteringChecks(suite);
+    sortingChecks(suite);
+    partitionChecks(suite);
+    writingChecks(suite);
+    roundTripChecks(suite);
+    abortingChecks(suite);
+    if ((options.lacks ?? []).length > 0) {
+      test("every lack names a feature or a check", () => suite.lacks.assertAllUsed(suite.titles));
+    }
+  });
+}

@@ -1,0 +1,167 @@
+import {
+  CONTRACT_VERSION,
+  cloneValue,
+  compareRecords,
+  encodeJson,
+  idKey,
+  matches,
+  type P2PDataTransferService,
+  P2PError,
+  type P2PQuery,
+  type P2PRecord,
+  type P2PStarter,
+  parseOptions,
+  parseQuery,
+  projectRecord,
+  type ReadOptions,
+  type RecordBatch,
+  type WriteFailure,
+  type WriteMode,
+  type WriteResult,
+} from "@omni/p2p-core";
+import { VALUE_TYPES } from "./samples.ts";
+
+/** A starter with a way to get places for it: what the suite runs against. */
+export interface AdapterUnderTest {
+  readonly starter: P2PStarter;
+  /** Makes a fresh empty place that can be the target and then the source of a transfer. */
+  createEndpoint(): Promise<ConformancePlace>;
+}
+
+/** One place made for a test. */
+export interface ConformancePlace {
+  readonly endpoint: import("@omni/p2p-core").EndpointInput;
+  /** Removes the place and what is in it. */
+  dispose?(): Promise<void>;
+}
+
+/** Records by canonical id, in the order of their arrival. */
+type Shelf = Map<string, P2PRecord>;
+
+/**
+ * The simplest adapter that keeps the contract: records in a Map, every question answered by the core's own words
+ * (`matches`, `compareRecords`, `projectRecord`). It is the other end where a law needs two stores, and the model for
+ * whoever writes a first adapter. Not for use with real data: it looks at every record for every page.
+ */
+export function referenceAdapter(): AdapterUnderTest {
+  const shelves = new Map<string, Shelf>();
+  const starter: P2PStarter = {
+    storageType: "reference",
+    contractVersion: CONTRACT_VERSION,
+    options: {},
+    async open(endpoint, context) {
+      context.signal.throwIfAborted();
+      parseOptions({}, endpoint);
+      const name = endpoint.database ?? "";
+      const shelf = shelves.get(name) ?? new Map();
+      if (context.role === "target") shelves.set(name, shelf);
+      else if (!shelves.has(name)) {
+        throw new P2PError("SOURCE_NOT_FOUND", `There is no shelf "${name}"; write to it first`);
+      }
+      return openShelf(shelf);
+    },
+  };
+  let made = 0;
+  return {
+    starter,
+    async createEndpoint() {
+      const database = `shelf-${++made}`;
+      return {
+        endpoint: { storageType: "reference", database },
+        dispose: async () => void shelves.delete(database),
+      };
+    },
+  };
+}
+
+function openShelf(shelf: Shelf): P2PDataTransferService {
+  return {
+    capabilities: {
+      resumable: true,
+      countable: true,
+      partitionable: true,
+      writeConcurrency: 4,
+      atomicBatches: true,
+      shareable: true,
+      valueTypes: Object.fromEntries(VALUE_TYPES.map((type) => [type, "native"])) as never,
+    },
+    readFromSource: (query, options) => readShelf(shelf, query, options),
+    async writeToTarget(records, { mode, signal }) {
+      signal.throwIfAborted();
+      return writeShelf(shelf, records, mode);
+    },
+    async count(query, signal) {
+      signal.throwIfAborted();
+      return select(shelf, query).length;
+    },
+    async partitions(query, parts, signal) {
+      signal.throwIfAborted();
+      const { orderBy, offset, limit, partition } = parseQuery(query);
+      if (orderBy.length > 0 || offset > 0 || limit < Infinity || partition !== undefined) return [query];
+      return Array.from({ length: parts }, (_, part) => ({ ...query, partition: { part, parts } }));
+    },
+    async ping(signal) {
+      signal.throwIfAborted();
+    },
+    async close() {},
+  };
+}
+
+async function* readShelf(shelf: Shelf, query: P2PQuery, options: ReadOptions): AsyncGenerator<RecordBatch> {
+  options.signal.throwIfAborted();
+  const { limit, fields, offset } = parseQuery(query);
+  const all = select(shelf, { ...query, offset: 0, limit: Number.MAX_SAFE_INTEGER });
+  // The cursor is the id of the last record; what comes after it is found by its place in the order.
+  const start =
+    options.after === undefined ? offset : all.findIndex((record) => idKey(record.id) === options.after) + 1;
+  const chosen = all.slice(start, start + limit);
+  let next = 0;
+  while (next < chosen.length) {
+    options.signal.throwIfAborted();
+    const records: P2PRecord[] = [];
+    let bytes = 0;
+    while (next < chosen.length && records.length < options.batchSize) {
+      const size = encodeJson(chosen[next]!).length;
+      if (records.length > 0 && bytes + size > (options.batchBytes ?? Infinity)) break;
+      bytes += size;
+      records.push(projectRecord(chosen[next++]!, fields));
+    }
+    yield { records, cursor: idKey(chosen[next - 1]!.id), bytes };
+  }
+}
+
+/** The records that a query gives, in its order. */
+function select(shelf: Shelf, query: P2PQuery): P2PRecord[] {
+  const { conditions, orderBy, offset, limit, native, partition } = parseQuery(query);
+  const [foreign] = Object.keys(native);
+  if (foreign !== undefined) throw new P2PError("UNSUPPORTED_QUERY", `native.${foreign} has no meaning here`);
+  let records = [...shelf.values()].filter((record) => matches(conditions, record));
+  if (partition !== undefined) {
+    const { part, parts } = partition as { part: number; parts: number };
+    records = records.filter((record) => hash(idKey(record.id)) % parts === part);
+  }
+  if (orderBy.length > 0) records.sort((a, b) => compareRecords(orderBy, a, b));
+  return records.slice(offset, offset + limit);
+}
+
+function hash(text: string): number {
+  let value = 7;
+  for (let i = 0; i < text.length; i++) value = (value * 31 + text.charCodeAt(i)) % 1_000_003;
+  return value;
+}
+
+/** Writes as the mode says: the meaning of the modes, written once. */
+export function writeShelf(shelf: Shelf, records: readonly P2PRecord[], mode: WriteMode): WriteResult {
+  const failures: WriteFailure[] = [];
+  let skipped = 0;
+  for (const [index, record] of records.entries()) {
+    const key = idKey(record.id);
+    if (mode === "upsert" || !shelf.has(key)) shelf.set(key, cloneValue(record) as P2PRecord);
+    else if (mode === "skip") skipped++;
+    else {
+      const error = new P2PError("DUPLICATE_ID", `The id ${JSON.stringify(key)} is there already`);
+      failures.push({ index, id: record.id, error });
+    }
+  }
+  return { written: records.length - skipped - failures.length, skipped, failures };
+}

@@ -1,0 +1,3 @@
+import { describeConformance, referenceAdapter } from "../src/index.ts";
+
+describeConformance({ name: "reference", ...referenceAdapter() });
