@@ -11,6 +11,7 @@ import {
   type ReadOptions,
   type RecordBatch,
 } from "@omni/p2p-core";
+import { sizeOf } from "./size.ts";
 import type { MemoryEntry, MemoryStore } from "./store.ts";
 
 /** A half-open range of sequences: what a cursor and a partition of this store are. */
@@ -27,18 +28,34 @@ export async function* readBatches(
   query: P2PQuery,
   options: ReadOptions,
 ): AsyncGenerator<RecordBatch> {
+  const { signal, batchSize, batchBytes = Number.POSITIVE_INFINITY } = options;
+  signal.throwIfAborted();
   const parsed = parseMemoryQuery(query);
-  let batch: P2PRecord[] = [];
-  let position = 0;
+  let batch: MemoryBatch = { records: [], cursor: 0, bytes: 0 };
   for (const { entry, cursor } of select(store, parsed, options.after)) {
-    batch.push(projectRecord(entry.record, parsed.fields));
-    position = cursor;
-    if (batch.length < options.batchSize) continue;
-    yield { records: batch, cursor: position };
-    options.signal.throwIfAborted();
-    batch = [];
+    const record = projectRecord(entry.record, parsed.fields);
+    const size = sizeOf(record);
+    if (batch.records.length > 0 && batch.bytes + size > batchBytes) {
+      yield batch;
+      signal.throwIfAborted();
+      batch = { records: [], cursor, bytes: 0 };
+    }
+    batch.records.push(record);
+    batch.cursor = cursor;
+    batch.bytes += size;
+    if (batch.records.length < batchSize) continue;
+    yield batch;
+    signal.throwIfAborted();
+    batch = { records: [], cursor, bytes: 0 };
   }
-  if (batch.length > 0) yield { records: batch, cursor: position };
+  if (batch.records.length > 0) yield batch;
+}
+
+/** A batch while it is being filled. */
+interface MemoryBatch {
+  records: P2PRecord[];
+  cursor: number;
+  bytes: number;
 }
 
 /** How many records a query gives. */
@@ -86,7 +103,9 @@ function* select(
 ): Generator<{ entry: MemoryEntry; cursor: number }> {
   const range = (query.partition ?? { after: 0, upTo: Number.MAX_SAFE_INTEGER }) as unknown as SequenceRange;
   const sorted = query.orderBy.length > 0;
-  const candidates = filter(store.entries.values(), query, range);
+  // What is added while this read goes on is not part of it: a store that is copied into itself must come to an end.
+  const upTo = Math.min(range.upTo, store.lastSequence);
+  const candidates = filter(store.entries.values(), query, { after: range.after, upTo });
   const entries = sorted
     ? [...candidates].sort((a, b) => compareRecords(query.orderBy, a.record, b.record))
     : candidates;

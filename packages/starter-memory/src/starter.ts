@@ -23,6 +23,7 @@ export const memoryStarter: P2PStarter = {
 };
 
 function openMemory(endpoint: EndpointInfo, context: OpenContext): P2PDataTransferService {
+  context.signal.throwIfAborted();
   const name = storeName(endpoint);
   if (context.role === "source" && !existingStore(name)) {
     throw new P2PError(
@@ -38,9 +39,15 @@ function openMemory(endpoint: EndpointInfo, context: OpenContext): P2PDataTransf
       signal.throwIfAborted();
       return writeRecords(store, records, mode);
     },
-    count: async (query) => countRecords(store, query),
-    partitions: async (query, parts) => partitionQuery(store, query, parts),
-    ping: async () => {},
+    count: async (query, signal) => {
+      signal.throwIfAborted();
+      return countRecords(store, query);
+    },
+    partitions: async (query, parts, signal) => {
+      signal.throwIfAborted();
+      return partitionQuery(store, query, parts);
+    },
+    ping: async (signal) => signal.throwIfAborted(),
     close: async () => {},
   };
 }

@@ -22,6 +22,11 @@ export class MemoryStore {
     return this.entries.size;
   }
 
+  /** The sequence of the newest record, 0 before the first. */
+  get lastSequence(): number {
+    return this.#nextSequence - 1;
+  }
+
   /**
    * Adds a copy of the record, or replaces the one with its id.
    *
