@@ -1,10 +1,10 @@
-/** `; did you mean "table"?` when a known name is near, else nothing. */
+/** ` (did you mean "table"?)` when a known name is near, else nothing. */
 export function suggest(name: string, known: readonly string[]): string {
   const near = known
     .map((candidate) => ({ candidate, distance: editDistance(name.toLowerCase(), candidate.toLowerCase()) }))
     .filter(({ candidate, distance }) => distance <= Math.max(1, Math.floor(candidate.length / 3)))
     .sort((a, b) => a.distance - b.distance)[0];
-  return near ? `; did you mean "${near.candidate}"?` : "";
+  return near ? ` (did you mean "${near.candidate}"?)` : "";
 }
 
 /** Levenshtein's distance between two short names. */

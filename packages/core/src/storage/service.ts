@@ -132,6 +132,37 @@ export interface OpenContext {
   readonly connectTimeoutMs: number;
 }
 
+/** A table, collection, index or keyspace of a store, as people want to see it. */
+export interface InspectedCollection {
+  readonly name: string;
+  /** Records in it, where the store tells without reading them. */
+  readonly records?: number;
+  /** Fields with the store's own types, where it has a schema. */
+  readonly fields?: readonly { readonly name: string; readonly type: string; readonly key?: boolean }[];
+  /** The endpoint's metadata or database that leads to it, for instance `{ table: "docs" }`. */
+  readonly endpoint?: { readonly database?: string; readonly metadata?: Readonly<Record<string, string>> };
+}
+
+/** What is behind an endpoint. */
+export interface StoreInspection {
+  /** For instance `Redis 7.0.15`. */
+  readonly product: string;
+  readonly collections: readonly InspectedCollection[];
+}
+
+/** What a field of some records would become in a store. */
+export interface FieldMapping {
+  readonly field: string;
+  /** The kinds of value found in the sample. */
+  readonly types: readonly ValueType[];
+  /** The store's own type, for instance `TEXT` or `date`; where a tag or a sidecar carries a part of it, that is said. */
+  readonly storedAs: string;
+  /** Whether every value of the sample would come back equal, with its type. */
+  readonly lossless: boolean;
+  /** What would be refused or lost, and what to do. */
+  readonly note?: string;
+}
+
 /** What a starter package exports: how to open endpoints of one storage type. */
 export interface P2PStarter {
   readonly storageType: string;
@@ -146,4 +177,16 @@ export interface P2PStarter {
    * `AUTHENTICATION_FAILED` or `TIMEOUT`.
    */
   open(endpoint: EndpointInfo, context: OpenContext): Promise<P2PDataTransferService>;
+  /**
+   * Looks at a store without reading its records: the endpoint need not name a table or collection.
+   *
+   * @throws as `open` does.
+   */
+  inspect?(endpoint: EndpointInfo, context: OpenContext): Promise<StoreInspection>;
+  /** What the records would become if they were written to the endpoint. Opens for reading at most, and writes nothing. */
+  describeMapping?(
+    endpoint: EndpointInfo,
+    sample: readonly P2PRecord[],
+    context: OpenContext,
+  ): Promise<readonly FieldMapping[]>;
 }

@@ -1,0 +1,278 @@
+import { EventEmitter } from "node:events";
+import { type ConnectionConfigInput, parseConfig } from "../config.ts";
+import { P2PError, toP2PError } from "../errors.ts";
+import { type EndpointInput, parseEndpoint } from "../storage/endpoint.ts";
+import type { P2PQuery } from "../storage/query.ts";
+import { redactError, secretsOf } from "../storage/redact.ts";
+import { StarterRegistry } from "../storage/registry.ts";
+import type { P2PStarter } from "../storage/service.ts";
+import { DefaultP2PTransferBridge, type P2PTransferBridge } from "../transfer/bridge.ts";
+import type { TransferOptions } from "../transfer/options.ts";
+import { P2PTransferError, type TransferResult } from "../transfer/result.ts";
+import type { P2PConnection } from "./connection.ts";
+import { type ConnectionListener, ManagedConnection } from "./managed-connection.ts";
+import type { CloseOptions, P2PConnectionManager, P2PManagerEvents } from "./manager.ts";
+import { ServicePool } from "./service-pool.ts";
+import { Slots } from "./slots.ts";
+import type { ConnectionStatistics } from "./statistics.ts";
+
+/** How many connections there may be, and how long they last unused. */
+export interface PoolOptions {
+  /** Connections open at a time; `establish` waits for one to be closed. Default: no limit. */
+  readonly maxConnections?: number;
+  /** How long `establish` waits then, in ms. Default 10 000. */
+  readonly acquireTimeout?: number;
+  /** Closes a connection, and a store without connections, that was not used for so long, in ms. Default 0: a store closes with its last connection, a connection never. */
+  readonly idleTtl?: number;
+}
+
+/** What {@link DefaultP2PConnectionManager} can be made with. */
+export interface ManagerOptions {
+  /** Default: a new {@link DefaultP2PTransferBridge}. */
+  readonly bridge?: P2PTransferBridge;
+  /** Settings for all connections; those given to `establish` go first. */
+  readonly config?: ConnectionConfigInput;
+  readonly pool?: PoolOptions;
+  /** A folder of the application, whose `package.json` names the installed starters. Default: found. */
+  readonly appRoot?: string;
+}
+
+/** Longest a warm-up keeps a store when the pool has no `idleTtl`, in ms. */
+const WARM_TTL = 60_000;
+
+/**
+ * The manager: finds starters, establishes connections and keeps them.
+ *
+ * @example
+ * ```ts
+ * await using manager = new DefaultP2PConnectionManager();
+ * const connection = await manager.establish("sqlite:./knowledge.db?table=docs", "memory:scratch", { batch_size: 100 });
+ * const result = await manager.transferThroughConnection(connection.connectionId, { type: "knowledge" });
+ * console.log(`${result.successCount} records in ${result.durationMs} ms`);
+ * ```
+ */
+export class DefaultP2PConnectionManager implements P2PConnectionManager {
+  readonly events = new EventEmitter<P2PManagerEvents>();
+  readonly #options: ManagerOptions;
+  readonly #bridge: P2PTransferBridge;
+  readonly #registry: StarterRegistry;
+  readonly #pool: ServicePool;
+  readonly #slots: Slots;
+  readonly #connections = new Map<string, ManagedConnection>();
+  readonly #closing = new AbortController();
+  readonly #listener: ConnectionListener;
+  #sweeper: NodeJS.Timeout | undefined;
+  #closed: Promise<void> | undefined;
+
+  /** @param options a bridge of your own, or {@link ManagerOptions}. */
+  constructor(options: P2PTransferBridge | ManagerOptions = {}) {
+    this.#options = "transfer" in options ? { bridge: options } : options;
+    const { bridge, appRoot, config, pool = {} } = this.#options;
+    checkPool(pool);
+    parseConfig(config);
+    this.#bridge = bridge ?? new DefaultP2PTransferBridge();
+    this.#registry = new StarterRegistry(appRoot);
+    this.#pool = new ServicePool(this.#registry, pool.idleTtl ?? 0);
+    this.#slots = new Slots(pool.maxConnections ?? Number.POSITIVE_INFINITY);
+    this.#listener = {
+      statusChanged: (connection, from, to) => {
+        this.events.emit("statusChanged", { connection, from, to });
+        if (to === "CLOSED") this.#connections.delete(connection.connectionId);
+      },
+      released: (connection) => {
+        this.#slots.give();
+        this.events.emit("closed", { connection });
+      },
+      reconnected: (connection) => this.events.emit("reconnected", { connection }),
+    };
+    if (pool.idleTtl) this.#sweepEvery(pool.idleTtl);
+  }
+
+  registerService(storageType: string, starter: P2PStarter): void {
+    this.#registry.register(storageType, starter);
+  }
+
+  async establish(
+    source: EndpointInput,
+    target: EndpointInput,
+    config: ConnectionConfigInput = {},
+  ): Promise<P2PConnection> {
+    this.#assertOpen();
+    const parts = {
+      source: parseEndpoint(source),
+      target: parseEndpoint(target),
+      config: parseConfig(config, parseConfig(this.#options.config)),
+      pool: this.#pool,
+      bridge: this.#bridge,
+      listener: this.#listener,
+    };
+    await this.#slots.take(this.#options.pool?.acquireTimeout ?? 10_000, this.#closing.signal);
+    const connection = new ManagedConnection(parts);
+    this.#connections.set(connection.connectionId, connection);
+    try {
+      await connection.open();
+    } catch (error) {
+      await connection.close();
+      throw error;
+    }
+    return connection;
+  }
+
+  getConnection(connectionId: string): P2PConnection | undefined {
+    return this.#connections.get(connectionId);
+  }
+
+  getActiveConnections(): P2PConnection[] {
+    return [...this.#connections.values()];
+  }
+
+  async closeConnection(connectionId: string): Promise<boolean> {
+    const connection = this.#connections.get(connectionId);
+    if (!connection) return false;
+    await connection.close();
+    return true;
+  }
+
+  async transferThroughConnection(
+    connectionId: string,
+    query: P2PQuery,
+    batchSize: number | TransferOptions = {},
+  ): Promise<TransferResult> {
+    const connection = this.#find(connectionId, "transfer");
+    const options = this.#observed(connection, typeof batchSize === "number" ? { batchSize } : batchSize);
+    this.events.emit("transferStarted", { connection, query });
+    try {
+      const result = await connection.transfer(query, options);
+      this.events.emit("transferCompleted", { connection, result });
+      return result;
+    } catch (thrown) {
+      const error = toP2PError(thrown, "WRITE_FAILED", "The transfer failed");
+      this.events.emit("transferFailed", {
+        connection,
+        error,
+        ...(error instanceof P2PTransferError && { result: error.result }),
+      });
+      throw error;
+    }
+  }
+
+  /** Lets the events tell of progress too, where somebody listens: the source counts its records only then. */
+  #observed(connection: ManagedConnection, options: TransferOptions): TransferOptions {
+    if (this.events.listenerCount("progress") === 0) return options;
+    const { onProgress } = options;
+    if (onProgress !== undefined && typeof onProgress !== "function") return options;
+    return {
+      ...options,
+      onProgress: (progress) => {
+        onProgress?.(progress);
+        this.events.emit("progress", { connection, progress });
+      },
+    };
+  }
+
+  getConnectionStatistics(connectionId: string): ConnectionStatistics {
+    return this.#find(connectionId, "statistics").statistics();
+  }
+
+  async isHealthy(connectionId: string): Promise<boolean> {
+    return (await this.#connections.get(connectionId)?.ping()) ?? false;
+  }
+
+  async warmUp(source: EndpointInput, target: EndpointInput): Promise<void> {
+    this.#assertOpen();
+    const { connectionTimeout } = parseConfig(this.#options.config);
+    const ends = [
+      { endpoint: parseEndpoint(source), role: "source" },
+      { endpoint: parseEndpoint(target), role: "target" },
+    ] as const;
+    try {
+      for (const { endpoint, role } of ends) {
+        const lease = await this.#pool.acquire(endpoint, role, connectionTimeout);
+        await this.#keepWarm(lease.release);
+      }
+    } catch (error) {
+      throw redactError(error, secretsOf(...ends.map(({ endpoint }) => endpoint)));
+    }
+  }
+
+  /** With an idle TTL the pool keeps the store; without one it is held for a minute. */
+  async #keepWarm(release: () => Promise<void>): Promise<void> {
+    if (this.#options.pool?.idleTtl) return release();
+    const timer = setTimeout(() => void release(), WARM_TTL);
+    timer.unref();
+    this.#closing.signal.addEventListener(
+      "abort",
+      () => {
+        clearTimeout(timer);
+        void release();
+      },
+      { once: true },
+    );
+  }
+
+  async close(options: CloseOptions = {}): Promise<void> {
+    this.#closed ??= this.#shutDown(options.drainTimeout ?? 10_000);
+    await this.#closed;
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.close();
+  }
+
+  async #shutDown(drainTimeout: number): Promise<void> {
+    clearInterval(this.#sweeper);
+    this.#closing.abort(closedError());
+    await Promise.all(
+      [...this.#connections.values()].map(async (connection) => {
+        await connection.drain(drainTimeout);
+        await connection.close();
+      }),
+    );
+    await this.#pool.close();
+  }
+
+  #assertOpen(): void {
+    if (this.#closed) throw closedError();
+  }
+
+  #find(connectionId: string, purpose: "transfer" | "statistics"): ManagedConnection {
+    const connection = this.#connections.get(connectionId);
+    if (connection) return connection;
+    const what =
+      purpose === "transfer"
+        ? "Connection is not in a valid state for transfer: it"
+        : `The connection "${connectionId}"`;
+    throw new P2PError("INVALID_STATE", `${what} is CLOSED or was never established; establish it anew`);
+  }
+
+  /** Closes connections that were not used for `idleTtl`. */
+  #sweepEvery(idleTtl: number): void {
+    const sweep = () => {
+      for (const connection of this.#connections.values()) {
+        const still =
+          connection.status === "ESTABLISHED" || connection.status === "IDLE" || connection.status === "ERROR";
+        if (still && connection.idleFor >= idleTtl) void connection.close();
+      }
+    };
+    this.#sweeper = setInterval(sweep, Math.max(10, Math.min(idleTtl / 2, 30_000)));
+    this.#sweeper.unref();
+  }
+}
+
+function closedError(): P2PError {
+  return new P2PError("CLOSED", "The connection manager is closed; make a new one");
+}
+
+function checkPool(pool: PoolOptions): void {
+  const least: Record<keyof PoolOptions, number> = { maxConnections: 1, acquireTimeout: 0, idleTtl: 0 };
+  for (const [key, value] of Object.entries(pool)) {
+    const min = (least as Record<string, number>)[key];
+    if (min === undefined) throw new P2PError("INVALID_CONFIG", `Invalid configuration: unknown pool option "${key}"`);
+    if (value !== undefined && !(Number.isInteger(value) && value >= min)) {
+      throw new P2PError(
+        "INVALID_CONFIG",
+        `Invalid configuration: pool option "${key}" must be a whole number from ${min} up`,
+      );
+    }
+  }
+}

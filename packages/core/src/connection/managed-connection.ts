@@ -1,0 +1,224 @@
+import { randomUUID } from "node:crypto";
+import type { ConnectionConfig } from "../config.ts";
+import { isConnectionError, P2PError, toP2PError } from "../errors.ts";
+import { type EndpointInfo, endpointLabel } from "../storage/endpoint.ts";
+import type { P2PQuery } from "../storage/query.ts";
+import { redactEndpoint, redactError, secretsOf } from "../storage/redact.ts";
+import type { P2PTransferBridge } from "../transfer/bridge.ts";
+import type { TransferOptions } from "../transfer/options.ts";
+import { P2PTransferError, type TransferResult } from "../transfer/result.ts";
+import type { P2PConnection } from "./connection.ts";
+import type { ServiceLease, ServicePool } from "./service-pool.ts";
+import { type ConnectionStatistics, StatisticsBook } from "./statistics.ts";
+import { assertTransition, ConnectionStatus, invalidForTransfer } from "./status.ts";
+
+/** What a connection reports to its manager. */
+export interface ConnectionListener {
+  statusChanged(connection: ManagedConnection, from: ConnectionStatus, to: ConnectionStatus): void;
+  reconnected(connection: ManagedConnection): void;
+  /** Closed, and its stores are given back. */
+  released(connection: ManagedConnection): void;
+}
+
+/** What a connection needs to live. */
+export interface ConnectionParts {
+  readonly source: EndpointInfo;
+  readonly target: EndpointInfo;
+  readonly config: ConnectionConfig;
+  readonly pool: ServicePool;
+  readonly bridge: P2PTransferBridge;
+  readonly listener: ConnectionListener;
+}
+
+/** The connection of {@link DefaultP2PConnectionManager}: two leased stores, a state and the books. */
+export class ManagedConnection implements P2PConnection {
+  readonly connectionId = randomUUID();
+  readonly sourceEndpoint: EndpointInfo;
+  readonly targetEndpoint: EndpointInfo;
+  readonly description?: string;
+  readonly #parts: ConnectionParts;
+  readonly #secrets: readonly string[];
+  readonly #statistics = new StatisticsBook();
+  #status: ConnectionStatus = ConnectionStatus.CONNECTING;
+  #leases: { source: ServiceLease; target: ServiceLease } | undefined;
+  #transfer: { cancel: AbortController; ended: Promise<unknown> } | undefined;
+  #usedAt = performance.now();
+
+  constructor(parts: ConnectionParts) {
+    this.#parts = parts;
+    this.#secrets = secretsOf(parts.source, parts.target);
+    this.sourceEndpoint = redactEndpoint(parts.source);
+    this.targetEndpoint = redactEndpoint(parts.target);
+    if (parts.config.description !== undefined) this.description = parts.config.description;
+  }
+
+  get status(): ConnectionStatus {
+    return this.#status;
+  }
+
+  /** How long nothing has been transferred, in ms; 0 during a transfer. */
+  get idleFor(): number {
+    return this.#transfer ? 0 : performance.now() - this.#usedAt;
+  }
+
+  isAlive(): boolean {
+    return this.#status !== ConnectionStatus.ERROR && this.#status !== ConnectionStatus.CLOSED;
+  }
+
+  statistics(): ConnectionStatistics {
+    return this.#statistics.read(this.connectionId);
+  }
+
+  /** Opens both ends. On failure the connection is in ERROR, and nothing stays open. */
+  async open(): Promise<void> {
+    const { source, target, config, pool } = this.#parts;
+    const ends = await Promise.allSettled([
+      pool.acquire(source, "source", config.connectionTimeout),
+      pool.acquire(target, "target", config.connectionTimeout),
+    ]);
+    const [from, to] = ends;
+    if (from.status === "fulfilled" && to.status === "fulfilled" && this.#status === ConnectionStatus.CONNECTING) {
+      this.#leases = { source: from.value, target: to.value };
+      this.#go(ConnectionStatus.ESTABLISHED);
+      return;
+    }
+    await Promise.allSettled(ends.map(async (end) => end.status === "fulfilled" && end.value.release()));
+    const failed = ends.find((end) => end.status === "rejected");
+    const reason = failed
+      ? failed.reason
+      : new P2PError("CLOSED", "The connection was closed while it was being opened");
+    const error = redactError(
+      toP2PError(reason, "CONNECTION_FAILED", "Failed to establish connection"),
+      this.#secrets,
+    ) as P2PError;
+    this.#statistics.noteError(error);
+    if (this.#status === ConnectionStatus.CONNECTING) this.#go(ConnectionStatus.ERROR);
+    throw error;
+  }
+
+  /** Runs a transfer, opening the stores anew first if they were lost and `auto_reconnect` is set. */
+  async transfer(query: P2PQuery, options: TransferOptions): Promise<TransferResult> {
+    await this.#makeReady();
+    const { source, target, bridge, config } = this.#parts;
+    const leases = this.#leases!;
+    const cancel = new AbortController();
+    const signal =
+      options.signal instanceof AbortSignal ? AbortSignal.any([options.signal, cancel.signal]) : cancel.signal;
+    this.#go(ConnectionStatus.TRANSFERRING);
+    const run = bridge.transfer(
+      { service: leases.source.service, endpoint: source },
+      { service: leases.target.service, endpoint: target },
+      query,
+      options.signal === undefined || options.signal instanceof AbortSignal ? { ...options, signal } : options,
+      config,
+    );
+    this.#transfer = { cancel, ended: run.catch(() => {}) };
+    try {
+      const result = await run;
+      this.#statistics.enter(result);
+      this.#leave(ConnectionStatus.IDLE);
+      return result;
+    } catch (thrown) {
+      const error = redactError(toP2PError(thrown, "WRITE_FAILED", "The transfer failed"), this.#secrets) as P2PError;
+      if (error instanceof P2PTransferError) this.#statistics.enter(error.result, error);
+      else this.#statistics.noteError(error);
+      this.#leave(isConnectionError(error) ? ConnectionStatus.ERROR : ConnectionStatus.IDLE);
+      throw error;
+    } finally {
+      this.#transfer = undefined;
+      this.#usedAt = performance.now();
+    }
+  }
+
+  async #makeReady(): Promise<void> {
+    if (this.#status === ConnectionStatus.ERROR && this.#parts.config.autoReconnect) {
+      this.#go(ConnectionStatus.CONNECTING);
+      await this.#giveBack(true);
+      await this.open();
+      this.#statistics.reconnects++;
+      this.#parts.listener.reconnected(this);
+    }
+    if (this.#status !== ConnectionStatus.ESTABLISHED && this.#status !== ConnectionStatus.IDLE) {
+      throw invalidForTransfer(this.#status);
+    }
+  }
+
+  /** Asks both stores for a sign of life. A store that gives none puts the connection into ERROR. */
+  async ping(): Promise<boolean> {
+    const leases = this.#leases;
+    if (!leases || this.#status === ConnectionStatus.CLOSED) return false;
+    const { config, source, target } = this.#parts;
+    const ends = [
+      { service: leases.source.service, endpoint: source },
+      { service: leases.target.service, endpoint: target },
+    ];
+    const timeout = AbortSignal.timeout(config.connectionTimeout);
+    try {
+      await Promise.all(ends.map(({ service, endpoint }) => pingWithin(service.ping(timeout), timeout, endpoint)));
+      return true;
+    } catch (thrown) {
+      this.#statistics.noteError(
+        redactError(toP2PError(thrown, "CONNECTION_LOST", "A store cannot be reached"), this.#secrets) as P2PError,
+      );
+      // A transfer finds out by itself, and may yet get over it.
+      if (this.#status === ConnectionStatus.ESTABLISHED || this.#status === ConnectionStatus.IDLE)
+        this.#go(ConnectionStatus.ERROR);
+      return false;
+    }
+  }
+
+  /** Waits for a transfer under way to end, `timeoutMs` at most. */
+  async drain(timeoutMs: number): Promise<void> {
+    if (!this.#transfer || timeoutMs === 0) return;
+    const { promise, resolve } = Promise.withResolvers<void>();
+    const timer = setTimeout(resolve, timeoutMs);
+    await Promise.race([this.#transfer.ended, promise]);
+    clearTimeout(timer);
+  }
+
+  async close(): Promise<void> {
+    if (this.#status === ConnectionStatus.CLOSED) return;
+    const transfer = this.#transfer;
+    this.#go(ConnectionStatus.CLOSED);
+    if (transfer) {
+      transfer.cancel.abort(new P2PError("ABORTED", "The transfer was cancelled, since its connection was closed"));
+      await transfer.ended;
+    }
+    await this.#giveBack(false);
+    this.#parts.listener.released(this);
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.close();
+  }
+
+  async #giveBack(broken: boolean): Promise<void> {
+    const leases = this.#leases;
+    this.#leases = undefined;
+    await Promise.allSettled([leases?.source.release(broken), leases?.target.release(broken)]);
+  }
+
+  /** Ends a transfer's state, unless the connection was closed meanwhile. */
+  #leave(to: ConnectionStatus): void {
+    if (this.#status === ConnectionStatus.TRANSFERRING) this.#go(to);
+  }
+
+  #go(to: ConnectionStatus): void {
+    const from = this.#status;
+    assertTransition(from, to);
+    this.#status = to;
+    this.#parts.listener.statusChanged(this, from, to);
+  }
+}
+
+async function pingWithin(ping: Promise<void>, timeout: AbortSignal, endpoint: EndpointInfo): Promise<void> {
+  const late = new Promise<never>((_, reject) => {
+    timeout.addEventListener(
+      "abort",
+      () => reject(new P2PError("TIMEOUT", `${endpointLabel(endpoint)} does not answer`)),
+      { once: true },
+    );
+  });
+  late.catch(() => {});
+  await Promise.race([ping, late]);
+}

@@ -1,0 +1,103 @@
+import type { TransferResult } from "../transfer/result.ts";
+
+/** What a connection has done, under the guide's names. Times in ms, rates in records per second. */
+export interface ConnectionStatistics {
+  readonly connection_id: string;
+  readonly total_transfers: number;
+  /** Transfers that an error, a timeout or a cancellation ended. */
+  readonly failed_transfers: number;
+  /** Records that reached the target. */
+  readonly total_records_transferred: number;
+  readonly success_count: number;
+  readonly failure_count: number;
+  readonly skipped_count: number;
+  readonly retry_count: number;
+  /** As far as the targets tell. */
+  readonly total_bytes: number;
+  readonly avg_duration_ms: number;
+  readonly p50_duration_ms: number;
+  readonly p95_duration_ms: number;
+  readonly max_duration_ms: number;
+  /** Over the time spent in transfers. */
+  readonly records_per_second: number;
+  /** End of the last transfer, ISO 8601. */
+  readonly last_transfer_time: string | null;
+  readonly last_error: string | null;
+  readonly established_time: string;
+  readonly reconnect_count: number;
+}
+
+/** Durations kept for the percentiles: the last so many. */
+const KEPT_DURATIONS = 1024;
+
+/** Adds up what a connection does. */
+export class StatisticsBook {
+  readonly #establishedAt = new Date();
+  readonly #recent: number[] = [];
+  #transfers = 0;
+  #failedTransfers = 0;
+  #success = 0;
+  #failure = 0;
+  #skipped = 0;
+  #retries = 0;
+  #bytes = 0;
+  #totalMs = 0;
+  #maxMs = 0;
+  #lastTransfer: Date | undefined;
+  #lastError: string | undefined;
+  reconnects = 0;
+
+  /** Enters a transfer, ended well or, with an error, early. */
+  enter(result: TransferResult, error?: Error): void {
+    this.#transfers++;
+    this.#success += result.successCount;
+    this.#failure += result.failureCount;
+    this.#skipped += result.skippedCount;
+    this.#retries += result.retryCount;
+    this.#bytes += result.bytes;
+    this.#totalMs += result.durationMs;
+    this.#maxMs = Math.max(this.#maxMs, result.durationMs);
+    this.#recent[(this.#transfers - 1) % KEPT_DURATIONS] = result.durationMs;
+    this.#lastTransfer = new Date();
+    if (error) {
+      this.#failedTransfers++;
+      this.#lastError = error.message;
+    } else {
+      this.#lastError = result.errors.at(-1)?.reason ?? this.#lastError;
+    }
+  }
+
+  /** Notes an error outside any transfer. */
+  noteError(error: Error): void {
+    this.#lastError = error.message;
+  }
+
+  read(connectionId: string): ConnectionStatistics {
+    const sorted = this.#recent.toSorted((a, b) => a - b);
+    return {
+      connection_id: connectionId,
+      total_transfers: this.#transfers,
+      failed_transfers: this.#failedTransfers,
+      total_records_transferred: this.#success,
+      success_count: this.#success,
+      failure_count: this.#failure,
+      skipped_count: this.#skipped,
+      retry_count: this.#retries,
+      total_bytes: this.#bytes,
+      avg_duration_ms: this.#transfers === 0 ? 0 : this.#totalMs / this.#transfers,
+      p50_duration_ms: percentile(sorted, 0.5),
+      p95_duration_ms: percentile(sorted, 0.95),
+      max_duration_ms: this.#maxMs,
+      records_per_second: this.#totalMs === 0 ? 0 : (this.#success * 1000) / this.#totalMs,
+      last_transfer_time: this.#lastTransfer?.toISOString() ?? null,
+      last_error: this.#lastError ?? null,
+      established_time: this.#establishedAt.toISOString(),
+      reconnect_count: this.reconnects,
+    };
+  }
+}
+
+/** Nearest-rank percentile of sorted numbers; 0 when there are none. */
+function percentile(sorted: readonly number[], share: number): number {
+  return sorted[Math.max(0, Math.ceil(sorted.length * share) - 1)] ?? 0;
+}
