@@ -102,7 +102,10 @@ func directoryURI(dir string) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	return (&url.URL{Scheme: "file", Path: filepath.ToSlash(absolute) + "/"}).String(), nil
+	// Test data need not outlive the machine, only the process, and for that no commit has to wait for the disk.
+	pragmas := url.Values{"_pragma": {"busy_timeout(10000)", "journal_mode(wal)", "synchronous(off)"}}
+	uri := url.URL{Scheme: "file", Path: filepath.ToSlash(absolute) + "/", RawQuery: pragmas.Encode()}
+	return uri.String(), nil
 }
 
 // ferretdbVersion reads the module version from the binary: an embedded FerretDB does not know its own.
