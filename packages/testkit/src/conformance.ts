@@ -8,6 +8,7 @@ import { readingChecks } from "./checks/reading.ts";
 import { resumingChecks } from "./checks/resuming.ts";
 import { roundTripChecks } from "./checks/round-trip.ts";
 import { sortingChecks } from "./checks/sorting.ts";
+import { transferChecks } from "./checks/transferring.ts";
 import { writingChecks } from "./checks/writing.ts";
 import { type Lack, Lacks } from "./lacks.ts";
 import { type AdapterUnderTest, referenceAdapter } from "./reference.ts";
@@ -71,6 +72,7 @@ export function describeConformance(options: ConformanceOptions): void {
     writingChecks(suite);
     roundTripChecks(suite);
     abortingChecks(suite);
+    transferChecks(suite);
     if ((options.lacks ?? []).length > 0) {
       test("every lack names a feature or a check", () => suite.lacks.assertAllUsed(suite.titles));
     }

@@ -1,0 +1,101 @@
+import {
+  type DeadLetter,
+  type DeadLetterSink,
+  DefaultP2PTransferBridge,
+  type EndpointInfo,
+  type JsonValue,
+  type P2PDataTransferService,
+  type P2PQuery,
+  type TransferEnd,
+  type TransferOptions,
+  type TransferResult,
+} from "@omni/p2p-core";
+import type { Bench } from "./bench.ts";
+
+/** One end of a transfer that a law runs: a place, and the tools of the adapter that serves it. */
+export interface Side {
+  readonly bench: Bench;
+  readonly endpoint: EndpointInfo;
+}
+
+/** Stands between the bridge and a service, to watch it or to break it. */
+export type Interposed = (service: P2PDataTransferService) => P2PDataTransferService;
+
+/** Opens both ends, transfers, and closes them, as separate processes would do it. */
+export async function transferOnce(
+  source: Side,
+  target: Side,
+  options: TransferOptions,
+  settings: { query?: P2PQuery; interpose?: Interposed } = {},
+): Promise<TransferResult> {
+  const reader = await source.bench.open(source.endpoint, "source");
+  const writer = await target.bench.open(target.endpoint, "target");
+  const from: TransferEnd = { service: reader, endpoint: source.endpoint };
+  const to: TransferEnd = { service: settings.interpose?.(writer) ?? writer, endpoint: target.endpoint };
+  try {
+    return await new DefaultP2PTransferBridge().transfer(from, to, settings.query ?? {}, {
+      deadLetters: false,
+      ...options,
+    });
+  } finally {
+    await reader.close();
+    await writer.close();
+  }
+}
+
+/** Keeps dead letters in memory. */
+export class LetterBox implements DeadLetterSink {
+  readonly location = "memory";
+  readonly letters: DeadLetter[] = [];
+
+  async open(position: JsonValue): Promise<void> {
+    this.letters.length = typeof position === "number" ? position : 0;
+  }
+
+  async write(letters: readonly DeadLetter[]): Promise<JsonValue> {
+    this.letters.push(...letters);
+    return this.letters.length;
+  }
+
+  async close(): Promise<void> {}
+}
+
+/** What {@link killedAt} throws in place of a process that dies. */
+export class Killed extends Error {
+  constructor() {
+    super("killed by the test");
+    this.name = "Killed";
+  }
+}
+
+/**
+ * Lets a number of calls of `writeToTarget` pass and fails all later ones: the first of these `before` anything is
+ * written, or `after` it was written but before anybody knows.
+ */
+export function killedAt(calls: number, when: "before" | "after", onWrite: (records: number) => void): Interposed {
+  let seen = 0;
+  return (service) => ({
+    ...bound(service),
+    async writeToTarget(records, options) {
+      const call = seen++;
+      if (call > calls || (call === calls && when === "before")) throw new Killed();
+      onWrite(records.length);
+      const result = await service.writeToTarget(records, options);
+      if (call === calls) throw new Killed();
+      return result;
+    },
+  });
+}
+
+/** The same service as a plain object, whose methods can be replaced one by one. */
+export function bound(service: P2PDataTransferService): P2PDataTransferService {
+  return {
+    capabilities: service.capabilities,
+    readFromSource: (query, options) => service.readFromSource(query, options),
+    writeToTarget: (records, options) => service.writeToTarget(records, options),
+    count: (query, signal) => service.count(query, signal),
+    partitions: (query, parts, signal) => service.partitions(query, parts, signal),
+    ping: (signal) => service.ping(signal),
+    close: () => service.close(),
+  };
+}
