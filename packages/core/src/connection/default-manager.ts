@@ -7,11 +7,12 @@ import { redactError, secretsOf } from "../storage/redact.ts";
 import { StarterRegistry } from "../storage/registry.ts";
 import type { P2PStarter } from "../storage/service.ts";
 import { DefaultP2PTransferBridge, type P2PTransferBridge } from "../transfer/bridge.ts";
-import type { TransferOptions } from "../transfer/options.ts";
+import { deadLetterStarter } from "../transfer/dead-letter-source.ts";
 import { P2PTransferError, type TransferResult } from "../transfer/result.ts";
+import type { VerifyOptions, VerifyResult } from "../transfer/verify.ts";
 import type { P2PConnection } from "./connection.ts";
 import { type ConnectionListener, ManagedConnection } from "./managed-connection.ts";
-import type { CloseOptions, P2PConnectionManager, P2PManagerEvents } from "./manager.ts";
+import type { CloseOptions, ManagedTransferOptions, P2PConnectionManager, P2PManagerEvents } from "./manager.ts";
 import { ServicePool } from "./service-pool.ts";
 import { Slots } from "./slots.ts";
 import type { ConnectionStatistics } from "./statistics.ts";
@@ -72,6 +73,7 @@ export class DefaultP2PConnectionManager implements P2PConnectionManager {
     parseConfig(config);
     this.#bridge = bridge ?? new DefaultP2PTransferBridge();
     this.#registry = new StarterRegistry(appRoot);
+    this.#registry.register(deadLetterStarter.storageType, deadLetterStarter);
     this.#pool = new ServicePool(this.#registry, pool.idleTtl ?? 0);
     this.#slots = new Slots(pool.maxConnections ?? Number.POSITIVE_INFINITY);
     this.#listener = {
@@ -136,7 +138,7 @@ export class DefaultP2PConnectionManager implements P2PConnectionManager {
   async transferThroughConnection(
     connectionId: string,
     query: P2PQuery,
-    batchSize: number | TransferOptions = {},
+    batchSize: number | ManagedTransferOptions = {},
   ): Promise<TransferResult> {
     const connection = this.#find(connectionId, "transfer");
     const options = this.#observed(connection, typeof batchSize === "number" ? { batchSize } : batchSize);
@@ -157,7 +159,7 @@ export class DefaultP2PConnectionManager implements P2PConnectionManager {
   }
 
   /** Lets the events tell of progress too, where somebody listens: the source counts its records only then. */
-  #observed(connection: ManagedConnection, options: TransferOptions): TransferOptions {
+  #observed(connection: ManagedConnection, options: ManagedTransferOptions): ManagedTransferOptions {
     if (this.events.listenerCount("progress") === 0) return options;
     const { onProgress } = options;
     if (onProgress !== undefined && typeof onProgress !== "function") return options;
@@ -168,6 +170,10 @@ export class DefaultP2PConnectionManager implements P2PConnectionManager {
         this.events.emit("progress", { connection, progress });
       },
     };
+  }
+
+  async verify(connectionId: string, query: P2PQuery, options: VerifyOptions = {}): Promise<VerifyResult> {
+    return this.#find(connectionId, "transfer").verify(query, options);
   }
 
   getConnectionStatistics(connectionId: string): ConnectionStatistics {

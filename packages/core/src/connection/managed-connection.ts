@@ -1,13 +1,17 @@
 import { randomUUID } from "node:crypto";
 import type { ConnectionConfig } from "../config.ts";
 import { isConnectionError, P2PError, toP2PError } from "../errors.ts";
-import { type EndpointInfo, endpointLabel } from "../storage/endpoint.ts";
+import { type EndpointInfo, endpointLabel, parseEndpoint } from "../storage/endpoint.ts";
 import type { P2PQuery } from "../storage/query.ts";
 import { redactEndpoint, redactError, secretsOf } from "../storage/redact.ts";
 import type { P2PTransferBridge } from "../transfer/bridge.ts";
+import type { TransferEnd } from "../transfer/end.ts";
+import { EndpointDeadLetterSink } from "../transfer/endpoint-dead-letters.ts";
 import type { TransferOptions } from "../transfer/options.ts";
 import { P2PTransferError, type TransferResult } from "../transfer/result.ts";
+import { type VerifyOptions, type VerifyResult, verify } from "../transfer/verify.ts";
 import type { P2PConnection } from "./connection.ts";
+import type { ManagedTransferOptions } from "./manager.ts";
 import type { ServiceLease, ServicePool } from "./service-pool.ts";
 import { type ConnectionStatistics, StatisticsBook } from "./statistics.ts";
 import { assertTransition, ConnectionStatus, invalidForTransfer } from "./status.ts";
@@ -97,25 +101,48 @@ export class ManagedConnection implements P2PConnection {
   }
 
   /** Runs a transfer, opening the stores anew first if they were lost and `auto_reconnect` is set. */
-  async transfer(query: P2PQuery, options: TransferOptions): Promise<TransferResult> {
+  async transfer(query: P2PQuery, options: ManagedTransferOptions): Promise<TransferResult> {
+    return this.#occupied(async (source, target, cancelled) => {
+      const { deadLetters, ...rest } = options;
+      const { signal } = options;
+      const sink = await this.#deadLetters(deadLetters);
+      const both = signal instanceof AbortSignal ? AbortSignal.any([signal, cancelled]) : (signal ?? cancelled);
+      try {
+        const result = await this.#parts.bridge.transfer(
+          source,
+          target,
+          query,
+          { ...rest, signal: both, deadLetters: sink.deadLetters },
+          this.#parts.config,
+        );
+        this.#statistics.enter(result);
+        return result;
+      } finally {
+        await sink.release?.();
+      }
+    });
+  }
+
+  /** Compares the two ends. */
+  async verify(query: P2PQuery, options: VerifyOptions): Promise<VerifyResult> {
+    return this.#occupied((source, target, cancelled) => {
+      const signal = options.signal ? AbortSignal.any([options.signal, cancelled]) : cancelled;
+      return verify(source, target, query, { ...options, signal });
+    });
+  }
+
+  /** Does a piece of work with both ends, during which the connection is TRANSFERRING. */
+  async #occupied<T>(
+    work: (source: TransferEnd, target: TransferEnd, cancelled: AbortSignal) => Promise<T>,
+  ): Promise<T> {
     await this.#makeReady();
-    const { source, target, bridge, config } = this.#parts;
-    const leases = this.#leases!;
+    const { source, target } = this.#ends();
     const cancel = new AbortController();
-    const signal =
-      options.signal instanceof AbortSignal ? AbortSignal.any([options.signal, cancel.signal]) : cancel.signal;
     this.#go(ConnectionStatus.TRANSFERRING);
-    const run = bridge.transfer(
-      { service: leases.source.service, endpoint: source },
-      { service: leases.target.service, endpoint: target },
-      query,
-      options.signal === undefined || options.signal instanceof AbortSignal ? { ...options, signal } : options,
-      config,
-    );
+    const run = work(source, target, cancel.signal);
     this.#transfer = { cancel, ended: run.catch(() => {}) };
     try {
       const result = await run;
-      this.#statistics.enter(result);
       this.#leave(ConnectionStatus.IDLE);
       return result;
     } catch (thrown) {
@@ -127,6 +154,33 @@ export class ManagedConnection implements P2PConnection {
     } finally {
       this.#transfer = undefined;
       this.#usedAt = performance.now();
+    }
+  }
+
+  #ends(): { source: TransferEnd; target: TransferEnd } {
+    const { source, target } = this.#parts;
+    const leases = this.#leases!;
+    return {
+      source: { service: leases.source.service, endpoint: source },
+      target: { service: leases.target.service, endpoint: target },
+    };
+  }
+
+  /** Opens the store that was named for the dead letters, if one was. */
+  async #deadLetters(
+    given: ManagedTransferOptions["deadLetters"],
+  ): Promise<{ deadLetters: TransferOptions["deadLetters"]; release?: () => Promise<void> }> {
+    if (typeof given !== "object" || !("endpoint" in given)) return { deadLetters: given };
+    const endpoint = parseEndpoint(given.endpoint);
+    const { pool, config } = this.#parts;
+    try {
+      const lease = await pool.acquire(endpoint, "target", config.connectionTimeout);
+      return {
+        deadLetters: new EndpointDeadLetterSink(lease.service, endpointLabel(endpoint)),
+        release: lease.release,
+      };
+    } catch (error) {
+      throw redactError(error, secretsOf(endpoint));
     }
   }
 
@@ -145,16 +199,13 @@ export class ManagedConnection implements P2PConnection {
 
   /** Asks both stores for a sign of life. A store that gives none puts the connection into ERROR. */
   async ping(): Promise<boolean> {
-    const leases = this.#leases;
-    if (!leases || this.#status === ConnectionStatus.CLOSED) return false;
-    const { config, source, target } = this.#parts;
-    const ends = [
-      { service: leases.source.service, endpoint: source },
-      { service: leases.target.service, endpoint: target },
-    ];
-    const timeout = AbortSignal.timeout(config.connectionTimeout);
+    if (!this.#leases || this.#status === ConnectionStatus.CLOSED) return false;
+    const { source, target } = this.#ends();
+    const timeout = AbortSignal.timeout(this.#parts.config.connectionTimeout);
     try {
-      await Promise.all(ends.map(({ service, endpoint }) => pingWithin(service.ping(timeout), timeout, endpoint)));
+      await Promise.all(
+        [source, target].map(({ service, endpoint }) => pingWithin(service.ping(timeout), timeout, endpoint)),
+      );
       return true;
     } catch (thrown) {
       this.#statistics.noteError(

@@ -7,6 +7,7 @@ import type { P2PStarter } from "../storage/service.ts";
 import type { TransferOptions } from "../transfer/options.ts";
 import type { TransferProgress } from "../transfer/progress.ts";
 import type { TransferResult } from "../transfer/result.ts";
+import type { VerifyOptions, VerifyResult } from "../transfer/verify.ts";
 import type { P2PConnection } from "./connection.ts";
 import type { ConnectionStatistics } from "./statistics.ts";
 import type { ConnectionStatus } from "./status.ts";
@@ -27,6 +28,11 @@ export interface CloseOptions {
   /** How long transfers under way may go on before they are cancelled, in ms. Default 10 000; 0 cancels at once. */
   readonly drainTimeout?: number;
 }
+
+/** Options of a transfer through a manager, which can also open a store for the dead letters. */
+export type ManagedTransferOptions = Omit<TransferOptions, "deadLetters"> & {
+  readonly deadLetters?: TransferOptions["deadLetters"] | { readonly endpoint: EndpointInput };
+};
 
 /** Keeps connections: establishes, watches, uses and closes them. */
 export interface P2PConnectionManager extends AsyncDisposable {
@@ -55,8 +61,14 @@ export interface P2PConnectionManager extends AsyncDisposable {
   transferThroughConnection(
     connectionId: string,
     query: P2PQuery,
-    batchSize?: number | TransferOptions,
+    batchSize?: number | ManagedTransferOptions,
   ): Promise<TransferResult>;
+  /**
+   * Compares the two ends record by record; see {@link verify}.
+   *
+   * @throws P2PError `INVALID_STATE` when the connection cannot be used, or what reading throws.
+   */
+  verify(connectionId: string, query: P2PQuery, options?: VerifyOptions): Promise<VerifyResult>;
   /** @throws P2PError `INVALID_STATE` when there is no such connection. */
   getConnectionStatistics(connectionId: string): ConnectionStatistics;
   /** Asks both stores for a sign of life, within the connection's `connection_timeout`. */

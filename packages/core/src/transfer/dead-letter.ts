@@ -1,4 +1,4 @@
-import { type FileHandle, mkdir, open, readFile } from "node:fs/promises";
+import { type FileHandle, mkdir, open } from "node:fs/promises";
 import { dirname, resolve } from "node:path";
 import { P2PError, type P2PErrorCode } from "../errors.ts";
 import { type JsonValue, toJson } from "../storage/json.ts";
@@ -123,35 +123,4 @@ function describe(value: unknown, depth: number): JsonValue {
     return String(value);
   if (depth > 4) return "…";
   return Object.fromEntries(Object.entries(value).map(([key, inner]) => [key, describe(inner, depth + 1)]));
-}
-
-/** A dead letter as it stands in a file: the record in the tagged form of `toJson`. */
-export interface StoredDeadLetter extends Omit<DeadLetter, "record"> {
-  readonly record?: JsonValue;
-}
-
-/**
- * Reads a file of dead letters. A torn last line, left by a crash, is passed over.
- *
- * @throws P2PError `SOURCE_NOT_FOUND` when the file is missing, `READ_FAILED` naming the line that is no dead letter.
- */
-export async function readDeadLetters(file: string): Promise<StoredDeadLetter[]> {
-  let text: string;
-  try {
-    text = await readFile(file, "utf8");
-  } catch (cause) {
-    throw new P2PError("SOURCE_NOT_FOUND", `There is no dead-letter file ${resolve(file)}`, { cause });
-  }
-  const lines = text.split("\n");
-  return lines.flatMap((line, index) => {
-    if (line === "") return [];
-    const last = index === lines.length - 1;
-    try {
-      const letter = JSON.parse(line) as StoredDeadLetter;
-      if (typeof letter?.transferId === "string" && typeof letter.phase === "string") return [letter];
-    } catch {
-      if (last) return [];
-    }
-    throw new P2PError("READ_FAILED", `Line ${index + 1} of ${resolve(file)} is not a dead letter`);
-  });
 }

@@ -1,0 +1,53 @@
+import { P2PError } from "../errors.ts";
+import type { JsonValue } from "../storage/json.ts";
+import type { P2PRecord } from "../storage/record.ts";
+import type { P2PDataTransferService } from "../storage/service.ts";
+import type { DeadLetter, DeadLetterSink } from "./dead-letter.ts";
+
+/**
+ * Writes dead letters as records to a store. Their ids are made of the transfer's and the record's number, so that a
+ * resumed run writes the same ones again. A store cannot be cut back: after a crash between a letter and its
+ * checkpoint it may hold the letter of a record that the resumed run wrote after all.
+ */
+export class EndpointDeadLetterSink implements DeadLetterSink {
+  readonly location: string;
+  readonly #service: P2PDataTransferService;
+  #written = 0;
+
+  constructor(service: P2PDataTransferService, location: string) {
+    this.#service = service;
+    this.location = location;
+  }
+
+  async open(position: JsonValue): Promise<void> {
+    this.#written = typeof position === "number" ? position : 0;
+  }
+
+  async write(letters: readonly DeadLetter[]): Promise<JsonValue> {
+    const records = letters.map(({ id, record, ...letter }, index): P2PRecord => {
+      const number = String(this.#written + index).padStart(9, "0");
+      return {
+        ...letter,
+        id: `${letter.transferId}:${number}`,
+        recordId: id,
+        ...(record && letter.phase === "write" && { record }),
+      };
+    });
+    const { failures } = await this.#service.writeToTarget(records, {
+      mode: "upsert",
+      signal: new AbortController().signal,
+    });
+    const [first] = failures;
+    if (first) {
+      throw new P2PError(
+        "DEAD_LETTER_FAILED",
+        `Failed records could not be kept in ${this.location}: ${first.error.message}`,
+        { cause: first.error },
+      );
+    }
+    this.#written += letters.length;
+    return this.#written;
+  }
+
+  async close(): Promise<void> {}
+}

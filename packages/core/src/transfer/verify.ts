@@ -1,0 +1,140 @@
+import { hash } from "node:crypto";
+import { P2PError, toP2PError } from "../errors.ts";
+import { canonicalText } from "../storage/canonical.ts";
+import { type P2PQuery, parseQuery } from "../storage/query.ts";
+import { idKey } from "../storage/record.ts";
+import { redactError, secretsOf } from "../storage/redact.ts";
+import type { P2PValue } from "../storage/value.ts";
+import type { TransferEnd } from "./end.ts";
+import { checkBatch, type Transform, transformBatch } from "./transform.ts";
+import { BucketDigests, type Difference, DifferenceFinder, type Fingerprint } from "./verify-buckets.ts";
+
+/** How two sides are compared. */
+export interface VerifyOptions {
+  /** The transform of the transfer: the source's records are compared as it makes them. */
+  readonly transform?: Transform | undefined;
+  /** What to read of the target. Default: everything when the query restricts nothing, else the same query. */
+  readonly targetQuery?: P2PQuery | undefined;
+  /** Records read at a time. Default 1000. */
+  readonly batchSize?: number | undefined;
+  /** Differences listed; all are counted. Default 1000. */
+  readonly maxDifferences?: number | undefined;
+  readonly signal?: AbortSignal | undefined;
+  /** Called with the number of records compared so far, of both sides. */
+  readonly onProgress?: ((records: number) => void) | undefined;
+}
+
+/** What a comparison found. */
+export interface VerifyResult {
+  readonly equal: boolean;
+  /** Records of the source, after the transform. */
+  readonly sourceCount: number;
+  readonly targetCount: number;
+  readonly missing: number;
+  readonly extra: number;
+  readonly different: number;
+  /** By id. */
+  readonly differences: readonly Difference[];
+  readonly durationMs: number;
+}
+
+/**
+ * Compares two stores record by record: by id, and by a hash of all fields with their types.
+ *
+ * Both sides are read once into digests of fixed size. Where these differ, both are read once more and only the
+ * records behind the differing digests are compared, through temporary files. So the memory is bounded and the time
+ * linear in the records, in whatever order the stores give them.
+ *
+ * Neither side may change meanwhile.
+ *
+ * @throws P2PError `INVALID_QUERY`, `ABORTED`, or what reading throws; `READ_FAILED` when a record cannot be read or
+ * transformed, since then nothing can be said of it.
+ */
+export async function verify(
+  source: TransferEnd,
+  target: TransferEnd,
+  query: P2PQuery,
+  options: VerifyOptions = {},
+): Promise<VerifyResult> {
+  try {
+    return await compare(source, target, query, options);
+  } catch (error) {
+    throw redactError(
+      toP2PError(error, "READ_FAILED", "The two sides could not be compared"),
+      secretsOf(source.endpoint, target.endpoint),
+    );
+  }
+}
+
+async function compare(
+  source: TransferEnd,
+  target: TransferEnd,
+  query: P2PQuery,
+  options: VerifyOptions,
+): Promise<VerifyResult> {
+  const startedAt = performance.now();
+  const { conditions } = parseQuery(query);
+  const { limit, offset, ...unbounded } = query;
+  const bounded = limit !== undefined || offset !== undefined;
+  const targetQuery =
+    options.targetQuery ?? (options.transform && conditions.length > 0 ? {} : bounded ? unbounded : query);
+  const progress = { records: 0, tell: options.onProgress };
+  const sourceSide = () => fingerprints(source, query, options.transform, options, progress);
+  const targetSide = () => fingerprints(target, targetQuery, undefined, options, progress);
+  const digests = [await digest(sourceSide()), await digest(targetSide())] as const;
+  const unequal = digests[0].unequalBuckets(digests[1]);
+  const counts = { sourceCount: digests[0].count, targetCount: digests[1].count };
+  if (unequal.size === 0) {
+    return {
+      equal: true,
+      ...counts,
+      missing: 0,
+      extra: 0,
+      different: 0,
+      differences: [],
+      durationMs: performance.now() - startedAt,
+    };
+  }
+  const finder = await DifferenceFinder.open(unequal, counts.sourceCount + counts.targetCount);
+  try {
+    for await (const batch of sourceSide()) await finder.add("source", batch);
+    for await (const batch of targetSide()) await finder.add("target", batch);
+    const found = await finder.differences(options.maxDifferences ?? 1000);
+    const equal = found.missing + found.extra + found.different === 0;
+    return { equal, ...counts, ...found, durationMs: performance.now() - startedAt };
+  } finally {
+    await finder.close();
+  }
+}
+
+async function digest(batches: AsyncIterable<readonly Fingerprint[]>): Promise<BucketDigests> {
+  const digests = new BucketDigests();
+  for await (const batch of batches) for (const { key, content } of batch) digests.add(key, content);
+  return digests;
+}
+
+async function* fingerprints(
+  end: TransferEnd,
+  query: P2PQuery,
+  transform: Transform | undefined,
+  options: VerifyOptions,
+  progress: { records: number; tell: ((records: number) => void) | undefined },
+): AsyncGenerator<readonly Fingerprint[]> {
+  const signal = options.signal ?? new AbortController().signal;
+  for await (const batch of end.service.readFromSource(query, { batchSize: options.batchSize ?? 1000, signal })) {
+    signal.throwIfAborted();
+    const { records, failures } = transform
+      ? await transformBatch(batch.records, transform, signal)
+      : checkBatch(batch.records);
+    const trouble = failures[0]?.error ?? batch.failures?.[0]?.error;
+    if (trouble) {
+      throw new P2PError("READ_FAILED", `A record cannot be compared: ${trouble.message}`, { cause: trouble });
+    }
+    progress.records += records.length;
+    progress.tell?.(progress.records);
+    yield records.map((record) => ({
+      key: idKey(record.id),
+      content: hash("sha256", canonicalText(record as P2PValue)).slice(0, 32),
+    }));
+  }
+}
