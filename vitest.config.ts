@@ -2,8 +2,12 @@ import { defineConfig } from "vitest/config";
 
 export default defineConfig({
   test: {
-    projects: ["packages/*", "tools/*", "examples/*"],
-    testTimeout: 30_000,
-    hookTimeout: 60_000,
+    projects: [
+      "packages/*/vitest.config.ts",
+      "tools/*/vitest.config.ts",
+      "examples/*/vitest.config.ts",
+      "bench/vitest.config.ts",
+    ],
+    reporters: ["default", ["json", { outputFile: ".cache/test-results.json" }]],
   },
 });

@@ -46,10 +46,14 @@ const WARM_TTL = 60_000;
  *
  * @example
  * ```ts
- * await using manager = new DefaultP2PConnectionManager();
- * const connection = await manager.establish("sqlite:./knowledge.db?table=docs", "memory:scratch", { batch_size: 100 });
- * const result = await manager.transferThroughConnection(connection.connectionId, { type: "knowledge" });
- * console.log(`${result.successCount} records in ${result.durationMs} ms`);
+ * const manager = new DefaultP2PConnectionManager();
+ * try {
+ *   const connection = await manager.establish("sqlite:./knowledge.db?table=docs", "memory:scratch", { batch_size: 100 });
+ *   const result = await manager.transferThroughConnection(connection.connectionId, { type: "knowledge" });
+ *   console.log(`${result.successCount} records in ${result.durationMs} ms`);
+ * } finally {
+ *   await manager.close();
+ * }
  * ```
  */
 export class DefaultP2PConnectionManager implements P2PConnectionManager {

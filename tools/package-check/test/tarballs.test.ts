@@ -1,0 +1,91 @@
+import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { execute, pack, publishedPackages, root } from "../src/packages.ts";
+
+const folder = mkdtempSync(join(tmpdir(), "omni-p2p-packages-"));
+const bin = join(import.meta.dirname, "..", "node_modules", ".bin");
+const tarballs = new Map<string, string>();
+
+beforeAll(async () => {
+  for (const { name, folder: from } of publishedPackages())
+    tarballs.set(name, await pack(from, join(folder, "tarballs")));
+});
+
+afterAll(() => rmSync(folder, { recursive: true, force: true }));
+
+describe.each(publishedPackages())("$name", ({ name }) => {
+  it("is clean for publint", async () => {
+    await execute(join(bin, "publint"), ["run", tarballs.get(name)!, "--strict"], root);
+  });
+
+  it("has types that resolve as its code does", async () => {
+    // ESM only: `require` loads it too, since Node 22.12, but that is not what the older resolution modes look for.
+    await execute(join(bin, "attw"), [tarballs.get(name)!, "--profile", "esm-only"], root);
+  });
+
+  it("carries its licence and README, and no sources", async () => {
+    const files = (await execute("tar", ["-tzf", tarballs.get(name)!], root)).split("\n");
+    expect(files).toContain("package/LICENSE");
+    expect(files).toContain("package/README.md");
+    expect(files.filter((file) => /^package\/(src|test)\//.test(file))).toEqual([]);
+  });
+});
+
+describe("an empty project", () => {
+  /** Makes a project that has just core and the sqlite starter, from their tarballs. */
+  async function emptyProject(name: string, manifest: object): Promise<string> {
+    const project = join(folder, name);
+    mkdirSync(join(project, "data"), { recursive: true });
+    writeFileSync(join(project, "package.json"), JSON.stringify({ name, private: true, ...manifest }));
+    const wanted = ["@omni/p2p-core", "@omni/p2p-starter-sqlite"].map((wantedName) => tarballs.get(wantedName)!);
+    await execute("npm", ["install", "--no-audit", "--no-fund", "--prefer-offline", ...wanted], project);
+    writeFileSync(
+      join(project, "make-data.cjs"),
+      `const db = require("better-sqlite3")("data/knowledge.db");
+       db.exec("CREATE TABLE docs (id TEXT PRIMARY KEY, type TEXT, title TEXT); INSERT INTO docs VALUES ('a', 'knowledge', 'A'), ('b', 'note', 'B')");`,
+    );
+    await execute("node", ["make-data.cjs"], project);
+    return project;
+  }
+
+  /** The README's first example, as it stands there. */
+  function firstExample(): string {
+    return /```ts\n([^]*?)```/.exec(readFileSync(join(root, "README.md"), "utf8"))![1]!;
+  }
+
+  it("runs the README's first example in TypeScript, without any registration", async () => {
+    const project = await emptyProject("esm-typescript", { type: "module" });
+    await execute(
+      "npm",
+      ["install", "--no-audit", "--no-fund", "--prefer-offline", "typescript@6", "@types/node@24"],
+      project,
+    );
+    writeFileSync(join(project, "main.ts"), firstExample());
+    writeFileSync(
+      join(project, "tsconfig.json"),
+      JSON.stringify({
+        compilerOptions: { module: "NodeNext", target: "ES2024", strict: true, noEmit: true, types: ["node"] },
+      }),
+    );
+    await execute("npx", ["tsc", "-p", "."], project);
+    expect(await execute("node", ["main.ts"], project)).toContain("2 records");
+  });
+
+  it("can be CommonJS", async () => {
+    const project = await emptyProject("commonjs", {});
+    writeFileSync(
+      join(project, "main.js"),
+      `const { DefaultP2PConnectionManager } = require("@omni/p2p-core");
+       (async () => {
+         const manager = new DefaultP2PConnectionManager();
+         const { connectionId } = await manager.establish("sqlite:./data/knowledge.db?table=docs", "sqlite:./data/copy.db?table=docs");
+         const { successCount } = await manager.transferThroughConnection(connectionId, {});
+         await manager.close();
+         console.log(successCount + " records");
+       })();`,
+    );
+    expect(await execute("node", ["main.js"], project)).toContain("2 records");
+  });
+});
