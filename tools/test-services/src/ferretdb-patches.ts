@@ -27,6 +27,12 @@ export const ferretdbPatches: readonly Patch[] = [
     find: "IDColumn = DefaultColumn + \"->'$._id'\"",
     replace: "IDColumn = DefaultColumn + \"->'_id'\"",
   },
+  {
+    file: "internal/backends/sqlite/collection.go",
+    why: "Only for a string or an ObjectId is the index on _id used at all, and integers are as usual there.",
+    find: "case string, types.ObjectID:\n\t\t\twhereClause",
+    replace: "case string, types.ObjectID, int32, int64:\n\t\t\twhereClause",
+  },
 ];
 
 /** Makes the change in the text of its file, and fails if the place is not there exactly once. */
