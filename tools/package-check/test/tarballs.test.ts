@@ -52,7 +52,7 @@ describe("an empty project", () => {
 
   /** The README's first example, as it stands there. */
   function firstExample(): string {
-    return /```ts\n([^]*?)```/.exec(readFileSync(join(root, "README.md"), "utf8"))![1]!;
+    return /```ts\n([\s\S]*?)```/.exec(readFileSync(join(root, "README.md"), "utf8"))![1]!;
   }
 
   it("runs the README's first example in TypeScript, without any registration", async () => {

@@ -1,0 +1,30 @@
+/** Time in ms that a piece of work takes, after a collection of garbage where Node lets us (`--expose-gc`). */
+export async function timed(work: () => unknown): Promise<number> {
+  (globalThis as { gc?: () => void }).gc?.();
+  const start = performance.now();
+  await work();
+  return performance.now() - start;
+}
+
+/** The median of some numbers. */
+export function median(values: readonly number[]): number {
+  const sorted = [...values].sort((a, b) => a - b);
+  const middle = sorted.length >> 1;
+  return sorted.length % 2 ? sorted[middle]! : (sorted[middle - 1]! + sorted[middle]!) / 2;
+}
+
+/** Watches how late a timer of 5 ms fires, in ms; call the function it returns for the 99th percentile. */
+export function watchTimers(): () => number {
+  const late: number[] = [];
+  let due = performance.now() + 5;
+  const tick = () => {
+    late.push(Math.max(0, performance.now() - due));
+    due = performance.now() + 5;
+    timer = setTimeout(tick, 5);
+  };
+  let timer = setTimeout(tick, 5);
+  return () => {
+    clearTimeout(timer);
+    return late.sort((a, b) => a - b)[Math.floor(late.length * 0.99)] ?? 0;
+  };
+}

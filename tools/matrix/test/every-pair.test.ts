@@ -1,0 +1,42 @@
+import type { P2PRecord } from "@omni/p2p-core";
+import { describeWithService } from "@omni/p2p-test-services/suite";
+import { recordsArbitrary, sampleRecords } from "@omni/p2p-testkit";
+import fc from "fast-check";
+import { afterAll, describe, it } from "vitest";
+import { newManager, roundTrip } from "../src/round-trip.ts";
+import { Places, type ServerUrls, STORES } from "../src/stores.ts";
+
+/** Every ordered pair of stores, those with a server named first, so that a missing one skips its pairs. */
+function everyPair(servers: ServerUrls): void {
+  const places = new Places(servers);
+  const manager = newManager();
+
+  afterAll(async () => {
+    await manager.close();
+    places.dispose();
+  });
+
+  describe.each(STORES.flatMap((from) => STORES.map((to) => ({ from, to }))))(
+    "$from -> $to -> $from",
+    ({ from, to }) => {
+      it("law 2, round trip: every value type comes back", async () => {
+        await roundTrip(manager, places, from, to, sampleRecords(100));
+      });
+
+      it("law 2, round trip: generated records come back", async () => {
+        const property = fc.asyncProperty(recordsArbitrary(), async (records: readonly P2PRecord[]) => {
+          await roundTrip(manager, places, from, to, records);
+        });
+        await fc.assert(property, { numRuns: 3 });
+      });
+    },
+  );
+}
+
+describeWithService("redis", "all directions", (redis) => {
+  describeWithService("mongodb", "with MongoDB", (mongodb) => {
+    describeWithService("elasticsearch", "with Elasticsearch", (elasticsearch) => {
+      everyPair({ redis: redis.url, mongodb: mongodb.url, elasticsearch: elasticsearch.url });
+    });
+  });
+});
