@@ -1,0 +1,4 @@
+import { brokenManners } from "./manners.ts";
+import { describeBroken } from "./suite.ts";
+
+describeBroken(brokenManners);

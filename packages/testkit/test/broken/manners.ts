@@ -1,0 +1,83 @@
+import { P2PError } from "@omni/p2p-core";
+import { type BrokenAdapter, broken, brokenOpen } from "./sabotage.ts";
+
+const never = new AbortController().signal;
+
+/** Faults of everything around reading and writing, by what is wrong. */
+export const brokenManners: Readonly<Record<string, BrokenAdapter>> = {
+  "ignores an abort": broken(
+    (service) => ({
+      readFromSource: (query, options) => service.readFromSource(query, { ...options, signal: never }),
+      writeToTarget: (records, options) => service.writeToTarget(records, { ...options, signal: never }),
+      count: (query) => service.count(query, never),
+      partitions: (query, parts) => service.partitions(query, parts, never),
+      ping: () => service.ping(never),
+    }),
+    "an aborted signal stops reading",
+    "an aborted signal stops count",
+    "an aborted signal stops writing",
+    "aborting between two batches",
+  ),
+  "hangs when it is aborted": broken(
+    (service) => ({
+      async *readFromSource(query, options) {
+        for await (const batch of service.readFromSource(query, { ...options, signal: never })) {
+          if (options.signal.aborted) await new Promise(() => {});
+          yield batch;
+        }
+      },
+    }),
+    "aborting between two batches",
+  ),
+  "aborts with an error of its own": broken(
+    (service) => ({
+      async ping(signal) {
+        if (signal.aborted) throw new Error("cancelled");
+        await service.ping(signal);
+      },
+    }),
+    "an aborted signal stops count",
+  ),
+  "ignores an abort while it opens": brokenOpen(
+    (open) => (endpoint, context) => open(endpoint, { ...context, signal: never }),
+    "an aborted signal stops opening",
+  ),
+  "takes unknown options": brokenOpen(
+    (open) => (endpoint, context) => {
+      const { metadata: _, ...rest } = endpoint;
+      return open(rest, context);
+    },
+    "an unknown option is refused",
+  ),
+  "tells the password": brokenOpen(
+    (open) => async (endpoint, context) => {
+      const password = endpoint.metadata?.password;
+      if (password !== undefined) throw new P2PError("AUTHENTICATION_FAILED", `login with ${password} failed`);
+      return open(endpoint, context);
+    },
+    "law 8, secrecy: a wrong password",
+  ),
+  "leaves a timer running": broken((service) => {
+    const timer = setInterval(() => {}, 1000);
+    setTimeout(() => clearInterval(timer), 8000).unref();
+    return { close: service.close };
+  }, "nothing is left open"),
+  "cannot be closed twice": broken((service) => {
+    let closed = false;
+    return {
+      async close() {
+        if (closed) throw new Error("closed already");
+        closed = true;
+        await service.close();
+      },
+    };
+  }, "close may be called twice"),
+  "does not tell its capabilities": broken(
+    (service) => ({ capabilities: { ...service.capabilities, valueTypes: { null: "native" } as never } }),
+    "capabilities are complete",
+  ),
+  "says that it counts, and does not": broken(
+    () => ({ count: async () => undefined }),
+    "count is the number of records",
+  ),
+};

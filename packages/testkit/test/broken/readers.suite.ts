@@ -1,0 +1,4 @@
+import { brokenReaders } from "./readers.ts";
+import { describeBroken } from "./suite.ts";
+
+describeBroken(brokenReaders);

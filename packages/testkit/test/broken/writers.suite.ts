@@ -1,0 +1,4 @@
+import { describeBroken } from "./suite.ts";
+import { brokenWriters } from "./writers.ts";
+
+describeBroken(brokenWriters);
