@@ -1,0 +1,3 @@
+export type { RedisNativeQuery } from "./query.ts";
+export { redisStarter } from "./starter.ts";
+export { type RedisFormat, type RedisMapping, redisMapping } from "./types.ts";

@@ -1,0 +1,240 @@
+import { isP2PError, P2PError } from "@omni/p2p-core";
+import type { Cluster, Redis } from "ioredis";
+import { isReply, type Operation, type ToP2PError } from "./errors.ts";
+import { race } from "./race.ts";
+import { ALL_SLOTS, inRanges, otherSlots, rangesWhere, type SlotRange } from "./slots.ts";
+
+/** A command for the server. */
+export interface Command {
+  readonly name: string;
+  readonly args: (string | Buffer | number)[];
+}
+
+/** A server of the link, and the slots that are to be read from it. */
+export interface Share {
+  readonly node: Redis;
+  readonly slots: readonly SlotRange[];
+}
+
+/** Most time that a farewell may take, in ms. */
+const QUIT_MS = 1000;
+
+/**
+ * The way to a server or a cluster, over ioredis. A command is sent when the link is ready and never waits in a queue
+ * of the client: what is given up is not carried out later. While the client reconnects, new commands wait here for up
+ * to the timeout; those that were on their way are rejected with `CONNECTION_LOST`.
+ */
+export class RedisLink {
+  readonly toError: ToP2PError;
+  readonly #client: Redis | Cluster;
+  readonly #timeoutMs: number;
+  readonly #runIds = new WeakMap<Redis, Promise<string>>();
+  readonly #watched = new WeakSet<Redis>();
+  #lastError: unknown;
+  #closing: Promise<void> | undefined;
+
+  constructor(client: Redis | Cluster, timeoutMs: number, toError: ToP2PError) {
+    this.#client = client;
+    this.#timeoutMs = timeoutMs;
+    this.toError = toError;
+    const remember = (error: unknown) => {
+      this.#lastError = error;
+    };
+    client.on("error", (error: unknown) => {
+      remember(error);
+      // ioredis goes on with database 0 when it cannot select the one it was told to use.
+      if (commandOf(error) === "select") client.disconnect(true);
+    });
+    if (client.isCluster) client.on("node error", remember);
+    client.on("ready", () => remember(undefined));
+  }
+
+  get clustered(): boolean {
+    return this.#client.isCluster;
+  }
+
+  /** Connects for the first time. */
+  async connect(signal: AbortSignal): Promise<void> {
+    const client = this.#client;
+    const refused = new Promise<never>((_, reject) => {
+      client.once("error", reject);
+      client.once("end", () => reject(new Error("The connection was closed")));
+    });
+    try {
+      await race(Promise.race([client.connect(), refused]), signal);
+    } catch (error) {
+      if (signal.aborted) throw error;
+      throw this.toError(this.#lastError ?? error, "open");
+    }
+  }
+
+  /** Sends one command; strings of the reply come as buffers. */
+  async send(operation: Operation, signal: AbortSignal, { name, args }: Command, node?: Redis): Promise<unknown> {
+    return this.#call(operation, signal, () => (node ?? this.#client).callBuffer(name, args));
+  }
+
+  /**
+   * Sends commands in one go. The replies come in their order, an error of the server or of the connection among them
+   * where a command failed.
+   */
+  async sendAll(operation: Operation, signal: AbortSignal, commands: readonly Command[]): Promise<unknown[]> {
+    const client = this.#client;
+    const replies = await this.#call(operation, signal, async () => {
+      if (client.isCluster) {
+        // Each goes to the node of its key, and follows a redirection by itself.
+        const settled = await Promise.allSettled(commands.map(({ name, args }) => client.callBuffer(name, args)));
+        return settled.map((one) => (one.status === "fulfilled" ? one.value : (one.reason as Error)));
+      }
+      const pipeline = (client as Redis).pipeline();
+      for (const { name, args } of commands) pipeline.callBuffer(name, args);
+      return ((await pipeline.exec()) ?? []).map(([error, reply]) => error ?? reply);
+    });
+    return replies.map((reply) => (reply instanceof Error ? this.#explain(reply, operation) : reply));
+  }
+
+  async #call<T>(operation: Operation, signal: AbortSignal, send: () => Promise<T>): Promise<T> {
+    signal.throwIfAborted();
+    if (this.#client.status !== "ready") await this.#ready(signal, false);
+    try {
+      // The socket's own timeout ends a command on one server; in a cluster it may wait for a node in other ways.
+      return await race(send(), signal, this.clustered ? 2 * this.#timeoutMs : undefined);
+    } catch (error) {
+      if (signal.aborted) throw error;
+      throw this.#explain(error, operation);
+    }
+  }
+
+  /** What a lost command says is of little use; what the connection said last is the reason. */
+  #explain(error: unknown, operation: Operation): P2PError {
+    if (isReply(error) || isP2PError(error) || error instanceof RangeError) return this.toError(error, operation);
+    const cut = (error as Error | undefined)?.name === "MaxRetriesPerRequestError";
+    return this.toError(this.#lastError ?? (cut ? new Error("The connection was closed") : error), operation);
+  }
+
+  /** Waits until the client is connected; with `impatient` only for the attempt that is under way. */
+  async #ready(signal: AbortSignal, impatient: boolean): Promise<void> {
+    const client = this.#client;
+    if (this.#closing) throw new P2PError("CLOSED", "The connection to Redis has been closed");
+    const events = new AbortController();
+    const waiting = new Promise<void>((resolve, reject) => {
+      const listen = (event: string, listener: (error?: Error) => void) => {
+        client.on(event, listener);
+        events.signal.addEventListener("abort", () => client.removeListener(event, listener));
+      };
+      listen("ready", () => resolve());
+      const fail = (error?: Error) => reject(this.#lastError ?? error ?? new Error("Connection is closed"));
+      listen("end", fail);
+      if (impatient) listen("close", fail);
+      if (client.status === "end") fail();
+    });
+    try {
+      await race(waiting, signal, this.#timeoutMs);
+    } catch (error) {
+      if (signal.aborted) throw error;
+      const lost = this.#lastError ?? error;
+      // The server may be back and refuse us: that is not a lost connection.
+      throw this.toError(lost, "read");
+    } finally {
+      events.abort();
+    }
+  }
+
+  /** @throws P2PError when the server does not answer. */
+  async ping(signal: AbortSignal): Promise<void> {
+    signal.throwIfAborted();
+    if (this.#client.status !== "ready") await this.#ready(signal, true);
+    const nodes = this.#masters();
+    await race(
+      Promise.all(nodes.map((node) => this.send("read", signal, { name: "ping", args: [] }, node))),
+      signal,
+      this.#timeoutMs,
+    ).catch((error: unknown) => {
+      throw signal.aborted ? error : this.#explain(error, "read");
+    });
+  }
+
+  /** How many keys there are. */
+  async size(signal: AbortSignal): Promise<number> {
+    const command: Command = { name: "dbsize", args: [] };
+    const sizes = await Promise.all(this.#masters().map((node) => this.send("read", signal, command, node)));
+    return sizes.reduce<number>((sum, size) => sum + Number(size), 0);
+  }
+
+  #masters(): Redis[] {
+    return this.#client.isCluster ? (this.#client as Cluster).nodes("master") : [this.#client as Redis];
+  }
+
+  /**
+   * Names the run of a server: it changes when the server restarts or another takes its place, and then a position in a
+   * scan of the old one means nothing. A server that does not tell is taken for another one after each connecting.
+   */
+  async runId(node: Redis, signal: AbortSignal): Promise<string> {
+    const known = this.#runIds.get(node);
+    if (known) return known;
+    const asked = this.send("read", signal, { name: "info", args: ["server"] }, node).then(
+      (reply) => /^run_id:(\w+)/m.exec(String(reply))?.[1] ?? crypto.randomUUID(),
+      (error: P2PError) => {
+        this.#runIds.delete(node);
+        if (error.code === "READ_FAILED") return crypto.randomUUID();
+        throw error;
+      },
+    );
+    this.#runIds.set(node, asked);
+    if (!this.#watched.has(node)) node.on("close", () => this.#runIds.delete(node));
+    this.#watched.add(node);
+    return asked;
+  }
+
+  /** The next server to read and its slots, passing over the slots that are done; `undefined` when all are. */
+  nextShare(done: readonly SlotRange[]): Share | undefined {
+    const slots = done.length === 0 ? ALL_SLOTS : otherSlots(done);
+    const first = slots[0]?.[0];
+    if (first === undefined) return undefined;
+    if (!this.#client.isCluster) return { node: this.#client as Redis, slots };
+    const cluster = this.#client as Cluster;
+    const owner = cluster.slots[first]?.[0];
+    const node = cluster.nodes("master").find(({ options }) => `${options.host}:${options.port}` === owner);
+    if (node === undefined) {
+      throw this.toError(
+        Object.assign(new Error(`CLUSTERDOWN Slot ${first} is not served`), { name: "ReplyError" }),
+        "read",
+      );
+    }
+    return { node, slots: rangesWhere((slot) => cluster.slots[slot]?.[0] === owner && inRanges(slots, slot)) };
+  }
+
+  /** Those slots of a share that its server has still, so that all of their keys have been seen in a scan of it. */
+  async slotsKept({ node, slots }: Share, signal: AbortSignal): Promise<readonly SlotRange[]> {
+    if (!this.#client.isCluster) return slots;
+    const cluster = this.#client as Cluster;
+    const refreshed = new Promise<void>((resolve, reject) => {
+      cluster.refreshSlotsCache((error) => (error ? reject(error) : resolve()));
+    });
+    await this.#call("read", signal, () => refreshed);
+    const owner = `${node.options.host}:${node.options.port}`;
+    return rangesWhere((slot) => cluster.slots[slot]?.[0] === owner && inRanges(slots, slot));
+  }
+
+  /** Says farewell, in limited time. */
+  close(): Promise<void> {
+    this.#closing ??= this.#close();
+    return this.#closing;
+  }
+
+  async #close(): Promise<void> {
+    const client = this.#client;
+    const ended = new Promise<void>((resolve) => client.once("end", () => resolve()));
+    if (client.status === "ready") {
+      const quit = client.quit().then(
+        () => ended,
+        () => {},
+      );
+      await race(quit, undefined, QUIT_MS).catch(() => {});
+    }
+    if (client.status !== "end") client.disconnect();
+  }
+}
+
+function commandOf(error: unknown): string | undefined {
+  return (error as { command?: { name?: string } } | undefined)?.command?.name;
+}

@@ -1,0 +1,94 @@
+import type { JsonValue } from "@omni/p2p-core";
+import type { KeySlice, KeySource } from "./key-source.ts";
+import { fingerprintKeys, type Key, keyName } from "./keys.ts";
+import { isScanPosition, type KeyPage, type ScanPosition } from "./scan.ts";
+
+/** A place within a page: how many of its keys are behind it, and their fingerprint. */
+export interface PagePosition extends ScanPosition {
+  readonly skip: number;
+  readonly check: number;
+}
+
+/**
+ * Keys seen of late. SCAN repeats a key only when its table has shrunk, and then only keys that came just before: those
+ * whose old places fall together with the place of the cursor. So a window of fixed size does what a set of all keys
+ * would.
+ */
+class RecentKeys {
+  #newer = new Set<string>();
+  #older = new Set<string>();
+  readonly #size: number;
+
+  constructor(size: number) {
+    this.#size = size;
+  }
+
+  /** Whether the key is new; it is not any more then. */
+  add(key: Key): boolean {
+    const name = keyName(key);
+    if (this.#newer.has(name) || this.#older.has(name)) return false;
+    this.#newer.add(name);
+    if (this.#newer.size >= this.#size) {
+      this.#older = this.#newer;
+      this.#newer = new Set();
+    }
+    return true;
+  }
+}
+
+const WINDOW = 10_000;
+
+/**
+ * Keys in the order of SCAN, in bounded memory. A cursor names the page and the place in it; when the page turns out to
+ * be another one by the time it is read again, all of it comes: rather twice than never.
+ *
+ * @param pages the pages from the beginning, or from the position `after`.
+ */
+export function scanOrder(pages: AsyncIterator<KeyPage>, after: PagePosition | undefined): KeySource {
+  const recent = new RecentKeys(WINDOW);
+  let page: KeyPage | undefined;
+  let index = 0;
+  let first = after;
+
+  const turnPage = async (): Promise<boolean> => {
+    const { value, done } = await pages.next();
+    page = done ? undefined : value;
+    index = page && first ? placeIn(page, first) : 0;
+    first = undefined;
+    return page !== undefined;
+  };
+
+  return {
+    async take(count): Promise<KeySlice> {
+      const keys: Key[] = [];
+      const places: [KeyPage, number][] = [];
+      while (keys.length < count) {
+        if (page === undefined || index >= page.keys.length) {
+          if (await turnPage()) continue;
+          break;
+        }
+        const key = page.keys[index++]!;
+        if (!recent.add(key)) continue;
+        keys.push(key);
+        places.push([page, index]);
+      }
+      return { keys, cursorAt: (i) => positionAfter(...places[i]!) };
+    },
+  };
+}
+
+function positionAfter({ keys, start }: KeyPage, skip: number): JsonValue {
+  const position: PagePosition = { ...start, skip, check: fingerprintKeys(keys, skip) };
+  return { scan: position as unknown as JsonValue };
+}
+
+function placeIn({ keys, start }: KeyPage, { run, at, skip, check }: PagePosition): number {
+  const same = start.run === run && start.at === at && skip <= keys.length && fingerprintKeys(keys, skip) === check;
+  return same ? skip : 0;
+}
+
+/** Whether a cursor is one of a read in the order of SCAN. */
+export function isPagePosition(json: JsonValue | undefined): json is JsonValue & PagePosition {
+  const { skip, check } = (json ?? {}) as Partial<PagePosition>;
+  return isScanPosition(json) && Number.isSafeInteger(skip) && Number.isSafeInteger(check);
+}

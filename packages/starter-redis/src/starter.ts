@@ -1,0 +1,39 @@
+import { CONTRACT_VERSION, type P2PStarter } from "@omni/p2p-core";
+import { openRedis } from "./client.ts";
+import { parseRedisEndpoint, redisOptions } from "./endpoint.ts";
+import { partitionQuery } from "./query.ts";
+import { countRecords, readBatches } from "./read.ts";
+import { redisCapabilities } from "./types.ts";
+import { writeRecords } from "./write.ts";
+
+/**
+ * Opens `redis://user:password@host:6379/0?prefix=docs:` endpoints.
+ *
+ * @example
+ * ```ts
+ * manager.registerService("redis", redisStarter);
+ * await manager.establish("sqlite:./knowledge.db?table=docs", "redis://localhost/0?prefix=docs:");
+ * ```
+ */
+export const redisStarter: P2PStarter = {
+  storageType: "redis",
+  contractVersion: CONTRACT_VERSION,
+  options: redisOptions,
+  async open(endpoint, context) {
+    const settings = parseRedisEndpoint(endpoint);
+    const { link, tellsExpiry } = await openRedis(endpoint, settings, context);
+    const source = { link, settings, tellsExpiry };
+    return {
+      capabilities: redisCapabilities(settings.format),
+      readFromSource: (query, options) => readBatches(source, query, options),
+      writeToTarget: (records, options) => writeRecords(source, records, options),
+      count: (query, signal) => countRecords(source, query, signal),
+      partitions: async (query, parts, signal) => {
+        signal.throwIfAborted();
+        return partitionQuery(query, parts, settings.prefix);
+      },
+      ping: (signal) => link.ping(signal),
+      close: () => link.close(),
+    };
+  },
+};

@@ -1,0 +1,85 @@
+import type { P2PCapabilities, ValueType } from "@omni/p2p-core";
+
+/** How records are written: as JSON text, as a hash, or as the dump of a key. */
+export type RedisFormat = "json" | "hash" | "dump";
+
+/** What a kind of value becomes in each format. The README shows it. */
+export interface RedisMapping {
+  /** In the JSON text of `format=json`. */
+  readonly json: string;
+  /** As the value of a field of the hash, and what the sidecar field `_p2p` says of it. */
+  readonly hash: string;
+}
+
+/** The type mapping: what each kind of value is written as, and read back from. */
+export const redisMapping: Readonly<Record<ValueType, RedisMapping>> = {
+  null: { json: "`null`", hash: "empty text, type `null`" },
+  boolean: { json: "`true`, `false`", hash: "`true` or `false`, type `boolean`" },
+  number: {
+    json: "a number; `NaN`, `Infinity`, `-Infinity` and `-0` as the tag `number`",
+    hash: "its decimal text, type `number`",
+  },
+  bigint: { json: "the tag `bigint` with its decimal text", hash: "its decimal text, type `bigint`" },
+  string: { json: "a string", hash: "the text itself" },
+  date: { json: "the tag `date` with ISO 8601 text", hash: "ISO 8601 text, type `date`" },
+  bytes: { json: "the tag `bytes` with base64 text", hash: "the bytes themselves, type `bytes`" },
+  array: { json: "an array", hash: "JSON text as in `format=json`, type `json`" },
+  object: { json: "an object; one that has a field `$p2p` as the tag `object`", hash: "JSON text, type `json`" },
+  tagged: { json: "a tag of its own type", hash: "JSON text, type `json`" },
+};
+
+/** Batches that are useful to have on their way at a time: one is worked on while others travel. */
+const WRITE_CONCURRENCY = 4;
+
+/** What a service can do that reads or writes a format. */
+export function redisCapabilities(format: RedisFormat): P2PCapabilities {
+  return {
+    resumable: true,
+    countable: true,
+    partitionable: true,
+    writeConcurrency: WRITE_CONCURRENCY,
+    atomicBatches: false,
+    shareable: true,
+    valueTypes: VALUE_TYPES[format],
+  };
+}
+
+const VALUE_TYPES: Readonly<Record<RedisFormat, P2PCapabilities["valueTypes"]>> = {
+  json: {
+    null: "native",
+    boolean: "native",
+    number: "native",
+    bigint: "tagged",
+    string: "native",
+    date: "tagged",
+    bytes: "tagged",
+    array: "native",
+    object: "native",
+    tagged: "tagged",
+  },
+  hash: {
+    null: "tagged",
+    boolean: "tagged",
+    number: "tagged",
+    bigint: "tagged",
+    string: "native",
+    date: "tagged",
+    bytes: "native",
+    array: "tagged",
+    object: "tagged",
+    tagged: "tagged",
+  },
+  // A dump is a whole key as the server packs it; there is no room for fields beside it.
+  dump: {
+    null: "unsupported",
+    boolean: "unsupported",
+    number: "unsupported",
+    bigint: "unsupported",
+    string: "unsupported",
+    date: "unsupported",
+    bytes: "native",
+    array: "unsupported",
+    object: "unsupported",
+    tagged: "unsupported",
+  },
+};
