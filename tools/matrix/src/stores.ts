@@ -14,7 +14,8 @@ export type ServerUrls = Partial<Readonly<Record<Store, string>>>;
 /** Gives places in stores that nothing else uses. */
 export class Places {
   readonly #servers: ServerUrls;
-  readonly #folder = mkdtempSync(join(tmpdir(), "omni-p2p-matrix-"));
+  /** A folder that is removed at the end. */
+  readonly folder = mkdtempSync(join(tmpdir(), "omni-p2p-matrix-"));
   readonly #run = `matrix-${process.pid}-${Date.now().toString(36)}`;
   #next = 0;
 
@@ -26,7 +27,7 @@ export class Places {
   fresh(store: Store): string {
     const name = `${this.#run}-${this.#next++}`;
     if (store === "memory") return `memory:${name}`;
-    if (store === "sqlite") return `sqlite:${join(this.#folder, `${name}.db`)}?table=records`;
+    if (store === "sqlite") return `sqlite:${join(this.folder, `${name}.db`)}?table=records`;
     const server = this.#servers[store];
     if (server === undefined) throw new Error(`There is no ${store} server`);
     const url = new URL(server);
@@ -41,6 +42,6 @@ export class Places {
   }
 
   dispose(): void {
-    rmSync(this.#folder, { recursive: true, force: true });
+    rmSync(this.folder, { recursive: true, force: true });
   }
 }

@@ -1,0 +1,118 @@
+import { type ChildProcess, spawn } from "node:child_process";
+import { existsSync, mkdtempSync, readFileSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { setTimeout as sleep } from "node:timers/promises";
+import type { Places, Store } from "@omni/p2p-matrix/stores";
+import { differences, fill } from "./data.ts";
+import { check, type Report } from "./report.ts";
+
+/** The directions in which a process is killed. */
+const DIRECTIONS: readonly (readonly [Store, Store])[] = [
+  ["sqlite", "redis"],
+  ["redis", "sqlite"],
+  ["sqlite", "elasticsearch"],
+  ["mongodb", "sqlite"],
+];
+
+const RECORDS = 6000;
+const BATCH = 100;
+/** Writes in flight, as in the default configuration; SQLite as a target takes one at a time. */
+const IN_FLIGHT = 4;
+
+/** Kills a process that transfers, at random moments, and goes on in another one. */
+export async function killProcesses(
+  report: Report,
+  places: Places,
+  random: () => number,
+  kills: number,
+): Promise<void> {
+  for (const [from, to] of DIRECTIONS) {
+    const scenario = `kill -9: ${from} -> ${to}`;
+    const source = places.fresh(from);
+    await fill(source, RECORDS);
+    const undisturbed = places.fresh(to);
+    const calm = new KilledTransfer(source, undisturbed);
+    const { ms: duration } = await calm.finish().finally(() => calm.dispose());
+    for (let kill = 0; kill < kills; kill++) {
+      await report.run(scenario, async () => {
+        const target = places.fresh(to);
+        const transfer = new KilledTransfer(source, target);
+        try {
+          const at = random() * duration;
+          await transfer.killAfter(at);
+          const { sent } = await transfer.finish();
+          const difference = await differences(undisturbed, target);
+          check(difference === undefined, `killed after ${Math.round(at)} ms: ${difference}`);
+          const twice = sent - RECORDS;
+          check(twice <= BATCH * IN_FLIGHT, `killed after ${Math.round(at)} ms: ${twice} records were written twice`);
+          return `${twice} of ${RECORDS} records written twice, ${BATCH * IN_FLIGHT} at most in flight`;
+        } finally {
+          transfer.dispose();
+        }
+      });
+    }
+  }
+}
+
+/** A transfer that goes on in one process after another. */
+class KilledTransfer {
+  readonly #folder = mkdtempSync(join(tmpdir(), "omni-p2p-chaos-"));
+  readonly #source: string;
+  readonly #target: string;
+
+  constructor(source: string, target: string) {
+    this.#source = source;
+    this.#target = target;
+  }
+
+  #spawn(): ChildProcess {
+    const script = join(import.meta.dirname, "child.ts");
+    const args = [
+      script,
+      this.#source,
+      this.#target,
+      "chaos",
+      join(this.#folder, "state"),
+      join(this.#folder, "sent.log"),
+    ];
+    return spawn(process.execPath, args, { stdio: ["ignore", "pipe", "inherit"] });
+  }
+
+  /** Starts a process and kills it so long after its transfer began. */
+  async killAfter(ms: number): Promise<void> {
+    const child = this.#spawn();
+    const ended = new Promise((resolve) => child.once("exit", resolve));
+    await saying(child, "started");
+    await sleep(ms);
+    child.kill("SIGKILL");
+    await ended;
+  }
+
+  /** Lets a process run to its end. */
+  async finish(): Promise<{ ms: number; sent: number }> {
+    const child = this.#spawn();
+    const ended = new Promise<number | null>((resolve) => child.once("exit", resolve));
+    await saying(child, "started");
+    const start = performance.now();
+    const code = await ended;
+    check(code === 0, `the resumed process ended with code ${code}`);
+    const log = join(this.#folder, "sent.log");
+    const lines = existsSync(log) ? readFileSync(log, "utf8").trim().split("\n") : [];
+    return { ms: performance.now() - start, sent: lines.reduce((sum, line) => sum + Number(line), 0) };
+  }
+
+  dispose(): void {
+    rmSync(this.#folder, { recursive: true, force: true });
+  }
+}
+
+/** Resolves when a process prints a word, or ends. */
+function saying(child: ChildProcess, word: string): Promise<void> {
+  return new Promise((resolve) => {
+    child.once("exit", () => resolve());
+    child.stdout?.on("data", (data: Buffer) => {
+      if (data.includes(word)) resolve();
+    });
+  });
+}
