@@ -69,24 +69,38 @@ export function fromJson(json: JsonValue): P2PValue {
   if (Array.isArray(json)) return json.map(fromJson);
   const source = json as { readonly [key: string]: JsonValue };
   const type = Object.hasOwn(source, JSON_TAG) ? source[JSON_TAG] : undefined;
-  if (typeof type === "string" && "value" in source) return untag(type, source.value!);
+  if (typeof type === "string" && Object.hasOwn(source, "value") && Object.keys(source).length === 2) {
+    return untag(type, source.value!);
+  }
   const value: Record<string, P2PValue> = {};
   for (const key of Object.keys(source)) setField(value, key, fromJson(source[key]!));
   return value;
 }
 
+/** The numbers that JSON cannot say, and others as they are written. */
+const NUMBER = /^(?:NaN|-?Infinity|-?\d+(?:\.\d+)?(?:e[+-]?\d+)?)$/i;
+
+function isEntry(entry: JsonValue): boolean {
+  return Array.isArray(entry) && entry.length === 2 && typeof entry[0] === "string";
+}
+
 function untag(type: string, payload: JsonValue): P2PValue {
   switch (type) {
     case "number":
+      if (typeof payload !== "string" || !NUMBER.test(payload)) break;
       return Number(payload);
     case "bigint":
-      return BigInt(payload as string);
-    case "date":
-      return new Date(payload as string);
+      if (typeof payload !== "string" || !/^-?\d+$/.test(payload)) break;
+      return BigInt(payload);
+    case "date": {
+      const date = new Date(typeof payload === "string" ? payload : Number.NaN);
+      if (Number.isNaN(date.getTime())) break;
+      return date;
+    }
     case "bytes":
       return fromBase64(payload);
     case "object": {
-      if (!Array.isArray(payload)) break;
+      if (!Array.isArray(payload) || !payload.every(isEntry)) break;
       const value: Record<string, P2PValue> = {};
       for (const [key, inner] of payload as [string, JsonValue][]) setField(value, key, fromJson(inner));
       return value;

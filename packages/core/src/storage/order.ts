@@ -35,7 +35,10 @@ export function compareValues(a: P2PValue, b: P2PValue): number | undefined {
       return Buffer.compare(a as Uint8Array, b as Uint8Array);
     default: {
       const [x, y] = [a as number, b as number];
-      return x < y ? -1 : x > y ? 1 : x === y || left !== "number" ? 0 : undefined;
+      if (x < y) return -1;
+      if (x > y) return 1;
+      // Of two that are neither smaller nor greater one may be NaN; a number and a bigint of one size are never `===`.
+      return Number.isNaN(x) || Number.isNaN(y) ? undefined : 0;
     }
   }
 }

@@ -47,6 +47,7 @@ export function recordTrouble(record: unknown): string | undefined {
   if (Array.isArray(id)) return "the record's id is an array; use a string, a number or another single value";
   if (typeof id === "number" && !Number.isFinite(id)) return `the record's id is ${id}`;
   if (id instanceof Uint8Array && id.length === 0) return "the record's id is empty";
+  if (id instanceof TaggedValue && id.value === "") return "the record's id is empty";
   return findInvalidValue(record, "record");
 }
 

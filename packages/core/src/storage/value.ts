@@ -19,7 +19,9 @@ export class TaggedValue {
 
   /** The payload as text: what a store with text keys uses when a tagged value is an id. */
   toString(): string {
-    return typeof this.value === "string" ? this.value : JSON.stringify(this.value);
+    if (typeof this.value === "string") return this.value;
+    if (typeof this.value === "bigint") return String(this.value);
+    return JSON.stringify(this.value, (_, inner: unknown) => (typeof inner === "bigint" ? String(inner) : inner));
   }
 }
 
@@ -80,7 +82,7 @@ export const MAX_DEPTH = 100;
 
 /**
  * Looks for a value that no store can hold: an invalid date, a string with a lone surrogate, a function, a symbol,
- * `undefined` in an array, an object of a foreign class, a circle.
+ * `undefined` in an array, an object of a foreign class, a tag that is not `<store>:<name>`, a circle.
  *
  * @returns a sentence that names the field and the trouble, or `undefined` when all is well.
  */
@@ -103,7 +105,9 @@ export function findInvalidValue(value: unknown, path: string, depth = 0): strin
 function findInvalidObject(value: object, path: string, depth: number): string | undefined {
   if (value instanceof Date) return Number.isNaN(value.getTime()) ? `${path} is an invalid date` : undefined;
   if (depth >= MAX_DEPTH) return `${path} is nested deeper than ${MAX_DEPTH} levels, or in a circle`;
-  if (value instanceof TaggedValue) return findInvalidValue(value.value, `${path}.value`, depth + 1);
+  if (value instanceof TaggedValue) {
+    return invalidTag(value.type, path) ?? findInvalidValue(value.value, `${path}.value`, depth + 1);
+  }
   if (Array.isArray(value)) {
     for (let i = 0; i < value.length; i++) {
       const trouble = findInvalidValue(value[i], `${path}[${i}]`, depth + 1);
@@ -124,6 +128,12 @@ function findInvalidObject(value: object, path: string, depth: number): string |
     if (trouble !== undefined) return trouble;
   }
   return undefined;
+}
+
+/** Names without a colon are those of this library's own tags, and would come back as another value. */
+function invalidTag(type: unknown, path: string): string | undefined {
+  if (typeof type === "string" && type.isWellFormed() && type.includes(":")) return undefined;
+  return `${path} has the tag ${JSON.stringify(type) ?? String(type)}; a TaggedValue's type is <store>:<name>`;
 }
 
 /** Sets a field even where plain assignment would not: `__proto__` becomes an own field like any other. */
