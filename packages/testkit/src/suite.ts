@@ -1,5 +1,5 @@
 import type { P2PQuery } from "@omni/p2p-core";
-import { afterAll, beforeAll, describe, type TestContext, test } from "vitest";
+import { afterAll, beforeAll, describe, test } from "vitest";
 import type { ValueLimits } from "./arbitraries.ts";
 import { Bench, type FilledPlace } from "./bench.ts";
 import type { Feature, Lacks } from "./lacks.ts";
@@ -20,23 +20,27 @@ export interface Suite {
   readonly titles: string[];
 }
 
+/** Ends a check that cannot be run here, and prints why. */
+export type Skip = (reason: string) => never;
+
 /** One check: a test with tools of its own. */
 export function check(
   suite: Suite,
   title: string,
-  run: (bench: Bench, context: TestContext) => Promise<void>,
+  run: (bench: Bench, skip: Skip) => Promise<void>,
   needs: readonly Feature[] = [],
 ): void {
   suite.titles.push(title);
-  const reason = suite.lacks.reasonFor(title, needs);
-  if (reason !== undefined) {
-    test(title, (context) => notRun(suite, context, title, reason));
-    return;
-  }
+  const lacking = suite.lacks.reasonFor(title, needs);
   test(title, { timeout: suite.timeoutMs }, async (context) => {
+    const skip: Skip = (reason) => {
+      console.info(`${suite.name}: not run: ${title} (${reason})`);
+      return context.skip(reason);
+    };
+    if (lacking !== undefined) skip(lacking);
     const bench = new Bench(suite.adapter);
     try {
-      await run(bench, context);
+      await run(bench, skip);
     } catch (error) {
       // The check's own error is the news; trouble in tidying up after it is not.
       await bench.release().catch(() => {});
@@ -44,12 +48,6 @@ export function check(
     }
     await bench.release();
   });
-}
-
-/** Ends a check that cannot be run here, and prints why. */
-export function notRun(suite: Suite, context: TestContext, title: string, reason: string): never {
-  console.info(`${suite.name}: not run: ${title} (${reason})`);
-  context.skip(reason);
 }
 
 /** A group of checks. */

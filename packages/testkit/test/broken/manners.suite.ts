@@ -1,4 +1,4 @@
 import { brokenManners } from "./manners.ts";
 import { describeBroken } from "./suite.ts";
 
-describeBroken(brokenManners);
+describeBroken(brokenManners, ["contract", "connecting", "reading", "aborting"]);

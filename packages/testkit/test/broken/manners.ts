@@ -1,4 +1,5 @@
 import { P2PError } from "@omni/p2p-core";
+import { careless, deaf, networkAdapter, patient, talkative } from "./network.ts";
 import { type BrokenAdapter, broken, brokenOpen } from "./sabotage.ts";
 
 const never = new AbortController().signal;
@@ -80,4 +81,20 @@ export const brokenManners: Readonly<Record<string, BrokenAdapter>> = {
     () => ({ count: async () => undefined }),
     "count is the number of records",
   ),
+  "waits for a silent server for ever": {
+    adapter: networkAdapter(patient),
+    caughtBy: ["a server that accepts and never answers"],
+  },
+  "waits for a silent server after an abort": {
+    adapter: networkAdapter(deaf),
+    caughtBy: ["an abort ends the wait"],
+  },
+  "leaves its socket open when opening fails": {
+    adapter: networkAdapter(careless),
+    caughtBy: ["a server that accepts and never answers", "an abort ends the wait"],
+  },
+  "passes on errors as they come": {
+    adapter: networkAdapter(talkative),
+    caughtBy: ["a port where nobody listens", "law 8, secrecy: a failed connection"],
+  },
 };
