@@ -7,14 +7,18 @@ export function suggest(name: string, known: readonly string[]): string {
   return near ? ` (did you mean "${near.candidate}"?)` : "";
 }
 
-/** Levenshtein's distance between two short names. */
+/** Levenshtein's distance between two short names, in which two letters that changed places are one mistake. */
 function editDistance(a: string, b: string): number {
+  let last: number[] = [];
   let row = Array.from({ length: b.length + 1 }, (_, i) => i);
   for (let i = 1; i <= a.length; i++) {
     const next = [i];
     for (let j = 1; j <= b.length; j++) {
       next[j] = Math.min(row[j]! + 1, next[j - 1]! + 1, row[j - 1]! + (a[i - 1] === b[j - 1] ? 0 : 1));
+      const swapped = i > 1 && j > 1 && a[i - 1] === b[j - 2] && a[i - 2] === b[j - 1];
+      if (swapped) next[j] = Math.min(next[j]!, last[j - 2]! + 1);
     }
+    last = row;
     row = next;
   }
   return row[b.length]!;

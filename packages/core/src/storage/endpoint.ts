@@ -1,4 +1,5 @@
 import { P2PError } from "../errors.ts";
+import { setField } from "./value.ts";
 
 /** Where records are: one store, and which part of it. */
 export interface EndpointInfo {
@@ -50,10 +51,16 @@ function checkEndpoint(input: Exclude<EndpointInput, string | URL>): EndpointInf
   }
   const { storageType, host, port, database, metadata } = input;
   if (typeof storageType !== "string" || storageType === "") throw invalid(`storageType is missing; ${FORMS}`);
+  if (input.endpointId !== undefined && typeof input.endpointId !== "string")
+    throw invalid("endpointId must be a string");
   if (host !== undefined && typeof host !== "string") throw invalid("host must be a string");
+  // A host goes into messages as it is, so it must not bring a password along.
+  if (host?.includes("@") || host?.includes("//")) {
+    throw invalid("host must be a host's name or address alone; user and password go into metadata");
+  }
   if (database !== undefined && typeof database !== "string") throw invalid("database must be a string");
   if (port !== undefined) checkPort(port);
-  if (metadata !== undefined && (typeof metadata !== "object" || metadata === null))
+  if (metadata !== undefined && (typeof metadata !== "object" || metadata === null || Array.isArray(metadata)))
     throw invalid("metadata must be an object");
   const bare = defined({ endpointId: "", storageType, host, port, database, metadata: metadata && { ...metadata } });
   return { ...bare, endpointId: input.endpointId ?? endpointLabel(bare) };
@@ -89,8 +96,8 @@ function parseEndpointUrl(url: string): EndpointInfo {
 function parseSearch(search: string): Record<string, unknown> {
   const metadata: Record<string, unknown> = {};
   for (const [key, value] of new URLSearchParams(search)) {
-    if (key in metadata) throw invalid(`the option "${key}" is given twice`);
-    metadata[key] = value;
+    if (Object.hasOwn(metadata, key)) throw invalid(`the option "${key}" is given twice`);
+    setField(metadata, key, value);
   }
   return metadata;
 }
@@ -100,6 +107,10 @@ function parseAuthority(body: string, metadata: Record<string, unknown>) {
   const authority = slash < 0 ? body : body.slice(0, slash);
   const path = slash < 0 ? "" : body.slice(slash + 1).replace(/\/$/, "");
   const at = authority.lastIndexOf("@");
+  // Else the rest of the password would become the database, which messages show.
+  if (at < 0 && path.includes("@")) {
+    throw invalid('a "/" in a user or password is written "%2F", and an "@" in a path "%40"');
+  }
   if (at >= 0) {
     const user = authority.slice(0, at);
     const colon = user.indexOf(":");
@@ -109,13 +120,14 @@ function parseAuthority(body: string, metadata: Record<string, unknown>) {
   }
   const hosts = authority.slice(at + 1).split(",");
   if (hosts.length > 1) metadata.hosts = hosts.join(",");
-  return { ...parseHost(hosts[0]!), database: decode(path, "path") || undefined };
+  const [first] = hosts.map(parseHost);
+  return { ...first, database: decode(path, "path") || undefined };
 }
 
 function parseHost(text: string): { host: string | undefined; port: number | undefined } {
   const match = /^(\[[^\]]+\]|[^:]*)(?::(.*))?$/.exec(text);
   if (!match) throw invalid("its host is not valid; an IPv6 address goes into brackets");
-  const port = match[2] ? Number(match[2]) : undefined;
+  const port = match[2] ? Number(/^\d+$/.test(match[2]) ? match[2] : Number.NaN) : undefined;
   if (port !== undefined) checkPort(port);
   return { host: match[1]!.replace(/^\[|\]$/g, "") || undefined, port };
 }

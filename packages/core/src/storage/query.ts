@@ -1,6 +1,6 @@
 import { P2PError } from "../errors.ts";
 import type { JsonValue } from "./json.ts";
-import { compareValues } from "./order.ts";
+import { compareStrings, compareValues } from "./order.ts";
 import { idKey, type P2PId, type P2PRecord } from "./record.ts";
 import { cloneValue, getField, type P2PValue, setField, valueType } from "./value.ts";
 
@@ -102,6 +102,11 @@ export function parseQuery(query: P2PQuery): ParsedQuery {
   for (const key of Object.keys(query)) {
     if (!QUERY_KEYS.has(key)) throw invalid(`unknown key "${key}"; a query has ${[...QUERY_KEYS].join(", ")}`);
   }
+  for (const key of ["where", "native"] as const) {
+    const value: unknown = query[key];
+    if (value !== undefined && (typeof value !== "object" || value === null || Array.isArray(value)))
+      throw invalid(`${key} must be an object`);
+  }
   const conditions: QueryCondition[] = [];
   if (query.type !== undefined) {
     if (typeof query.type !== "string") throw invalid("type must be a string");
@@ -152,6 +157,7 @@ function checkedCondition(field: string, operator: QueryOperator, value: P2PValu
     if (typeof value !== "boolean") throw invalid(`${where} must be true or false`);
   } else if (operator === "prefix") {
     if (typeof value !== "string") throw invalid(`${where} must be a string`);
+    assertScalar(where, value);
   } else {
     assertScalar(where, value);
     if (value === null && operator !== "eq" && operator !== "ne") throw invalid(`${where} cannot compare with null`);
@@ -165,6 +171,7 @@ function assertScalar(where: string, value: P2PValue): void {
     throw invalid(`${where} must be a single value (string, number, bigint, boolean, date, bytes or null)`);
   }
   if (value instanceof Date && Number.isNaN(value.getTime())) throw invalid(`${where} is an invalid date`);
+  if (typeof value === "string" && !value.isWellFormed()) throw invalid(`${where} holds a lone surrogate`);
 }
 
 function parseFields(fields: readonly string[] | undefined): readonly string[] | undefined {
@@ -247,7 +254,19 @@ export function compareRecords(orderBy: readonly Required<P2POrder>[], a: P2PRec
       left === null || right === null ? Number(left !== null) - Number(right !== null) : compareValues(left, right);
     if (order) return direction === "asc" ? order : -order;
   }
-  return compareValues(a.id, b.id) ?? compareValues(idKey(a.id), idKey(b.id)) ?? 0;
+  return compareIds(a.id, b.id);
+}
+
+/** Ids of one kind in the order of their values, else of their kinds: by text alone 9, 10 and "1z" would go in a circle. */
+function compareIds(a: P2PId, b: P2PId): number {
+  const order = compareValues(a, b);
+  if (order !== undefined) return order;
+  return compareStrings(idKind(a), idKind(b)) || compareStrings(idKey(a), idKey(b));
+}
+
+function idKind(id: P2PId): string {
+  const type = valueType(id);
+  return type === "bigint" ? "number" : type;
 }
 
 /** A copy of the record with the id and the fields asked for; all of it when `fields` is undefined. */

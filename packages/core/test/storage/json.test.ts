@@ -45,14 +45,27 @@ describe("values as JSON", () => {
     ["bytes", Uint8Array.of(0, 255), { $p2p: "bytes", value: "AP8=" }],
     ["no bytes", new Uint8Array(), { $p2p: "bytes", value: "" }],
     ["a tag", new TaggedValue("a:b", 1n), { $p2p: "a:b", value: { $p2p: "bigint", value: "1" } }],
-    ["a field $p2p", { $p2p: "date", x: 1 }, { $p2p: "object", value: [["$p2p", "date"], ["x", 1]] }],
+    [
+      "a field $p2p",
+      { $p2p: "date", x: 1 },
+      {
+        $p2p: "object",
+        value: [
+          ["$p2p", "date"],
+          ["x", 1],
+        ],
+      },
+    ],
   ])("%s has its documented form", (_, given, form) => {
     expect(toJson(given)).toEqual(form);
     expect(valuesEqual(fromJson(form), given)).toBe(true);
   });
 
   it("keeps __proto__ as a field of its own, at every depth", () => {
-    const given = objectOf([["__proto__", objectOf([["__proto__", 1n]])], ["$p2p", objectOf([["__proto__", -0]])]]);
+    const given = objectOf([
+      ["__proto__", objectOf([["__proto__", 1n]])],
+      ["$p2p", objectOf([["__proto__", -0]])],
+    ]);
     const back = there(given) as Record<string, unknown>;
     expect(Object.keys(back)).toEqual(["__proto__", "$p2p"]);
     expect(Object.getPrototypeOf(back)).toBe(Object.prototype);

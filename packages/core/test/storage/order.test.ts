@@ -7,7 +7,11 @@ describe("order", () => {
   it("of strings is that of their code points, which is that of their UTF-8", () => {
     fc.assert(
       fc.property(text, text, text, (start, a, b) => {
-        for (const [x, y] of [[a, b], [start + a, start + b], [start, start + a]] as const) {
+        for (const [x, y] of [
+          [a, b],
+          [start + a, start + b],
+          [start, start + a],
+        ] as const) {
           expect(Math.sign(compareStrings(x, y))).toBe(Buffer.compare(Buffer.from(x), Buffer.from(y)));
         }
       }),
@@ -27,7 +31,12 @@ describe("order", () => {
     fc.assert(
       fc.property(fc.maxSafeInteger(), fc.maxSafeInteger(), (a, b) => {
         const order = Math.sign(a - b);
-        for (const [x, y] of [[a, b], [BigInt(a), b], [a, BigInt(b)], [BigInt(a), BigInt(b)]] as const) {
+        for (const [x, y] of [
+          [a, b],
+          [BigInt(a), b],
+          [a, BigInt(b)],
+          [BigInt(a), BigInt(b)],
+        ] as const) {
           expect(compareValues(x, y)).toBe(order === 0 ? 0 : order);
         }
       }),
@@ -48,7 +57,17 @@ describe("order", () => {
   });
 
   it("there is none between kinds, nor with NaN, nor of what has no size", () => {
-    const things: P2PValue[] = [1, "1", true, new Date(1), Uint8Array.of(1), null, [1], { a: 1 }, new TaggedValue("a:b", 1)];
+    const things: P2PValue[] = [
+      1,
+      "1",
+      true,
+      new Date(1),
+      Uint8Array.of(1),
+      null,
+      [1],
+      { a: 1 },
+      new TaggedValue("a:b", 1),
+    ];
     for (const [i, a] of things.entries()) {
       for (const b of things.slice(i + 1)) expect(compareValues(a, b), `${String(a)} ${String(b)}`).toBeUndefined();
     }

@@ -63,7 +63,16 @@ describe("records and their ids", () => {
   });
 
   it("takes ids that are huge, unicode, dates, tagged and objects", () => {
-    for (const id of ["x".repeat(1e6), "\u{1f600}", " ", new Date(-1), new TaggedValue("a:b", 1n), { a: 1 }, false, 0]) {
+    for (const id of [
+      "x".repeat(1e6),
+      "\u{1f600}",
+      " ",
+      new Date(-1),
+      new TaggedValue("a:b", 1n),
+      { a: 1 },
+      false,
+      0,
+    ]) {
       expect(recordTrouble({ id })).toBeUndefined();
     }
   });

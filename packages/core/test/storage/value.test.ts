@@ -76,7 +76,13 @@ describe("values", () => {
   });
 
   it("are copied without sharing anything", () => {
-    const given = { d: new Date(1), b: Uint8Array.of(1), list: [{ x: 1 }], t: new TaggedValue("a:b", { y: [1] }), u: undefined };
+    const given = {
+      d: new Date(1),
+      b: Uint8Array.of(1),
+      list: [{ x: 1 }],
+      t: new TaggedValue("a:b", { y: [1] }),
+      u: undefined,
+    };
     const copy = cloneValue(given) as typeof given;
     expect(copy).toEqual({ d: given.d, b: given.b, list: given.list, t: given.t });
     expect(Object.keys(copy)).not.toContain("u");
@@ -107,8 +113,16 @@ describe("values", () => {
     ["a boxed number", { n: Object(1) }, /^record\.n is an instance of Number/],
     ["a class of one's own", { c: new (class Money {})() }, /^record\.c is an instance of Money/],
     ["an error", { e: new Error("x") }, /^record\.e is an instance of Error/],
-    ["what is wrong inside a tag", { t: new TaggedValue("a:b", [new Date(Number.NaN)]) }, /^record\.t\.value\[0\] is an invalid date/],
-    ["a tag with the name of a built-in one", { t: new TaggedValue("date", "x") }, /^record\.t has the tag "date".*<store>:<name>/],
+    [
+      "what is wrong inside a tag",
+      { t: new TaggedValue("a:b", [new Date(Number.NaN)]) },
+      /^record\.t\.value\[0\] is an invalid date/,
+    ],
+    [
+      "a tag with the name of a built-in one",
+      { t: new TaggedValue("date", "x") },
+      /^record\.t has the tag "date".*<store>:<name>/,
+    ],
     ["a tag without a name", { t: new TaggedValue(undefined as never, "x") }, /^record\.t has the tag/],
     ["a tag whose name is not Unicode", { t: new TaggedValue("a:\ud800", "x") }, /^record\.t has the tag/],
   ])("refuses %s and says where", (_, given, message) => {

@@ -31,7 +31,10 @@ const number = fc.oneof(
 
 const bigint = fc.oneof(fc.bigInt(), fc.constantFrom(0n, 2n ** 53n + 1n, 2n ** 63n - 1n, -(2n ** 63n), 10n ** 40n));
 
-const date = fc.oneof(fc.date({ noInvalidDate: true }), fc.constantFrom(new Date(-1), new Date(8.64e15), new Date(-8.64e15)));
+const date = fc.oneof(
+  fc.date({ noInvalidDate: true }),
+  fc.constantFrom(new Date(-1), new Date(8.64e15), new Date(-8.64e15)),
+);
 
 /** An object with the entries as own fields, `__proto__` too. */
 export function objectOf(entries: readonly (readonly [string, P2PValue | undefined])[]): P2PObject {
@@ -41,25 +44,29 @@ export function objectOf(entries: readonly (readonly [string, P2PValue | undefin
 }
 
 /** Every value that a record may hold. */
-export const value: fc.Arbitrary<P2PValue> = fc.letrec<{ value: P2PValue; object: P2PObject; leaf: P2PValue }>((tie) => ({
-  leaf: fc.oneof(
-    fc.constant(null),
-    fc.boolean(),
-    number,
-    bigint,
-    text,
-    date,
-    fc.uint8Array({ maxLength: 16 }),
-  ) as fc.Arbitrary<P2PValue>,
-  object: fc.array(fc.tuple(fieldName, tie("value")), { maxLength: 5 }).map(objectOf),
-  value: fc.oneof(
-    { depthSize: "small", withCrossShrink: true },
-    { arbitrary: tie("leaf"), weight: 6 },
-    { arbitrary: fc.array(tie("value"), { maxLength: 5 }), weight: 1 },
-    { arbitrary: tie("object"), weight: 2 },
-    {
-      arbitrary: fc.tuple(fc.constantFrom("test:thing", "mongodb:objectId", "a:"), tie("value")).map(([type, inner]) => new TaggedValue(type, inner)),
-      weight: 1,
-    },
-  ),
-})).value;
+export const value: fc.Arbitrary<P2PValue> = fc.letrec<{ value: P2PValue; object: P2PObject; leaf: P2PValue }>(
+  (tie) => ({
+    leaf: fc.oneof(
+      fc.constant(null),
+      fc.boolean(),
+      number,
+      bigint,
+      text,
+      date,
+      fc.uint8Array({ maxLength: 16 }),
+    ) as fc.Arbitrary<P2PValue>,
+    object: fc.array(fc.tuple(fieldName, tie("value")), { maxLength: 5 }).map(objectOf),
+    value: fc.oneof(
+      { depthSize: "small", withCrossShrink: true },
+      { arbitrary: tie("leaf"), weight: 6 },
+      { arbitrary: fc.array(tie("value"), { maxLength: 5 }), weight: 1 },
+      { arbitrary: tie("object"), weight: 2 },
+      {
+        arbitrary: fc
+          .tuple(fc.constantFrom("test:thing", "mongodb:objectId", "a:"), tie("value"))
+          .map(([type, inner]) => new TaggedValue(type, inner)),
+        weight: 1,
+      },
+    ),
+  }),
+).value;
