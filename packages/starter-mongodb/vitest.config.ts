@@ -1,3 +1,11 @@
 import { defineProject } from "vitest/config";
 
-export default defineProject({ test: { name: "starter-mongodb", testTimeout: 60_000, hookTimeout: 120_000 } });
+export default defineProject({
+  test: {
+    name: "starter-mongodb",
+    env: { P2P_TEST_SERVICES: "mongodb" },
+    globalSetup: ["@omni/p2p-test-services/vitest-global-setup"],
+    testTimeout: 60_000,
+    hookTimeout: 120_000,
+  },
+});

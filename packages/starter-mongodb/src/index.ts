@@ -1,0 +1,2 @@
+export type { MongodbNativeQuery } from "./query.ts";
+export { mongodbStarter } from "./starter.ts";

@@ -1,0 +1,63 @@
+import { P2PError } from "@omni/p2p-core";
+import type { Collection, Db, Document } from "mongodb";
+import type { RecordDecoder } from "./decode.ts";
+import type { Dialect } from "./dialect.ts";
+import type { RecordEncoder } from "./encode.ts";
+
+/** An open collection and what is needed to talk to it. */
+export interface Place {
+  readonly db: Db;
+  readonly collection: Collection<Document>;
+  readonly dialect: Dialect;
+  readonly encoder: RecordEncoder;
+  readonly decoder: RecordDecoder;
+  /** Whether the collection compares text by the rules of a language. */
+  readonly collated: boolean;
+  /** Largest document that the server takes, in bytes. */
+  readonly maxDocumentBytes: number;
+  readonly label: string;
+}
+
+/** What `listCollections` says of a collection. */
+export interface CollectionInfo {
+  readonly name: string;
+  readonly type?: string;
+  readonly options?: { readonly collation?: unknown };
+}
+
+const UNAUTHORIZED = 13;
+
+/** The collection, or `undefined` when there is none; `{ name }` alone where the user may not list them. */
+export async function findCollection(db: Db, name: string, signal: AbortSignal): Promise<CollectionInfo | undefined> {
+  try {
+    const [found] = await db.listCollections({ name }, { signal, nameOnly: false }).toArray();
+    return found as CollectionInfo | undefined;
+  } catch (error) {
+    signal.throwIfAborted();
+    if ((error as { code?: unknown }).code === UNAUTHORIZED) return { name };
+    throw error;
+  }
+}
+
+/** The names of the collections that are not the server's own. */
+export async function collectionNames(db: Db, signal: AbortSignal): Promise<string[]> {
+  const found = await db.listCollections({}, { signal, nameOnly: true }).toArray();
+  return found
+    .map(({ name }) => name)
+    .filter((name) => !name.startsWith("system."))
+    .sort();
+}
+
+/** @throws P2PError `SOURCE_NOT_FOUND` when the collection is gone: nothing found in it would look the same. */
+export async function assertCollectionExists({ db, collection, label }: Place, signal: AbortSignal): Promise<void> {
+  if ((await findCollection(db, collection.collectionName, signal)) === undefined) {
+    throw collectionNotFound(collection.collectionName, label);
+  }
+}
+
+export function collectionNotFound(name: string, label: string): P2PError {
+  return new P2PError(
+    "SOURCE_NOT_FOUND",
+    `There is no collection ${JSON.stringify(name)} in ${label}; check the option "collection" and the database`,
+  );
+}

@@ -1,0 +1,199 @@
+import {
+  fromJson,
+  getField,
+  idKey,
+  isP2PError,
+  type JsonValue,
+  matches,
+  P2PError,
+  type P2PId,
+  type P2PQuery,
+  type P2PRecord,
+  type P2PValue,
+  type ReadFailure,
+  type ReadOptions,
+  type RecordBatch,
+  setField,
+  toJson,
+} from "@omni/p2p-core";
+import { isCursorGone, mongodbError } from "./errors.ts";
+import { assertCollectionExists, type Place } from "./place.ts";
+import { parseMongodbQuery } from "./query.ts";
+import { filterFrom, planRead, type ReadPlan } from "./read-plan.ts";
+
+/** Bytes in a batch when the caller names no bound. */
+const DEFAULT_BATCH_BYTES = 16 * 1024 * 1024;
+
+/** How far reading has come. */
+interface Position {
+  /** The last id, where reading goes by id. */
+  after: P2PId | undefined;
+  /** Documents passed, where it goes by rank. */
+  rank: number;
+  /** Records still to be passed over here, where the server cannot count them. */
+  skip: number;
+  /** Records still to be given. */
+  left: number;
+}
+
+/**
+ * The records of a query, in batches, by one cursor on the server. A cursor that the server has forgotten is replaced
+ * by one that starts after the last id.
+ */
+export async function* readBatches(place: Place, query: P2PQuery, options: ReadOptions): AsyncGenerator<RecordBatch> {
+  const { signal } = options;
+  signal.throwIfAborted();
+  const plan = planRead(place, parseMongodbQuery(query, place.dialect), options.batchSize);
+  if (plan.query.limit === 0) return;
+  const position = startOf(plan, options.after);
+  const batch = new Batch(place, plan, position, options);
+  try {
+    for (let ended = false; !ended; ) {
+      const cursor = openCursor(place, plan, position, signal);
+      const from = batch.documents;
+      try {
+        for (;;) {
+          const first = (await cursor.next()) as Uint8Array | null;
+          if (first === null) break;
+          for (const document of [first, ...(cursor.readBufferedDocuments() as unknown[] as Uint8Array[])]) {
+            if (batch.isFullFor(document)) {
+              yield batch.take();
+              signal.throwIfAborted();
+            }
+            batch.add(document);
+            if (position.left === 0) break;
+          }
+          if (position.left === 0) break;
+        }
+        ended = true;
+      } catch (error) {
+        // One that gets nowhere is not tried again.
+        if (!isCursorGone(error) || batch.documents === from) throw error;
+      } finally {
+        await cursor.close().catch(() => {});
+      }
+    }
+    if (batch.documents === 0 && options.after === undefined) await assertCollectionExists(place, signal);
+  } catch (error) {
+    signal.throwIfAborted();
+    throw mongodbError(error, "read", place.label);
+  }
+  if (!batch.isEmpty) yield batch.take();
+}
+
+function startOf({ query, sorted }: ReadPlan, after: JsonValue | undefined): Position {
+  const start: Position = { after: undefined, rank: 0, skip: query.offset, left: query.limit };
+  if (after === undefined) return start;
+  const cursor = after as { readonly id?: JsonValue; readonly rank?: number };
+  if (sorted ? typeof cursor?.rank !== "number" : cursor?.id === undefined) {
+    throw new P2PError("INVALID_QUERY", "Invalid query: the cursor was made by another kind of query");
+  }
+  if (sorted) return { ...start, rank: cursor.rank!, skip: 0 };
+  return { ...start, after: fromJson(cursor.id!) as P2PId, skip: 0 };
+}
+
+function openCursor(place: Place, plan: ReadPlan, position: Position, signal: AbortSignal) {
+  let skip = plan.sorted ? position.rank : 0;
+  // Where the server's filter is exact, it passes over the first records; this happens once, at the start.
+  if (plan.where.exact && position.skip > 0) {
+    skip += position.skip;
+    if (plan.sorted) position.rank = skip;
+    position.skip = 0;
+  }
+  const limit = plan.where.exact && Number.isFinite(position.left) ? position.left : undefined;
+  return place.collection.find(filterFrom(place, plan, plan.sorted ? undefined : position.after), {
+    ...plan.options,
+    ...(skip > 0 ? { skip } : {}),
+    ...(limit === undefined ? {} : { limit }),
+    signal,
+  });
+}
+
+/** Collects records until there are enough for a batch. */
+class Batch {
+  /** Documents seen. */
+  documents = 0;
+  readonly #place: Place;
+  readonly #plan: ReadPlan;
+  readonly #position: Position;
+  readonly #maxRecords: number;
+  readonly #maxBytes: number;
+  #records: P2PRecord[] = [];
+  #failures: ReadFailure[] = [];
+  #bytes = 0;
+
+  constructor(place: Place, plan: ReadPlan, position: Position, options: ReadOptions) {
+    this.#place = place;
+    this.#plan = plan;
+    this.#position = position;
+    this.#maxRecords = options.batchSize;
+    this.#maxBytes = options.batchBytes ?? DEFAULT_BATCH_BYTES;
+  }
+
+  get isEmpty(): boolean {
+    return this.#records.length === 0 && this.#failures.length === 0;
+  }
+
+  isFullFor(document: Uint8Array): boolean {
+    if (this.isEmpty) return false;
+    const count = this.#records.length + this.#failures.length;
+    return count >= this.#maxRecords || this.#bytes + document.length > this.#maxBytes;
+  }
+
+  add(document: Uint8Array): void {
+    this.documents++;
+    this.#position.rank++;
+    const record = this.#decode(document);
+    if (record === undefined) return;
+    if (record.id !== undefined) this.#position.after = record.id;
+    const { query, where } = this.#plan;
+    if (!where.exact && !matches(query.conditions, record)) return;
+    if (this.#position.skip > 0) {
+      this.#position.skip--;
+      return;
+    }
+    this.#position.left--;
+    this.#bytes += document.length;
+    this.#records.push(query.fields === undefined ? record : pick(record, query.fields));
+  }
+
+  /** A document that cannot be made out counts as read and is told by its id. */
+  #decode(document: Uint8Array): P2PRecord | undefined {
+    try {
+      return this.#place.decoder.decode(document);
+    } catch (error) {
+      const id = this.#place.decoder.decodeId(document);
+      if (id !== undefined) this.#position.after = id;
+      this.#position.left--;
+      this.#failures.push({
+        id: id === undefined || id === null ? "" : idKey(id),
+        error: isP2PError(error) ? error : new P2PError("INVALID_RECORD", "The document is damaged", { cause: error }),
+      });
+      return undefined;
+    }
+  }
+
+  take(): RecordBatch {
+    const { after, rank } = this.#position;
+    const batch: RecordBatch = {
+      records: this.#records,
+      cursor: this.#plan.sorted ? { rank } : after === undefined ? {} : { id: toJson(after) },
+      bytes: this.#bytes,
+      ...(this.#failures.length > 0 ? { failures: this.#failures } : {}),
+    };
+    this.#records = [];
+    this.#failures = [];
+    this.#bytes = 0;
+    return batch;
+  }
+}
+
+/** The record with its id and these fields alone. */
+function pick(record: P2PRecord, fields: readonly string[]): P2PRecord {
+  const picked: Record<string, P2PValue> = { id: record.id };
+  for (const field of fields) {
+    const value = getField(record, field);
+    if (value !== undefined) setField(picked, field, value);
+  }
+  return picked as P2PRecord;
+}

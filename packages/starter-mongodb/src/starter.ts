@@ -1,0 +1,137 @@
+import {
+  CONTRACT_VERSION,
+  type EndpointInfo,
+  type OpenContext,
+  type P2PDataTransferService,
+  P2PError,
+  type P2PStarter,
+} from "@omni/p2p-core";
+import type { Db, MongoClient } from "mongodb";
+import { closeClient, connect, type Driver, notInTime } from "./client.ts";
+import { countRecords } from "./count.ts";
+import { RecordDecoder } from "./decode.ts";
+import { dialectOf } from "./dialect.ts";
+import { RecordEncoder } from "./encode.ts";
+import { type MongodbTarget, mongodbOptions, parseMongodbEndpoint } from "./endpoint.ts";
+import { mongodbError } from "./errors.ts";
+import { partitionQuery } from "./partition.ts";
+import { collectionNames, collectionNotFound, findCollection, type Place } from "./place.ts";
+import { readBatches } from "./read.ts";
+import { mongodbCapabilities } from "./types.ts";
+import { unlessAborted } from "./unless-aborted.ts";
+import { Writer } from "./write.ts";
+
+/** Largest document of MongoDB, where the server does not say. */
+const DEFAULT_MAX_BYTES = 16 * 1024 * 1024;
+/** Collections that an error message names at most. */
+const MAX_LISTED = 20;
+
+/**
+ * Opens `mongodb:` endpoints: one collection of a MongoDB database, or of a server that speaks its protocol.
+ *
+ * @example
+ * ```ts
+ * manager.registerService("mongodb", mongodbStarter);
+ * await manager.establish("mongodb://localhost/app?collection=docs", "sqlite:./docs.db?table=docs");
+ * ```
+ */
+export const mongodbStarter: P2PStarter = {
+  storageType: "mongodb",
+  contractVersion: CONTRACT_VERSION,
+  options: mongodbOptions,
+  async open(endpoint, context) {
+    return openMongodb(endpoint, context);
+  },
+};
+
+async function openMongodb(endpoint: EndpointInfo, context: OpenContext): Promise<P2PDataTransferService> {
+  const { signal, connectTimeoutMs, role } = context;
+  const deadline = AbortSignal.timeout(connectTimeoutMs);
+  const either = AbortSignal.any([signal, deadline]);
+  const target = parseMongodbEndpoint(endpoint, connectTimeoutMs, role);
+  const driver = await import("mongodb");
+  const client = await connect(driver, target, connectTimeoutMs, signal);
+  try {
+    const place = await unlessAborted(findPlace(driver, client, target, role, either), either);
+    return serve(driver, client, place);
+  } catch (error) {
+    await closeClient(client);
+    signal.throwIfAborted();
+    throw deadline.aborted ? notInTime(target.label, connectTimeoutMs) : mongodbError(error, "open", target.label);
+  }
+}
+
+/** Asks the server what it is, and makes sure of the collection. */
+async function findPlace(
+  driver: Driver,
+  client: MongoClient,
+  { database, collection, label }: MongodbTarget,
+  role: OpenContext["role"],
+  signal: AbortSignal,
+): Promise<Place> {
+  const db = client.db(database);
+  const [hello, dialect] = await Promise.all([db.command({ hello: 1 }, { signal }), dialectOf(db, signal)]);
+  const name = collection ?? (await onlyCollection(db, label, signal));
+  const info = await findCollection(db, name, signal);
+  if (role === "source") {
+    if (info === undefined) throw collectionNotFound(name, label);
+  } else if (hello.isWritablePrimary === false || hello.readOnly === true) {
+    throw notWritable(
+      label,
+      "the server is not the primary of its replica set; leave directConnection out, or name the primary",
+    );
+  } else if (info?.type === "view") {
+    throw notWritable(label, `${JSON.stringify(name)} is a view; name the collection under it`);
+  }
+  return {
+    db,
+    collection: db.collection(name),
+    dialect,
+    encoder: new RecordEncoder(dialect, driver),
+    decoder: new RecordDecoder((bytes) => new driver.Decimal128(bytes).toString()),
+    collated: info?.options?.collation !== undefined,
+    maxDocumentBytes: typeof hello.maxBsonObjectSize === "number" ? hello.maxBsonObjectSize : DEFAULT_MAX_BYTES,
+    label,
+  };
+}
+
+/** The collection of a database that has just one. */
+async function onlyCollection(db: Db, label: string, signal: AbortSignal): Promise<string> {
+  const names = await collectionNames(db, signal);
+  if (names.length === 1) return names[0]!;
+  const found = names.length === 0 ? "there is none" : `there are ${names.length}: ${listed(names)}`;
+  throw new P2PError(
+    names.length === 0 ? "SOURCE_NOT_FOUND" : "INVALID_ENDPOINT",
+    `${label} names no collection, and ${found}. Add ?collection=name to the endpoint`,
+  );
+}
+
+function listed(names: readonly string[]): string {
+  const shown = names.slice(0, MAX_LISTED).join(", ");
+  return names.length > MAX_LISTED ? `${shown}, …` : shown;
+}
+
+function notWritable(label: string, why: string): P2PError {
+  return new P2PError("TARGET_NOT_WRITABLE", `Cannot write to ${label}: ${why}`);
+}
+
+function serve({ BSON }: Driver, client: MongoClient, place: Place): P2PDataTransferService {
+  const writer = new Writer(place, (document) => BSON.calculateObjectSize(document, { ignoreUndefined: true }));
+  return {
+    capabilities: mongodbCapabilities(place.dialect),
+    readFromSource: (query, options) => readBatches(place, query, options),
+    writeToTarget: (records, options) => writer.write(records, options),
+    count: (query, signal) => countRecords(place, query, signal),
+    partitions: (query, parts, signal) => partitionQuery(place, query, parts, signal),
+    async ping(signal) {
+      signal.throwIfAborted();
+      try {
+        await place.db.command({ ping: 1 }, { signal });
+      } catch (error) {
+        signal.throwIfAborted();
+        throw mongodbError(error, "ping", place.label);
+      }
+    },
+    close: () => closeClient(client),
+  };
+}
