@@ -146,7 +146,11 @@ export function parseTolerance(
 }
 
 function show(value: unknown): string {
-  return typeof value === "string" ? `"${value}"` : typeof value === "object" ? "an object" : String(value);
+  return typeof value === "string"
+    ? `"${value}"`
+    : value !== null && typeof value === "object"
+      ? "an object"
+      : String(value);
 }
 
 function invalid(what: string): P2PError {

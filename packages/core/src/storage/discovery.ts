@@ -2,7 +2,7 @@ import { existsSync, readFileSync, realpathSync } from "node:fs";
 import { createRequire } from "node:module";
 import { dirname, join, sep } from "node:path";
 import { pathToFileURL } from "node:url";
-import { P2PError } from "../errors.ts";
+import { messageOf, P2PError } from "../errors.ts";
 import type { P2PStarter } from "./service.ts";
 
 /** A starter among the application's dependencies, not loaded yet. */
@@ -90,7 +90,8 @@ function startersOf(manifestFile: string): InstalledStarter[] {
 
 function readManifest(file: string): Manifest | undefined {
   try {
-    return JSON.parse(readFileSync(file, "utf8")) as Manifest;
+    const manifest: unknown = JSON.parse(readFileSync(file, "utf8"));
+    return typeof manifest === "object" && manifest !== null ? (manifest as Manifest) : undefined;
   } catch {
     return undefined;
   }
@@ -109,10 +110,8 @@ export async function loadStarter(installed: InstalledStarter): Promise<P2PStart
   } catch (cause) {
     throw new P2PError(
       "STARTER_INCOMPATIBLE",
-      `The installed starter ${packageName} could not be loaded: ${(cause as Error).message}`,
-      {
-        cause,
-      },
+      `The installed starter ${packageName} could not be loaded: ${messageOf(cause)}. Install it anew, or see whether its own dependencies are there`,
+      { cause },
     );
   }
   const starter = Object.values(exported).find((value) => isStarter(value, storageType));

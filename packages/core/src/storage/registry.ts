@@ -4,7 +4,7 @@ import { installedStarters, loadStarter } from "./discovery.ts";
 import { CONTRACT_VERSION, type P2PStarter } from "./service.ts";
 
 /** The storage types whose starters this project publishes as `@omni/p2p-starter-<type>`. */
-const OFFICIAL_TYPES = ["memory", "sqlite", "redis", "mongodb", "elasticsearch"];
+export const OFFICIAL_TYPES: readonly string[] = ["memory", "sqlite", "redis", "mongodb", "elasticsearch"];
 
 const shared = Symbol.for("@omni/p2p-core/starters");
 
@@ -22,7 +22,7 @@ function processStarters(): Map<string, P2PStarter> {
  * @throws P2PError `STARTER_INCOMPATIBLE`
  */
 export function registerStarter(starter: P2PStarter): void {
-  checkStarter(starter.storageType, starter);
+  checkStarter(starter?.storageType, starter);
   processStarters().set(starter.storageType, starter);
 }
 
