@@ -4,6 +4,7 @@ import { abortingChecks } from "./checks/aborting.ts";
 import { connectingChecks } from "./checks/connecting.ts";
 import { contractChecks } from "./checks/contract.ts";
 import { filteringChecks } from "./checks/filtering.ts";
+import { idChecks } from "./checks/ids.ts";
 import { partitionChecks } from "./checks/partitioning.ts";
 import { readingChecks } from "./checks/reading.ts";
 import { resumingChecks } from "./checks/resuming.ts";
@@ -66,6 +67,7 @@ export const GROUPS = {
   partitions: partitionChecks,
   writing: writingChecks,
   roundTrip: roundTripChecks,
+  ids: idChecks,
   aborting: abortingChecks,
   transfers: transferChecks,
 } as const satisfies Record<string, (suite: Suite) => void>;

@@ -1,6 +1,8 @@
 export { idArbitrary, recordArbitrary, recordsArbitrary, type ValueLimits, valueArbitrary } from "./arbitraries.ts";
+export { AWKWARD_FIELDS, OPERATOR_TEXTS } from "./awkward-texts.ts";
 export { assertSameRecords, type CompareOptions, describeValue } from "./compare.ts";
 export { type ConformanceOptions, describeConformance } from "./conformance.ts";
-export type { Feature, Lack } from "./lacks.ts";
+export { FEATURES, type Feature, type Lack } from "./lacks.ts";
 export { type AdapterUnderTest, type ConformancePlace, referenceAdapter } from "./reference.ts";
-export { AWKWARD_FIELDS, OPERATOR_TEXTS, SAMPLE_VALUES, sampleRecords, VALUE_TYPES } from "./samples.ts";
+export { sampleRecords } from "./sample-records.ts";
+export { SAMPLE_VALUES, VALUE_TYPES } from "./samples.ts";

@@ -1,26 +1,23 @@
 /**
- * What a store may be unable to do without breaking the contract. Whatever is named here is printed as not run, with
- * the reason. What becomes of kinds of value is not said here but in the adapter's `capabilities.valueTypes`.
+ * What a store may be unable to do without breaking the contract, and what that means. Whatever an adapter names here is
+ * printed as not run, with the reason. What becomes of kinds of value is not said here but in the adapter's
+ * `capabilities.valueTypes`.
  */
-export type Feature =
-  /** Telling a place that does not exist from an empty one: where a store has only keys, nothing is "missing". */
-  | "missing sources"
-  /** Records of 2 MB. */
-  | "large records"
-  /** Ids of 2,000 characters. */
-  | "long ids"
-  /** Ids that come back with their type, where they are not strings. */
-  | "typed ids"
-  /** Ids that are objects or tagged values. */
-  | "composite ids"
-  /** One field holding values of several types. */
-  | "mixed types"
-  /** Any text as a field name. */
-  | "awkward field names"
-  /** Records of 400 fields. */
-  | "wide records"
-  /** `orderBy`. */
-  | "sorting";
+export const FEATURES = {
+  "missing sources": "Telling a place that does not exist from an empty one. A store that only has keys cannot.",
+  "large records": "Records of 2 MB.",
+  "long ids": "Ids of 2,000 characters.",
+  "typed ids":
+    'Ids that come back with their type where they are not strings, and `1`, `1n`, `"1"` being one identity.',
+  "composite ids": "Ids that are objects or tagged values.",
+  "mixed types": "One field that holds values of several types.",
+  "awkward field names": "Any text as the name of a field.",
+  "wide records": "Records of 400 fields.",
+  sorting: "`orderBy`.",
+} as const;
+
+/** The name of a thing that a store may be unable to do. */
+export type Feature = keyof typeof FEATURES;
 
 /** Something that the store cannot do, and why. */
 export interface Lack {

@@ -1,4 +1,5 @@
-import { type P2PRecord, type P2PValue, setField, TaggedValue, type ValueType } from "@omni/p2p-core";
+import { type P2PValue, setField, TaggedValue, type ValueType } from "@omni/p2p-core";
+import { AWKWARD_FIELDS, OPERATOR_TEXTS } from "./awkward-texts.ts";
 
 /** The kinds of value, in the order of the documents. */
 export const VALUE_TYPES: readonly ValueType[] = [
@@ -20,129 +21,6 @@ export function objectOf(entries: Iterable<readonly [string, P2PValue]>): { [fie
   for (const [field, value] of entries) setField(made, field, value);
   return made;
 }
-
-/** Field names on which stores and query languages trip. */
-export const AWKWARD_FIELDS: readonly string[] = [
-  "",
-  " ",
-  "a b",
-  " padded ",
-  "a.b",
-  "a.b.c",
-  ".",
-  "..",
-  "a..b",
-  "$gt",
-  "$set",
-  "$p2p",
-  "$",
-  "_id",
-  "_p2p",
-  "_source",
-  "_index",
-  "_version",
-  "rowid",
-  "_rowid_",
-  "oid",
-  "__proto__",
-  "constructor",
-  "prototype",
-  "toString",
-  "hasOwnProperty",
-  "name",
-  "Name",
-  "NAME",
-  "ID",
-  "key",
-  "value",
-  "data",
-  "type",
-  "select",
-  "order by",
-  'quo"ted',
-  "it's",
-  "back`tick",
-  "[brackets]",
-  "semi;colon",
-  "-- comment",
-  "/* comment */",
-  "per%cent",
-  "star*",
-  "quest?ion",
-  "back\\slash",
-  "colon:name",
-  "@at",
-  "?1",
-  ":named",
-  "line\nbreak",
-  "tab\t",
-  "naïve",
-  "字段",
-  "поле",
-  "🎉",
-  "\u{10ffff}",
-  "0",
-  "00",
-  "12",
-  "null",
-  "true",
-  "a-b",
-  "a/b",
-  "a,b",
-  "(a)",
-  "{a}",
-  "<a>",
-  "#a",
-  "!a",
-  "=a",
-  "x".repeat(200),
-];
-
-/** Texts that mean something to a store's own language, and must be nothing but values. */
-export const OPERATOR_TEXTS: readonly string[] = [
-  "$gt",
-  '{"$gt":""}',
-  '{"$ne":null}',
-  "$where",
-  "*",
-  "?",
-  "a*",
-  "a?c",
-  "[a-z]*",
-  "[abc]",
-  "\\*",
-  "%",
-  "_",
-  "a%",
-  "a_c",
-  "'",
-  '"',
-  "''",
-  "' OR '1'='1",
-  "'; DROP TABLE docs; --",
-  '") OR ("1"="1',
-  "a AND b",
-  "title:*",
-  "NOT a",
-  "a~2",
-  "[1 TO 5]",
-  "+a -b",
-  "a && b || c",
-  "/a.*/",
-  ".*",
-  "^a$",
-  "(",
-  "\\",
-  "\\\\",
-  "\u0000",
-  "$".concat("{x}"),
-  "{{x}}",
-  "`",
-  ":",
-  "::",
-  "\r\n",
-  "*3\r\n$3\r\nSET\r\n",
-];
 
 /** Nested as deep as said: `{ d: [{ d: [ … ] }] }`. */
 export function nestedValue(depth: number, core: P2PValue): P2PValue {
@@ -255,7 +133,7 @@ export const SAMPLE_VALUES: Readonly<Record<ValueType, readonly P2PValue[]>> = {
     -(2n ** 100n),
     10n ** 60n,
   ],
-  string: [...STRINGS, ...OPERATOR_TEXTS],
+  string: [...new Set([...STRINGS, ...OPERATOR_TEXTS])],
   date: [
     new Date(0),
     new Date(1),
@@ -326,47 +204,3 @@ export const SAMPLE_VALUES: Readonly<Record<ValueType, readonly P2PValue[]>> = {
     new TaggedValue("mongodb:decimal128", "12.50"),
   ],
 };
-
-/**
- * Records that together, and nearly each by itself, use every value type; the same for the same count each time.
- * Small enough (about 600 bytes) to move by the thousand.
- *
- * @example
- * ```ts
- * const records = sampleRecords(2000);
- * ```
- */
-export function sampleRecords(count: number): P2PRecord[] {
-  const values = new Map(VALUE_TYPES.map((type) => [type, SAMPLE_VALUES[type].filter(small)]));
-  return Array.from({ length: count }, (_, i) => sampleRecord(i, values));
-}
-
-/** Strings and other values that would make every record large come in {@link SAMPLE_VALUES} alone. */
-function small(value: P2PValue): boolean {
-  if (value instanceof Uint8Array) return value.length <= 256;
-  if (Array.isArray(value)) return value.length < 100;
-  if (typeof value === "object" && value !== null) return Object.keys(value).length < 50;
-  return typeof value !== "string" || value.length <= 1000;
-}
-
-function sampleRecord(i: number, values: ReadonlyMap<ValueType, readonly P2PValue[]>): P2PRecord {
-  const pick = (type: ValueType): P2PValue => values.get(type)![i % values.get(type)!.length]!;
-  return {
-    id: `record-${String(i).padStart(7, "0")}`,
-    type: i % 3 === 0 ? "note" : "article",
-    title: `Sample ${i}: ${["plain", "naïve", "样本", "πρότυπο", "😀"][i % 5]}`,
-    body: "The quick brown fox jumps over the lazy dog. ".repeat((i % 4) + 1),
-    position: i,
-    nothing: null,
-    ...(i % 2 === 0 ? { sometimes: i } : {}),
-    flag: i % 2 === 1,
-    number: pick("number"),
-    bigint: pick("bigint"),
-    string: pick("string"),
-    date: pick("date"),
-    bytes: pick("bytes"),
-    array: pick("array"),
-    object: pick("object"),
-    tagged: pick("tagged"),
-  };
-}

@@ -1,7 +1,7 @@
 import type { P2PQuery } from "@omni/p2p-core";
 import { expect } from "vitest";
 import { readBatches, readRecords, rejection, within } from "../bench.ts";
-import { sampleRecords } from "../samples.ts";
+import { sampleRecords } from "../sample-records.ts";
 import { check, group, queryText, type Suite, shared } from "../suite.ts";
 
 /** The time in which a call whose signal aborts must be over, in milliseconds. */

@@ -1,7 +1,8 @@
 import { CONTRACT_VERSION, isP2PError, type OptionSpec, type P2PStarter } from "@omni/p2p-core";
 import { expect } from "vitest";
 import { calm, readBatches, rejection } from "../bench.ts";
-import { sampleRecords, VALUE_TYPES } from "../samples.ts";
+import { sampleRecords } from "../sample-records.ts";
+import { VALUE_TYPES } from "../samples.ts";
 import { check, group, type Suite } from "../suite.ts";
 
 const PLANTED = "planted-s3cret";

@@ -9,9 +9,10 @@ import {
   parseQuery,
 } from "@omni/p2p-core";
 import * as fc from "fast-check";
+import { AWKWARD_FIELDS, OPERATOR_TEXTS } from "../awkward-texts.ts";
 import { calm, readRecords } from "../bench.ts";
 import { assertSameRecords } from "../compare.ts";
-import { AWKWARD_FIELDS, OPERATOR_TEXTS, objectOf } from "../samples.ts";
+import { objectOf } from "../samples.ts";
 import { check, group, queryText, type Suite, shared } from "../suite.ts";
 
 type Scalar = Exclude<P2PCondition, object | null> | Date | Uint8Array;

@@ -3,7 +3,7 @@ import * as fc from "fast-check";
 import { expect } from "vitest";
 import { calm, readRecords } from "../bench.ts";
 import { assertSameRecords } from "../compare.ts";
-import { sampleRecords } from "../samples.ts";
+import { sampleRecords } from "../sample-records.ts";
 import { check, group, queryText, type Suite, shared } from "../suite.ts";
 
 const COUNT = 61;

@@ -2,7 +2,7 @@ import { encodeJson, idKey, isP2PError, type P2PQuery, type P2PRecord } from "@o
 import { expect } from "vitest";
 import { type Bench, calm, readBatches, readRecords, rejection } from "../bench.ts";
 import { assertSameRecords } from "../compare.ts";
-import { sampleRecords } from "../samples.ts";
+import { sampleRecords } from "../sample-records.ts";
 import { check, group, type Suite, shared } from "../suite.ts";
 import { expectCode } from "./contract.ts";
 

@@ -3,7 +3,7 @@ import { expect } from "vitest";
 import { readBatches, readRecords } from "../bench.ts";
 import { assertSameRecords } from "../compare.ts";
 import type { Feature } from "../lacks.ts";
-import { sampleRecords } from "../samples.ts";
+import { sampleRecords } from "../sample-records.ts";
 import { check, group, queryText, type Suite, shared } from "../suite.ts";
 
 const COUNT = 40;

@@ -11,7 +11,7 @@ import * as fc from "fast-check";
 import { expect } from "vitest";
 import { Bench } from "../bench.ts";
 import { assertSameRecords } from "../compare.ts";
-import { sampleRecords } from "../samples.ts";
+import { sampleRecords } from "../sample-records.ts";
 import { check, group, type Suite } from "../suite.ts";
 import { Killed, killedAt, LetterBox, type Side, transferOnce } from "../transfer-bench.ts";
 

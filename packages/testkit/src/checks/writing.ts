@@ -4,7 +4,7 @@ import { expect } from "vitest";
 import { assertAllWritten, readRecords, write } from "../bench.ts";
 import { assertSameRecords } from "../compare.ts";
 import { writeShelf } from "../reference.ts";
-import { sampleRecords } from "../samples.ts";
+import { sampleRecords } from "../sample-records.ts";
 import { check, group, type Suite } from "../suite.ts";
 
 /** Writing: modes, partial failure, accounting. */
