@@ -1,0 +1,78 @@
+import { isP2PError, parseEndpoint } from "@omni/p2p-core";
+import { beforeEach, expect, test } from "vitest";
+import { dropMemoryStore, memoryStarter, memoryStore } from "../src/index.ts";
+
+beforeEach(() => {
+  dropMemoryStore("store-test");
+});
+
+const signal = new AbortController().signal;
+
+test("a store hands out copies and keeps copies", () => {
+  const store = memoryStore("store-test");
+  const given = { id: "a", list: [1], bytes: Uint8Array.of(1) };
+  store.put(given);
+  given.list.push(2);
+  (store.get("a") as typeof given).bytes.fill(9);
+  (store.records()[0] as typeof given).list.push(3);
+  expect(store.get("a")).toEqual({ id: "a", list: [1], bytes: Uint8Array.of(1) });
+});
+
+test("ids go by their text, and replacing keeps the place", () => {
+  const store = memoryStore("store-test");
+  for (const id of [1, 2, 3]) store.put({ id });
+  store.put({ id: "2", again: true });
+  expect(store.records().map(({ id }) => id)).toEqual([1, "2", 3]);
+  expect(store.has(2n)).toBe(true);
+  expect(store.delete("1")).toBe(true);
+  expect(store.size).toBe(2);
+  store.clear();
+  expect(store.records()).toEqual([]);
+  expect(store.get(3)).toBeUndefined();
+});
+
+test("what is no record is refused", () => {
+  const refused = (record: unknown): unknown => {
+    try {
+      memoryStore("store-test").put(record as never);
+    } catch (error) {
+      return isP2PError(error, "INVALID_RECORD");
+    }
+    return false;
+  };
+  for (const record of [{}, { id: "" }, { id: null }, { id: Number.NaN }, { id: 1, x: "\ud800" }, null, []]) {
+    expect(refused(record), JSON.stringify(record)).toBe(true);
+  }
+});
+
+test("stores are shared by name, until they are dropped", () => {
+  memoryStore("store-test").put({ id: 1 });
+  expect(memoryStore("store-test").size).toBe(1);
+  expect(dropMemoryStore("store-test")).toBe(true);
+  expect(dropMemoryStore("store-test")).toBe(false);
+  expect(memoryStore("store-test").size).toBe(0);
+});
+
+test("a read ends with what was there when it began, even when the store is copied into itself", async () => {
+  const store = memoryStore("store-test");
+  for (let id = 0; id < 10; id++) store.put({ id });
+  const context = { role: "target", signal, connectTimeoutMs: 1000 } as const;
+  const service = await memoryStarter.open(parseEndpoint("memory:store-test"), context);
+  let read = 0;
+  for await (const { records } of service.readFromSource({}, { batchSize: 3, signal })) {
+    read += records.length;
+    const copies = records.map(({ id }) => ({ id: `copy of ${id}` }));
+    await service.writeToTarget(copies, { mode: "upsert", signal });
+  }
+  expect(read).toBe(10);
+  expect(store.size).toBe(20);
+});
+
+test("an endpoint without a name is the store called default", async () => {
+  const existed = memoryStore("default").size;
+  memoryStore("default").put({ id: "from the test" });
+  const context = { role: "source", signal, connectTimeoutMs: 1000 } as const;
+  const service = await memoryStarter.open(parseEndpoint("memory:"), context);
+  expect(await service.count({}, signal)).toBe(existed + 1);
+  memoryStore("default").delete("from the test");
+});
