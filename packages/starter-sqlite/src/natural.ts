@@ -1,0 +1,95 @@
+import type { ParsedQuery, ReadOptions, RecordBatch } from "@omni/p2p-core";
+import { BatchBuilder } from "./batch.ts";
+import { Breather } from "./breather.ts";
+import { assertUniqueKeys, keylessRows } from "./loose-keys.ts";
+import { parsePartition } from "./partition.ts";
+import { findPlace, hasMovingRowids, isAnchor, naturalOrder, rowidOfKey, savePlace } from "./place.ts";
+import type { Relation } from "./relation.ts";
+import { makeScan, type Page, type PageRequest, readPage, rowidAt, type Scan } from "./scan.ts";
+import { allOf, quote, type Sql, type SqlValue } from "./sql.ts";
+import type { SqliteStore } from "./store.ts";
+import { Windows } from "./windows.ts";
+
+/** Rows read in one go, whatever the batch: so that the process stays awake. */
+const SLICE = 1000;
+
+/** Reads in the order of rowids or keys, by keyset: each page is found by one search in the tree of the table. */
+export async function* readNatural(
+  store: SqliteStore,
+  relation: Relation,
+  query: ParsedQuery,
+  where: Sql | undefined,
+  options: ReadOptions,
+): AsyncGenerator<RecordBatch> {
+  const { table } = relation;
+  const { signal } = options;
+  const moving = hasMovingRowids(table) && table.key.columns.length > 0;
+  const order = naturalOrder(table);
+  const place = table.key.columns.length === 0 ? order.map(({ text }) => text) : table.key.columns.map((k) => k.column);
+  const loose = table.rowid === undefined && !table.key.unique;
+  const keyed: Sql | undefined = loose
+    ? { text: table.key.columns.map(({ column }) => `${quote(column.name)} IS NOT NULL`).join(" AND "), params: [] }
+    : undefined;
+  const scan = makeScan(store, relation, query, allOf([keyed, where]), order, place);
+  const windows = new Windows(scan);
+  const batch = new BatchBuilder(options);
+  let left = query.limit;
+  let skip = options.after === undefined ? query.offset : 0;
+  let after: readonly SqlValue[] | undefined;
+  let upTo: readonly SqlValue[] | undefined;
+  let version: number | undefined;
+
+  /** Finds the way, at first and again when VACUUM has moved the rows in the middle of the read. */
+  const orient = (): void => {
+    const part = parsePartition(store, table, query.partition);
+    const saved = batch.cursor ?? options.after;
+    after = saved === undefined ? part.after : findPlace(store, table, saved);
+    upTo = part.upTo;
+    version = moving ? store.schemaVersion() : 0;
+    windows.restart();
+  };
+
+  if (loose && options.after === undefined) {
+    const failures = await store.patiently("read", signal, () => keylessRows(store, relation, where));
+    if (failures.length > 0) yield { records: [], failures, cursor: null };
+  }
+  const breather = new Breather();
+  while (left > 0) {
+    const request = await store.patiently("read", signal, (): PageRequest => {
+      if (version === undefined || (moving && version !== store.schemaVersion())) orient();
+      const window = windows.next(after, upTo);
+      // SQL can pass over rows only where every row that it finds is a record.
+      const offset = scan.check === "none" && window.whole ? skip : 0;
+      const take = skip - offset + Math.min(batch.room, left);
+      const limit = scan.check === "none" ? Math.min(SLICE, take) : SLICE;
+      const { upTo: end, notIndexed } = window;
+      return { after, upTo: end, limit, take, budget: batch.budget, alone: batch.isEmpty, offset, notIndexed };
+    });
+    const page = await store.patiently("read", signal, () => readPage(scan, request));
+    skip -= request.offset;
+    if (page.scanned > 0) {
+      after = moving ? [placeOfPage(scan, request, page)] : page.place;
+      if (loose) assertUniqueKeys(store, relation, after);
+      batch.cursor = savePlace(store, table, after, moving ? page.place : undefined);
+    }
+    const dropped = Math.min(skip, page.records.length);
+    skip -= dropped;
+    left -= batch.add(page, dropped);
+    const over = page.ended && windows.isLast;
+    if (page.ended && !over) after = windows.leave();
+    if (batch.isFull || left <= 0 || over) {
+      const ready = batch.take();
+      if (ready !== undefined) yield ready;
+    }
+    if (over) return;
+    await breather.due();
+    signal.throwIfAborted();
+  }
+}
+
+/** The rowid of the last row of a page of a table whose key is something else. */
+function placeOfPage(scan: Scan, request: PageRequest, page: Page): SqlValue {
+  const { store, relation } = scan;
+  const found = page.place.every(isAnchor) ? rowidOfKey(store, relation.table, page.place) : undefined;
+  return found ?? rowidAt(scan, request, page.scanned - 1)!;
+}

@@ -1,0 +1,58 @@
+import { matches, type P2PId, type QueryCondition } from "@omni/p2p-core";
+import { cellCondition, NEVER, type Translation } from "./cell-query.ts";
+import { idCondition } from "./id-query.ts";
+import { quote, type Sql, type SqlValue } from "./sql.ts";
+import type { Table } from "./table.ts";
+
+import { SIDECAR } from "./types.ts";
+
+/** A `where` as far as SQL can say it. */
+export interface Filter {
+  /** Finds every row that may match; `undefined` finds all. */
+  readonly sql: Sql | undefined;
+  /**
+   * Which of the rows found must still be held to the core's `matches`: none, those with a sidecar, or all.
+   */
+  readonly check: "none" | "sidecar" | "all";
+}
+
+const EVERYTHING: Filter = { sql: undefined, check: "none" };
+/** Most values that go into one statement; SQLite takes 32,766. */
+const MAX_PARAMS = 30_000;
+
+/** Says a `where` in SQL, with exactly the meaning of the core's `matches`. */
+export function translateWhere(table: Table, conditions: readonly QueryCondition[]): Filter {
+  if (conditions.length === 0) return EVERYTHING;
+  const texts: string[] = [];
+  const params: SqlValue[] = [];
+  let check: Filter["check"] = table.own ? "sidecar" : "none";
+  for (const condition of conditions) {
+    const translation = translate(table, condition);
+    if (!translation.exact) check = "all";
+    if (translation.sql === undefined) continue;
+    if (params.length + translation.sql.params.length > MAX_PARAMS) {
+      check = "all";
+      continue;
+    }
+    texts.push(`(${translation.sql.text})`);
+    params.push(...translation.sql.params);
+  }
+  return { sql: texts.length === 0 ? undefined : { text: texts.join(" AND "), params }, check };
+}
+
+function translate(table: Table, condition: QueryCondition): Translation {
+  if (condition.field === "id") return idCondition(table, condition);
+  const column = table.columns.find(({ field }) => field === condition.field);
+  if (column === undefined) return absentField(table, condition);
+  const translation = cellCondition(quote(column.name), column, condition);
+  if (!table.own || translation.sql === undefined) return translation;
+  // A cell that the sidecar speaks for is empty, or holds a number near the true one.
+  const spokenFor = `${quote(SIDECAR)} IS NOT NULL AND typeof(${quote(column.name)}) NOT IN ('text', 'blob')`;
+  return { ...translation, sql: { ...translation.sql, text: `(${translation.sql.text}) OR (${spokenFor})` } };
+}
+
+/** A condition on a field that has no column: the same for all rows, but for those whose sidecar has the field. */
+function absentField(table: Table, condition: QueryCondition): Translation {
+  if (matches([condition], { id: "" as P2PId })) return { sql: undefined, exact: true };
+  return { sql: table.own ? { text: `${quote(SIDECAR)} IS NOT NULL`, params: [] } : NEVER, exact: true };
+}

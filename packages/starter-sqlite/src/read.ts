@@ -1,0 +1,26 @@
+import { type P2PQuery, parseQuery, type ReadOptions, type RecordBatch } from "@omni/p2p-core";
+import { parseNative } from "./native.ts";
+import { readNatural } from "./natural.ts";
+import { openRelation } from "./relation.ts";
+import { readSorted } from "./sorted.ts";
+import type { Sql } from "./sql.ts";
+import type { SqliteStore } from "./store.ts";
+
+/** The records that a query asks for, in batches. */
+export async function* readBatches(
+  store: SqliteStore,
+  tableName: string,
+  query: P2PQuery,
+  options: ReadOptions,
+): AsyncGenerator<RecordBatch> {
+  options.signal.throwIfAborted();
+  const parsed = parseQuery(query);
+  const native = parseNative(parsed);
+  await store.assertSameFile();
+  const relation = await store.patiently("read", options.signal, () => openRelation(store, tableName, native));
+  const where: Sql | undefined =
+    native?.where === undefined ? undefined : { text: `(${native.where}\n)`, params: native.params };
+  yield* parsed.orderBy.length > 0
+    ? readSorted(store, relation, parsed, where, options)
+    : readNatural(store, relation, parsed, where, options);
+}

@@ -1,0 +1,157 @@
+import { encodeJson, type P2PId, type P2PRecord, type P2PValue, setField } from "@omni/p2p-core";
+import { type Decoder, decoderOf } from "./decode.ts";
+import type { Row } from "./measure.ts";
+import { storeId } from "./own-ids.ts";
+import { approximate } from "./own-values.ts";
+import { readSidecar, type Sidecar } from "./sidecar.ts";
+import { quote } from "./sql.ts";
+import type { Column, Table } from "./table.ts";
+import { SIDECAR } from "./types.ts";
+
+/** One column of the result: what is selected, under which name, and what becomes of it. */
+interface Output {
+  readonly alias: string;
+  readonly expression: string;
+  readonly decode: Decoder | undefined;
+  /** The field of the record; `undefined` when it is only there to find the way. */
+  readonly field: string | undefined;
+}
+
+/**
+ * How rows of one query become records. Where it can be, the driver's row object is the record, changed in place;
+ * rows with a sidecar or with columns that are no fields are copied.
+ */
+export class RowPlan {
+  /** The list after SELECT. */
+  readonly select: string;
+  /** Where a row holds the stored values that tell its place, until {@link RowPlan.record} has had it. */
+  readonly place: readonly string[];
+  readonly #table: Table;
+  readonly #fields: ReadonlySet<string> | undefined;
+  readonly #outputs: Output[] = [];
+  readonly #decoded: Output[];
+  readonly #keyOutputs: readonly Output[];
+  /** Aliases that are not simply the field of that name; `undefined` when there is none. */
+  readonly #renamed: ReadonlyMap<string, string | undefined> | undefined;
+  readonly #optional: ReadonlySet<string>;
+
+  /**
+   * @param fields what the records must have beside the id; all when `undefined`.
+   * @param place expressions whose values tell a row's place in the order.
+   */
+  constructor(table: Table, fields: ReadonlySet<string> | undefined, place: readonly (Column | string)[]) {
+    this.#table = table;
+    this.#fields = fields;
+    const key = table.key.columns.map(({ column }) => column);
+    this.#addId(key);
+    for (const column of table.columns) {
+      if (column.field !== "id" && (fields === undefined || fields.has(column.field))) this.#add(column, column.field);
+    }
+    if (table.own) this.#add(SIDECAR, undefined, SIDECAR);
+    this.#keyOutputs = key.map((column) => this.#find(column));
+    this.place = place.map((item) => this.#find(item).alias);
+    this.#decoded = this.#outputs.filter(({ decode }) => decode !== undefined);
+    const renamed = this.#outputs.filter(({ alias, field }) => alias !== field);
+    this.#renamed = renamed.length === 0 ? undefined : new Map(renamed.map(({ alias, field }) => [alias, field]));
+    this.#optional = new Set(table.columns.filter(({ optional }) => optional).map(({ field }) => field));
+    this.select = this.#outputs.map(({ expression, alias }) => `${expression} AS ${quote(alias)}`).join(", ");
+  }
+
+  #addId(key: readonly Column[]): void {
+    if (key.length === 1) this.#add(key[0]!, "id");
+    else this.#add(key.length === 0 ? rowidOf(this.#table) : "NULL", "id");
+  }
+
+  #add(source: Column | string, field: string | undefined, alias = this.#freeAlias(field)): Output {
+    const output: Output = {
+      alias,
+      field,
+      expression: typeof source === "string" ? source : quote(source.name),
+      decode: field === undefined || typeof source === "string" ? undefined : decoderOf(source.kind),
+    };
+    this.#outputs.push(output);
+    return output;
+  }
+
+  /** The output of a column or an expression, added without a field when no field has it as it is stored. */
+  #find(source: Column | string): Output {
+    const expression = typeof source === "string" ? source : quote(source.name);
+    return this.#outputs.find((output) => output.expression === expression) ?? this.#add(source, undefined);
+  }
+
+  /** A row cannot have a property `__proto__`, and hidden columns must not take the name of a field. */
+  #freeAlias(field: string | undefined): string {
+    if (field !== undefined && field !== "__proto__") return field;
+    const taken = new Set([...this.#table.columns.map((column) => column.field), ...this.#outputs.map((o) => o.alias)]);
+    let number = 0;
+    while (taken.has(`p2p:${number}`)) number++;
+    return `p2p:${number}`;
+  }
+
+  /** The record of a row, which may be the same object; `undefined` when a part of its key is NULL. */
+  record(row: Row): P2PRecord | undefined {
+    for (const { alias } of this.#keyOutputs) if (row[alias] === null) return undefined;
+    if (this.#keyOutputs.length > 1) row.id = this.#compositeId(row);
+    const storedId = row.id!;
+    for (const { alias, decode } of this.#decoded) row[alias] = decode!(row[alias]!);
+    return this.#renamed === undefined ? (row as P2PRecord) : this.#copy(row, storedId);
+  }
+
+  /** The JSON text of the key's values, which {@link RowPlan.record} makes the id. */
+  #compositeId(row: Row): string {
+    const key = this.#table.key.columns;
+    return encodeJson(
+      this.#keyOutputs.map(({ alias }, at) => {
+        const decode = decoderOf(key[at]!.column.kind);
+        return decode === undefined ? row[alias]! : decode(row[alias]!);
+      }),
+    );
+  }
+
+  #copy(row: Row, storedId: P2PValue): P2PRecord {
+    const text = this.#table.own ? row[SIDECAR] : null;
+    const sidecar = typeof text === "string" ? readSidecar(text) : undefined;
+    const record: Record<string, P2PValue> = {};
+    for (const alias in row) {
+      const field = this.#renamed!.has(alias) ? this.#renamed!.get(alias) : alias;
+      if (field === undefined) continue;
+      const value = row[alias]!;
+      if (value === null && (this.#optional.has(field) || sidecar?.absent.includes(field))) continue;
+      setField(record, field, value);
+    }
+    if (sidecar !== undefined) this.#applySidecar(record, sidecar, storedId);
+    return record as P2PRecord;
+  }
+
+  #applySidecar(record: Record<string, P2PValue>, { values }: Sidecar, storedId: P2PValue): void {
+    for (const field of Object.keys(values)) {
+      const value = values[field]!;
+      if (field === "id") {
+        if (value !== null && sameNumberOrText(storeId(this.#idKind(), value as P2PId), storedId)) record.id = value;
+        continue;
+      }
+      if (this.#fields !== undefined && !this.#fields.has(field)) continue;
+      const column = this.#table.columns.find((candidate) => candidate.field === field);
+      const cell = Object.hasOwn(record, field) ? record[field]! : null;
+      // What others wrote over the cell is newer than the sidecar.
+      if (column !== undefined && cell !== null && !sameNumberOrText(approximate(column.kind, value), cell)) continue;
+      setField(record, field, value);
+    }
+  }
+
+  #idKind(): Column["kind"] {
+    return this.#table.key.columns[0]!.column.kind;
+  }
+}
+
+/** How the rowid is selected, whatever else stands after FROM. */
+export function rowidOf(table: Table): string {
+  return `${quote(table.name)}.${table.rowid}`;
+}
+
+function sameNumberOrText(a: P2PValue, b: P2PValue): boolean {
+  if (typeof a === "string" || typeof b === "string") return a === b;
+  if (a === null || b === null || typeof a === "object" || typeof b === "object") return false;
+  // Numbers and bigints of the same size are neither larger nor smaller than each other.
+  return !(a < b) && !(a > b);
+}

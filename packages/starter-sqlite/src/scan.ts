@@ -1,0 +1,190 @@
+import {
+  matches,
+  P2PError,
+  type P2PRecord,
+  type ParsedQuery,
+  type QueryCondition,
+  type ReadFailure,
+  setField,
+} from "@omni/p2p-core";
+import { orderClause, rowsAfter, rowsUpTo, type Term } from "./keyset.ts";
+import { INEXACT, measure, measureExact, type Row } from "./measure.ts";
+import { type Filter, translateWhere } from "./query.ts";
+import type { Relation } from "./relation.ts";
+import { RowPlan } from "./row-plan.ts";
+import { allOf, type Sql, type SqlValue, whereClause } from "./sql.ts";
+import type { SqliteStore } from "./store.ts";
+import { SIDECAR } from "./types.ts";
+
+/** Everything about reading a query that stays the same from page to page. */
+export interface Scan {
+  readonly store: SqliteStore;
+  readonly relation: Relation;
+  readonly plan: RowPlan;
+  readonly order: readonly Term[];
+  /** What rows must meet, as far as SQL can say it. */
+  readonly condition: Sql | undefined;
+  readonly check: Filter["check"];
+  readonly conditions: readonly QueryCondition[];
+  /** The fields to pick after the check; `undefined` when the plan reads just those. */
+  readonly pick: readonly string[] | undefined;
+}
+
+/** What is the same for every page of a query. */
+export function makeScan(
+  store: SqliteStore,
+  relation: Relation,
+  query: ParsedQuery,
+  where: Sql | undefined,
+  order: Scan["order"],
+  place: ConstructorParameters<typeof RowPlan>[2],
+): Scan {
+  const { table } = relation;
+  const filter = translateWhere(table, query.conditions);
+  const checkedFields = filter.check === "none" ? [] : query.conditions.map(({ field }) => field);
+  const pick = query.fields !== undefined && checkedFields.length > 0 ? query.fields : undefined;
+  const wanted = query.fields && new Set([...query.fields, ...checkedFields]);
+  return {
+    store,
+    relation,
+    plan: new RowPlan(table, wanted, place),
+    order,
+    condition: allOf([filter.sql && { ...filter.sql, text: `(${filter.sql.text})` }, where]),
+    check: filter.check,
+    conditions: query.conditions,
+    pick,
+  };
+}
+
+/** Which part of a scan to read. Places are values of its order. */
+export interface PageRequest {
+  readonly after: readonly SqlValue[] | undefined;
+  readonly upTo: readonly SqlValue[] | undefined;
+  /** Most rows to look at. */
+  readonly limit: number;
+  /** Most records to find. */
+  readonly take: number;
+  /** Bytes that still go into the batch. */
+  readonly budget: number;
+  /** Whether a row that is larger than the budget comes all the same, since it would be alone. */
+  readonly alone: boolean;
+  /** Rows to pass over first. */
+  readonly offset: number;
+  /** Whether SQLite must go by the order alone, and through no index. */
+  readonly notIndexed: boolean;
+}
+
+/** Rows that were looked at, and what became of them. */
+export interface Page {
+  readonly records: P2PRecord[];
+  readonly failures: ReadFailure[];
+  readonly bytes: number;
+  /** Rows looked at. */
+  readonly scanned: number;
+  /** Whether there is nothing more in the part that was asked for. */
+  readonly ended: boolean;
+  /** Whether it stopped before a row that would have been too many bytes. */
+  readonly cut: boolean;
+  /** The stored values of the last row's place, as the plan gives them. */
+  readonly place: readonly SqlValue[];
+}
+
+/** The statement of a page. */
+export function pageSql({ relation, plan, order, condition }: Scan, request: PageRequest, select = plan.select): Sql {
+  const where = allOf([
+    request.after && rowsAfter(order, request.after),
+    request.upTo && rowsUpTo(order, request.upTo),
+    condition,
+  ]);
+  const hint = request.notIndexed ? " NOT INDEXED" : "";
+  return {
+    text:
+      `SELECT ${select} FROM ${relation.from.text}${hint}${whereClause(where)}${orderClause(order)} ` +
+      `LIMIT ?${request.offset > 0 ? " OFFSET ?" : ""}`,
+    params: [
+      ...relation.from.params,
+      ...(where?.params ?? []),
+      request.limit,
+      ...(request.offset > 0 ? [request.offset] : []),
+    ],
+  };
+}
+
+/** Reads a page in one statement. Its rows are drawn one by one, so that large ones cannot pile up. */
+export function readPage(scan: Scan, request: PageRequest): Page {
+  return fillPage(scan, request, false) ?? fillPage(scan, request, true)!;
+}
+
+/** @returns `undefined` when integers turned up that need the exact way of reading. */
+function fillPage(scan: Scan, request: PageRequest, exact: boolean): Page | undefined {
+  const { store, plan, check, conditions, pick } = scan;
+  const sql = pageSql(scan, request);
+  const size = exact ? measureExact : measure;
+  const [firstPlace, ...otherPlaces] = plan.place as readonly [string, ...string[]];
+  const records: P2PRecord[] = [];
+  const keyless: number[] = [];
+  let bytes = 0;
+  let scanned = 0;
+  let cut = false;
+  let enough = false;
+  let place: SqlValue = null;
+  let others: SqlValue[] = [];
+  for (const row of store.rows(sql.text, exact).iterate(...sql.params) as Iterable<Row>) {
+    const rowBytes = size(row);
+    if (rowBytes === INEXACT) return undefined;
+    if (bytes + rowBytes > request.budget && !(scanned === 0 && request.alone)) {
+      cut = true;
+      break;
+    }
+    bytes += rowBytes;
+    place = row[firstPlace] as SqlValue;
+    if (otherPlaces.length > 0) others = otherPlaces.map((alias) => row[alias] as SqlValue);
+    const checked = check === "all" || (check === "sidecar" && row[SIDECAR] !== null);
+    const record = plan.record(row);
+    if (record === undefined) keyless.push(scanned);
+    else if (!checked || matches(conditions, record)) {
+      records.push(pick === undefined ? record : pickFields(record, pick));
+    }
+    scanned++;
+    if (records.length + keyless.length >= request.take) {
+      enough = true;
+      break;
+    }
+  }
+  return {
+    records,
+    failures: keyless.map((index) => keyMissing(scan, request, index)),
+    bytes,
+    scanned,
+    ended: !cut && !enough && scanned < request.limit,
+    cut,
+    place: [place, ...others],
+  };
+}
+
+function pickFields(record: P2PRecord, fields: readonly string[]): P2PRecord {
+  const picked: Record<string, unknown> = { id: record.id };
+  for (const field of fields) if (Object.hasOwn(record, field)) setField(picked, field, record[field]);
+  return picked as unknown as P2PRecord;
+}
+
+/** A row whose key is NULL names no record. */
+function keyMissing(scan: Scan, request: PageRequest, index: number): ReadFailure {
+  const { table } = scan.relation;
+  const rowid = table.rowid === undefined ? undefined : rowidAt(scan, request, index);
+  const id = rowid === undefined ? "a row without a key" : `rowid ${rowid}`;
+  const columns = table.key.columns.map(({ column }) => `"${column.name}"`).join(", ");
+  const error = new P2PError(
+    "INVALID_RECORD",
+    `${scan.store.endpoint.label}: ${id} of "${table.name}" is NULL in its key (${columns}), so it names no record; ` +
+      "give it a value, or name another key by the option key",
+  );
+  return { id, error };
+}
+
+/** The order's values of a row of a page that was just read. For tables that are read by rowid. */
+export function rowidAt(scan: Scan, request: PageRequest, index: number): SqlValue | undefined {
+  const offset = request.offset + index;
+  const sql = pageSql(scan, { ...request, limit: 1, offset }, scan.order.at(-1)!.text);
+  return scan.store.values(sql.text, true).get(...sql.params);
+}

@@ -1,0 +1,65 @@
+import { idKey, type P2PId, type P2PValue, valueType } from "@omni/p2p-core";
+import type { Database } from "better-sqlite3";
+import { storeDate } from "./own-values.ts";
+import { readSidecar } from "./sidecar.ts";
+import { isInt64, literal, quote, type SqlValue } from "./sql.ts";
+import type { Column } from "./table.ts";
+import { SIDECAR } from "./types.ts";
+
+/** The value of a field by which a row with a sidecar is sorted. */
+const ORDER = "p2p_order";
+/** The kind of a row's id: ids of several kinds are sorted by kind first. */
+const ID_KIND = "p2p_id_kind";
+
+/**
+ * Adds the functions with which rows are sorted by values that are in their sidecars. SQLite asks them only about
+ * rows that have one.
+ */
+export function addSortFunctions(db: Database): void {
+  const options = { deterministic: true, safeIntegers: true };
+  db.function(ORDER, options, (sidecar: SqlValue, field: SqlValue, cell: SqlValue) => {
+    const value = noted(sidecar, field);
+    return value === undefined ? cell : sortable(value, field === "id");
+  });
+  db.function(ID_KIND, options, (sidecar: SqlValue, plain: SqlValue) => {
+    const id = noted(sidecar, "id");
+    if (id === undefined) return plain;
+    const type = valueType(id);
+    return type === "bigint" ? "number" : type;
+  });
+}
+
+function noted(sidecar: SqlValue, field: SqlValue): P2PValue | undefined {
+  const values = typeof sidecar === "string" ? readSidecar(sidecar)?.values : undefined;
+  return values !== undefined && Object.hasOwn(values, field as string) ? values[field as string] : undefined;
+}
+
+function sortable(value: P2PValue, isId: boolean): SqlValue {
+  switch (typeof value) {
+    case "string":
+      return value;
+    case "number":
+      return Number.isNaN(value) ? null : value;
+    case "bigint":
+      return isInt64(value) ? value : Number(value);
+    case "boolean":
+      return Number(value);
+    default:
+      if (value instanceof Date) return isId ? value.getTime() : storeDate(value);
+      if (value instanceof Uint8Array) return value;
+      return isId ? idKey(value as P2PId) : null;
+  }
+}
+
+/** A cell, or what the sidecar has in its place. */
+export function cellOrNoted(column: Column): string {
+  const cell = quote(column.name);
+  const sidecar = quote(SIDECAR);
+  return `CASE WHEN ${sidecar} IS NULL THEN ${cell} ELSE ${ORDER}(${sidecar}, ${literal(column.field)}, ${cell}) END`;
+}
+
+/** The kind of a row's id. */
+export function idKind(column: Column): string {
+  const plain = column.kind === "text" ? "'string'" : "'number'";
+  return `CASE WHEN ${quote(SIDECAR)} IS NULL THEN ${plain} ELSE ${ID_KIND}(${quote(SIDECAR)}, ${plain}) END`;
+}

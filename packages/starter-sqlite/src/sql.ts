@@ -1,0 +1,43 @@
+/** What SQLite holds in a cell, as the driver gives and takes it. */
+export type SqlValue = null | number | bigint | string | Uint8Array;
+
+/** A piece of SQL and the values for its question marks, in order. */
+export interface Sql {
+  readonly text: string;
+  readonly params: readonly SqlValue[];
+}
+
+/** A name as an identifier, whatever is in it. A name with NUL cannot be said in SQL at all. */
+export function quote(name: string): string {
+  return `"${name.replaceAll('"', '""')}"`;
+}
+
+/** A text as a literal. Only for names that go where no parameter may stand. */
+export function literal(text: string): string {
+  return `'${text.replaceAll("'", "''")}'`;
+}
+
+/** SQLite compares names without regard to the case of ASCII letters, and of no others. */
+export function foldName(name: string): string {
+  return name.replace(/[A-Z]/g, (letter) => letter.toLowerCase());
+}
+
+/** All pieces joined by AND; `undefined` when there is none. */
+export function allOf(pieces: readonly (Sql | undefined)[]): Sql | undefined {
+  const given = pieces.filter((piece) => piece !== undefined);
+  if (given.length === 0) return undefined;
+  return { text: given.map(({ text }) => text).join(" AND "), params: given.flatMap(({ params }) => params) };
+}
+
+/** `WHERE …`, or nothing. */
+export function whereClause(condition: Sql | undefined): string {
+  return condition === undefined ? "" : ` WHERE ${condition.text}`;
+}
+
+const INT64_MIN = -(2n ** 63n);
+const INT64_MAX = 2n ** 63n - 1n;
+
+/** Whether SQLite can hold it as an integer. */
+export function isInt64(value: bigint): boolean {
+  return value >= INT64_MIN && value <= INT64_MAX;
+}

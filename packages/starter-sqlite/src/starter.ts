@@ -1,0 +1,93 @@
+import {
+  CONTRACT_VERSION,
+  type OpenContext,
+  type P2PDataTransferService,
+  P2PError,
+  type P2PStarter,
+} from "@omni/p2p-core";
+import { countRecords } from "./count.ts";
+import { type SqliteEndpoint, sqliteEndpoint, sqliteOptions } from "./endpoint.ts";
+import { isBusy } from "./errors.ts";
+import { dropIfEmpty, openStore } from "./open.ts";
+import { partitionQuery } from "./partition.ts";
+import { readBatches } from "./read.ts";
+import { onlyTable, requireTable } from "./relation.ts";
+import type { SqliteStore } from "./store.ts";
+import { sqliteCapabilities } from "./types.ts";
+import { TableWriter } from "./write.ts";
+
+/** The table of a target that names none. */
+const DEFAULT_TABLE = "records";
+
+/**
+ * Opens `sqlite:` endpoints: a table in a file.
+ *
+ * @example
+ * ```ts
+ * await manager.establish("sqlite:./data/knowledge.db?table=docs", "sqlite:./copy.db?table=docs");
+ * ```
+ */
+export const sqliteStarter: P2PStarter = {
+  storageType: "sqlite",
+  contractVersion: CONTRACT_VERSION,
+  options: sqliteOptions,
+  async open(endpoint, context) {
+    return openSqlite(sqliteEndpoint(endpoint), context);
+  },
+};
+
+async function openSqlite(endpoint: SqliteEndpoint, context: OpenContext): Promise<P2PDataTransferService> {
+  const store = await openStore(endpoint, context);
+  try {
+    const { table } = endpoint.options;
+    const isSource = context.role === "source";
+    const name = await store.patiently("opened", context.signal, () => {
+      const chosen = table ?? (isSource ? onlyTable(store) : DEFAULT_TABLE);
+      // What is wrong with a table that is there is told now, and not when the first records come.
+      if (isSource || store.table(chosen) !== undefined) requireTable(store, chosen);
+      return chosen;
+    });
+    return serve(store, name);
+  } catch (error) {
+    store.close();
+    throw error;
+  }
+}
+
+function serve(store: SqliteStore, table: string): P2PDataTransferService {
+  const writer = new TableWriter(store, table);
+  let closing: Promise<void> | undefined;
+  return {
+    capabilities: sqliteCapabilities,
+    readFromSource: (query, options) => readBatches(store, table, query, options),
+    writeToTarget: (records, options) => writer.write(records, options),
+    count: (query, signal) => countRecords(store, table, query, signal),
+    partitions: (query, parts, signal) => partitionQuery(store, table, query, parts, signal),
+    ping: (signal) => ping(store, signal),
+    close() {
+      closing ??= close(store, writer);
+      return closing;
+    },
+  };
+}
+
+async function ping(store: SqliteStore, signal: AbortSignal): Promise<void> {
+  signal.throwIfAborted();
+  await store.assertSameFile();
+  try {
+    store.schemaVersion();
+  } catch (error) {
+    // A file that another process has locked is alive.
+    if (isBusy(error)) return;
+    throw new P2PError("CONNECTION_LOST", `${store.endpoint.label} does not answer: ${(error as Error).message}`, {
+      cause: error,
+      retryable: true,
+    });
+  }
+}
+
+async function close(store: SqliteStore, writer: TableWriter): Promise<void> {
+  await writer.settled();
+  store.close();
+  if (!store.readOnly) await dropIfEmpty(store.endpoint.file);
+}

@@ -1,0 +1,158 @@
+import { stat } from "node:fs/promises";
+import { setTimeout as delay } from "node:timers/promises";
+import { P2PError } from "@omni/p2p-core";
+import type { Database, Statement } from "better-sqlite3";
+import type { SqliteEndpoint } from "./endpoint.ts";
+import { type Activity, isBusy, sqliteError } from "./errors.ts";
+import type { SqlValue } from "./sql.ts";
+import { describeTable, type Table } from "./table.ts";
+
+/** A prepared statement whose rows are objects of cells. */
+export type RowStatement = Statement<SqlValue[], Record<string, SqlValue>>;
+/** A prepared statement that gives the first column alone. */
+export type PluckStatement = Statement<SqlValue[], SqlValue>;
+
+/** How the rows of a statement come. `exact` gives integers as bigints. */
+type RowForm = "plain" | "exact" | "first" | "exact first";
+
+const MAX_STATEMENTS = 200;
+
+/** An open database file, with what everything that works on it needs: prepared statements, patience, a schema. */
+export class SqliteStore {
+  readonly db: Database;
+  readonly endpoint: SqliteEndpoint;
+  /** How long a lock is waited for, in milliseconds. */
+  readonly patienceMs: number;
+  readonly readOnly: boolean;
+  readonly #inode: string | undefined;
+  readonly #statements = new Map<string, Statement<SqlValue[], unknown>>();
+  #described: { readonly version: SqlValue; readonly name: string; readonly table: Table | undefined } | undefined;
+
+  constructor(
+    db: Database,
+    endpoint: SqliteEndpoint,
+    options: { readonly patienceMs: number; readonly readOnly: boolean; readonly inode: string | undefined },
+  ) {
+    this.db = db;
+    this.endpoint = endpoint;
+    this.patienceMs = options.patienceMs;
+    this.readOnly = options.readOnly;
+    this.#inode = options.inode;
+  }
+
+  /** A statement with rows as objects. Prepared once. */
+  rows(sql: string, exact = false): RowStatement {
+    return this.#prepare(sql, exact ? "exact" : "plain") as RowStatement;
+  }
+
+  /** A statement that gives one value a row; integers come as bigints if `exact`. */
+  values(sql: string, exact = false): PluckStatement {
+    return this.#prepare(sql, exact ? "exact first" : "first") as PluckStatement;
+  }
+
+  #prepare(sql: string, form: RowForm): Statement<SqlValue[], unknown> {
+    const key = `${form}:${sql}`;
+    const known = this.#statements.get(key);
+    if (known !== undefined) return known;
+    const statement = this.db.prepare<SqlValue[], unknown>(sql);
+    if (form.startsWith("exact")) statement.safeIntegers(true);
+    if (form.endsWith("first")) statement.pluck(true);
+    if (this.#statements.size >= MAX_STATEMENTS) this.#statements.delete(this.#statements.keys().next().value!);
+    this.#statements.set(key, statement);
+    return statement;
+  }
+
+  /** Changes with every change of the schema, and with VACUUM. */
+  schemaVersion(): number {
+    return this.values("PRAGMA schema_version").get() as number;
+  }
+
+  /** The table as it is now; `undefined` when there is none of that name. */
+  table(name: string): Table | undefined {
+    const version = this.schemaVersion();
+    if (this.#described?.version !== version || this.#described.name !== name) {
+      this.#described = { version, name, table: describeTable(this.db, name, this.keyOption) };
+    }
+    return this.#described.table;
+  }
+
+  /** Must be called when a schema change was rolled back, since the version goes back with it. */
+  forgetTable(): void {
+    this.#described = undefined;
+  }
+
+  /** The columns of the option `key`. */
+  get keyOption(): readonly string[] | undefined {
+    return this.endpoint.options.key?.split(",").map((name) => name.trim());
+  }
+
+  /**
+   * Does something that may meet a lock, and waits without holding up the process until the lock is gone.
+   *
+   * @throws P2PError `BUSY` when the time is over, and whatever else SQLite complains of.
+   */
+  async patiently<T>(activity: Activity, signal: AbortSignal, work: () => T): Promise<T> {
+    const deadline = performance.now() + this.patienceMs;
+    for (let wait = 2; ; wait = Math.min(wait * 2, 100)) {
+      signal.throwIfAborted();
+      try {
+        return work();
+      } catch (error) {
+        if (!isBusy(error)) throw sqliteError(error, this.endpoint.label, activity);
+        const left = deadline - performance.now();
+        if (left <= 0) throw this.#locked(error);
+        await sleep(Math.min(wait * (0.5 + Math.random()), left), signal);
+      }
+    }
+  }
+
+  #locked(cause: unknown): P2PError {
+    return new P2PError(
+      "BUSY",
+      `${this.endpoint.label} is locked by another process, and was so for ${this.patienceMs} ms; ` +
+        "try again when that one is done, or allow more by connection_timeout",
+      { cause, retryable: true },
+    );
+  }
+
+  /**
+   * Makes sure that the path still leads to the file that is open: what is written to a deleted file is gone.
+   *
+   * @throws P2PError `CONNECTION_LOST`
+   */
+  async assertSameFile(): Promise<void> {
+    if (this.#inode === undefined) return;
+    const inode = await inodeOf(this.endpoint.file);
+    if (inode === this.#inode) return;
+    throw new P2PError(
+      "CONNECTION_LOST",
+      `The file of ${this.endpoint.label} was ${inode === undefined ? "deleted or moved" : "replaced by another"} ` +
+        "while it was open; connect again",
+      { retryable: inode !== undefined },
+    );
+  }
+
+  /** Closes the file. The last connection to a database in WAL mode moves the log into the file, if it may write. */
+  close(): void {
+    if (this.db.open) this.db.close();
+  }
+}
+
+/** What tells a file from another one of the same name; `undefined` when there is none. */
+export async function inodeOf(file: string): Promise<string | undefined> {
+  try {
+    const { dev, ino } = await stat(file, { bigint: true });
+    return `${dev}:${ino}`;
+  } catch {
+    return undefined;
+  }
+}
+
+async function sleep(ms: number, signal: AbortSignal): Promise<void> {
+  try {
+    await delay(ms, undefined, { signal });
+  } catch (error) {
+    signal.throwIfAborted();
+    throw error;
+  }
+}

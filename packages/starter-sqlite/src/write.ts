@@ -1,0 +1,126 @@
+import {
+  isP2PError,
+  P2PError,
+  type P2PRecord,
+  type WriteFailure,
+  type WriteOptions,
+  type WriteResult,
+} from "@omni/p2p-core";
+import { BatchWriter } from "./batch-writer.ts";
+import { Breather } from "./breather.ts";
+import { sqliteCode } from "./errors.ts";
+import { requireTable, tableMissing } from "./relation.ts";
+import { assertWritable, createTableSql, setPragmas } from "./schema.ts";
+import type { SqliteStore } from "./store.ts";
+import type { Table } from "./table.ts";
+
+/** Writes batches to one table, one after the other, each in a transaction of its own. */
+export class TableWriter {
+  readonly #store: SqliteStore;
+  readonly #tableName: string;
+  #queue: Promise<unknown> = Promise.resolve();
+  #isSetUp = false;
+
+  constructor(store: SqliteStore, tableName: string) {
+    this.#store = store;
+    this.#tableName = tableName;
+  }
+
+  /** Writes a batch when those before it are done. */
+  write(records: readonly P2PRecord[], options: WriteOptions): Promise<WriteResult> {
+    const writing = this.#queue.then(() => this.#writeBatch(records, options));
+    this.#queue = writing.catch(() => {});
+    return writing;
+  }
+
+  /** Resolves when no write is under way. */
+  async settled(): Promise<void> {
+    await this.#queue;
+  }
+
+  async #writeBatch(records: readonly P2PRecord[], options: WriteOptions): Promise<WriteResult> {
+    const { signal } = options;
+    signal.throwIfAborted();
+    const store = this.#store;
+    if (store.readOnly) {
+      throw new P2PError("TARGET_NOT_WRITABLE", `${store.endpoint.label} was opened as a source, for reading alone`);
+    }
+    await store.assertSameFile();
+    if (!this.#isSetUp) {
+      await store.patiently("written", signal, () => setPragmas(store));
+      this.#isSetUp = true;
+    }
+    try {
+      return await this.#transaction(records, options);
+    } catch (error) {
+      if (!isDeferredConstraint(error)) throw error;
+      // A constraint that is checked at the end does not say which record broke it, so each is tried alone.
+      return await this.#oneByOne(records, options);
+    }
+  }
+
+  async #transaction(records: readonly P2PRecord[], options: WriteOptions): Promise<WriteResult> {
+    const store = this.#store;
+    const { signal } = options;
+    await store.patiently("written", signal, () => store.db.exec("BEGIN IMMEDIATE"));
+    try {
+      const table = await store.patiently("written", signal, () => this.#table(records));
+      const batch = new BatchWriter(store, table, options.mode);
+      const breather = new Breather();
+      for (let next = 0; next < records.length; ) {
+        next = await store.patiently("written", signal, () => batch.writeSome(records, next, breather));
+        await breather.due();
+        signal.throwIfAborted();
+      }
+      await store.patiently("written", signal, () => store.db.exec("COMMIT"));
+      return batch.result(records);
+    } catch (error) {
+      if (store.db.inTransaction) store.db.exec("ROLLBACK");
+      // A schema change that was rolled back takes the version back with it.
+      store.forgetTable();
+      throw error;
+    }
+  }
+
+  /** The table, created when there is none. */
+  #table(records: readonly P2PRecord[]): Table {
+    const store = this.#store;
+    const { label, options } = store.endpoint;
+    if (store.table(this.#tableName) === undefined) {
+      if (options.create === "never") {
+        throw new P2PError(
+          "TARGET_NOT_WRITABLE",
+          `${tableMissing(store, this.#tableName).message}. The option create is "never", so it is not made`,
+        );
+      }
+      store.db.exec(createTableSql(this.#tableName, records));
+      store.forgetTable();
+    }
+    const table = requireTable(store, this.#tableName);
+    assertWritable(table, label);
+    return table;
+  }
+
+  async #oneByOne(records: readonly P2PRecord[], options: WriteOptions): Promise<WriteResult> {
+    let written = 0;
+    let skipped = 0;
+    const failures: WriteFailure[] = [];
+    for (const [index, record] of records.entries()) {
+      try {
+        const result = await this.#transaction([record], options);
+        written += result.written;
+        skipped += result.skipped;
+        failures.push(...result.failures.map((failure) => ({ ...failure, index })));
+      } catch (error) {
+        if (!isDeferredConstraint(error)) throw error;
+        const message = `The record was refused at the end of its transaction: ${error.message}`;
+        failures.push({ index, id: record.id, error: new P2PError("WRITE_FAILED", message, { cause: error.cause }) });
+      }
+    }
+    return { written, skipped, failures };
+  }
+}
+
+function isDeferredConstraint(error: unknown): error is P2PError {
+  return isP2PError(error) && sqliteCode(error.cause) === "SQLITE_CONSTRAINT_FOREIGNKEY";
+}

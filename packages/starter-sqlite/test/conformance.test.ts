@@ -1,0 +1,17 @@
+import { mkdtemp, rm } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { describeConformance } from "@omni/p2p-testkit";
+import { sqliteStarter } from "../src/index.ts";
+
+describeConformance({
+  name: "sqlite",
+  starter: sqliteStarter,
+  async createEndpoint() {
+    const folder = await mkdtemp(join(tmpdir(), "p2p-sqlite-"));
+    return {
+      endpoint: `sqlite:${folder}/store.db?table=records`,
+      dispose: () => rm(folder, { recursive: true, force: true }),
+    };
+  },
+});
