@@ -7,6 +7,7 @@ import {
   type P2PStarter,
 } from "@omni/p2p-core";
 import { memoryOptions, storeName } from "./endpoint.ts";
+import { describeMemoryMapping, inspectMemory } from "./inspect.ts";
 import { countRecords, partitionQuery, readBatches } from "./read.ts";
 import { existingStore, memoryStore } from "./store.ts";
 import { memoryCapabilities } from "./types.ts";
@@ -19,6 +20,16 @@ export const memoryStarter: P2PStarter = {
   options: memoryOptions,
   async open(endpoint, context) {
     return openMemory(endpoint, context);
+  },
+  async inspect(endpoint, context) {
+    context.signal.throwIfAborted();
+    storeName(endpoint);
+    return inspectMemory();
+  },
+  async describeMapping(endpoint, sample, context) {
+    context.signal.throwIfAborted();
+    storeName(endpoint);
+    return describeMemoryMapping(sample);
   },
 };
 

@@ -91,6 +91,11 @@ export function memoryStore(name: string): MemoryStore {
   return store;
 }
 
+/** All stores of the process, by the order in which they were made. */
+export function memoryStores(): MemoryStore[] {
+  return [...stores().values()];
+}
+
 /** The store of this name, if there is one. */
 export function existingStore(name: string): MemoryStore | undefined {
   return stores().get(name);

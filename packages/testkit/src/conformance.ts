@@ -5,6 +5,7 @@ import { connectingChecks } from "./checks/connecting.ts";
 import { contractChecks } from "./checks/contract.ts";
 import { filteringChecks } from "./checks/filtering.ts";
 import { idChecks } from "./checks/ids.ts";
+import { inspectingChecks } from "./checks/inspecting.ts";
 import { partitionChecks } from "./checks/partitioning.ts";
 import { readingChecks } from "./checks/reading.ts";
 import { resumingChecks } from "./checks/resuming.ts";
@@ -70,6 +71,7 @@ export const GROUPS = {
   ids: idChecks,
   aborting: abortingChecks,
   transfers: transferChecks,
+  inspecting: inspectingChecks,
 } as const satisfies Record<string, (suite: Suite) => void>;
 
 /** {@link describeConformance} with some of the groups only: for the suite's own tests. */

@@ -1,7 +1,7 @@
 import type { P2PQuery } from "@omni/p2p-core";
 import { afterAll, beforeAll, describe, test } from "vitest";
 import type { ValueLimits } from "./arbitraries.ts";
-import { Bench, type FilledPlace } from "./bench.ts";
+import { Bench } from "./bench.ts";
 import type { Feature, Lacks } from "./lacks.ts";
 import type { AdapterUnderTest } from "./reference.ts";
 
@@ -72,9 +72,6 @@ export function shared<T>(suite: Suite, make: (bench: Bench) => Promise<T>): () 
     return made.value;
   };
 }
-
-/** A place that is only read. */
-export type SharedSource = () => FilledPlace;
 
 /** A query as text, for titles and messages. */
 export function queryText(query: P2PQuery): string {

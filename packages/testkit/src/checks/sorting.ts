@@ -1,4 +1,12 @@
-import { compareRecords, matches, type P2PQuery, type P2PRecord, type P2PValue, parseQuery } from "@omni/p2p-core";
+import {
+  compareRecords,
+  matches,
+  type P2PId,
+  type P2PQuery,
+  type P2PRecord,
+  type P2PValue,
+  parseQuery,
+} from "@omni/p2p-core";
 import * as fc from "fast-check";
 import { readRecords } from "../bench.ts";
 import { assertSameRecords } from "../compare.ts";
@@ -8,6 +16,7 @@ import { check, group, queryText, type Suite, shared } from "../suite.ts";
 const SORTED_COLUMNS: Readonly<Record<string, readonly P2PValue[]>> = {
   number: [3, -1, 0, 1.5, 1e300, -1e300, Number.POSITIVE_INFINITY, Number.NEGATIVE_INFINITY, 10, 9],
   bigint: [3n, -1n, 2n ** 63n - 1n, 2n ** 64n, -(2n ** 90n), 2n ** 53n, 2n ** 53n + 1n, 10n, 9n],
+  "number or bigint": [2 ** 53, 2n ** 53n + 1n, 1, 1n, 1.5, -5n, -5.5, 2n ** 63n, 1e300],
   string: ["b", "a", "B", "A", "", " ", "é", "z", "ｚ", "😀", "\uffff", "10", "9", "a\u0000", "ab"],
   boolean: [true, false],
   date: [new Date(0), new Date(-1e13), new Date(1.7e12), new Date(1.7e12 + 1), new Date(8.64e15)],
@@ -59,6 +68,19 @@ export function sortingChecks(suite: Suite): void {
         await assertSorted(source, { orderBy: "id" }, numbered);
       },
       ["sorting"],
+    );
+
+    check(
+      suite,
+      "orderBy breaks ties in one order where ids are of several kinds",
+      async (bench) => {
+        const ids: P2PId[] = [9, "9z", 10, 8n, true, new Date(5), Uint8Array.of(1), "a", -1.5, false, new Date(-5)];
+        const mixed = ids.map((id, i): P2PRecord => ({ id, half: i % 2 === 0 }));
+        const { source } = await bench.filled(mixed);
+        await assertSorted(source, { orderBy: "half" }, mixed);
+        await assertSorted(source, { orderBy: { field: "half", direction: "desc" } }, mixed);
+      },
+      ["sorting", "typed ids"],
     );
 
     check(

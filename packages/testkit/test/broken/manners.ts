@@ -1,6 +1,7 @@
-import { P2PError } from "@omni/p2p-core";
+import { type P2PDataTransferService, P2PError } from "@omni/p2p-core";
+import { type AdapterUnderTest, referenceAdapter } from "../../src/index.ts";
 import { careless, deaf, networkAdapter, patient, talkative } from "./network.ts";
-import { type BrokenAdapter, broken, brokenOpen } from "./sabotage.ts";
+import { type BrokenAdapter, broken, brokenOpen, lossy, type Replaced, sabotaged } from "./sabotage.ts";
 
 const never = new AbortController().signal;
 
@@ -81,6 +82,27 @@ export const brokenManners: Readonly<Record<string, BrokenAdapter>> = {
     () => ({ count: async () => undefined }),
     "count is the number of records",
   ),
+  "promises what it does not keep": {
+    adapter: describing(
+      lossy((value) => (typeof value === "bigint" ? String(value) : value)),
+      async () => {},
+    ),
+    caughtBy: ["describeMapping keeps its word"],
+  },
+  "makes the place that it only describes": {
+    adapter: describing(
+      () => ({}),
+      async (open) => (await open("target")).close(),
+    ),
+    caughtBy: ["describeMapping tells of every field"],
+  },
+  "inspects without looking at the options": {
+    adapter: describing(
+      () => ({}),
+      async () => {},
+    ),
+    caughtBy: ["inspect refuses what open refuses"],
+  },
   "waits for a silent server for ever": {
     adapter: networkAdapter(patient),
     caughtBy: ["a server that accepts and never answers"],
@@ -98,3 +120,23 @@ export const brokenManners: Readonly<Record<string, BrokenAdapter>> = {
     caughtBy: ["a port where nobody listens", "law 8, secrecy: a failed connection"],
   },
 };
+
+/** A broken adapter that inspects and describes, and calls everything lossless. */
+function describing(
+  spoil: (service: P2PDataTransferService) => Replaced,
+  before: (open: (role: "source" | "target") => Promise<P2PDataTransferService>) => Promise<void>,
+): AdapterUnderTest {
+  const { starter, createEndpoint } = sabotaged(referenceAdapter(), spoil);
+  return {
+    createEndpoint,
+    starter: {
+      ...starter,
+      inspect: async () => ({ product: "Shelves", collections: [{ name: "one of them" }] }),
+      async describeMapping(endpoint, sample, context) {
+        await before((role) => starter.open(endpoint, { ...context, role }));
+        const fields = new Set(sample.flatMap((record) => Object.keys(record)));
+        return Array.from(fields, (field) => ({ field, types: [], storedAs: "itself", lossless: true }));
+      },
+    },
+  };
+}
