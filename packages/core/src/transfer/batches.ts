@@ -92,7 +92,7 @@ async function* resumingReads(
       const rest = limit === undefined ? query : { ...query, limit };
       for await (const batch of source.readFromSource(rest, {
         batchSize: options.config.batchSize,
-        batchBytes: BATCH_BYTES,
+        batchBytes: Math.min(BATCH_BYTES, options.config.maxBytesInFlight),
         after,
         signal,
       })) {

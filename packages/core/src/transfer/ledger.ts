@@ -17,6 +17,11 @@ interface Settled {
   readonly committed: PromiseWithResolvers<void>;
 }
 
+/** A batch that could not be written: nothing after it can be entered. */
+interface Gap {
+  readonly error: unknown;
+}
+
 /** Without a tolerance of the user's: this many failures and nothing else mean that the target takes nothing. */
 const HOPELESS_FAILURES = 1000;
 
@@ -32,7 +37,7 @@ export class Ledger {
   readonly #options: ResolvedTransfer;
   readonly #redact: (text: string) => string;
   readonly #tolerates: ((failed: number, total: number) => boolean) | undefined;
-  readonly #settled = new Map<number, Settled>();
+  readonly #settled = new Map<number, Settled | Gap>();
   #next = 0;
   #committing = false;
   /** Why nothing more is entered. What comes later than a gap in the books would be lost on resuming. */
@@ -97,6 +102,12 @@ export class Ledger {
     return committed.promise;
   }
 
+  /** Notes that the batch with this number could not be written, so that those after it do not wait for it. */
+  fail(ticket: number, error: unknown): void {
+    this.#settled.set(ticket, { error });
+    if (!this.#committing) void this.#commit();
+  }
+
   async #commit(): Promise<void> {
     this.#committing = true;
     for (let ready = this.#takeReady(); ready.length > 0; ready = this.#takeReady()) {
@@ -115,16 +126,25 @@ export class Ledger {
   #takeReady(): Settled[] {
     const ready: Settled[] = [];
     for (let entry = this.#settled.get(this.#next); entry; entry = this.#settled.get(this.#next)) {
+      if ("error" in entry) {
+        if (ready.length > 0) break;
+        this.#broken ??= { reason: entry.error };
+      } else {
+        ready.push(entry);
+      }
       this.#settled.delete(this.#next++);
-      ready.push(entry);
     }
     return ready;
   }
 
   async #enter(entries: readonly Settled[]): Promise<void> {
     const letters = entries.flatMap(({ batch, outcome }) => this.#letters(batch, outcome));
-    if (letters.length > 0 && this.#options.deadLetters)
-      this.#deadLetterPosition = await this.#options.deadLetters.write(letters);
+    if (letters.length > 0 && this.#options.deadLetters) {
+      const position = await this.#options.deadLetters.write(letters);
+      // The run may have been given up meanwhile, and another one begun.
+      if (this.#broken) throw this.#broken.reason;
+      this.#deadLetterPosition = position;
+    }
     for (const { batch, outcome } of entries) this.#count(batch, outcome);
     for (const { id, phase, code, reason, attempts } of letters) {
       if (this.errors.length < MAX_LISTED_ERRORS) this.errors.push({ id, phase, code, reason, attempts });

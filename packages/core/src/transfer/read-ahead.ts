@@ -10,6 +10,7 @@ export async function* readAhead<T>(
   hasRoom: () => boolean,
   signal: AbortSignal,
 ): AsyncGenerator<T> {
+  signal.throwIfAborted();
   const ready: T[] = [];
   let ended = false;
   let failure: { readonly error: unknown } | undefined;

@@ -27,8 +27,11 @@ export interface RetryPolicy {
  */
 export function backoff(policy: RetryPolicy, attempt: number, retryAfterMs = 0, random = Math.random): number {
   const ceiling = Math.min(policy.maxRetryDelay, policy.retryDelay * 2 ** Math.min(attempt, 30));
-  return Math.max(retryAfterMs, Math.floor(random() * ceiling));
+  return Math.min(MAX_TIMER_MS, Math.max(retryAfterMs, Math.floor(random() * ceiling)));
 }
+
+/** Longest timer that Node can set; a longer one would end at once. */
+const MAX_TIMER_MS = 2_147_483_647;
 
 /**
  * Counts the tries of one operation and says whether there is to be another: up to `maxRetries` for what the store
@@ -36,7 +39,8 @@ export function backoff(policy: RetryPolicy, attempt: number, retryAfterMs = 0, 
  */
 export class RetryBudget {
   readonly #policy: RetryPolicy;
-  #attempts = 0;
+  #refusals = 0;
+  #losses = 0;
   #lostSince: number | undefined;
 
   constructor(policy: RetryPolicy) {
@@ -45,22 +49,34 @@ export class RetryBudget {
 
   /** Something worked: later troubles start with a fresh budget. */
   succeeded(): void {
-    this.#attempts = 0;
-    this.#lostSince = undefined;
+    this.#refusals = 0;
+    this.#found();
   }
 
   /** Waits until it is time for the next try; `false` when there is none. */
   async again(error: unknown, signal: AbortSignal): Promise<boolean> {
     if (signal.aborted || !isP2PError(error) || !error.retryable) return false;
-    if (isConnectionError(error)) {
-      if (!this.#policy.autoReconnect) return false;
-      this.#lostSince ??= performance.now();
-      if (performance.now() - this.#lostSince > this.#policy.reconnectTimeout) return false;
-    } else if (this.#attempts >= this.#policy.maxRetries) {
-      return false;
-    }
-    const delay = backoff(this.#policy, this.#attempts++, error.retryAfterMs);
+    const attempt = isConnectionError(error) ? this.#lost() : this.#refused();
+    if (attempt === undefined) return false;
+    const delay = backoff(this.#policy, attempt, error.retryAfterMs);
     return sleep(delay, true, { signal }).catch(() => false);
+  }
+
+  #lost(): number | undefined {
+    if (!this.#policy.autoReconnect) return undefined;
+    this.#lostSince ??= performance.now();
+    return performance.now() - this.#lostSince > this.#policy.reconnectTimeout ? undefined : this.#losses++;
+  }
+
+  /** A store that refuses is there again: a server that has just started is often busy first. */
+  #refused(): number | undefined {
+    this.#found();
+    return this.#refusals >= this.#policy.maxRetries ? undefined : this.#refusals++;
+  }
+
+  #found(): void {
+    this.#losses = 0;
+    this.#lostSince = undefined;
   }
 }
 
@@ -114,8 +130,11 @@ export async function writeWithRetry(
       const refused = failures.filter(({ error }) => error.retryable);
       outcome.failures.push(...failures.filter(({ error }) => !error.retryable));
       if (refused.length === 0) return outcome;
-      if (!(await budget.again(slowest(refused), signal))) {
+      const broken = refused.find(({ error }) => isConnectionError(error));
+      if (!(await budget.again(broken?.error ?? slowest(refused), signal))) {
         signal.throwIfAborted();
+        // No record is to blame when the way to the store is broken.
+        if (broken) throw broken.error;
         outcome.failures.push(...refused);
         return outcome;
       }

@@ -7,13 +7,13 @@ import type { P2PValue } from "../storage/value.ts";
 import { type TransferBatch, transferBatches } from "./batches.ts";
 import { assertResumable, type Checkpoint, type TransferIdentity } from "./checkpoint.ts";
 import type { TransferEnd } from "./end.ts";
+import { InFlight } from "./in-flight.ts";
 import { Ledger } from "./ledger.ts";
 import type { ResolvedTransfer } from "./options.ts";
 import { ProgressMeter } from "./progress.ts";
 import { readAhead } from "./read-ahead.ts";
 import { P2PTransferError, type TransferResult } from "./result.ts";
 import { type BatchOutcome, writeWithRetry } from "./retry.ts";
-import { settleSoon } from "./settle.ts";
 
 /** One run of a transfer, from its checkpoint to its result. */
 export class TransferRun {
@@ -38,9 +38,12 @@ export class TransferRun {
   async run(): Promise<TransferResult> {
     const { checkpoints, transferId, deadLetters } = this.#options;
     parseQuery(this.#query);
-    const unlock = await checkpoints?.lock(transferId);
+    let unlock: (() => Promise<void>) | undefined;
     try {
+      unlock = await checkpoints?.lock(transferId);
       const earlier = await this.#earlierCheckpoint();
+      // One of an earlier run must not be taken for this one's, should this one end before its first.
+      if (!earlier) await checkpoints?.remove(transferId);
       const ledger = new Ledger(this.#identity(), this.#options, (text) => redactText(text, this.#secrets), earlier);
       if (earlier?.status === "completed") return this.#result(ledger);
       await deadLetters?.open(earlier?.deadLetterPosition ?? null);
@@ -50,7 +53,7 @@ export class TransferRun {
         await deadLetters?.close();
       }
     } catch (error) {
-      throw redactError(error, this.#secrets);
+      throw redactError(toP2PError(error, "WRITE_FAILED", "The transfer failed"), this.#secrets);
     } finally {
       await unlock?.();
     }
@@ -129,7 +132,7 @@ export class TransferRun {
   async #pump(ledger: Ledger, onCommit: () => void): Promise<void> {
     const { config } = this.#options;
     const width = Math.min(config.concurrency, Math.max(1, this.#target.service.capabilities.writeConcurrency));
-    const inFlight = new Set<Promise<void>>();
+    const inFlight = new InFlight(this.#signal);
     const fail = (error: unknown) => this.#own.abort(error);
     try {
       for await (const { batch, ticket } of readAhead(
@@ -138,24 +141,25 @@ export class TransferRun {
         () => this.#hasRoom(),
         this.#signal,
       )) {
-        const task: Promise<void> = this.#write(batch)
+        const task = this.#write(batch)
+          .catch((error) => {
+            ledger.fail(ticket, error);
+            throw error;
+          })
           .then((outcome) => ledger.settle(ticket, batch, outcome))
           .then(() => {
             this.#bytesInFlight -= batch.bytes;
             onCommit();
           })
-          .catch(fail)
-          .finally(() => inFlight.delete(task));
+          .catch(fail);
         inFlight.add(task);
         // A batch holds its place until it is in the checkpoint, so a crash repeats no more than `width` batches.
-        if (inFlight.size >= width) await Promise.race(inFlight);
-        this.#signal.throwIfAborted();
+        await inFlight.until(() => inFlight.size < width && (inFlight.size === 0 || this.#hasRoom()));
       }
-      await Promise.all(inFlight);
-      this.#signal.throwIfAborted();
+      await inFlight.until(() => inFlight.size === 0);
     } catch (error) {
       fail(error);
-      await settleSoon([...inFlight]);
+      await inFlight.settle();
       throw error;
     }
   }
@@ -200,7 +204,8 @@ export class TransferRun {
     const { onProgress, progressInterval, transferId } = this.#options;
     if (!onProgress) return undefined;
     const meter = new ProgressMeter(transferId, ledger.recordsRead);
-    this.#source.service.count(this.#query, this.#signal).then(
+    const counting = async () => this.#source.service.count(this.#query, this.#signal);
+    counting().then(
       (total) => {
         meter.total = total;
       },

@@ -64,12 +64,12 @@ export async function transformBatch(
   for (const [index, record] of input.entries()) {
     try {
       const output = transform(record, context);
-      if (!(output instanceof Promise)) {
+      if (!isThenable(output)) {
         outputs[index] = output;
         continue;
       }
       pending.push(
-        output.then(
+        Promise.resolve(output).then(
           (value) => {
             outputs[index] = value;
           },
@@ -88,6 +88,11 @@ export async function transformBatch(
   }
   if (pending.length > 0) await Promise.all(pending);
   return collect(input, outputs);
+}
+
+/** Promises of other libraries count, too; no valid record has a function in a field. */
+function isThenable(output: ReturnType<Transform>): output is Promise<TransformResult> {
+  return typeof (output as { then?: unknown } | null | undefined)?.then === "function";
 }
 
 function collect(input: readonly P2PRecord[], outputs: readonly (TransformResult | P2PError)[]): TransformedBatch {
