@@ -12,6 +12,8 @@ const main = "omni.p2p.testservices.ElasticsearchTestNode";
 
 /** What the distribution's own jvm.options sets and this server needs or is the better for. */
 const jvmOptions = [
+  // Not from there: a node of tests lives for minutes on a few cores, and the thorough compiler would take its share.
+  "-XX:TieredStopAtLevel=1",
   "-XX:-OmitStackTraceInFastThrow",
   "-Djava.awt.headless=true",
   "-Dfile.encoding=UTF-8",

@@ -1,4 +1,4 @@
-export { ferretdbLacks } from "./ferretdb-lacks.ts";
+export { type FerretdbLack, ferretdbLacks, lacks } from "./ferretdb-lacks.ts";
 export { redactUrl } from "./redact-url.ts";
 export {
   type ElasticsearchServiceOptions,

@@ -1,9 +1,11 @@
 import { createHash } from "node:crypto";
-import { mkdir, mkdtemp, readdir, readFile, rename, rm, stat, writeFile } from "node:fs/promises";
+import { mkdir, mkdtemp, readdir, readFile, rename, rm, stat, utimes, writeFile } from "node:fs/promises";
 import { homedir } from "node:os";
 import { join, relative } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { fileURLToPath } from "node:url";
+
+const heartbeatMs = 10_000;
 
 /** The folder with the sources of our native programs. */
 export const nativeSources: string = fileURLToPath(new URL("../native/", import.meta.url));
@@ -48,6 +50,7 @@ export async function cached(name: string, key: string, build: (folder: string) 
       await sleep(200);
       continue;
     }
+    const heartbeat = setInterval(() => utimes(lock, new Date(), new Date()).catch(() => {}), heartbeatMs);
     try {
       // The one before us may have finished between our look and our lock.
       if (await exists(finished)) continue;
@@ -59,6 +62,7 @@ export async function cached(name: string, key: string, build: (folder: string) 
         await rm(building, { recursive: true, force: true });
       }
     } finally {
+      clearInterval(heartbeat);
       await rm(lock, { force: true });
     }
   }
@@ -74,8 +78,10 @@ async function take(lock: string): Promise<boolean> {
     if ((error as NodeJS.ErrnoException).code !== "EEXIST") throw error;
   }
   const owner = Number(await readFile(lock, "utf8").catch(() => ""));
-  // Freshly made it may still be empty. Our own pid in it is another call in this process: it is alive.
-  if (owner > 0 && !isAlive(owner)) await rm(lock, { force: true });
+  const { mtimeMs } = await stat(lock).catch(() => ({ mtimeMs: Date.now() }));
+  // A lock without a heartbeat is dead too: in a container a new process may well have the dead one's id.
+  const dead = (owner > 0 && !isAlive(owner)) || Date.now() - mtimeMs > 12 * heartbeatMs;
+  if (dead) await rm(lock, { force: true });
   return false;
 }
 

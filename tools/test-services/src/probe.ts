@@ -30,8 +30,11 @@ export async function probeRedis(url: string): Promise<Identity> {
     maxRetriesPerRequest: 0,
     retryStrategy: () => null,
   });
-  // The same error also rejects connect().
-  client.on("error", () => {});
+  // connect() rejects with no more than "Connection is closed": the reason comes as an event before.
+  let reason: Error | undefined;
+  client.on("error", (error) => {
+    reason = error;
+  });
   try {
     await client.connect();
     const info = await client.info("server");
@@ -40,6 +43,8 @@ export async function probeRedis(url: string): Promise<Identity> {
     return valkey === undefined
       ? { product: "Redis", version: field("redis_version") ?? "unknown" }
       : { product: "Valkey", version: valkey };
+  } catch (error) {
+    throw reason ?? error;
   } finally {
     client.disconnect();
   }

@@ -130,7 +130,9 @@ async function native<Kind extends ServiceKind>(
 }
 
 function messageOf(error: unknown): string {
-  return error instanceof Error ? error.message : String(error);
+  if (!(error instanceof Error)) return String(error);
+  // fetch says no more than "fetch failed" and keeps the reason as its cause.
+  return error.cause instanceof Error ? `${error.message}: ${error.cause.message}` : error.message;
 }
 
 /** A driver may repeat the URL, or a part of it, in its message. */
