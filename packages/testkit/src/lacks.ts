@@ -7,13 +7,15 @@ export const FEATURES = {
   "missing sources": "Telling a place that does not exist from an empty one. A store that only has keys cannot.",
   "large records": "Records of 2 MB.",
   "long ids": "Ids of 2,000 characters.",
-  "typed ids":
-    'Ids that come back with their type where they are not strings, and `1`, `1n`, `"1"` being one identity.',
+  "typed ids": "Ids that come back with their type where they are not strings.",
+  "one identity": 'Ids with one text being one identity, so that `1`, `1n` and `"1"` name one record.',
   "composite ids": "Ids that are objects or tagged values.",
   "mixed types": "One field that holds values of several types.",
   "awkward field names": "Any text as the name of a field.",
   "wide records": "Records of 400 fields.",
   sorting: "`orderBy`.",
+  "sorted bytes": "`orderBy` on binary data, byte by byte.",
+  "sorted id kinds": "Ties in `orderBy` broken in the core's order where ids are of several kinds.",
 } as const;
 
 /** The name of a thing that a store may be unable to do. */

@@ -224,6 +224,10 @@ function filterRecords(): P2PRecord[] {
   });
 }
 
+/** Every so many filtered reads are counted too: a store mostly makes one filter of a query for both. */
+const COUNTED = 5;
+let asked = 0;
+
 async function assertFiltered(
   source: P2PDataTransferService,
   query: P2PQuery,
@@ -232,8 +236,8 @@ async function assertFiltered(
   const { conditions } = parseQuery(query);
   const expected = records.filter((record) => matches(conditions, record));
   const context = queryText(query);
-  const read = await readRecords(source, { ...query, fields: ["type"] });
-  assertSameIds(read, expected, context);
+  assertSameIds(await readRecords(source, { ...query, fields: ["type"] }), expected, context);
+  if (asked++ % COUNTED !== 0) return;
   const count = await source.count(query, calm());
   if (count !== undefined && count !== expected.length) {
     throw new Error(`${context}: count says ${count}, but ${expected.length} records match`);

@@ -6,7 +6,7 @@ import { assertSameRecords } from "../compare.ts";
 import { sampleRecords } from "../sample-records.ts";
 import { check, group, queryText, type Suite, shared } from "../suite.ts";
 
-const COUNT = 61;
+const COUNT = 41;
 const MOST_PARTS = 9;
 
 /** Reading in parts. */
@@ -20,8 +20,8 @@ export function partitionChecks(suite: Suite): void {
         {
           where: fc.constantFrom<NonNullable<P2PQuery["where"]>>(
             { flag: true },
-            { position: { gte: 20, lt: 50 } },
-            { id: { gt: "record-0000030" } },
+            { position: { gte: 10, lt: 30 } },
+            { id: { gt: "record-0000020" } },
             { id: "no such id" },
           ),
           fields: fc.constantFrom(["title"], ["position", "tagged"]),
@@ -39,8 +39,7 @@ export function partitionChecks(suite: Suite): void {
     });
 
     check(suite, "law 7, partition: the whole store in 1 to 9 parts, and in more parts than records", async () => {
-      for (let parts = 1; parts <= MOST_PARTS; parts++) await assertParts(place().source, {}, parts);
-      await assertParts(place().source, {}, COUNT * 3);
+      for (const parts of [1, 2, 3, 5, MOST_PARTS, COUNT + 3]) await assertParts(place().source, {}, parts);
     });
 
     check(suite, "a partitionable store gives more than one part", async (_, skip) => {

@@ -6,7 +6,7 @@ import type { Feature } from "../lacks.ts";
 import { sampleRecords } from "../sample-records.ts";
 import { check, group, queryText, type Suite, shared } from "../suite.ts";
 
-const COUNT = 40;
+const COUNT = 25;
 
 /** Going on from a cursor, which is what makes a transfer survive. */
 export function resumingChecks(suite: Suite): void {

@@ -91,7 +91,7 @@ function modeChecks(suite: Suite): void {
       }
       assertSameRecords(await bench.contents(place), [versions[2]!]);
     },
-    ["typed ids"],
+    ["typed ids", "one identity"],
   );
 }
 
