@@ -57,7 +57,7 @@ export interface CheckpointStore {
 /** Keeps checkpoints in this process, for instance in tests. */
 export class MemoryCheckpointStore implements CheckpointStore {
   readonly #checkpoints = new Map<string, Checkpoint>();
-  readonly #locked = new Set<string>();
+  readonly #locked = new Map<string, symbol>();
 
   async load(transferId: string): Promise<Checkpoint | undefined> {
     return this.#checkpoints.get(transferId);
@@ -73,9 +73,10 @@ export class MemoryCheckpointStore implements CheckpointStore {
 
   async lock(transferId: string): Promise<() => Promise<void>> {
     if (this.#locked.has(transferId)) throw lockedError(transferId, "in this process");
-    this.#locked.add(transferId);
+    const key = Symbol();
+    this.#locked.set(transferId, key);
     return async () => {
-      this.#locked.delete(transferId);
+      if (this.#locked.get(transferId) === key) this.#locked.delete(transferId);
     };
   }
 }
@@ -122,11 +123,14 @@ export function checkpointTrouble(value: unknown): string | undefined {
     typeof checkpoint.transferId === "string" &&
     (status === "running" || status === "completed") &&
     typeof identity === "object" &&
+    identity !== null &&
     Number.isSafeInteger(recordsRead) &&
+    recordsRead! >= 0 &&
     (["totalRecords", "successCount", "failureCount", "skippedCount", "retryCount"] as const).every((key) =>
       Number.isSafeInteger(counts?.[key]),
     ) &&
-    "cursor" in checkpoint;
+    "cursor" in checkpoint &&
+    "deadLetterPosition" in checkpoint;
   return whole ? undefined : "parts of it are missing";
 }
 

@@ -1,6 +1,6 @@
 import { type FileHandle, open, stat } from "node:fs/promises";
 import { resolve } from "node:path";
-import { P2PError } from "../errors.ts";
+import { isP2PError, P2PError } from "../errors.ts";
 import type { EndpointInfo } from "../storage/endpoint.ts";
 import { fromJson, type JsonValue } from "../storage/json.ts";
 import { type OptionSpecs, parseOptions } from "../storage/options.ts";
@@ -123,14 +123,14 @@ async function* readLetters(
     if (left <= 0) break;
     const read = readLine(text, end, phase);
     cursor = end;
-    if (read === undefined || (last && "error" in read)) continue;
-    if (!("error" in read) && !matches(parsed.conditions, read)) continue;
+    if (read === undefined || (last && isFailure(read))) continue;
+    if (!isFailure(read) && !matches(parsed.conditions, read)) continue;
     if (toSkip > 0) {
       toSkip--;
       continue;
     }
     left--;
-    if ("error" in read) batch.failures.push(read as ReadFailure);
+    if (isFailure(read)) batch.failures.push(read);
     else batch.records.push(projectRecord(read, parsed.fields));
     if (batch.records.length + batch.failures.length < options.batchSize) continue;
     yield { ...batch, cursor };
@@ -157,6 +157,11 @@ function readLine(text: string, end: number, phase: DeadLetter["phase"]): P2PRec
   } catch (cause) {
     return unreadable(end, (cause as Error).message);
   }
+}
+
+/** By its error: a record may have a field of that name. */
+function isFailure(read: P2PRecord | ReadFailure): read is ReadFailure {
+  return isP2PError((read as ReadFailure).error);
 }
 
 function unreadable(end: number, why: string): ReadFailure {

@@ -62,11 +62,18 @@ export class FileDeadLetterSink implements DeadLetterSink {
     this.#position = typeof position === "number" ? position : 0;
     try {
       const handle = await open(this.location, "r+");
-      await handle.truncate(this.#position).finally(() => handle.close());
+      await this.#cut(handle).finally(() => handle.close());
     } catch (error) {
       if ((error as NodeJS.ErrnoException).code !== "ENOENT") throw this.#failed(error);
       if (this.#position > 0) throw this.#failed(new Error("the file with the letters of the earlier run is gone"));
     }
+  }
+
+  async #cut(handle: FileHandle): Promise<void> {
+    const { size } = await handle.stat();
+    // Cutting a shorter file would lengthen it, with zeros.
+    if (size < this.#position) throw new Error("letters of the earlier run are missing from it");
+    await handle.truncate(this.#position);
   }
 
   async write(letters: readonly DeadLetter[]): Promise<JsonValue> {

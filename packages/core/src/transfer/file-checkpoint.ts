@@ -1,6 +1,7 @@
+import { hash } from "node:crypto";
 import { mkdir, open, readFile, rename, rm, writeFile } from "node:fs/promises";
 import { join, resolve } from "node:path";
-import { P2PError } from "../errors.ts";
+import { isP2PError, P2PError } from "../errors.ts";
 import { type Checkpoint, type CheckpointStore, checkpointTrouble, invalidCheckpoint } from "./checkpoint.ts";
 import { acquireFileLock } from "./file-lock.ts";
 
@@ -13,6 +14,8 @@ export const DEFAULT_STATE_FOLDER = ".omni-p2p";
  */
 export class FileCheckpointStore implements CheckpointStore {
   readonly folder: string;
+  /** Two saves at a time, of which one was given up, must not write into the same file. */
+  #saves = 0;
 
   /** @param folder Made when it is missing. Default `.omni-p2p` below the working directory. */
   constructor(folder: string = DEFAULT_STATE_FOLDER) {
@@ -40,7 +43,7 @@ export class FileCheckpointStore implements CheckpointStore {
 
   async save(checkpoint: Checkpoint): Promise<void> {
     const file = this.#file(checkpoint.transferId);
-    const next = `${file}.${process.pid}.tmp`;
+    const next = `${file}.${process.pid}-${++this.#saves}.tmp`;
     try {
       await writeFile(next, `${JSON.stringify(checkpoint)}\n`);
       await rename(next, file);
@@ -60,16 +63,20 @@ export class FileCheckpointStore implements CheckpointStore {
   }
 
   async remove(transferId: string): Promise<void> {
-    await rm(this.#file(transferId), { force: true });
+    try {
+      await rm(this.#file(transferId), { force: true });
+    } catch (error) {
+      throw fileError(transferId, "removed", error);
+    }
   }
 
   async lock(transferId: string): Promise<() => Promise<void>> {
     try {
       await mkdir(this.folder, { recursive: true });
+      return await acquireFileLock(`${this.#file(transferId)}.lock`, transferId);
     } catch (error) {
-      throw fileError(transferId, "written", error);
+      throw isP2PError(error) ? error : fileError(transferId, "locked", error);
     }
-    return acquireFileLock(`${this.#file(transferId)}.lock`, transferId);
   }
 
   #file(transferId: string): string {
@@ -77,9 +84,17 @@ export class FileCheckpointStore implements CheckpointStore {
   }
 }
 
-/** The transfer's id as a file name: what is not safe in one is escaped with a percent sign. */
+/** File names may have 255 bytes, and endings come after this. */
+const MAX_NAME = 150;
+
+/**
+ * The transfer's id as a file name: what is not safe in one is escaped with a percent sign, and what would be too long
+ * is cut and told apart by a hash.
+ */
 export function fileNameOf(transferId: string): string {
-  return encodeURIComponent(transferId).replace(/^\./, "%2E").replaceAll("*", "%2A");
+  const name = encodeURIComponent(transferId).replace(/^\./, "%2E").replaceAll("*", "%2A");
+  if (name.length <= MAX_NAME) return name;
+  return `${name.slice(0, MAX_NAME - 33)}-${hash("sha256", transferId).slice(0, 32)}`;
 }
 
 function fileError(transferId: string, verb: string, cause: unknown): P2PError {

@@ -1,6 +1,8 @@
 import { randomUUID } from "node:crypto";
-import { link, readFile, rename, rm, unlink, writeFile } from "node:fs/promises";
+import { link, readFile, rm, writeFile } from "node:fs/promises";
 import { hostname } from "node:os";
+import { setTimeout as sleep } from "node:timers/promises";
+import { isP2PError } from "../errors.ts";
 import { lockedError } from "./checkpoint.ts";
 
 /** Who holds a lock. */
@@ -12,12 +14,16 @@ interface LockHolder {
   readonly started: string | undefined;
 }
 
+/** How often a lock is tried for that others are taking over at the same time, and the wait between, in ms. */
+const TRIES = 400;
+const WAIT_MS = 5;
+
 /**
  * Takes a lock file, also from a process of this machine that has died. A lock held on another machine is never taken
  * over: nobody here can know whether its holder lives.
  *
  * @returns a function that gives the lock back.
- * @throws P2PError `CHECKPOINT_LOCKED`
+ * @throws P2PError `CHECKPOINT_LOCKED`, or what the file system says.
  */
 export async function acquireFileLock(file: string, transferId: string): Promise<() => Promise<void>> {
   const me: LockHolder = {
@@ -27,21 +33,15 @@ export async function acquireFileLock(file: string, transferId: string): Promise
     started: await startOf(process.pid),
   };
   const own = `${file}.${me.token}`;
-  await writeFile(own, JSON.stringify(me));
   try {
+    await writeFile(own, JSON.stringify(me));
     // A link is made whole or not at all, and fails when the name is taken.
-    while (!(await tryLink(own, file))) {
-      const holder = await readHolder(file);
-      if (holder !== undefined && (await isAlive(holder))) {
-        throw lockedError(transferId, `by process ${holder.pid} on ${holder.host} (if that is gone, delete ${file})`);
-      }
-      await dropStale(file, holder);
-    }
+    for (let tries = 0; !(await tryLink(own, file)); tries++) await dropStale(file, transferId, tries);
   } finally {
     await rm(own, { force: true });
   }
   return async () => {
-    if ((await readHolder(file))?.token === me.token) await rm(file, { force: true });
+    if (parseHolder(await readText(file))?.token === me.token) await rm(file, { force: true });
   };
 }
 
@@ -55,21 +55,50 @@ async function tryLink(own: string, file: string): Promise<boolean> {
   }
 }
 
-/** Moves a dead holder's lock away, unless it has been taken over by another process in the meantime. */
-async function dropStale(file: string, stale: LockHolder | undefined): Promise<void> {
-  const aside = `${file}.${randomUUID()}`;
+/**
+ * Removes a dead holder's lock. Whoever does so holds a lock for it: of two who have seen the same dead holder the
+ * slower would else remove the lock that the faster has taken.
+ */
+async function dropStale(file: string, transferId: string, tries: number): Promise<void> {
+  const text = await readText(file);
+  if (text === undefined) return;
+  const holder = parseHolder(text);
+  if (tries > TRIES || (holder !== undefined && (await isAlive(holder)))) {
+    const who = holder ? `by process ${holder.pid} on ${holder.host}` : "elsewhere";
+    throw lockedError(transferId, `${who} (if that is gone, delete ${file})`);
+  }
+  let unlock: () => Promise<void>;
   try {
-    await rename(file, aside);
-  } catch {
+    unlock = await acquireFileLock(`${file}.stale`, transferId);
+  } catch (error) {
+    if (!isP2PError(error, "CHECKPOINT_LOCKED")) throw error;
+    await sleep(WAIT_MS);
     return;
   }
-  if ((await readHolder(aside))?.token !== stale?.token) await tryLink(aside, file);
-  await unlink(aside);
+  try {
+    if ((await readText(file)) === text) await rm(file);
+  } finally {
+    await unlock();
+  }
 }
 
-async function readHolder(file: string): Promise<LockHolder | undefined> {
+/** What the file holds, or `undefined` when there is none. */
+async function readText(file: string): Promise<string | undefined> {
   try {
-    return JSON.parse(await readFile(file, "utf8")) as LockHolder;
+    return await readFile(file, "utf8");
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === "ENOENT") return undefined;
+    throw error;
+  }
+}
+
+/** The holder that a lock names; a file that names none belongs to nobody, since locks are made whole. */
+function parseHolder(text: string | undefined): LockHolder | undefined {
+  try {
+    const holder = JSON.parse(text ?? "") as LockHolder | null;
+    const named =
+      typeof holder?.token === "string" && Number.isSafeInteger(holder.pid) && typeof holder.host === "string";
+    return named ? holder : undefined;
   } catch {
     return undefined;
   }

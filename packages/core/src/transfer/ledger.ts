@@ -50,6 +50,8 @@ export class Ledger {
   recordsRead = 0;
   bytes = 0;
   readonly errors: TransferFailure[] = [];
+  /** What the earlier runs had done. */
+  readonly resumed: TransferCounts | undefined;
 
   /** @param earlier the checkpoint to go on from. */
   constructor(
@@ -68,6 +70,7 @@ export class Ledger {
     this.#deadLetterPosition = earlier.deadLetterPosition;
     this.#status = earlier.status;
     this.#counts = { ...earlier.counts };
+    this.resumed = { ...earlier.counts };
     this.recordsRead = earlier.recordsRead;
   }
 

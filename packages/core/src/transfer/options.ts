@@ -130,8 +130,8 @@ function checkRunOptions(run: RunOptions): void {
     [
       "transferId",
       transferId,
-      typeof transferId === "string" && transferId !== "" && transferId.length <= 200,
-      "a string of 1 to 200 characters",
+      typeof transferId === "string" && transferId !== "" && transferId.length <= 200 && transferId.isWellFormed(),
+      "a string of 1 to 200 characters, without lone surrogates",
     ],
     ["resume", resume, typeof resume === "boolean", "true or false"],
     [

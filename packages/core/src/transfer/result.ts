@@ -25,6 +25,8 @@ export interface TransferResult extends TransferCounts {
   readonly deadLetters?: string;
   /** How far it came. Counts include those of the runs that this one resumed. */
   readonly checkpoint: Checkpoint;
+  /** The part of the counts that the earlier runs did; absent when there were none. */
+  readonly resumed?: TransferCounts;
 }
 
 /** Failures that a {@link TransferResult} lists. */

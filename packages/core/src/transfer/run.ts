@@ -230,6 +230,7 @@ export class TransferRun {
       ...(deadLetters &&
         ledger.counts.failureCount > 0 && { deadLetters: redactText(deadLetters.location, this.#secrets) }),
       checkpoint: ledger.checkpoint(),
+      ...(ledger.resumed && { resumed: ledger.resumed }),
     };
   }
 }
