@@ -98,7 +98,7 @@ async function requireJava(): Promise<void> {
 }
 
 /** After a restart the shards come back a moment later than the HTTP port does. */
-async function untilRecovered(url: string): Promise<void> {
+export async function untilRecovered(url: string): Promise<void> {
   const response = await fetch(`${url}/_cluster/health?wait_for_status=yellow&timeout=60s`);
   await response.body?.cancel();
   if (!response.ok) throw new Error(`Elasticsearch did not recover its indices: HTTP ${response.status}`);

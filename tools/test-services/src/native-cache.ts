@@ -11,7 +11,7 @@ const heartbeatMs = 10_000;
 export const nativeSources: string = fileURLToPath(new URL("../native/", import.meta.url));
 
 /** The folder that keeps built servers from one run to the next: `P2P_TEST_CACHE`, else one in the user's cache home. */
-export function cacheFolder(): string {
+function cacheFolder(): string {
   const { P2P_TEST_CACHE, XDG_CACHE_HOME } = process.env;
   if (P2P_TEST_CACHE) return P2P_TEST_CACHE;
   return join(XDG_CACHE_HOME || join(homedir(), ".cache"), "omni-p2p", "test-services");

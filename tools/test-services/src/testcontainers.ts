@@ -1,4 +1,5 @@
 import type { StartedTestContainer } from "testcontainers";
+import { untilRecovered } from "./elasticsearch.ts";
 import { freePort } from "./free-port.ts";
 import { probe } from "./probe.ts";
 import type { OptionsByKind, RedisServiceOptions, ServiceKind, TestService } from "./service.ts";
@@ -9,7 +10,6 @@ interface Recipe {
   readonly port: number;
   readonly command?: readonly string[];
   readonly env?: Readonly<Record<string, string>>;
-  readonly ready: RegExp;
   url(port: number): string;
 }
 
@@ -18,28 +18,27 @@ export async function startContainer<Kind extends ServiceKind>(
   kind: Kind,
   options: OptionsByKind[Kind],
 ): Promise<TestService> {
-  const { GenericContainer, Wait } = await import("testcontainers");
+  const { GenericContainer } = await import("testcontainers");
   const recipe = recipeFor(kind, options);
   // A fixed port on our side: one that Docker chooses would be another after a restart.
   const host = await freePort();
   let container = new GenericContainer(recipe.image)
     .withExposedPorts({ container: recipe.port, host })
     .withEnvironment({ ...recipe.env })
-    .withWaitStrategy(Wait.forLogMessage(recipe.ready))
     .withStartupTimeout(180_000);
   if (recipe.command) container = container.withCommand([...recipe.command]);
   const started = await container.start();
   const url = recipe.url(host).replace("127.0.0.1", started.getHost());
   try {
     const identity = await untilItAnswers(kind, url);
-    return describe(kind, url, identity, started);
+    return serviceOf(kind, url, identity, started);
   } catch (error) {
     await started.stop();
     throw error;
   }
 }
 
-function describe(
+function serviceOf(
   kind: ServiceKind,
   url: string,
   identity: { product: string; version: string },
@@ -58,8 +57,10 @@ function describe(
     },
     async restart(whileDown) {
       if (whileDown) {
-        // Its network goes away with the container's processes, while the container itself and its data stay.
-        await started.stop({ remove: false, removeVolumes: false, timeout: 0 });
+        // Not by started.stop(), which can be called only once and is needed at the end.
+        const { getContainerRuntimeClient } = await import("testcontainers");
+        const { container } = await getContainerRuntimeClient();
+        await container.stop(container.getById(started.getId()), { timeout: 0 });
         await whileDown();
       }
       await started.restart({ timeout: 0 });
@@ -76,7 +77,6 @@ function recipeFor<Kind extends ServiceKind>(kind: Kind, options: OptionsByKind[
       return {
         image: "mongo:7",
         port: 27017,
-        ready: /Waiting for connections/,
         url: (port) => `mongodb://127.0.0.1:${port}/`,
       };
     default:
@@ -94,7 +94,6 @@ function redisRecipe({ password, persistent, args = [] }: RedisServiceOptions): 
       ...(password === undefined ? [] : ["--requirepass", password]),
       ...args,
     ],
-    ready: /Ready to accept connections/,
     url: (port) => `redis://${password === undefined ? "" : `:${encodeURIComponent(password)}@`}127.0.0.1:${port}`,
   };
 }
@@ -110,17 +109,18 @@ function elasticsearchRecipe({ heap = "1g", settings = {} }: OptionsByKind["elas
       ES_JAVA_OPTS: `-Xms${heap} -Xmx${heap}`,
       ...settings,
     },
-    ready: /"message":"started|current\.health="GREEN"/,
     url: (port) => `http://127.0.0.1:${port}`,
   };
 }
 
-/** A log line may come a moment before the forwarded port works. */
+/** The port is open a moment before the server behind it answers. */
 async function untilItAnswers(kind: ServiceKind, url: string): Promise<{ product: string; version: string }> {
   const deadline = Date.now() + 60_000;
   for (;;) {
     try {
-      return await probe(kind, url);
+      const identity = await probe(kind, url);
+      if (kind === "elasticsearch") await untilRecovered(url);
+      return identity;
     } catch (error) {
       if (Date.now() > deadline) throw error;
       await new Promise((resolve) => setTimeout(resolve, 250));
