@@ -4,5 +4,5 @@ export { assertSameRecords, type CompareOptions, describeValue } from "./compare
 export { type ConformanceOptions, describeConformance } from "./conformance.ts";
 export { FEATURES, type Feature, type Lack } from "./lacks.ts";
 export { type AdapterUnderTest, type ConformancePlace, referenceAdapter } from "./reference.ts";
-export { sampleRecords } from "./sample-records.ts";
+export { everyValueType, sampleRecords } from "./sample-records.ts";
 export { SAMPLE_VALUES, VALUE_TYPES } from "./samples.ts";

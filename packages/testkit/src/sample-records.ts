@@ -15,6 +15,19 @@ export function sampleRecords(count: number): P2PRecord[] {
   return Array.from({ length: count }, (_, i) => sampleRecord(i, values));
 }
 
+/**
+ * One record for each of {@link SAMPLE_VALUES}, in a field that is called after its kind: every value at its edges, the
+ * large ones too.
+ *
+ * @example
+ * ```ts
+ * everyValueType()[0]; // { id: "null-0", null: null }
+ * ```
+ */
+export function everyValueType(): P2PRecord[] {
+  return VALUE_TYPES.flatMap((type) => SAMPLE_VALUES[type].map((value, i) => ({ id: `${type}-${i}`, [type]: value })));
+}
+
 /** Strings and other values that would make every record large come in {@link SAMPLE_VALUES} alone. */
 function small(value: P2PValue): boolean {
   if (value instanceof Uint8Array) return value.length <= 256;

@@ -4,6 +4,7 @@ import { expect, test } from "vitest";
 import {
   AWKWARD_FIELDS,
   assertSameRecords,
+  everyValueType,
   OPERATOR_TEXTS,
   recordArbitrary,
   recordsArbitrary,
@@ -22,6 +23,12 @@ test("sample records are the same each time, valid, and use every value type", (
     expect(new Set(Object.values(record).map((value) => valueType(value!)))).toEqual(new Set(VALUE_TYPES));
   }
   expect(new Set(records.map(({ id }) => id)).size).toBe(500);
+});
+
+test("there is a record for every sample value", () => {
+  const records = everyValueType();
+  expect(records).toHaveLength(Object.values(SAMPLE_VALUES).flat().length);
+  expect(new Set(records.map(({ id }) => id)).size).toBe(records.length);
 });
 
 test("sample values are of the kind they stand under, and distinct", () => {

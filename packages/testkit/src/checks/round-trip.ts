@@ -1,19 +1,11 @@
-import {
-  encodeJson,
-  idKey,
-  type P2PCapabilities,
-  type P2PRecord,
-  type P2PValue,
-  TaggedValue,
-  type ValueType,
-  valueType,
-} from "@omni/p2p-core";
+import { encodeJson, idKey, type P2PRecord, type P2PValue, TaggedValue, type ValueType } from "@omni/p2p-core";
 import * as fc from "fast-check";
 import { expect } from "vitest";
 import { recordsArbitrary, type ValueLimits } from "../arbitraries.ts";
 import { AWKWARD_FIELDS } from "../awkward-texts.ts";
 import { assertAllWritten, Bench, write } from "../bench.ts";
 import { assertSameRecords } from "../compare.ts";
+import { holdable, holds } from "../holding.ts";
 import { sampleRecords } from "../sample-records.ts";
 import { nestedValue, objectOf, SAMPLE_VALUES, VALUE_TYPES } from "../samples.ts";
 import { check, group, type Suite } from "../suite.ts";
@@ -55,15 +47,6 @@ function typeCheck(suite: Suite, type: ValueType): void {
       small.map((value, i) => ({ id: `n${i}`, list: [value, 1, value], object: { inner: value, list: [[value]] } })),
     );
   });
-}
-
-/** Whether a store can hold this value and all that is in it. */
-function holds(capabilities: P2PCapabilities, value: P2PValue): boolean {
-  const type = valueType(value);
-  if (capabilities.valueTypes[type] === "unsupported") return false;
-  if (value instanceof TaggedValue) return holds(capabilities, value.value);
-  if (type !== "array" && type !== "object") return true;
-  return Object.values(value as object).every((inner) => holds(capabilities, inner as P2PValue));
 }
 
 function shapeChecks(suite: Suite): void {
@@ -225,7 +208,7 @@ function propertyChecks(suite: Suite): void {
     try {
       const otherPlace = await other.place();
       const otherTarget = await other.open(otherPlace, "target");
-      const both: ValueLimits = unsupported(limits, otherTarget.capabilities);
+      const both: ValueLimits = holdable(limits, otherTarget.capabilities);
       await fc.assert(
         fc.asyncProperty(recordsArbitrary(both), async (records) => {
           assertAllWritten(await write(target, records));
@@ -247,10 +230,5 @@ function propertyChecks(suite: Suite): void {
 async function generationTarget(suite: Suite, bench: Bench) {
   const place = await bench.place();
   const target = await bench.open(place, "target");
-  return { place, target, limits: unsupported(suite.values, target.capabilities) };
-}
-
-function unsupported(limits: ValueLimits, { valueTypes }: P2PCapabilities): ValueLimits {
-  const without = VALUE_TYPES.filter((type) => valueTypes[type] === "unsupported");
-  return { ...limits, without: [...(limits.without ?? []), ...without] };
+  return { place, target, limits: holdable(suite.values, target.capabilities) };
 }

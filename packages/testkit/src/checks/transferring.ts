@@ -11,7 +11,8 @@ import * as fc from "fast-check";
 import { expect } from "vitest";
 import { Bench } from "../bench.ts";
 import { assertSameRecords } from "../compare.ts";
-import { sampleRecords } from "../sample-records.ts";
+import { holds } from "../holding.ts";
+import { everyValueType, sampleRecords } from "../sample-records.ts";
 import { check, group, type Suite } from "../suite.ts";
 import { Killed, killedAt, LetterBox, type Side, transferOnce } from "../transfer-bench.ts";
 
@@ -25,6 +26,7 @@ type Direction = (typeof DIRECTIONS)[number];
 export function transferChecks(suite: Suite): void {
   group("transfers", () => {
     for (const direction of DIRECTIONS) directionChecks(suite, direction, route(suite, direction));
+    thereAndBackCheck(suite);
     secrecyCheck(suite);
   });
 }
@@ -146,6 +148,27 @@ function directionChecks(suite: Suite, direction: Direction, way: string): void 
         }),
         { numRuns: Math.max(2, Math.ceil(suite.numRuns / 2)), ...runs },
       );
+    });
+  });
+}
+
+function thereAndBackCheck(suite: Suite): void {
+  const way = `${route(suite, "out")} and back`;
+  check(suite, `law 2, round trip: ${way}, every sample value`, async (own) => {
+    await between(suite, "out", own, async (from, to) => {
+      const [source, away, back] = [await freshSide(from), await freshSide(to), await freshSide(from)];
+      const ends = [await from.open(source.endpoint, "target"), await to.open(away.endpoint, "target")];
+      const records = everyValueType().filter((record) => ends.every((end) => holds(end.capabilities, record)));
+      await from.write(source.endpoint, records);
+      for (const [a, b] of [
+        [source, away],
+        [away, back],
+      ] as const) {
+        const result = await transferOnce(a, b, { batchSize: 40 });
+        expect(result.errors).toEqual([]);
+        expect(result.successCount).toBe(records.length);
+      }
+      assertSameRecords(await contents(back), records);
     });
   });
 }
