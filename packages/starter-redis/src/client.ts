@@ -35,7 +35,8 @@ export async function openRedis(
   context.signal.throwIfAborted();
   const toError = errorTranslator(endpoint);
   const late = new AbortController();
-  const timer = setTimeout(() => late.abort(tooLate(endpoint, context.connectTimeoutMs)), context.connectTimeoutMs);
+  const { connectTimeoutMs } = context;
+  const timer = setTimeout(() => late.abort(tooLate(endpoint, settings, connectTimeoutMs)), connectTimeoutMs);
   const signal = AbortSignal.any([context.signal, late.signal]);
   let opened = false;
   const tls = settings.secure ? await tlsOptions(endpoint, settings) : undefined;
@@ -46,7 +47,7 @@ export async function openRedis(
         clusterOptions(settings, context, tls, () => opened),
       )
     : new Redis(singleOptions(settings, context, tls, () => opened));
-  const link = new RedisLink(client, context.connectTimeoutMs, toError);
+  const link = new RedisLink(client, connectTimeoutMs, toError);
   try {
     await link.connect(signal);
     await untilLoaded(link, signal);
@@ -66,10 +67,11 @@ function neverThere({ message, cause }: P2PError): P2PError {
   return new P2PError("CONNECTION_FAILED", message, { cause, retryable: true });
 }
 
-function tooLate(endpoint: EndpointInfo, timeoutMs: number): P2PError {
+function tooLate(endpoint: EndpointInfo, { secure }: RedisSettings, timeoutMs: number): P2PError {
+  const tls = secure ? "speaks TLS (else write redis://)" : "wants TLS (then write rediss://)";
   return new P2PError(
     "TIMEOUT",
-    `${endpointLabel(endpoint)} did not answer within ${timeoutMs} ms: check host, port and firewall, and whether the server wants TLS (rediss://)`,
+    `${endpointLabel(endpoint)} did not answer within ${timeoutMs} ms: check host, port and firewall, and whether the server ${tls}`,
     { retryable: true },
   );
 }

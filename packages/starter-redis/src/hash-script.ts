@@ -6,9 +6,12 @@ import type { Command } from "./link.ts";
  * Writes hashes, each whole or not at all, and says of each what became of it: 1 written, 0 there before, or the text
  * of an error. Its arguments are the mode, and then for each key the number of its arguments, the command that makes it
  * expire with its time, or two empty texts, and its fields and values. HSET gets a part at a time, since Lua unpacks no
- * more than some thousand arguments.
+ * more than some thousand arguments. The first command does nothing but ask whether memory is full: Redis does not ask
+ * any more once a script has deleted something.
  */
 const WRITE_HASHES = `
+local probe = redis.pcall('SETRANGE', KEYS[1], 0, '')
+if type(probe) == 'table' and probe.err and string.find(probe.err, 'OOM', 1, true) then return probe end
 local outcomes = {}
 local at = 2
 for i = 1, #KEYS do

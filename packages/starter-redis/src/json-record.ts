@@ -19,30 +19,25 @@ export function encodeJsonRecord(record: P2PObject): string {
 }
 
 /** Whether plain JSON would lose something: finding out is much cheaper than the copy that tagging makes. */
-function needsTags(value: P2PValue): boolean {
-  switch (typeof value) {
-    case "number":
-      return !Number.isFinite(value) || Object.is(value, -0);
-    case "object":
-      return value !== null && objectNeedsTags(value);
-    default:
-      return typeof value === "bigint";
+function needsTags(value: object): boolean {
+  if (Array.isArray(value)) {
+    for (const item of value as readonly P2PValue[]) if (isTagged(item)) return true;
+    return false;
   }
-}
-
-function objectNeedsTags(value: Exclude<P2PValue, null | boolean | number | bigint | string>): boolean {
-  if (Array.isArray(value)) return value.some(needsTags);
   const prototype: unknown = Object.getPrototypeOf(value);
   if (prototype !== Object.prototype && prototype !== null) return true;
-  for (const field in value as P2PObject) {
-    const inner = (value as P2PObject)[field];
-    if (inner !== undefined && needsTags(inner)) return true;
-  }
-  return Object.hasOwn(value, JSON_TAG);
+  for (const field in value) if (field === JSON_TAG || isTagged((value as P2PObject)[field])) return true;
+  return false;
 }
 
-/** What `JSON.parse` alone does not read faithfully: tags, whole numbers beyond 2^53, and lone surrogates. */
-const SPECIAL = /\$p2p|\d{16}|\\u[dD][89a-fA-F]/;
+function isTagged(value: P2PValue | undefined): boolean {
+  if (typeof value === "string") return false;
+  if (typeof value === "object") return value !== null && needsTags(value);
+  if (typeof value === "number") return !Number.isFinite(value) || Object.is(value, -0);
+  return typeof value === "bigint";
+}
+
+const OPEN_BRACE = 0x7b;
 const WHOLE_NUMBER = /^-?\d+$/;
 
 /**
@@ -54,13 +49,16 @@ const WHOLE_NUMBER = /^-?\d+$/;
 export function decodeJsonRecord(bytes: Buffer, suffix: Key): P2PRecord {
   if (!isUtf8(bytes)) return foreignString(new Uint8Array(bytes), suffix);
   const text = bytes.toString();
-  const special = SPECIAL.test(text);
-  const json = parseObject(text, special);
+  const json = parseObject(text);
   if (json === undefined) return foreignString(text, suffix);
-  if (!special) return identify(json as Record<string, P2PValue>, suffix);
-  const value = untag(json);
-  const fields = isPlainObject(value) ? value : undefined;
-  const record = fields ? identify(fields, suffix) : foreignValue(value, suffix);
+  if (!text.includes(JSON_TAG) && !text.includes("\\u") && !holdsLargeNumber(json)) return identify(json, suffix);
+  return decodeWithCare(text, suffix);
+}
+
+/** Reads tags, whole numbers beyond 2^53, and escapes that may be lone surrogates. */
+function decodeWithCare(text: string, suffix: Key): P2PRecord {
+  const value = untag(JSON.parse(text, keepWholeNumbers) as JsonValue);
+  const record = isPlainObject(value) ? identify(value, suffix) : identify({ type: "json", value }, suffix);
   const trouble = recordTrouble(record);
   if (trouble !== undefined) throw new P2PError("INVALID_RECORD", `the JSON text cannot be a record: ${trouble}`);
   return record;
@@ -70,20 +68,29 @@ function foreignString(value: string | Uint8Array, suffix: Key): P2PRecord {
   return identify({ type: "string", value }, suffix);
 }
 
-/** A JSON text that is a tag and nothing else: a value, but not the fields of a record. */
-function foreignValue(value: P2PValue, suffix: Key): P2PRecord {
-  return identify({ type: "json", value }, suffix);
-}
-
 /** The object that the text is, or `undefined` when it is anything else. */
-function parseObject(text: string, special: boolean): Record<string, JsonValue> | undefined {
-  const first = text.charCodeAt(0);
-  if (first !== 0x7b && !/^\s*\{/.test(text)) return undefined;
+function parseObject(text: string): Record<string, P2PValue> | undefined {
+  if (text.charCodeAt(0) !== OPEN_BRACE && !/^\s*\{/.test(text)) return undefined;
   try {
-    return JSON.parse(text, special ? keepWholeNumbers : undefined) as Record<string, JsonValue>;
+    return JSON.parse(text) as Record<string, P2PValue>;
   } catch {
     return undefined;
   }
+}
+
+function holdsLargeNumber(value: object): boolean {
+  if (Array.isArray(value)) {
+    for (const item of value as readonly P2PValue[]) if (isLargeOrHolds(item)) return true;
+    return false;
+  }
+  for (const field in value) if (isLargeOrHolds((value as P2PObject)[field])) return true;
+  return false;
+}
+
+function isLargeOrHolds(value: P2PValue | undefined): boolean {
+  if (typeof value === "string") return false;
+  if (typeof value === "object") return value !== null && holdsLargeNumber(value);
+  return typeof value === "number" && (value > Number.MAX_SAFE_INTEGER || value < Number.MIN_SAFE_INTEGER);
 }
 
 /** Whole numbers that a double cannot hold become bigints. What we wrote ourselves is never one of them. */

@@ -1,10 +1,10 @@
 import type { KeySource } from "./key-source.ts";
-import { compareKeys, type Key, keyToJson } from "./keys.ts";
+import { compareKeys, type Key, keyToJson, sortKeys } from "./keys.ts";
 import type { KeyPage } from "./scan.ts";
 
 /** Sorts, and leaves out repetitions. */
 export function sortedKeys(keys: Key[]): Key[] {
-  keys.sort(compareKeys);
+  sortKeys(keys);
   return keys.filter((key, i) => i === 0 || compareKeys(keys[i - 1]!, key) !== 0);
 }
 
@@ -28,7 +28,7 @@ export async function firstKeys(
         (after === undefined || compareKeys(key, after) > 0) && (last === undefined || compareKeys(key, last) <= 0),
     );
     // Pages that are in order by themselves make the sorting of them all short.
-    for (const key of fresh.sort(compareKeys)) kept.push(key);
+    for (const key of sortKeys(fresh)) kept.push(key);
     if (kept.length <= 2 * most + 1) continue;
     kept = sortedKeys(kept).slice(0, most + 1);
     if (kept.length > most) last = kept.at(-1);

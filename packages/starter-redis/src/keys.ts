@@ -1,5 +1,5 @@
 import { isUtf8 } from "node:buffer";
-import { compareStrings, type JsonValue, P2PError } from "@omni/p2p-core";
+import { type JsonValue, P2PError } from "@omni/p2p-core";
 
 /** The name of a key. Bytes only where they are not valid UTF-8. */
 export type Key = string | Buffer;
@@ -9,10 +9,19 @@ export function toKey(bytes: Buffer): Key {
   return isUtf8(bytes) ? bytes.toString() : Buffer.from(bytes);
 }
 
-/** Orders keys by their bytes, which for text is the order of code points. */
+/**
+ * Orders keys: text by its UTF-16 units, which costs the least, and bytes that are no text after it. Any order would
+ * do that is the same everywhere and always.
+ */
 export function compareKeys(a: Key, b: Key): number {
-  if (typeof a === "string" && typeof b === "string") return compareStrings(a, b);
-  return Buffer.compare(Buffer.from(a), Buffer.from(b));
+  if (typeof a === "string" && typeof b === "string") return a < b ? -1 : a > b ? 1 : 0;
+  if (typeof a !== "string" && typeof b !== "string") return Buffer.compare(a, b);
+  return typeof a === "string" ? -1 : 1;
+}
+
+/** Sorts keys in place as {@link compareKeys} does. */
+export function sortKeys(keys: Key[]): Key[] {
+  return keys.every((key) => typeof key === "string") ? keys.sort() : keys.sort(compareKeys);
 }
 
 /** A key without its prefix. */

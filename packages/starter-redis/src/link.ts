@@ -85,6 +85,9 @@ export class RedisLink {
         const settled = await Promise.allSettled(commands.map(({ name, args }) => client.callBuffer(name, args)));
         return settled.map((one) => (one.status === "fulfilled" ? one.value : (one.reason as Error)));
       }
+      const [only, ...others] = commands;
+      if (only && others.length === 0)
+        return [await client.callBuffer(only.name, only.args).catch((error: Error) => error)];
       const pipeline = (client as Redis).pipeline();
       for (const { name, args } of commands) pipeline.callBuffer(name, args);
       return ((await pipeline.exec()) ?? []).map(([error, reply]) => error ?? reply);
@@ -93,8 +96,7 @@ export class RedisLink {
   }
 
   async #call<T>(operation: Operation, signal: AbortSignal, send: () => Promise<T>): Promise<T> {
-    signal.throwIfAborted();
-    if (this.#client.status !== "ready") await this.#ready(signal, false);
+    await this.#ready(signal, false);
     try {
       // The socket's own timeout ends a command on one server; in a cluster it may wait for a node in other ways.
       return await race(send(), signal, this.clustered ? 2 * this.#timeoutMs : undefined);
@@ -114,7 +116,9 @@ export class RedisLink {
   /** Waits until the client is connected; with `impatient` only for the attempt that is under way. */
   async #ready(signal: AbortSignal, impatient: boolean): Promise<void> {
     const client = this.#client;
+    signal.throwIfAborted();
     if (this.#closing) throw new P2PError("CLOSED", "The connection to Redis has been closed");
+    if (client.status === "ready") return;
     const events = new AbortController();
     const waiting = new Promise<void>((resolve, reject) => {
       const listen = (event: string, listener: (error?: Error) => void) => {
@@ -141,8 +145,7 @@ export class RedisLink {
 
   /** @throws P2PError when the server does not answer. */
   async ping(signal: AbortSignal): Promise<void> {
-    signal.throwIfAborted();
-    if (this.#client.status !== "ready") await this.#ready(signal, true);
+    await this.#ready(signal, true);
     const nodes = this.#masters();
     await race(
       Promise.all(nodes.map((node) => this.send("read", signal, { name: "ping", args: [] }, node))),
@@ -174,8 +177,8 @@ export class RedisLink {
     const asked = this.send("read", signal, { name: "info", args: ["server"] }, node).then(
       (reply) => /^run_id:(\w+)/m.exec(String(reply))?.[1] ?? crypto.randomUUID(),
       (error: P2PError) => {
-        this.#runIds.delete(node);
         if (error.code === "READ_FAILED") return crypto.randomUUID();
+        this.#runIds.delete(node);
         throw error;
       },
     );

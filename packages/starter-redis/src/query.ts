@@ -8,7 +8,7 @@ import {
   parseQuery,
   type QueryCondition,
 } from "@omni/p2p-core";
-import { compareKeys, escapeGlob, type Key } from "./keys.ts";
+import { escapeGlob, type Key, sortKeys } from "./keys.ts";
 import { partedSlots, SLOT_COUNT, type SlotRange } from "./slots.ts";
 
 /** What only Redis understands, under `native.redis` of a query. */
@@ -108,7 +108,7 @@ function namedKeys(ids: readonly P2PValue[], prefix: string): Key[] {
       binary.push(Buffer.concat([Buffer.from(prefix), id]));
     }
   }
-  return [...keys, ...binary].sort(compareKeys);
+  return sortKeys([...keys, ...binary]);
 }
 
 /** Parts of a query by the hash slots of the keys; a query with an order, an offset or a limit stays whole. */

@@ -12,10 +12,10 @@ import {
 import type { RedisSettings } from "./endpoint.ts";
 import { firstKeys, keyOrder, sortedKeys } from "./key-order.ts";
 import { type KeySlice, type KeySource, listedKeys } from "./key-source.ts";
-import { compareKeys, type Key, keyFromJson, keyToJson } from "./keys.ts";
+import { compareKeys, type Key, keyFromJson, keyToJson, sortKeys } from "./keys.ts";
 import type { RedisLink } from "./link.ts";
 import { parseRedisQuery, type RedisQuery } from "./query.ts";
-import { fetchedBytes, isFailure, toRecord } from "./records.ts";
+import { fetchedBytes, toRecord, UnreadableKey } from "./records.ts";
 import { type KeyPage, keyPages } from "./scan.ts";
 import { isPagePosition, scanOrder } from "./scan-order.ts";
 import { sortedByFields } from "./sort.ts";
@@ -52,9 +52,9 @@ export async function* readBatches(
     for (const [i, key] of slice.keys.entries()) {
       const result = toRecord(key, fetched.values[i], fetched.expiries[i], source.settings);
       if (result === undefined) continue;
-      if (!isFailure(result) && parsed.filtered && !matches(parsed.conditions, result)) continue;
+      if (parsed.filtered && !(result instanceof UnreadableKey) && !matches(parsed.conditions, result)) continue;
       if (parsed.filtered && passed++ < skip) continue;
-      const full = batches.add(result, fetchedBytes(fetched.values[i]), () => slice.cursorAt(i));
+      const full = batches.add(result, fetchedBytes(fetched.values[i]), slice, i);
       if (full) yield full;
       options.signal.throwIfAborted();
       if (batches.count < parsed.limit) continue;
@@ -74,7 +74,8 @@ class Batches {
   #records: P2PRecord[] = [];
   #failures: ReadFailure[] = [];
   #bytes = 0;
-  #cursor: () => JsonValue = () => null;
+  #slice: KeySlice | undefined;
+  #index = 0;
   /** Records and failures so far. */
   count = 0;
 
@@ -84,30 +85,32 @@ class Batches {
   }
 
   /** Takes a record or a failure; returns the batch before it when that is full. */
-  add(result: P2PRecord | ReadFailure, bytes: number, cursor: () => JsonValue): RecordBatch | undefined {
+  add(result: P2PRecord | UnreadableKey, bytes: number, slice: KeySlice, index: number): RecordBatch | undefined {
     const { batchSize, batchBytes = Infinity } = this.#options;
     const size = this.#records.length + this.#failures.length;
     const full = size >= batchSize || (size > 0 && this.#bytes + bytes > batchBytes) ? this.rest() : undefined;
-    if (isFailure(result)) this.#failures.push(result);
+    if (result instanceof UnreadableKey) this.#failures.push(result);
     else this.#records.push(project(result, this.#query.fields));
     this.#bytes += bytes;
-    this.#cursor = cursor;
+    this.#slice = slice;
+    this.#index = index;
     this.count++;
     return full;
   }
 
   /** The batch begun, if there is any. */
   rest(): RecordBatch | undefined {
-    if (this.#records.length + this.#failures.length === 0) return undefined;
+    if (this.#slice === undefined) return undefined;
     const batch: RecordBatch = {
       records: this.#records,
-      cursor: this.#cursor(),
+      cursor: this.#slice.cursorAt(this.#index),
       ...(this.#failures.length > 0 && { failures: this.#failures }),
       bytes: this.#bytes,
     };
     this.#records = [];
     this.#failures = [];
     this.#bytes = 0;
+    this.#slice = undefined;
     return batch;
   }
 }
@@ -229,7 +232,7 @@ async function keyOrderIfFew(pages: AsyncGenerator<KeyPage, undefined>, most: nu
       return keyOrder(async () => found, undefined);
     }
     seen.push(value);
-    for (const key of value.keys.toSorted(compareKeys)) names.push(key);
+    for (const key of sortKeys([...value.keys])) names.push(key);
   }
   return scanOrder(chained(seen, pages), undefined);
 }

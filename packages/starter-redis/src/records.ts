@@ -1,12 +1,4 @@
-import {
-  isP2PError,
-  type P2PError,
-  type P2PRecord,
-  type P2PValue,
-  type ReadFailure,
-  setField,
-  toP2PError,
-} from "@omni/p2p-core";
+import { type P2PError, type P2PRecord, type P2PValue, type ReadFailure, setField, toP2PError } from "@omni/p2p-core";
 import type { RedisSettings } from "./endpoint.ts";
 import { listRecord, setRecord, sortedSetRecord, streamRecord } from "./foreign-record.ts";
 import { decodeHashRecord } from "./hash-record.ts";
@@ -14,18 +6,28 @@ import { decodeJsonRecord } from "./json-record.ts";
 import { type Key, keySuffix, keyText } from "./keys.ts";
 import type { Fetched, KeyValue } from "./values.ts";
 
+/** A key in which no record could be made out. */
+export class UnreadableKey implements ReadFailure {
+  readonly id: string;
+  readonly error: P2PError;
+
+  constructor(key: Key, error: P2PError) {
+    this.id = keyText(key);
+    this.error = error;
+  }
+}
+
 /** The record under a key, or why there is none to be made out; `undefined` when the key is gone. */
 export function toRecord(
   key: Key,
   fetched: Fetched,
   expiry: number | undefined,
   { prefix, ttlField }: RedisSettings,
-): P2PRecord | ReadFailure | undefined {
+): P2PRecord | UnreadableKey | undefined {
   if (fetched === undefined) return undefined;
   const suffix = keySuffix(key, prefix);
-  const id = keyText(suffix);
-  if (isP2PError(fetched)) return { id, error: fetched };
-  if (suffix.length === 0) return { id: keyText(key), error: noId(key) };
+  if (fetched instanceof Error) return new UnreadableKey(suffix, fetched);
+  if (suffix.length === 0) return new UnreadableKey(key, noId(key));
   try {
     const record = decode(fetched, suffix);
     if (expiry !== undefined && ttlField !== undefined) {
@@ -33,13 +35,8 @@ export function toRecord(
     }
     return record;
   } catch (error) {
-    return { id, error: toP2PError(error, "INVALID_RECORD", `The key ${keyText(key)} cannot be read`) };
+    return new UnreadableKey(suffix, toP2PError(error, "INVALID_RECORD", `The key ${keyText(key)} cannot be read`));
   }
-}
-
-/** Tells a failure from a record: a record has no field that is an error. */
-export function isFailure(result: P2PRecord | ReadFailure): result is ReadFailure {
-  return isP2PError((result as { readonly error?: unknown }).error);
 }
 
 function decode(fetched: KeyValue, suffix: Key): P2PRecord {
@@ -71,7 +68,7 @@ function noId(key: Key): P2PError {
 
 /** About how many bytes a value takes. */
 export function fetchedBytes(fetched: Fetched): number {
-  if (fetched === undefined || isP2PError(fetched)) return 0;
+  if (fetched === undefined || fetched instanceof Error) return 0;
   if (fetched.type === "string" || fetched.type === "dump") return fetched.value.length;
   let bytes = 0;
   for (const item of fetched.value) {

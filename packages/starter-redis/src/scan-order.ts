@@ -11,8 +11,8 @@ export interface PagePosition extends ScanPosition {
 
 /**
  * Keys seen of late. SCAN repeats a key only when its table has shrunk, and then only keys that came just before: those
- * whose old places fall together with the place of the cursor. So a window of fixed size does what a set of all keys
- * would.
+ * whose old places fall together with the place of the cursor, which are as many as the table has shrunk by times. So a
+ * window of fixed size does what a set of all keys would.
  */
 class RecentKeys {
   #newer = new Set<string>();
@@ -36,7 +36,7 @@ class RecentKeys {
   }
 }
 
-const WINDOW = 10_000;
+const WINDOW = 2000;
 
 /**
  * Keys in the order of SCAN, in bounded memory. A cursor names the page and the place in it; when the page turns out to

@@ -11,7 +11,7 @@ import { type KeySource, listedKeys } from "./key-source.ts";
 import { compareKeys, type Key } from "./keys.ts";
 import type { RedisQuery } from "./query.ts";
 import type { RedisSource } from "./read.ts";
-import { isFailure, toRecord } from "./records.ts";
+import { toRecord, UnreadableKey } from "./records.ts";
 import { keyPages } from "./scan.ts";
 import { ValueReader } from "./values.ts";
 
@@ -73,7 +73,7 @@ async function* readEntries(
     for (const [i, key] of keys.entries()) {
       const result = toRecord(key, values[i], expiries[i], settings);
       if (result === undefined) continue;
-      if (isFailure(result)) entries.push({ key, record: { id: result.id } });
+      if (result instanceof UnreadableKey) entries.push({ key, record: { id: result.id } });
       else if (matches(query.conditions, result)) entries.push({ key, record: sortFields(result, query) });
     }
     yield entries;
