@@ -1,0 +1,221 @@
+import { promisify } from "node:util";
+import { gunzip } from "node:zlib";
+import type { Client } from "@elastic/elasticsearch";
+import { P2PError } from "@omni/p2p-core";
+import { clientError, type Refusal, refusalError, type Task } from "./errors.ts";
+
+/** A request as the server sees it. */
+export interface LinkRequest {
+  readonly method: "GET" | "POST" | "PUT" | "DELETE" | "HEAD";
+  /** Begins with a slash; names in it are escaped already. */
+  readonly path: string;
+  readonly query?: Readonly<Record<string, string>>;
+  /** JSON, or lines of JSON for the bulk API. */
+  readonly body?: string;
+  readonly lines?: boolean;
+  /** Statuses that are an answer like any other. */
+  readonly accept?: readonly number[];
+  /** False for what must not reach the server twice. Default true, which matters with several nodes only. */
+  readonly repeatable?: boolean;
+}
+
+/** What a server answered. */
+export interface Answer {
+  readonly status: number;
+  /** The body as it came. */
+  readonly text: string;
+  readonly refusal: Refusal;
+}
+
+interface StreamedAnswer {
+  readonly statusCode: number;
+  readonly headers: Readonly<Record<string, string | string[] | undefined>>;
+  readonly body: AsyncIterable<Buffer>;
+}
+
+// Versions 8 and 9 of the server both speak version 8 of the API. Version 9 of the client asks for version 9 of it,
+// which a server of version 8 refuses; these headers stand above the client's own.
+const JSON_TYPE = "application/vnd.elasticsearch+json; compatible-with=8";
+const LINES_TYPE = "application/vnd.elasticsearch+x-ndjson; compatible-with=8";
+
+/** More than this is not held at once. A reader then asks for fewer documents. */
+const LARGEST_ANSWER = 256 * 2 ** 20;
+
+/** The longest wait for connections to end when a link is closed. */
+const CLOSE_TIMEOUT_MS = 1000;
+
+const unzip = promisify(gunzip);
+
+/** The way to a cluster: requests with a time limit, signals that are heeded at once, and errors without secrets. */
+export class Link {
+  readonly label: string;
+  readonly #client: Client;
+  readonly #timeoutMs: number;
+  readonly #inFlight = new Set<AbortController>();
+  readonly #tidying = new Set<Promise<unknown>>();
+  #closed: Promise<void> | undefined;
+  #ended = false;
+
+  constructor(label: string, client: Client, timeoutMs: number) {
+    this.label = label;
+    this.#client = client;
+    this.#timeoutMs = timeoutMs;
+  }
+
+  /**
+   * Sends a request and resolves with the answer. The body is not parsed.
+   *
+   * @throws the signal's reason, or a P2PError for what the server refused or did not answer.
+   */
+  async request(request: LinkRequest, phase: Task["phase"], signal: AbortSignal): Promise<Answer> {
+    signal.throwIfAborted();
+    const task: Task = { label: this.label, phase };
+    const controller = new AbortController();
+    const abort = (): void => controller.abort();
+    const timer = setTimeout(abort, this.#timeoutMs);
+    signal.addEventListener("abort", abort, { once: true });
+    this.#inFlight.add(controller);
+    try {
+      const answer = await this.#send(request, controller.signal);
+      if (answer.status < 400 || request.accept?.includes(answer.status)) return answer;
+      throw refusalError(answer.refusal, task);
+    } catch (error) {
+      const timedOut = controller.signal.aborted;
+      // Frees the socket of an answer whose body nobody is going to read.
+      controller.abort();
+      signal.throwIfAborted();
+      if (this.#ended) throw new P2PError("CLOSED", `${this.label} was closed`);
+      if (timedOut && !(error instanceof P2PError)) {
+        const advice = "see the option requestTimeoutMs";
+        throw new P2PError("TIMEOUT", `${this.label} did not answer within ${this.#timeoutMs} ms; ${advice}`, {
+          retryable: true,
+        });
+      }
+      throw clientError(error, task);
+    } finally {
+      clearTimeout(timer);
+      signal.removeEventListener("abort", abort);
+      this.#inFlight.delete(controller);
+    }
+  }
+
+  /** {@link request}, with the body parsed. */
+  async json<T>(request: LinkRequest, phase: Task["phase"], signal: AbortSignal): Promise<T> {
+    const { text } = await this.request(request, phase, signal);
+    return this.parse<T>(text, phase);
+  }
+
+  /** Parses the body of an answer. */
+  parse<T>(text: string, phase: Task["phase"]): T {
+    try {
+      return JSON.parse(text) as T;
+    } catch (cause) {
+      const code = phase === "open" ? "CONNECTION_FAILED" : phase === "read" ? "READ_FAILED" : "WRITE_FAILED";
+      throw new P2PError(code, `${this.label} answered with something that is not JSON; is it Elasticsearch?`, {
+        cause,
+      });
+    }
+  }
+
+  /** Sends a request whose outcome matters to nobody, such as giving back a point in time. */
+  tidy(request: LinkRequest): Promise<void> {
+    const done = this.request(request, "read", new AbortController().signal)
+      .then(() => {})
+      .catch(() => {})
+      .finally(() => this.#tidying.delete(done));
+    this.#tidying.add(done);
+    return done;
+  }
+
+  /** Ends all requests and connections. May be called twice. */
+  close(): Promise<void> {
+    this.#closed ??= this.#close();
+    return this.#closed;
+  }
+
+  async #close(): Promise<void> {
+    await within(CLOSE_TIMEOUT_MS, Promise.all(this.#tidying));
+    this.#ended = true;
+    for (const controller of this.#inFlight) controller.abort();
+    await within(CLOSE_TIMEOUT_MS, this.#client.close());
+  }
+
+  async #send({ method, path, query, body, lines, repeatable }: LinkRequest, signal: AbortSignal): Promise<Answer> {
+    const headers = {
+      accept: JSON_TYPE,
+      ...(body === undefined ? {} : { "content-type": lines ? LINES_TYPE : JSON_TYPE }),
+    };
+    const answer = (await this.#client.transport.request(
+      { method, path, ...(query ? { querystring: { ...query } } : {}), ...(body === undefined ? {} : { body }) },
+      {
+        headers,
+        signal,
+        meta: true,
+        // The body is taken as it comes: the client would parse it, and large whole numbers would lose digits.
+        asStream: true,
+        ...(repeatable === false ? { maxRetries: 0 } : {}),
+      },
+    )) as unknown as StreamedAnswer;
+    const text = await readBody(answer, this.label);
+    return { status: answer.statusCode, text, refusal: refusalOf(answer, text) };
+  }
+}
+
+async function readBody({ body, headers }: StreamedAnswer, label: string): Promise<string> {
+  const chunks: Buffer[] = [];
+  let size = 0;
+  for await (const chunk of body) {
+    chunks.push(chunk);
+    size += chunk.length;
+    if (size <= LARGEST_ANSWER) continue;
+    throw new P2PError("RECORD_TOO_LARGE", `${label} answered with more than ${LARGEST_ANSWER} bytes at once`);
+  }
+  const bytes = chunks.length === 1 ? chunks[0]! : Buffer.concat(chunks);
+  return (headers["content-encoding"] === "gzip" ? await unzip(bytes) : bytes).toString();
+}
+
+function refusalOf({ statusCode: status, headers }: StreamedAnswer, text: string): Refusal {
+  const genuine = headers["x-elastic-product"] === "Elasticsearch";
+  if (status < 400) return { status, cause: undefined, retryAfterMs: undefined, genuine };
+  const seconds = Number(headers["retry-after"]);
+  const retryAfterMs = Number.isFinite(seconds) && seconds > 0 ? seconds * 1000 : undefined;
+  return { status, cause: reasonIn(text), retryAfterMs, genuine };
+}
+
+interface ErrorBody {
+  readonly type?: unknown;
+  readonly reason?: unknown;
+  readonly root_cause?: readonly ErrorBody[];
+  readonly caused_by?: ErrorBody;
+}
+
+function reasonIn(text: string): Refusal["cause"] {
+  try {
+    return reasonOf((JSON.parse(text) as { error?: ErrorBody }).error);
+  } catch {
+    return undefined;
+  }
+}
+
+/** The reason that an error of the server gives, with the ones underneath that say more. */
+export function reasonOf(error: ErrorBody | undefined): Refusal["cause"] {
+  // "all shards failed" says nothing; what failed on the first of them does.
+  const root = error?.root_cause?.[0];
+  const told = error?.type === "search_phase_execution_exception" && root !== undefined ? root : error;
+  if (typeof told?.type !== "string") return undefined;
+  const reasons = [String(told.reason ?? "no reason was given")];
+  for (let inner = told.caused_by, depth = 0; inner !== undefined && depth < 5; inner = inner.caused_by, depth++) {
+    const reason = typeof inner.reason === "string" ? inner.reason : undefined;
+    if (reason !== undefined && !reasons.some((said) => said.includes(reason))) reasons.push(reason);
+  }
+  return { type: told.type, reason: reasons.join(": ") };
+}
+
+async function within(milliseconds: number, promise: Promise<unknown>): Promise<void> {
+  let timer: NodeJS.Timeout | undefined;
+  const late = new Promise<void>((resolve) => {
+    timer = setTimeout(resolve, milliseconds);
+  });
+  await Promise.race([promise.catch(() => {}), late]);
+  clearTimeout(timer);
+}

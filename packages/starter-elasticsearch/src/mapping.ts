@@ -1,0 +1,108 @@
+import { P2PError, type P2PRecord, setField, type ValueType, valueType } from "@omni/p2p-core";
+import type { Task } from "./errors.ts";
+import type { Link } from "./link.ts";
+import { isStorableName } from "./names.ts";
+import { type FieldCapsJson, type IndexSchema, type MappingJson, schemaOf, schemaOfFieldCaps } from "./schema.ts";
+import {
+  type FieldKind,
+  idPropertyOf,
+  KIND_META,
+  kindOf,
+  type Property,
+  propertyOf,
+  SIDECAR,
+  SIDECAR_PROPERTY,
+} from "./types.ts";
+
+/**
+ * The schema of an index, or `undefined` when there is none. One who may read documents but not mappings is told
+ * what the field capabilities say.
+ */
+export async function loadSchema(
+  link: Link,
+  index: string,
+  phase: Task["phase"],
+  signal: AbortSignal,
+): Promise<IndexSchema | undefined> {
+  const path = `/${encodeURIComponent(index)}`;
+  const answer = await link.request(
+    { method: "GET", path: `${path}/_mapping`, query: { allow_no_indices: "false" }, accept: [403, 404] },
+    phase,
+    signal,
+  );
+  if (answer.status === 403) {
+    const query = { fields: "*", filters: "-metadata", allow_no_indices: "false" };
+    const caps = await link.json<FieldCapsJson>({ method: "GET", path: `${path}/_field_caps`, query }, phase, signal);
+    return schemaOf([schemaOfFieldCaps(caps)]);
+  }
+  if (answer.status === 404) {
+    if (answer.refusal.cause?.type === "index_not_found_exception") return undefined;
+    throw new P2PError(
+      "CONNECTION_FAILED",
+      `What answers at ${link.label} is not Elasticsearch 8 or 9; check host and port`,
+    );
+  }
+  const indices = link.parse<Record<string, { mappings: MappingJson }>>(answer.text, phase);
+  return schemaOf(Object.values(indices).map(({ mappings }) => mappings));
+}
+
+/** Fields that a mapping does not have yet, and the kind of value that each first came with. */
+export type NewFields = ReadonlyMap<string, FieldKind>;
+
+/** The fields of the records that an index would have to get, if it may get any. */
+export function newFieldsOf(records: readonly P2PRecord[], schema: IndexSchema | undefined): NewFields {
+  const found = new Map<string, FieldKind>();
+  if (schema !== undefined && !schema.ours && schema.dynamic !== "true") return found;
+  for (const record of records) {
+    for (const name of Object.keys(record)) {
+      if (name === "id" || found.has(name) || schema?.fields.has(name)) continue;
+      const kind = kindOf(record[name]);
+      if (kind !== undefined && isStorableName(name)) found.set(name, kind);
+    }
+  }
+  return found;
+}
+
+/** The kind of the ids, if they are all of one; else that of text. */
+export function idTypeOf(records: readonly P2PRecord[]): ValueType {
+  const [first] = records;
+  const type = first === undefined ? "string" : valueType(first.id);
+  return records.every(({ id }) => valueType(id) === type) ? type : "string";
+}
+
+/** As many of the new fields as a mapping of this size has room for, as properties. */
+export function propertiesWithin(fields: NewFields, room: number): Record<string, Property> {
+  const properties: Record<string, Property> = {};
+  let left = room;
+  for (const [name, kind] of fields) {
+    // A text counts twice, for its keyword.
+    left -= kind === "string" ? 2 : 1;
+    if (left < 0) break;
+    setField(properties, name, propertyOf(kind));
+  }
+  return properties;
+}
+
+/** Elasticsearch's own limit of fields in an index, where the index's settings do not say another. */
+export const DEFAULT_FIELD_LIMIT = 1000;
+
+/** How an index is made that does not exist. */
+export function newIndexBody(
+  records: readonly P2PRecord[],
+  settings: { readonly shards: number; readonly replicas?: number },
+): string {
+  const own = { id: idPropertyOf(idTypeOf(records)), [SIDECAR]: SIDECAR_PROPERTY };
+  const properties = propertiesWithin(newFieldsOf(records, undefined), DEFAULT_FIELD_LIMIT - 10);
+  return JSON.stringify({
+    settings: {
+      number_of_shards: settings.shards,
+      ...(settings.replicas === undefined ? {} : { number_of_replicas: settings.replicas }),
+    },
+    mappings: {
+      // Fields come with the records, one by one and each with a type: data cannot blow the mapping up.
+      dynamic: false,
+      _meta: { [KIND_META]: { version: 1 } },
+      properties: Object.assign(own, properties),
+    },
+  });
+}

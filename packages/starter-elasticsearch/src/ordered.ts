@@ -1,0 +1,179 @@
+import { compareRecords, matches, type P2PError, type P2PRecord, type ReadOptions } from "@omni/p2p-core";
+import { pageLimits } from "./batching.ts";
+import { allOf, type Clause, NONE, not } from "./clause.ts";
+import { type OrderedPosition, readOrderedCursor } from "./cursor.ts";
+import type { DecodedHit } from "./decode.ts";
+import { isPlainName } from "./names.ts";
+import { type DecodedPage, readPages } from "./pages.ts";
+import { TIE_BREAKERS } from "./point-in-time.ts";
+import { MOST_ODD, type ServerOrder, serverOrder, tooManyToSort } from "./sorting.ts";
+import type { OpenedQuery } from "./source-index.ts";
+import { SIDECAR } from "./types.ts";
+
+/** A document and where it stands in an order. */
+export interface LocatedRecord {
+  readonly id: string;
+  readonly record: P2PRecord | undefined;
+  readonly error: P2PError | undefined;
+  /** Characters, about. */
+  readonly size: number;
+  /** The position after it. */
+  readonly position: OrderedPosition;
+}
+
+/** A document that is sorted here: its key, and nothing of it that the order does not need. */
+interface OddKey {
+  readonly id: string;
+  readonly key: P2PRecord;
+}
+
+/**
+ * The documents of a query in its order. The server sorts those whose values it has indexed as they are. The others,
+ * which are few, are sorted here, and the two rows are made one.
+ */
+export async function* locateOrdered(
+  opened: OpenedQuery,
+  fields: readonly string[] | undefined,
+  options: ReadOptions,
+): AsyncGenerator<LocatedRecord> {
+  const { query, filter } = opened.plan;
+  const order = serverOrder(query, opened.schema);
+  const start = options.after === undefined ? { after: undefined, odd: 0 } : readOrderedCursor(options.after);
+  const keys = order.odd === NONE ? [] : await sortedKeys(opened, order, options);
+  const native = nativeRow(opened, allOf([filter, not(order.odd)]), order, start, fields, options);
+  const odd = oddRow(opened, keys, start.odd, fields, options);
+  try {
+    yield* merge(opened, native, odd, start);
+  } finally {
+    await Promise.all([native.return(undefined), odd.return(undefined)]);
+  }
+}
+
+interface Candidate {
+  readonly hit: DecodedHit;
+  /** What it is compared by. */
+  readonly key: P2PRecord | undefined;
+  readonly size: number;
+  /** Its number among those that are sorted here, from 1. */
+  readonly number?: number;
+}
+
+async function* merge(
+  { plan: { query } }: OpenedQuery,
+  native: AsyncGenerator<Candidate>,
+  odd: AsyncGenerator<Candidate>,
+  start: OrderedPosition,
+): AsyncGenerator<LocatedRecord> {
+  let position = start;
+  let [left, right] = [await native.next(), await odd.next()];
+  while (!left.done || !right.done) {
+    const takeLeft =
+      right.done ||
+      (!left.done &&
+        // A document that could not be read has no place of its own, and is told at once.
+        (left.value.key === undefined || compareRecords(query.orderBy, left.value.key, right.value.key!) <= 0));
+    const { hit, size, number = 0 } = (takeLeft ? left.value : right.value) as Candidate;
+    position = takeLeft ? { ...position, after: hit.hit.sort } : { ...position, odd: number };
+    yield { id: hit.hit._id, record: hit.record, error: hit.error, size, position };
+    if (takeLeft) left = await native.next();
+    else right = await odd.next();
+  }
+}
+
+/** The documents that the server puts in order. */
+async function* nativeRow(
+  opened: OpenedQuery,
+  filter: Clause,
+  { sort }: ServerOrder,
+  { after }: OrderedPosition,
+  source: readonly string[] | undefined,
+  options: ReadOptions,
+): AsyncGenerator<Candidate> {
+  if (filter === NONE) return;
+  const { conditions, offset, limit } = opened.plan.query;
+  const request = {
+    filter,
+    sort,
+    after: after && { values: after, view: undefined },
+    source,
+    most: conditions.length > 0 ? Infinity : offset + limit,
+    ...pageLimits(options),
+  };
+  for await (const page of readPages(opened, request, options.signal)) {
+    for (const hit of page.hits) {
+      if (hit.record !== undefined && !matches(conditions, hit.record)) continue;
+      yield { hit, key: hit.record, size: page.size / page.hits.length };
+    }
+  }
+}
+
+/** The keys of the documents that the server cannot put in order, in order. */
+async function sortedKeys(opened: OpenedQuery, order: ServerOrder, options: ReadOptions): Promise<OddKey[]> {
+  const { conditions, orderBy } = opened.plan.query;
+  const needed = [...new Set(["id", SIDECAR, ...[...conditions, ...orderBy].map(({ field }) => field)])];
+  const request = {
+    filter: allOf([opened.plan.filter, order.odd]),
+    sort: TIE_BREAKERS,
+    after: undefined,
+    source: needed.every(isPlainName) ? needed : undefined,
+    most: Infinity,
+    ...pageLimits({ batchSize: 1000, signal: options.signal }),
+  };
+  const keys: OddKey[] = [];
+  const names = new Set(["id", ...orderBy.map(({ field }) => field)]);
+  for await (const page of readPages(opened, request, options.signal)) {
+    for (const { hit, record, error } of page.hits) {
+      if (error !== undefined) throw error;
+      if (!matches(conditions, record!)) continue;
+      const key = Object.fromEntries(Object.entries(record!).filter(([name]) => names.has(name))) as P2PRecord;
+      if (keys.push({ id: hit._id, key }) > MOST_ODD) throw tooManyToSort(order, opened.link.label);
+    }
+  }
+  return keys.sort((a, b) => compareRecords(orderBy, a.key, b.key));
+}
+
+/** Documents fetched at a time by their ids. */
+const FETCH_SIZE = 100;
+
+/** The documents of the keys, in their order, from the one with this number on. */
+async function* oddRow(
+  opened: OpenedQuery,
+  keys: readonly OddKey[],
+  from: number,
+  source: readonly string[] | undefined,
+  options: ReadOptions,
+): AsyncGenerator<Candidate> {
+  for (let start = from; start < keys.length; start += FETCH_SIZE) {
+    const part = keys.slice(start, start + FETCH_SIZE);
+    const found = await fetchByIds(opened, part, source, options);
+    for (const [i, { id, key }] of part.entries()) {
+      const candidate = found.get(id);
+      if (candidate !== undefined) yield { ...candidate, key, number: start + i + 1 };
+    }
+  }
+}
+
+async function fetchByIds(
+  opened: OpenedQuery,
+  keys: readonly OddKey[],
+  source: readonly string[] | undefined,
+  options: ReadOptions,
+): Promise<Map<string, Candidate>> {
+  const request = {
+    filter: { ids: { values: keys.map(({ id }) => id) } },
+    sort: TIE_BREAKERS,
+    after: undefined,
+    source,
+    most: Infinity,
+    ...pageLimits(options),
+  };
+  const found = new Map<string, Candidate>();
+  for await (const page of readPages(opened, request, options.signal)) {
+    for (const hit of page.hits) found.set(hit.hit._id, candidateOf(hit, page));
+  }
+  return found;
+}
+
+function candidateOf(hit: DecodedHit, page: DecodedPage): Candidate {
+  return { hit, key: hit.record, size: page.size / page.hits.length };
+}

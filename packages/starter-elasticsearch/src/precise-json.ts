@@ -1,0 +1,39 @@
+/** Text that stands in JSON as it is: what `JSON.rawJSON` makes. */
+interface RawJson {
+  readonly rawJSON: string;
+}
+
+interface JsonWithSource {
+  parse(
+    text: string,
+    reviver: (key: string, value: unknown, context: { readonly source?: string }) => unknown,
+  ): unknown;
+  rawJSON(text: string): RawJson;
+}
+
+// Both are in every Node this package supports, and in none of TypeScript's libraries yet.
+const json = JSON as unknown as JsonWithSource;
+
+const WHOLE_NUMBER = /^-?\d+$/;
+
+/**
+ * Reads JSON in which whole numbers too large for a `number` come as bigint. It is several times slower than
+ * `JSON.parse`, so it is used only where such a number turned up.
+ */
+export function parsePrecisely(text: string): unknown {
+  return json.parse(text, (_, value, { source }) =>
+    typeof value === "number" && !Number.isSafeInteger(value) && source !== undefined && WHOLE_NUMBER.test(source)
+      ? BigInt(source)
+      : value,
+  );
+}
+
+/** A bigint for `JSON.stringify`, which writes it as a whole number with all its digits. */
+export function exactNumber(value: bigint): RawJson {
+  return json.rawJSON(value.toString());
+}
+
+/** Whether a parsed number may have lost digits of a whole number. */
+export function mayBeRounded(value: number): boolean {
+  return Number.isInteger(value) && !Number.isSafeInteger(value);
+}

@@ -1,0 +1,109 @@
+import {
+  idKey,
+  type P2PId,
+  type P2PQuery,
+  type P2PValue,
+  type ParsedQuery,
+  parseQuery,
+  type QueryCondition,
+} from "@omni/p2p-core";
+import { ALL, allOf, anyOf, type Clause, NONE, not, range, term, terms } from "./clause.ts";
+import { type ConditionClause, foreignCondition, ownCondition } from "./condition.ts";
+import { fieldAt } from "./names.ts";
+import { nativeClause } from "./native-query.ts";
+import type { FieldSchema, IndexSchema } from "./schema.ts";
+import { type SequenceRange, sequenceRangeOf } from "./sequence-range.ts";
+import { SIDECAR } from "./types.ts";
+
+/** A portable query in Elasticsearch's terms. */
+export interface ReadPlan {
+  readonly query: ParsedQuery;
+  /** Finds every document that the query asks for; what else it finds does not meet the conditions. */
+  readonly filter: Clause;
+  /** Whether, of the documents that are not odd, it finds exactly the ones asked for. */
+  readonly exact: boolean;
+  /** The documents in which the index alone does not tell whether a condition holds. */
+  readonly odd: Clause;
+}
+
+/**
+ * Checks a query and puts as much of it as is possible into the server's language.
+ *
+ * @throws P2PError `INVALID_QUERY`, `UNSUPPORTED_QUERY`
+ */
+export function planRead(given: P2PQuery, schema: IndexSchema): ReadPlan {
+  const query = parseQuery(given);
+  const clauses: Clause[] = [];
+  const odd: Clause[] = [];
+  let exact = true;
+  const native = nativeClause(query);
+  if (native !== undefined) clauses.push(native as Clause);
+  if (query.partition !== undefined) clauses.push(partClause(sequenceRangeOf(query.partition)));
+  for (const condition of query.conditions) {
+    const found = conditionClause(condition, schema);
+    exact &&= found.exact;
+    const unsure = ownKey(condition) ? NONE : oddClause(condition.field, schema);
+    odd.push(unsure);
+    clauses.push(anyOf([found.clause, unsure]));
+  }
+  return { query, filter: allOf(clauses), exact, odd: anyOf(odd) };
+}
+
+function partClause({ from, below }: SequenceRange): Clause {
+  return range("_seq_no", below === undefined ? { gte: from } : { gte: from, lt: below });
+}
+
+/** Whether a condition on the id is answered by the document's own id, which is never odd. */
+function ownKey({ field, operator }: QueryCondition): boolean {
+  return field === "id" && ["eq", "ne", "in", "exists"].includes(operator);
+}
+
+function conditionClause(condition: QueryCondition, schema: IndexSchema): ConditionClause {
+  if (condition.field === "id") return idCondition(condition, schema);
+  const field = fieldAt(schema.fields, condition.field);
+  // A name with a star is a pattern to some clauses.
+  if (field === undefined || condition.field.includes("*")) return { clause: ALL, exact: false };
+  const own = schema.ours && field.kind !== undefined;
+  return own ? ownCondition(condition, condition.field, field) : foreignCondition(condition, condition.field, field);
+}
+
+/** More ids than this are not put into one query. */
+const MOST_IDS = 10_000;
+
+function idCondition(condition: QueryCondition, schema: IndexSchema): ConditionClause {
+  const { operator, value } = condition;
+  const ids = (values: readonly P2PValue[]): Clause => {
+    const keys = values.filter((item) => item !== null).map((item) => idKey(item as P2PId));
+    return keys.length === 0 ? NONE : { ids: { values: keys } };
+  };
+  switch (operator) {
+    case "eq":
+      return { clause: ids([value]), exact: true };
+    case "ne":
+      return { clause: not(ids([value])), exact: true };
+    case "exists":
+      return { clause: value === true ? ALL : NONE, exact: true };
+    case "in":
+      if ((value as readonly P2PValue[]).length > MOST_IDS) return { clause: ALL, exact: false };
+      return { clause: ids(value as readonly P2PValue[]), exact: true };
+    default: {
+      const field = schema.fields.get("id");
+      if (!schema.ours || field?.kind === undefined) return { clause: ALL, exact: false };
+      // Ids that are not text are kept as text beside others, so what is found is looked at again.
+      return { ...ownCondition(condition, "id", field), exact: false };
+    }
+  }
+}
+
+/** The documents in which this field is not what its index says. */
+export function oddClause(name: string, schema: IndexSchema): Clause {
+  const field = fieldAt(schema.fields, name);
+  const named = schema.sidecar ? term(`${SIDECAR}.fields`, name) : NONE;
+  return anyOf([named, ignoredClause(name, field)]);
+}
+
+function ignoredClause(name: string, field: FieldSchema | undefined): Clause {
+  if (field === undefined) return NONE;
+  const paths = field.keyword === undefined || field.keyword === name ? [name] : [name, field.keyword];
+  return terms("_ignored", paths);
+}

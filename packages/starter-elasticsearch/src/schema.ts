@@ -1,0 +1,219 @@
+import { type DateFormat, parseFormat } from "./dates.ts";
+import { type FieldKind, ID_META, KEYWORD_LENGTH, KIND_META, SIDECAR } from "./types.ts";
+
+/** A field as the mapping of the index has it. */
+export interface FieldSchema {
+  /** Elasticsearch's type; `object` for what has properties, `mixed` where indices of one alias differ. */
+  readonly type: string;
+  /** What we made the field for; `undefined` where somebody else made it. */
+  readonly kind: FieldKind | undefined;
+  /** Of which kind the ids are, where this is the field with their text. */
+  readonly idType: string | undefined;
+  /** For dates. */
+  readonly format: DateFormat | undefined;
+  /** The name under which its texts can be found, compared and sorted whole. */
+  readonly keyword: string | undefined;
+  /** Texts longer than this are not under that name. */
+  readonly keywordLength: number;
+  /** Whether it can be searched and sorted at all. */
+  readonly indexed: boolean;
+  /** Whether null is indexed as something else. */
+  readonly nullValue: boolean;
+  readonly properties: ReadonlyMap<string, FieldSchema> | undefined;
+}
+
+/** The mapping of an index, or of all that a name stands for. */
+export interface IndexSchema {
+  /** What becomes of fields that the mapping does not have. */
+  readonly dynamic: "true" | "false" | "strict" | "runtime";
+  /** Whether we made the index. */
+  readonly ours: boolean;
+  /** Whether the sidecar's names can be searched. */
+  readonly sidecar: boolean;
+  readonly fields: ReadonlyMap<string, FieldSchema>;
+  /** How many fields count against the index's limit. */
+  readonly size: number;
+  /** Why documents cannot be read back, when the index keeps no source. */
+  readonly sourceless: boolean;
+}
+
+/** A mapping as the server tells it. */
+export interface MappingJson {
+  readonly dynamic?: string | boolean;
+  readonly _meta?: Readonly<Record<string, unknown>>;
+  readonly _source?: { readonly enabled?: boolean };
+  readonly properties?: Readonly<Record<string, PropertyJson>>;
+  readonly runtime?: Readonly<Record<string, unknown>>;
+}
+
+/** A property of a mapping as the server tells it. */
+export interface PropertyJson {
+  readonly type?: string;
+  readonly format?: string;
+  readonly index?: boolean;
+  readonly doc_values?: boolean;
+  readonly enabled?: boolean;
+  readonly ignore_above?: number;
+  readonly normalizer?: string;
+  readonly null_value?: unknown;
+  readonly meta?: Readonly<Record<string, string>>;
+  readonly fields?: Readonly<Record<string, PropertyJson>>;
+  readonly properties?: Readonly<Record<string, PropertyJson>>;
+}
+
+/** The schema of all the indices that a name stands for; what they do not agree on has no type. */
+export function schemaOf(mappings: readonly MappingJson[]): IndexSchema {
+  const [first, ...rest] = mappings.map(indexSchema);
+  if (first === undefined) throw new Error("a name always stands for one index at least");
+  return rest.reduce(mergeSchemas, first);
+}
+
+function indexSchema(mapping: MappingJson): IndexSchema {
+  const dynamic = String(mapping.dynamic ?? "true") as IndexSchema["dynamic"];
+  const properties = mapping.properties ?? {};
+  const sidecar = properties[SIDECAR]?.properties?.fields?.type === "keyword";
+  const fields = fieldsOf(properties, "");
+  if (sidecar) fields.delete(SIDECAR);
+  return {
+    dynamic,
+    ours: mapping._meta !== undefined && KIND_META in mapping._meta && dynamic === "false",
+    sidecar,
+    fields,
+    size: countFields(properties) + Object.keys(mapping.runtime ?? {}).length,
+    sourceless: mapping._source?.enabled === false,
+  };
+}
+
+function fieldsOf(properties: Readonly<Record<string, PropertyJson>>, prefix: string): Map<string, FieldSchema> {
+  return new Map(Object.keys(properties).map((name) => [name, fieldSchema(properties[name]!, prefix + name)]));
+}
+
+function fieldSchema(property: PropertyJson, path: string): FieldSchema {
+  const type = property.type ?? "object";
+  const keyword = keywordOf(property, path);
+  const dated = type === "date" || type === "date_nanos";
+  return {
+    type: property.enabled === false ? "disabled" : type,
+    kind: property.meta?.[KIND_META] as FieldKind | undefined,
+    idType: property.meta?.[ID_META],
+    format: dated ? parseFormat(property.format) : undefined,
+    keyword: keyword?.path,
+    keywordLength: keyword?.length ?? 0,
+    indexed: property.index !== false && property.doc_values !== false,
+    nullValue: property.null_value !== undefined,
+    properties: property.properties && fieldsOf(property.properties, `${path}.`),
+  };
+}
+
+/** Where the whole text of a field is indexed, untouched by an analyzer or a normalizer. */
+function keywordOf(property: PropertyJson, path: string): { path: string; length: number } | undefined {
+  const usable = ({ type, normalizer, index, doc_values }: PropertyJson): boolean =>
+    type === "keyword" && normalizer === undefined && index !== false && doc_values !== false;
+  if (usable(property)) return { path, length: property.ignore_above ?? Number.POSITIVE_INFINITY };
+  const [name, sub] = Object.entries(property.fields ?? {}).find(([, inner]) => usable(inner)) ?? [];
+  return sub && { path: `${path}.${name}`, length: sub.ignore_above ?? Number.POSITIVE_INFINITY };
+}
+
+function countFields(properties: Readonly<Record<string, PropertyJson>>): number {
+  let count = 0;
+  for (const property of Object.values(properties)) {
+    count += 1 + Object.keys(property.fields ?? {}).length + countFields(property.properties ?? {});
+  }
+  return count;
+}
+
+function mergeSchemas(a: IndexSchema, b: IndexSchema): IndexSchema {
+  return {
+    dynamic: a.dynamic === b.dynamic ? a.dynamic : "false",
+    ours: a.ours && b.ours,
+    sidecar: a.sidecar && b.sidecar,
+    fields: mergeFields(a.fields, b.fields),
+    size: Math.max(a.size, b.size),
+    sourceless: a.sourceless || b.sourceless,
+  };
+}
+
+function mergeFields(a: ReadonlyMap<string, FieldSchema>, b: ReadonlyMap<string, FieldSchema>) {
+  const fields = new Map<string, FieldSchema>();
+  for (const name of new Set([...a.keys(), ...b.keys()])) fields.set(name, mergeField(a.get(name), b.get(name)));
+  return fields;
+}
+
+const MIXED: FieldSchema = {
+  type: "mixed",
+  kind: undefined,
+  idType: undefined,
+  format: undefined,
+  keyword: undefined,
+  keywordLength: 0,
+  indexed: false,
+  nullValue: false,
+  properties: undefined,
+};
+
+function mergeField(a: FieldSchema | undefined, b: FieldSchema | undefined): FieldSchema {
+  if (a === undefined || b === undefined) return (a ?? b)!;
+  if (a.type !== b.type) return MIXED;
+  if (a.properties && b.properties)
+    return { ...MIXED, type: a.type, properties: mergeFields(a.properties, b.properties) };
+  const same =
+    a.kind === b.kind &&
+    a.idType === b.idType &&
+    a.keyword === b.keyword &&
+    JSON.stringify(a.format) === JSON.stringify(b.format);
+  return same ? { ...a, keywordLength: Math.min(a.keywordLength, b.keywordLength) } : MIXED;
+}
+
+interface FieldCapabilities {
+  readonly type: string;
+  readonly searchable: boolean;
+  readonly aggregatable: boolean;
+  readonly meta?: Readonly<Record<string, readonly string[]>>;
+}
+
+/** The answer of the field capabilities API. */
+export interface FieldCapsJson {
+  readonly fields: Readonly<Record<string, Readonly<Record<string, FieldCapabilities>>>>;
+}
+
+/**
+ * The schema as far as it can be told by one who may read documents but not mappings: nothing is known of formats,
+ * so dates stay text, and the index counts as somebody else's.
+ */
+export function schemaOfFieldCaps({ fields }: FieldCapsJson): MappingJson {
+  const root: Record<string, MutableProperty> = {};
+  // Parents come before their children in this order.
+  for (const path of Object.keys(fields).sort()) {
+    const types = Object.keys(fields[path]!);
+    const capabilities = fields[path]![types[0]!]!;
+    const kind = capabilities.meta?.[KIND_META];
+    const idMeta = capabilities.meta?.[ID_META]?.length === 1 ? { [ID_META]: capabilities.meta[ID_META][0]! } : {};
+    const property: MutableProperty = {
+      type: types.length === 1 ? types[0]! : "mixed",
+      index: capabilities.searchable,
+      doc_values: capabilities.aggregatable,
+      ...(kind?.length === 1 ? { meta: { [KIND_META]: kind[0]!, ...idMeta } } : { format: "unknown" }),
+      // Texts that are too long for it are in no keyword; how long that is, is not told.
+      ignore_above: KEYWORD_LENGTH,
+    };
+    placeProperty(root, path.split("."), property);
+  }
+  return { dynamic: "false", properties: root };
+}
+
+interface MutableProperty extends PropertyJson {
+  fields?: Record<string, PropertyJson>;
+  properties?: Record<string, MutableProperty>;
+}
+
+function placeProperty(root: Record<string, MutableProperty>, path: string[], property: MutableProperty): void {
+  const parent = path.length > 1 ? root[path[0]!] : undefined;
+  if (parent === undefined) {
+    root[path.join(".")] = property;
+  } else if (parent.type === "object" || parent.type === "nested") {
+    parent.properties ??= {};
+    placeProperty(parent.properties, path.slice(1), property);
+  } else {
+    parent.fields = { ...parent.fields, [path.slice(1).join(".")]: property };
+  }
+}

@@ -1,0 +1,65 @@
+import { P2PError, type P2PQuery } from "@omni/p2p-core";
+import { ALL, type Clause } from "./clause.ts";
+import type { Link } from "./link.ts";
+import { loadSchema } from "./mapping.ts";
+import { planRead, type ReadPlan } from "./query.ts";
+import type { IndexSchema } from "./schema.ts";
+
+/** The index that is read from. */
+export interface SourceIndex {
+  readonly link: Link;
+  readonly index: string;
+  /** How long the server keeps a view of it between two pages. */
+  readonly keepAliveMs: number;
+}
+
+/** A query that was checked against the index as it is now. */
+export interface OpenedQuery extends SourceIndex {
+  readonly schema: IndexSchema;
+  readonly plan: ReadPlan;
+}
+
+/**
+ * Looks at the index and plans the reading of a query.
+ *
+ * @throws P2PError `INVALID_QUERY`, `UNSUPPORTED_QUERY`, `SOURCE_NOT_FOUND`
+ */
+export async function openQuery(source: SourceIndex, query: P2PQuery, signal: AbortSignal): Promise<OpenedQuery> {
+  const schema = await requireSchema(source, "read", signal);
+  const plan = planRead(query, schema);
+  // So that all that was written before is there. One who may only read sees it after the index's own interval.
+  const path = `/${encodeURIComponent(source.index)}/_refresh`;
+  await source.link.request({ method: "POST", path, accept: [400, 403, 404, 405, 429, 503] }, "read", signal);
+  return { ...source, schema, plan };
+}
+
+/** The schema of an index that has to be there. */
+export async function requireSchema(
+  { link, index }: SourceIndex,
+  phase: "open" | "read",
+  signal: AbortSignal,
+): Promise<IndexSchema> {
+  const schema = await loadSchema(link, index, phase, signal);
+  if (schema === undefined) {
+    const what = `${link.label} does not exist: the cluster has no index "${index}"`;
+    throw new P2PError("SOURCE_NOT_FOUND", `${what}; check the name, or write to it first`);
+  }
+  if (!schema.sourceless) return schema;
+  const what = `${link.label} keeps no documents, since its _source is switched off`;
+  throw new P2PError("SOURCE_NOT_FOUND", `${what}; read from where they came from`);
+}
+
+/** How many documents the server finds. */
+export async function countDocuments(
+  { link, index }: SourceIndex,
+  filter: Clause,
+  signal: AbortSignal,
+): Promise<number> {
+  const path = `/${encodeURIComponent(index)}/_count`;
+  const body = filter === ALL ? {} : { body: JSON.stringify({ query: filter }) };
+  const request = { method: "POST", path, ...body } as const;
+  const answer = await link.json<{ count: number; _shards: { failed: number } }>(request, "read", signal);
+  if (answer._shards.failed === 0) return answer.count;
+  const what = `${link.label} could not be counted, because a part of the index is not available`;
+  throw new P2PError("BUSY", `${what}; try again`, { retryable: true });
+}

@@ -1,0 +1,170 @@
+import {
+  CONTRACT_VERSION,
+  type EndpointInfo,
+  type OpenContext,
+  type P2PDataTransferService,
+  P2PError,
+  type P2PStarter,
+} from "@omni/p2p-core";
+import { type ClientModule, createClient, loadClientModule } from "./client.ts";
+import { countRecords } from "./count.ts";
+import { type ElasticsearchPlace, elasticsearchOptions, indexOf, parsePlace } from "./endpoint.ts";
+import { describeMapping, inspectCluster } from "./inspect.ts";
+import { Link } from "./link.ts";
+import { loadSchema } from "./mapping.ts";
+import { partitionQuery } from "./partition.ts";
+import { readBatches } from "./read.ts";
+import { openQuery, requireSchema, type SourceIndex } from "./source-index.ts";
+import { TargetIndex } from "./target-index.ts";
+import { elasticsearchCapabilities } from "./types.ts";
+import { type WriteTarget, writeRecords } from "./write.ts";
+
+/** Opens `elasticsearch://host:port/index` endpoints. */
+export const elasticsearchStarter: P2PStarter = starterWith(loadClientModule);
+
+/** A starter that uses a certain client. Applications have one installed, and need nothing but {@link elasticsearchStarter}. */
+export function starterWith(loadModule: () => Promise<ClientModule>): P2PStarter {
+  return {
+    storageType: "elasticsearch",
+    contractVersion: CONTRACT_VERSION,
+    options: elasticsearchOptions,
+    async open(endpoint, context) {
+      const place = parsePlace(endpoint);
+      const index = indexOf(place, context.role);
+      return connected(place, context, loadModule, (link, signal) =>
+        openIndex(link, place, index, context.role, signal),
+      );
+    },
+    async inspect(endpoint, context) {
+      return visit(endpoint, context, loadModule, (link, signal, place) => inspectCluster(link, place.index, signal));
+    },
+    async describeMapping(endpoint, sample, context) {
+      return visit(endpoint, context, loadModule, async (link, signal, place) => {
+        const schema = place.index === undefined ? undefined : await loadSchema(link, place.index, "open", signal);
+        return describeMapping(sample, schema);
+      });
+    },
+  };
+}
+
+/** Connects, does something with the link, and leaves nothing open when that fails or takes too long. */
+async function connected<T>(
+  place: ElasticsearchPlace,
+  { signal, connectTimeoutMs }: OpenContext,
+  loadModule: () => Promise<ClientModule>,
+  work: (link: Link, signal: AbortSignal) => Promise<T>,
+): Promise<T> {
+  signal.throwIfAborted();
+  const client = await createClient(place, connectTimeoutMs, await loadModule());
+  const link = new Link(place.label, client, place.options.requestTimeoutMs);
+  const late = new P2PError(
+    "TIMEOUT",
+    `${place.label} did not answer within ${connectTimeoutMs} ms; check host and port`,
+    {
+      retryable: true,
+    },
+  );
+  const timer = AbortSignal.timeout(connectTimeoutMs);
+  try {
+    return await work(link, AbortSignal.any([signal, timer]));
+  } catch (error) {
+    await link.close();
+    signal.throwIfAborted();
+    throw timer.aborted ? late : error;
+  }
+}
+
+async function visit<T>(
+  endpoint: EndpointInfo,
+  context: OpenContext,
+  loadModule: () => Promise<ClientModule>,
+  look: (link: Link, signal: AbortSignal, place: ElasticsearchPlace) => Promise<T>,
+): Promise<T> {
+  const place = parsePlace(endpoint);
+  return connected(place, context, loadModule, async (link, signal) => {
+    const seen = await look(link, signal, place);
+    await link.close();
+    return seen;
+  });
+}
+
+async function openIndex(
+  link: Link,
+  { options }: ElasticsearchPlace,
+  index: string,
+  role: OpenContext["role"],
+  signal: AbortSignal,
+): Promise<P2PDataTransferService> {
+  const source: SourceIndex = { link, index, keepAliveMs: options.pitKeepAliveMs };
+  let requestBytes = DEFAULT_REQUEST_BYTES;
+  if (role === "source") await requireSchema(source, "open", signal);
+  else {
+    await loadSchema(link, index, "open", signal);
+    requestBytes = await largestRequest(link, signal);
+  }
+  const { shards, replicas, pipeline, refresh } = options;
+  const target: WriteTarget = {
+    link,
+    index,
+    query: {
+      ...(pipeline === undefined ? {} : { pipeline }),
+      ...(refresh === "wait_for" || refresh === "true" ? { refresh } : {}),
+    },
+    fields: new TargetIndex(link, index, { shards, ...(replicas === undefined ? {} : { replicas }) }),
+    // The limit is one of the request as a whole, and a little of it is left for what is not documents.
+    bulkBytes: Math.min(options.maxBulkBytes, Math.floor(requestBytes * 0.95)),
+    requestBytes,
+  };
+  return serviceOf(source, target, refresh === "close");
+}
+
+function serviceOf(source: SourceIndex, target: WriteTarget, refreshAtEnd: boolean): P2PDataTransferService {
+  const { link, index } = source;
+  let wrote = false;
+  let closed: Promise<void> | undefined;
+  const close = async (): Promise<void> => {
+    if (wrote && refreshAtEnd) {
+      await link.tidy({ method: "POST", path: `/${encodeURIComponent(index)}/_refresh`, accept: [403, 404] });
+    }
+    await link.close();
+  };
+  return {
+    capabilities: elasticsearchCapabilities,
+    readFromSource: (query, options) => readBatches(source, query, options),
+    async writeToTarget(records, options) {
+      const result = await writeRecords(target, records, options);
+      wrote ||= result.written > 0;
+      return result;
+    },
+    count: (query, signal) => countRecords(source, query, signal),
+    async partitions(query, parts, signal) {
+      return partitionQuery(await openQuery(source, query, signal), query, parts, signal);
+    },
+    async ping(signal) {
+      // One who may only use certain indices is refused here, and that is a sign of life too.
+      await link.request({ method: "HEAD", path: "/", accept: [403] }, "read", signal);
+    },
+    close() {
+      closed ??= close();
+      return closed;
+    },
+  };
+}
+
+/** `http.max_content_length` where the server does not tell it. */
+const DEFAULT_REQUEST_BYTES = 100 * 2 ** 20;
+
+interface NodesAnswer {
+  readonly nodes?: Readonly<Record<string, { readonly http?: { readonly max_content_length_in_bytes?: number } }>>;
+}
+
+/** The largest request that every node of the cluster takes, in bytes. */
+async function largestRequest(link: Link, signal: AbortSignal): Promise<number> {
+  const query = { filter_path: "nodes.*.http.max_content_length_in_bytes" };
+  const refused = [400, 403, 404, 405, 410];
+  const answer = await link.request({ method: "GET", path: "/_nodes/http", query, accept: refused }, "open", signal);
+  if (answer.status >= 400) return DEFAULT_REQUEST_BYTES;
+  const { nodes = {} } = link.parse<NodesAnswer>(answer.text, "open");
+  const limits = Object.values(nodes).map(({ http }) => http?.max_content_length_in_bytes ?? DEFAULT_REQUEST_BYTES);
+  return Math.min(DEFAULT_REQUEST_BYTES * 20, ...(limits.length > 0 ? limits : [DEFAULT_REQUEST_BYTES]));
+}
