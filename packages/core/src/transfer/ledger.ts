@@ -37,6 +37,8 @@ export class Ledger {
   readonly #options: ResolvedTransfer;
   readonly #redact: (text: string) => string;
   readonly #tolerates: ((failed: number, total: number) => boolean) | undefined;
+  /** What an earlier run had failed in that was ended by it: who resumes has seen to that. */
+  readonly #pardoned: { readonly failed: number; readonly total: number } = { failed: 0, total: 0 };
   readonly #settled = new Map<number, Settled | Gap>();
   #next = 0;
   #committing = false;
@@ -71,6 +73,8 @@ export class Ledger {
     this.#status = earlier.status;
     this.#counts = { ...earlier.counts };
     this.resumed = { ...earlier.counts };
+    const { failureCount: failed, totalRecords: total } = earlier.counts;
+    if (this.#tolerates?.(failed, total) === false) this.#pardoned = { failed, total };
     this.recordsRead = earlier.recordsRead;
   }
 
@@ -202,7 +206,7 @@ export class Ledger {
   #assertTolerable(last: DeadLetter | undefined): void {
     const { failureCount, totalRecords } = this.#counts;
     const borne = this.#tolerates
-      ? this.#tolerates(failureCount, totalRecords)
+      ? this.#tolerates(failureCount - this.#pardoned.failed, totalRecords - this.#pardoned.total)
       : failureCount < HOPELESS_FAILURES || failureCount < totalRecords;
     if (borne || failureCount === 0) return;
     throw new P2PError(

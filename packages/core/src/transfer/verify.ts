@@ -1,11 +1,13 @@
 import { hash } from "node:crypto";
-import { P2PError, toP2PError } from "../errors.ts";
+import { isP2PError, P2PError, toP2PError } from "../errors.ts";
 import { canonicalText } from "../storage/canonical.ts";
 import { type P2PQuery, parseQuery } from "../storage/query.ts";
 import { idKey } from "../storage/record.ts";
 import { redactError, secretsOf } from "../storage/redact.ts";
 import type { P2PValue } from "../storage/value.ts";
 import type { TransferEnd } from "./end.ts";
+import { readAhead } from "./read-ahead.ts";
+import { Breather } from "./settle.ts";
 import { checkBatch, type Transform, transformBatch } from "./transform.ts";
 import { BucketDigests, type Difference, DifferenceFinder, type Fingerprint } from "./verify-buckets.ts";
 
@@ -47,8 +49,8 @@ export interface VerifyResult {
  *
  * Neither side may change meanwhile.
  *
- * @throws P2PError `INVALID_QUERY`, `ABORTED`, or what reading throws; `READ_FAILED` when a record cannot be read or
- * transformed, since then nothing can be said of it.
+ * @throws P2PError `INVALID_CONFIG`, `INVALID_QUERY`, `ABORTED`, or what reading throws; `READ_FAILED` when a record
+ * cannot be read or transformed, since then nothing can be said of it.
  */
 export async function verify(
   source: TransferEnd,
@@ -58,11 +60,12 @@ export async function verify(
 ): Promise<VerifyResult> {
   try {
     return await compare(source, target, query, options);
-  } catch (error) {
-    throw redactError(
-      toP2PError(error, "READ_FAILED", "The two sides could not be compared"),
-      secretsOf(source.endpoint, target.endpoint),
-    );
+  } catch (thrown) {
+    const error =
+      options.signal?.aborted && !isP2PError(thrown)
+        ? new P2PError("ABORTED", "The comparison was cancelled", { cause: thrown })
+        : toP2PError(thrown, "READ_FAILED", "The two sides could not be compared");
+    throw redactError(error, secretsOf(source.endpoint, target.endpoint));
   }
 }
 
@@ -73,6 +76,7 @@ async function compare(
   options: VerifyOptions,
 ): Promise<VerifyResult> {
   const startedAt = performance.now();
+  checkOptions(options);
   const { conditions } = parseQuery(query);
   const { limit, offset, ...unbounded } = query;
   const bounded = limit !== undefined || offset !== undefined;
@@ -107,6 +111,21 @@ async function compare(
   }
 }
 
+function checkOptions(options: VerifyOptions): void {
+  const { transform, signal, onProgress } = options;
+  const whole = (value: unknown, least: number) => Number.isSafeInteger(value) && (value as number) >= least;
+  const rules: [keyof VerifyOptions, boolean, string][] = [
+    ["batchSize", whole(options.batchSize ?? 1, 1), "a whole number from 1 up"],
+    ["maxDifferences", whole(options.maxDifferences ?? 0, 0), "a whole number from 0 up"],
+    ["transform", transform === undefined || typeof transform === "function", "a function"],
+    ["signal", signal === undefined || signal instanceof AbortSignal, "an AbortSignal"],
+    ["onProgress", onProgress === undefined || typeof onProgress === "function", "a function"],
+  ];
+  for (const [name, valid, wanted] of rules) {
+    if (!valid) throw new P2PError("INVALID_CONFIG", `Invalid configuration: "${name}" must be ${wanted}`);
+  }
+}
+
 async function digest(batches: AsyncIterable<readonly Fingerprint[]>): Promise<BucketDigests> {
   const digests = new BucketDigests();
   for await (const batch of batches) for (const { key, content } of batch) digests.add(key, content);
@@ -121,8 +140,10 @@ async function* fingerprints(
   progress: { records: number; tell: ((records: number) => void) | undefined },
 ): AsyncGenerator<readonly Fingerprint[]> {
   const signal = options.signal ?? new AbortController().signal;
-  for await (const batch of end.service.readFromSource(query, { batchSize: options.batchSize ?? 1000, signal })) {
-    signal.throwIfAborted();
+  const breather = new Breather();
+  const batches = end.service.readFromSource(query, { batchSize: options.batchSize ?? 1000, signal });
+  for await (const batch of readAhead(batches, 1, () => true, signal)) {
+    await breather.due();
     const { records, failures } = transform
       ? await transformBatch(batch.records, transform, signal)
       : checkBatch(batch.records);
