@@ -1,0 +1,147 @@
+import {
+  type EndpointInfo,
+  encodeJson,
+  type InspectedCollection,
+  isP2PError,
+  type P2PQuery,
+  type StoreInspection,
+  toJson,
+} from "@omni/p2p-core";
+import { openContext, withinTime, withStore } from "../endpoints/open.ts";
+import { describeEndpoint, type ResolvedEndpoint, resolveTyped } from "../endpoints/resolve.ts";
+import type { CollectionEvent } from "../events.ts";
+import { ExitCode } from "../exit-code.ts";
+import { type SampledField, sampledFields } from "../fields.ts";
+import { formatCount } from "../output/format.ts";
+import type { Output } from "../output/output.ts";
+import { printable } from "../output/printable.ts";
+import { formatTable } from "../output/table.ts";
+import type { InspectFlags } from "../program.ts";
+import { queryFrom } from "../query/query.ts";
+import { takeSample } from "../sample.ts";
+import type { Session } from "../session.ts";
+import { namedEndpoints } from "./copy.ts";
+
+/** Records read to find out the fields, and records shown, unless the user says otherwise. */
+const DEFAULTS = { sample: 100, show: 3 };
+
+/** What is looked at, and how. */
+interface Look {
+  readonly endpoint: ResolvedEndpoint;
+  readonly query: P2PQuery;
+  readonly flags: InspectFlags;
+  readonly session: Session;
+}
+
+/** `omni-p2p inspect` */
+export async function inspectCommand(typed: string, flags: InspectFlags, session: Session): Promise<ExitCode> {
+  const query = queryFrom(flags);
+  const endpoint = await resolveTyped(typed, "source", session, namedEndpoints(flags.config));
+  const look: Look = { endpoint, query, flags, session };
+  const inspection = await inspectStore(look);
+  const { out } = session;
+  if (inspection) out.line(`${endpoint.shown}: ${printable(inspection.product)}`);
+  for (const event of await collections(look, inspection)) {
+    out.event(event);
+    show(event, out);
+  }
+  return ExitCode.OK;
+}
+
+/** The starter's own look at the store, where it offers one. */
+async function inspectStore({ endpoint, flags, session }: Look): Promise<StoreInspection | undefined> {
+  const { starter } = endpoint;
+  if (!starter.inspect) return undefined;
+  const context = openContext("source", session, flags.connectionTimeout);
+  return withinTime(endpoint, context, () => starter.inspect!(endpoint.endpoint, context));
+}
+
+/** The collection that the endpoint names; all that were found when it names none. */
+async function collections(look: Look, inspection: StoreInspection | undefined): Promise<CollectionEvent[]> {
+  const product = inspection?.product;
+  try {
+    return [await sampled(look, undefined, product)];
+  } catch (error) {
+    const nothingNamed = isP2PError(error, "INVALID_ENDPOINT") || isP2PError(error, "SOURCE_NOT_FOUND");
+    if (!nothingNamed || !inspection) throw error;
+    // A name that is not among those that are there is an error; no name at all is a question for all of them.
+    if (isP2PError(error, "SOURCE_NOT_FOUND") && inspection.collections.length > 0) {
+      throw Object.assign(error, {
+        message: `${error.message}. There are: ${inspection.collections.map(({ name }) => name).join(", ")}`,
+      });
+    }
+  }
+  const events: CollectionEvent[] = [];
+  for (const collection of inspection.collections) events.push(await sampled(look, collection, product));
+  return events;
+}
+
+async function sampled(
+  { endpoint, query, flags, session }: Look,
+  collection: InspectedCollection | undefined,
+  product: string | undefined,
+): Promise<CollectionEvent> {
+  const info = collection ? narrowed(endpoint.endpoint, collection) : endpoint.endpoint;
+  const shown = describeEndpoint(info);
+  const context = openContext("source", session, flags.connectionTimeout);
+  const { records, total } = await withStore({ ...endpoint, endpoint: info, shown }, context, async (store) => ({
+    records: (await takeSample(store, query, flags.sample ?? DEFAULTS.sample, session.signal)).records,
+    total: collection?.records ?? (await store.count(query, session.signal)),
+  }));
+  return {
+    event: "collection",
+    endpoint: shown,
+    ...(product !== undefined && { product }),
+    name: collection?.name ?? shown,
+    ...(total !== undefined && { records: total }),
+    ...(collection?.fields && { declared: collection.fields }),
+    fields: sampledFields(records),
+    samples: records.slice(0, flags.show ?? DEFAULTS.show).map(toJson),
+  };
+}
+
+/** The endpoint of one collection of a store. */
+function narrowed(endpoint: EndpointInfo, { endpoint: part }: InspectedCollection): EndpointInfo {
+  return {
+    ...endpoint,
+    ...(part?.database !== undefined && { database: part.database }),
+    metadata: { ...endpoint.metadata, ...part?.metadata },
+  };
+}
+
+function show(event: CollectionEvent, out: Output): void {
+  const count = event.records === undefined ? "" : ` (${formatCount(event.records)} records)`;
+  out.line("");
+  out.line(`${printable(event.name)}${count}`);
+  for (const line of formatTable(["FIELD", "DECLARED", "HOLDS", "FILLED", "EXAMPLE"], rowsOf(event)))
+    out.line(`  ${line}`);
+  for (const sample of event.samples ?? []) out.line(`  ${printable(cut(encodeSample(sample)))}`);
+}
+
+/** Declared fields first, then those that only the records show. */
+function rowsOf({ declared = [], fields = [] }: CollectionEvent): string[][] {
+  const found = new Map((fields as readonly SampledField[]).map((field) => [field.field, field]));
+  const names = new Set([...declared.map(({ name }) => name), ...found.keys()]);
+  return [...names].map((name) => {
+    const own = declared.find((field) => field.name === name);
+    const seen = found.get(name);
+    return [
+      own?.key ? `${name} *` : name,
+      own?.type ?? "",
+      seen?.types.join(", ") ?? "",
+      seen ? `${Math.round(seen.filled * 100)}%` : "0%",
+      seen?.example ?? "",
+    ];
+  });
+}
+
+function encodeSample(sample: unknown): string {
+  return typeof sample === "object" ? JSON.stringify(sample) : encodeJson(String(sample));
+}
+
+/** Longest line of a sample. */
+const LINE = 400;
+
+function cut(text: string): string {
+  return text.length > LINE ? `${text.slice(0, LINE - 1)}…` : text;
+}

@@ -1,0 +1,45 @@
+import { isP2PError } from "@omni/p2p-core";
+import { openContext, withinTime, withStore } from "../endpoints/open.ts";
+import { type ResolvedEndpoint, resolveTyped } from "../endpoints/resolve.ts";
+import type { PingEvent } from "../events.ts";
+import { ExitCode } from "../exit-code.ts";
+import { formatDuration } from "../output/format.ts";
+import type { PingFlags } from "../program.ts";
+import { type Session, whileRunning } from "../session.ts";
+import { namedEndpoints } from "./copy.ts";
+
+/** `omni-p2p ping` */
+export async function pingCommand(typed: string, flags: PingFlags, session: Session): Promise<ExitCode> {
+  const endpoint = await resolveTyped(typed, "source", session, namedEndpoints(flags.config));
+  const event = await whileRunning(session, ping(endpoint, flags, session));
+  session.out.event(event);
+  const { openMs, pingMs, note } = event;
+  const times = `opened in ${formatDuration(openMs)}, answered in ${formatDuration(pingMs)}`;
+  session.out.line(`${event.endpoint} is up: ${times}${note === undefined ? "" : ` (${note})`}`);
+  return ExitCode.OK;
+}
+
+async function ping(endpoint: ResolvedEndpoint, flags: PingFlags, session: Session): Promise<PingEvent> {
+  const startedAt = performance.now();
+  const context = openContext("source", session, flags.connectionTimeout);
+  try {
+    return await withStore(endpoint, context, async (store) => {
+      const openedAt = performance.now();
+      await store.ping(openContext("source", session, flags.connectionTimeout).signal);
+      return told(endpoint, openedAt - startedAt, performance.now() - openedAt);
+    });
+  } catch (error) {
+    const { starter } = endpoint;
+    // A store that says that a table is missing is up; whether the rest of it is, a look at it tells.
+    if (!isP2PError(error, "SOURCE_NOT_FOUND") || !starter.inspect) throw error;
+    const openedAt = performance.now();
+    await withinTime(endpoint, context, () => starter.inspect!(endpoint.endpoint, context)).catch(() => {
+      throw error;
+    });
+    return { ...told(endpoint, openedAt - startedAt, performance.now() - openedAt), note: error.message };
+  }
+}
+
+function told({ shown }: ResolvedEndpoint, openMs: number, pingMs: number): PingEvent {
+  return { event: "ping", endpoint: shown, openMs, pingMs };
+}

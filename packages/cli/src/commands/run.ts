@@ -1,0 +1,143 @@
+import { resolve } from "node:path";
+import type { P2PQuery } from "@omni/p2p-core";
+import type { ConfigFile, FileTransfer } from "../config/file.ts";
+import { findConfig, type LoadedConfig, loadConfig } from "../config/load.ts";
+import { resolveNamed } from "../endpoints/resolve.ts";
+import { ExitCode } from "../exit-code.ts";
+import { nearest } from "../nearest.ts";
+import type { RunFlags } from "../program.ts";
+import { parseWhere } from "../query/where.ts";
+import type { Session } from "../session.ts";
+import { deadLetterPlace } from "../transfer/dead-letters.ts";
+import { dryRun } from "../transfer/dry-run.ts";
+import type { TransferJob } from "../transfer/job.ts";
+import { resumeCommand, shellQuote } from "../transfer/resume-command.ts";
+import { runTransfer } from "../transfer/run-transfer.ts";
+import { deriveTransferId } from "../transfer/transfer-id.ts";
+import { inlineTransform, type LoadedTransform, loadTransform } from "../transfer/transform-file.ts";
+import { UsageError } from "../usage-error.ts";
+
+type NamedTransfer = FileTransfer & { readonly name: string };
+
+/** `omni-p2p run`: one transfer after the other. */
+export async function runCommand(file: string | undefined, flags: RunFlags, session: Session): Promise<ExitCode> {
+  const path = file ?? findConfig();
+  if (path === undefined) {
+    throw new UsageError("There is no p2p.config file here", "omni-p2p run <file>, a .ts, .js, .yaml or .json file");
+  }
+  const config = await loadConfig(path);
+  const transfers = chosen(config, flags.only);
+  // All of them are made ready first, so that a mistake in the last is told before the first has run.
+  const jobs: TransferJob[] = [];
+  for (const transfer of transfers) jobs.push(await jobOf(transfer, config, flags, session));
+  let worst: ExitCode = ExitCode.OK;
+  for (const job of jobs) {
+    const timeoutMs = job.config.connectionTimeout;
+    const code = flags.dryRun
+      ? await dryRun(job, session, { timeoutMs })
+      : await runTransfer(job, session, flags.progressInterval);
+    worst = worse(worst, code);
+    if (session.signal.aborted && session.interrupts.exitCode !== undefined) break;
+    if (code === ExitCode.FAILED && !flags.keepGoing) break;
+  }
+  return worst;
+}
+
+/** An error outweighs failed records, and those outweigh differences. */
+function worse(a: ExitCode, b: ExitCode): ExitCode {
+  const order: readonly ExitCode[] = [
+    ExitCode.OK,
+    ExitCode.DIFFERENT,
+    ExitCode.PARTIAL,
+    ExitCode.USAGE,
+    ExitCode.FAILED,
+  ];
+  return order.indexOf(b) > order.indexOf(a) ? b : a;
+}
+
+function chosen({ file, transfers = [] }: LoadedConfig, only: readonly string[] | undefined): NamedTransfer[] {
+  const named = transfers.map((transfer, i) => ({ ...transfer, name: transfer.name ?? String(i + 1) }));
+  const names = named.map(({ name }) => name);
+  const twice = names.find((name, i) => names.indexOf(name) !== i);
+  if (twice !== undefined)
+    throw new UsageError(`${file} has two transfers named "${twice}"; give each a name of its own`);
+  if (named.length === 0)
+    throw new UsageError(`${file} has no transfers`, 'add transfers: [{ source: "…", target: "…" }]');
+  for (const name of only ?? []) {
+    if (names.includes(name)) continue;
+    const near = nearest(name, names);
+    throw new UsageError(
+      `${file} has no transfer named "${name}"${near === undefined ? `; it has ${names.join(", ")}` : ` (did you mean ${near}?)`}`,
+    );
+  }
+  return only === undefined ? named : named.filter(({ name }) => only.includes(name));
+}
+
+async function jobOf(
+  transfer: NamedTransfer,
+  config: LoadedConfig,
+  flags: RunFlags,
+  session: Session,
+): Promise<TransferJob> {
+  const { name } = transfer;
+  const source = await resolveNamed(transfer.source, "source", session, config);
+  const target = await resolveNamed(transfer.target, "target", session, config);
+  const settings = merged(config.defaults, transfer.config);
+  const query = queryOf(transfer);
+  const transform = await transformOf(transfer, config.folder);
+  const subject = { source, target, query, mode: settings.mode, transform: transform?.place };
+  const transferId = transfer.transferId ?? `${name.replace(/[^\w.-]+/g, "-")}-${deriveTransferId(subject)}`;
+  return {
+    name,
+    source,
+    target,
+    query,
+    config: settings,
+    transform,
+    transferId,
+    resume: flags.resume ?? false,
+    stateDir: flags.stateDir,
+    deadLetters: deadLetterPlace(transfer.deadLetters, transferId, flags.stateDir),
+    verify: flags.verify ?? transfer.verify ?? false,
+    resumeCommand: resumeCommand(session.argv, {}),
+    replayCommand: (file) => `omni-p2p replay ${shellQuote(file)} ${replayTarget(transfer, config)}`,
+  };
+}
+
+/** Settings of one transfer go before those of all; both may be written in either spelling. */
+function merged(defaults: ConfigFile["defaults"], own: ConfigFile["defaults"]): NonNullable<ConfigFile["defaults"]> {
+  const camel = (settings: ConfigFile["defaults"]) =>
+    Object.entries(settings ?? {}).map(([key, value]) => [
+      key.replace(/_([a-z])/g, (_, letter: string) => letter.toUpperCase()),
+      value,
+    ]);
+  return Object.fromEntries([...camel(defaults), ...camel(own)]);
+}
+
+function queryOf({ name, query = {} }: NamedTransfer): P2PQuery {
+  const { where, ...rest } = query;
+  if (!Array.isArray(where)) return query as P2PQuery;
+  try {
+    return { ...rest, where: parseWhere(where as readonly string[]) };
+  } catch (error) {
+    if (!(error instanceof UsageError)) throw error;
+    throw new UsageError(`In the transfer "${name}": ${error.message.replace("--where ", "where ")}`);
+  }
+}
+
+async function transformOf(
+  { transform, transformVersion }: FileTransfer,
+  folder: string,
+): Promise<LoadedTransform | undefined> {
+  if (transform === undefined) return undefined;
+  const loaded = typeof transform === "string" ? await loadTransform(transform, folder) : inlineTransform(transform);
+  return transformVersion === undefined ? loaded : { ...loaded, version: transformVersion };
+}
+
+/** The target as it can be typed: its name in the file, where that file is found without being named. */
+function replayTarget({ target }: FileTransfer, { file }: LoadedConfig): string {
+  const text = typeof target === "string" ? target : "<target>";
+  return text.includes(":") || file === findConfig()
+    ? shellQuote(text)
+    : `${shellQuote(text)} --config ${shellQuote(resolve(file))}`;
+}

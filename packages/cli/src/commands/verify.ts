@@ -1,0 +1,49 @@
+import { verify } from "@omni/p2p-core";
+import { openContext, withStore } from "../endpoints/open.ts";
+import { resolveTyped } from "../endpoints/resolve.ts";
+import type { ExitCode } from "../exit-code.ts";
+import { createReporter } from "../output/reporter.ts";
+import type { VerifyFlags } from "../program.ts";
+import { queryFrom } from "../query/query.ts";
+import type { Session } from "../session.ts";
+import { loadTransform } from "../transfer/transform-file.ts";
+import { runVerify } from "../transfer/verify-run.ts";
+import { namedEndpoints, type TypedEnds } from "./copy.ts";
+
+/** `omni-p2p verify` */
+export async function verifyCommand(typed: TypedEnds, flags: VerifyFlags, session: Session): Promise<ExitCode> {
+  const query = queryFrom(flags);
+  const names = namedEndpoints(flags.config);
+  const source = await resolveTyped(typed.source, "source", session, names);
+  const target = await resolveTyped(typed.target, "target", session, names);
+  const transform = flags.transform === undefined ? undefined : (await loadTransform(flags.transform)).transform;
+  const reporter = await createReporter(session.out, flags.progressInterval);
+  const { batchSize, maxDifferences, connectionTimeout } = flags;
+  // Both are opened for reading: a target is not to be made by a look at it.
+  const open = () => openContext("source", session, connectionTimeout);
+  try {
+    return await withStore(source, open(), (from) =>
+      withStore(target, open(), (to) =>
+        runVerify(
+          {
+            source,
+            target,
+            query,
+            options: { transform, batchSize, ...(maxDifferences !== undefined && { maxDifferences }) },
+            compare: (options) =>
+              verify(
+                { service: from, endpoint: source.endpoint },
+                { service: to, endpoint: target.endpoint },
+                query,
+                options,
+              ),
+          },
+          session,
+          reporter,
+        ),
+      ),
+    );
+  } finally {
+    reporter.stop();
+  }
+}

@@ -1,0 +1,57 @@
+import { RootCommand } from "@bomb.sh/tab";
+import type { Command, Option } from "commander";
+import { ExitCode } from "../exit-code.ts";
+import type { Session } from "../session.ts";
+import { type Candidates, endpointCandidates, fileCandidates } from "./candidates.ts";
+
+/** Where a file's name is wanted. */
+const FILES: ReadonlySet<string> = new Set(["transform", "config", "dead-letter", "state-dir", "dead letters", "file"]);
+const ENDPOINTS: ReadonlySet<string> = new Set(["source", "target", "endpoint"]);
+
+/** `omni-p2p complete -- <words>`: what the word at the end may become. The shells' scripts call it. */
+export async function answerCompletion(program: Command, words: readonly string[], _: Session): Promise<ExitCode> {
+  const partial = words.at(-1) ?? "";
+  const endpoints = await endpointCandidates(partial);
+  const tree = new RootCommand();
+  for (const command of program.createHelp().visibleCommands(program)) {
+    const known = tree.command(command.name(), command.description());
+    for (const argument of command.registeredArguments) {
+      const name = argument.name();
+      const offered = candidatesFor(name, argument.argChoices, endpoints, partial);
+      known.argument(name, offering(offered));
+    }
+    for (const option of command.createHelp().visibleOptions(command)) addOption(known, option, partial);
+  }
+  tree.parse([...words]);
+  return ExitCode.OK;
+}
+
+function candidatesFor(
+  name: string,
+  choices: readonly string[] | undefined,
+  endpoints: Candidates,
+  partial: string,
+): Candidates {
+  if (choices) return choices.map((choice) => [choice, ""]);
+  if (ENDPOINTS.has(name)) return endpoints;
+  return FILES.has(name) ? fileCandidates(partial) : [];
+}
+
+function addOption(command: ReturnType<RootCommand["command"]>, option: Option, partial: string): void {
+  const name = option.long?.slice(2);
+  if (name === undefined) return;
+  const letter = option.short?.slice(1);
+  if (!option.required && !option.optional) {
+    command.option(name, option.description, letter);
+    return;
+  }
+  const offered = candidatesFor(name, option.argChoices, [], partial);
+  command.option(name, option.description, offering(offered), letter);
+}
+
+/** Candidates in the form in which the library asks for them. */
+function offering(candidates: Candidates): (offer: (value: string, meaning: string) => void) => void {
+  return (offer) => {
+    for (const [value, meaning] of candidates) offer(value, meaning);
+  };
+}

@@ -1,0 +1,118 @@
+import { existsSync } from "node:fs";
+import { readFile } from "node:fs/promises";
+import { dirname, extname, relative, resolve } from "node:path";
+import { isP2PError, messageOf, parseConfig } from "@omni/p2p-core";
+import type { z } from "zod";
+import { loadModule } from "../load-module.ts";
+import { nearest } from "../nearest.ts";
+import { UsageError } from "../usage-error.ts";
+import type { ConfigFile } from "./file.ts";
+
+/** A config file that has been read and checked. */
+export interface LoadedConfig extends ConfigFile {
+  /** Its path as it is shown. */
+  readonly file: string;
+  readonly folder: string;
+  readonly endpoints: NonNullable<ConfigFile["endpoints"]>;
+}
+
+const NAMES = ["ts", "mts", "js", "mjs", "yaml", "yml", "json"].map((extension) => `p2p.config.${extension}`);
+
+/** The config file in the working directory, if there is one. */
+export function findConfig(): string | undefined {
+  return NAMES.find((name) => existsSync(name));
+}
+
+/**
+ * Reads and checks a config file.
+ *
+ * @throws UsageError naming the path of what is wrong in it.
+ */
+export async function loadConfig(file: string): Promise<LoadedConfig> {
+  const path = resolve(file);
+  const shown = relative(process.cwd(), path).startsWith("..") ? path : relative(process.cwd(), path);
+  const content = await readContent(path, shown);
+  const { configSchema } = await import("./schema.ts");
+  const parsed = configSchema.safeParse(content, { reportInput: true });
+  if (!parsed.success) throw await invalid(shown, parsed.error.issues);
+  const config = content as ConfigFile;
+  checkSettings(shown, "defaults", config.defaults);
+  for (const [i, transfer] of (config.transfers ?? []).entries()) {
+    checkSettings(shown, `transfers[${i}].config`, transfer.config);
+  }
+  return { ...config, endpoints: config.endpoints ?? {}, file: shown, folder: dirname(path) };
+}
+
+async function readContent(path: string, shown: string): Promise<unknown> {
+  switch (extname(path)) {
+    case ".json":
+      return parseText(path, shown, "JSON", JSON.parse);
+    case ".yaml":
+    case ".yml": {
+      const { parse } = await import("yaml");
+      return parseText(path, shown, "YAML", (text) => parse(text));
+    }
+    case ".ts":
+    case ".mts":
+    case ".js":
+    case ".mjs": {
+      const exported = await loadModule(path, `The config file ${shown}`);
+      const config = exported.default ?? exported.config;
+      if (config !== undefined) return typeof config === "function" ? config() : config;
+      throw new UsageError(`The config file ${shown} has no default export`, "export default defineConfig({ … })");
+    }
+    default:
+      throw new UsageError(`The config file ${shown} must end in .ts, .mts, .js, .mjs, .yaml, .yml or .json`);
+  }
+}
+
+async function parseText(
+  path: string,
+  shown: string,
+  form: string,
+  parse: (text: string) => unknown,
+): Promise<unknown> {
+  const text = await readFile(path, "utf8").catch((cause: unknown) => {
+    throw new UsageError(`The config file ${shown} cannot be read: ${messageOf(cause)}`, undefined, { cause });
+  });
+  try {
+    return parse(text) ?? {};
+  } catch (cause) {
+    throw new UsageError(`The config file ${shown} is not valid ${form}: ${messageOf(cause).trimEnd()}`, undefined, {
+      cause,
+    });
+  }
+}
+
+async function invalid(shown: string, issues: readonly z.core.$ZodIssue[]): Promise<UsageError> {
+  const { keysAt, pathText } = await import("./schema.ts");
+  const lines = issues.map((issue) => {
+    if (issue.code === "unrecognized_keys") {
+      return issue.keys
+        .map((key) => {
+          const near = nearest(key, keysAt(issue.path));
+          const hint =
+            near === undefined ? `; known keys there: ${keysAt(issue.path).join(", ")}` : ` (did you mean ${near}?)`;
+          return `unknown key ${pathText([...issue.path, key])}${hint}`;
+        })
+        .join("\n  ");
+    }
+    const place = pathText(issue.path);
+    if (issue.input === undefined) return `${place} is missing`;
+    return `${place === "" ? "the file" : place} is not right: ${issue.message}`;
+  });
+  return new UsageError(`The config file ${shown} has a mistake:\n  ${lines.join("\n  ")}`);
+}
+
+/** The core knows the settings; its error names the key, and the place is added here. */
+function checkSettings(shown: string, place: string, settings: ConfigFile["defaults"]): void {
+  try {
+    parseConfig(settings);
+  } catch (error) {
+    if (!isP2PError(error)) throw error;
+    const what = error.message
+      .replace(/^Invalid configuration: /, "")
+      .replace(/^(unknown key )?"(\w+)"/, `$1${place}.$2`);
+    throw new UsageError(`The config file ${shown} has a mistake:\n  ${what}`, undefined, { cause: error });
+  }
+}

@@ -1,0 +1,68 @@
+import {
+  isP2PError,
+  type OpenContext,
+  type P2PDataTransferService,
+  P2PError,
+  type P2PErrorCode,
+  redactError,
+  secretsOf,
+  toP2PError,
+} from "@omni/p2p-core";
+import type { Session } from "../session.ts";
+import type { ResolvedEndpoint } from "./resolve.ts";
+
+/** Time in which a store must answer unless the user says otherwise, in ms. */
+const CONNECTION_TIMEOUT = 5000;
+
+/** What a starter is told when it opens, inspects or describes an endpoint from here. */
+export function openContext(role: OpenContext["role"], session: Session, timeoutMs = CONNECTION_TIMEOUT): OpenContext {
+  const signal = AbortSignal.any([session.signal, AbortSignal.timeout(timeoutMs)]);
+  return { role, connectTimeoutMs: timeoutMs, signal };
+}
+
+/** Does a piece of work with a store, and closes it. Errors come out without the endpoint's secrets. */
+export async function withStore<T>(
+  end: ResolvedEndpoint,
+  context: OpenContext,
+  work: (store: P2PDataTransferService) => Promise<T>,
+): Promise<T> {
+  const store = await withinTime(end, context, () => {
+    const opening = end.starter.open(end.endpoint, context);
+    // A store that opens after all, when nobody waits any more, is not left open.
+    opening.then((late) => (context.signal.aborted ? late.close() : undefined)).catch(() => {});
+    return opening;
+  });
+  try {
+    return await work(store);
+  } catch (error) {
+    throw told(error, end, "READ_FAILED", "could not be read");
+  } finally {
+    await store.close();
+  }
+}
+
+/** Waits for what a starter does for an endpoint, but no longer than the connection timeout. */
+export async function withinTime<T>(end: ResolvedEndpoint, context: OpenContext, work: () => Promise<T>): Promise<T> {
+  const { signal, connectTimeoutMs } = context;
+  const { promise: givenUp, reject } = Promise.withResolvers<never>();
+  const giveUp = () => reject(signal.reason);
+  signal.addEventListener("abort", giveUp, { once: true });
+  try {
+    signal.throwIfAborted();
+    return await Promise.race([work(), givenUp]);
+  } catch (error) {
+    if (isP2PError(error) || (signal.reason as Error | undefined)?.name !== "TimeoutError") {
+      throw told(error, end, "CONNECTION_FAILED", "could not be opened");
+    }
+    throw new P2PError(
+      "TIMEOUT",
+      `${end.shown} did not answer within ${connectTimeoutMs} ms; see whether it is up and reachable`,
+    );
+  } finally {
+    signal.removeEventListener("abort", giveUp);
+  }
+}
+
+function told(error: unknown, { endpoint, shown }: ResolvedEndpoint, code: P2PErrorCode, what: string): unknown {
+  return redactError(toP2PError(error, code, `${shown} ${what}`), secretsOf(endpoint));
+}

@@ -1,0 +1,48 @@
+import { dirname } from "node:path";
+import { fileURLToPath } from "node:url";
+import {
+  deadLetterStarter,
+  type InstalledStarter,
+  installedStarters,
+  isP2PError,
+  type P2PStarter,
+  StarterRegistry,
+} from "@omni/p2p-core";
+
+/**
+ * Where starters are looked for: the user's project; the folder of the config file; then wherever this command was
+ * installed, which makes `npx -p @omni/p2p-cli -p @omni/p2p-starter-sqlite omni-p2p …` work from any folder.
+ */
+function roots(more: readonly string[]): string[] {
+  return [...new Set([process.cwd(), ...more, dirname(fileURLToPath(import.meta.url))])];
+}
+
+/**
+ * The starter of a storage type.
+ *
+ * @throws P2PError `SERVICE_NOT_FOUND`, or `STARTER_INCOMPATIBLE`.
+ */
+export async function findStarter(storageType: string, folders: readonly string[]): Promise<P2PStarter> {
+  if (storageType === deadLetterStarter.storageType) return deadLetterStarter;
+  let missing: unknown;
+  for (const root of roots(folders)) {
+    try {
+      return await new StarterRegistry(root).resolve(storageType);
+    } catch (error) {
+      if (!isP2PError(error, "SERVICE_NOT_FOUND")) throw error;
+      missing ??= error;
+    }
+  }
+  throw missing;
+}
+
+/** Every starter that {@link findStarter} would find, by storage type. */
+export function listStarters(): InstalledStarter[] {
+  const found = new Map<string, InstalledStarter>();
+  for (const root of roots([])) {
+    for (const starter of installedStarters(root)) {
+      if (!found.has(starter.storageType)) found.set(starter.storageType, starter);
+    }
+  }
+  return [...found.values()].sort((a, b) => (a.storageType < b.storageType ? -1 : 1));
+}

@@ -1,0 +1,168 @@
+import type { P2PCapabilities, TransferFailure } from "@omni/p2p-core";
+
+/** A transfer begins. */
+export interface StartEvent {
+  readonly event: "start";
+  readonly name: string;
+  readonly transferId: string;
+  readonly source: string;
+  readonly target: string;
+  readonly resumed: boolean;
+}
+
+/** A transfer goes on. Times in ms, rate in records per second. */
+export interface ProgressEvent {
+  readonly event: "progress";
+  readonly transferId: string;
+  readonly records: number;
+  readonly total?: number;
+  readonly failures: number;
+  readonly rate: number;
+  readonly etaMs?: number;
+  readonly elapsedMs: number;
+  readonly memoryBytes: number;
+}
+
+/** What a transfer did, however it ended. */
+export interface ResultEvent {
+  readonly event: "result";
+  readonly name: string;
+  readonly transferId: string;
+  readonly status: "completed" | "partial" | "failed" | "interrupted";
+  readonly totalRecords: number;
+  readonly successCount: number;
+  readonly failureCount: number;
+  readonly skippedCount: number;
+  readonly retryCount: number;
+  readonly bytes: number;
+  readonly durationMs: number;
+  readonly errors: readonly TransferFailure[];
+  readonly deadLetters?: string;
+  /** The command that goes on from here; absent when it is complete. */
+  readonly resume?: string;
+}
+
+/** How two sides compare. */
+export interface VerifyEvent {
+  readonly event: "verify";
+  readonly source: string;
+  readonly target: string;
+  readonly equal: boolean;
+  readonly sourceCount: number;
+  readonly targetCount: number;
+  readonly missing: number;
+  readonly extra: number;
+  readonly different: number;
+  readonly differences: readonly { readonly kind: "missing" | "extra" | "different"; readonly id: string }[];
+  readonly durationMs: number;
+}
+
+/** A comparison goes on. */
+export interface VerifyProgressEvent {
+  readonly event: "verify-progress";
+  /** Read so far on both sides. */
+  readonly records: number;
+}
+
+/** What a dry run found out. */
+export interface DryRunEvent {
+  readonly event: "dry-run";
+  readonly name: string;
+  readonly source: string;
+  readonly target: string;
+  /** In the source, where it can count. */
+  readonly total?: number;
+  readonly sampled: number;
+  /** Records that the transform dropped, and those that it or the record model refused. */
+  readonly dropped: number;
+  readonly refused: readonly { readonly id: string; readonly reason: string }[];
+  /** `starter`: the target's own word. `capabilities`: by what it says of value types. `unknown`: it could not be asked. */
+  readonly mappedBy: "starter" | "capabilities" | "unknown";
+  readonly fields: readonly {
+    readonly field: string;
+    readonly types: readonly string[];
+    readonly storedAs: string;
+    readonly lossless: boolean;
+    readonly note?: string;
+  }[];
+}
+
+/** A store answered. */
+export interface PingEvent {
+  readonly event: "ping";
+  readonly endpoint: string;
+  readonly openMs: number;
+  readonly pingMs: number;
+  /** What else is to be said, for instance that the table is not there yet. */
+  readonly note?: string;
+}
+
+/** How many records there are. */
+export interface CountEvent {
+  readonly event: "count";
+  readonly endpoint: string;
+  readonly count: number;
+  /** `store`: the store said so. `read`: they were read and counted. */
+  readonly by: "store" | "read";
+}
+
+/** A table, collection or index that was looked at. */
+export interface CollectionEvent {
+  readonly event: "collection";
+  readonly endpoint: string;
+  readonly product?: string;
+  readonly name: string;
+  readonly records?: number;
+  /** What the store itself declares. */
+  readonly declared?: readonly { readonly name: string; readonly type: string; readonly key?: boolean }[];
+  /** What was found in a sample. */
+  readonly fields?: readonly {
+    readonly field: string;
+    readonly types: readonly string[];
+    /** Share of the sample's records that have it, from 0 to 1. */
+    readonly filled: number;
+    readonly example: string;
+  }[];
+  /** Records in the tagged JSON of the core. */
+  readonly samples?: readonly unknown[];
+}
+
+/** An installed starter. */
+export interface StarterEvent {
+  readonly event: "starter";
+  readonly storageType: string;
+  readonly packageName: string;
+  readonly version: string;
+  readonly directory: string;
+  /** Absent when it could not be loaded. */
+  readonly contractVersion?: number;
+  readonly options?: readonly string[];
+  readonly can?: readonly string[];
+  /** What its stores can do, where the starter tells before one is opened. */
+  readonly capabilities?: P2PCapabilities;
+  readonly trouble?: string;
+}
+
+/** What went wrong. */
+export interface ErrorEvent {
+  readonly event: "error";
+  /** A code of the core's `P2PError`, `USAGE` or `UNEXPECTED`. */
+  readonly code: string;
+  readonly message: string;
+  /** What to type next. */
+  readonly next?: string;
+}
+
+/** One line of the output with `--json`. */
+export type CliEvent =
+  | StartEvent
+  | ProgressEvent
+  | ResultEvent
+  | VerifyEvent
+  | VerifyProgressEvent
+  | DryRunEvent
+  | PingEvent
+  | CountEvent
+  | CollectionEvent
+  | StarterEvent
+  | ErrorEvent;

@@ -1,0 +1,40 @@
+import { CommanderError } from "commander";
+import { ExitCode } from "./exit-code.ts";
+import type { OutputFlags } from "./options.ts";
+import { buildProgram } from "./program.ts";
+import type { Session } from "./session.ts";
+
+/**
+ * Runs the command line.
+ *
+ * @param argv the words after the program's name.
+ * @returns the exit code.
+ */
+export async function main(argv: readonly string[]): Promise<ExitCode> {
+  let exitCode: ExitCode = ExitCode.OK;
+  const program = buildProgram(async (options: OutputFlags, task: (session: Session) => Promise<ExitCode>) => {
+    // Everything heavier than the arguments is loaded from here on.
+    const { runInSession } = await import("./session.ts");
+    exitCode = await runInSession(argv, options, task);
+  });
+  try {
+    await program.parseAsync([...argv], { from: "user" });
+    return exitCode;
+  } catch (error) {
+    if (!(error instanceof CommanderError)) throw error;
+    if (error.exitCode === 0) return ExitCode.OK;
+    if (error.code !== "commander.help") await reportMistyped(argv, error);
+    return ExitCode.USAGE;
+  }
+}
+
+async function reportMistyped(argv: readonly string[], error: CommanderError): Promise<void> {
+  const { reportUsage } = await import("./session.ts");
+  const [command] = argv;
+  const named = command !== undefined && !command.startsWith("-") && error.code !== "commander.unknownCommand";
+  reportUsage(
+    error.message.replace(/^error: /, "").replace(/\n\(Did you mean (.*)\?\)/, " (did you mean $1?)"),
+    named ? `omni-p2p ${command} --help` : "omni-p2p --help",
+    argv.includes("--json"),
+  );
+}

@@ -1,0 +1,33 @@
+import type { TransferProgress } from "@omni/p2p-core";
+import type { TransferJob } from "../transfer/job.ts";
+import type { Output } from "./output.ts";
+import type { Reporter } from "./reporter.ts";
+
+/** One JSON object a line. */
+export class JsonReporter implements Reporter {
+  readonly interval: number;
+  readonly #out: Output;
+  #toldAt = 0;
+
+  constructor(out: Output, interval = 1000) {
+    this.#out = out;
+    this.interval = interval;
+  }
+
+  start(job: TransferJob, resumed: boolean): void {
+    const { name, transferId, source, target } = job;
+    this.#out.event({ event: "start", name, transferId, source: source.shown, target: target.shown, resumed });
+  }
+
+  progress(progress: TransferProgress): void {
+    this.#out.event({ event: "progress", ...progress, memoryBytes: process.memoryUsage.rss() });
+  }
+
+  verifying(count: number): void {
+    if (performance.now() - this.#toldAt < this.interval) return;
+    this.#toldAt = performance.now();
+    this.#out.event({ event: "verify-progress", records: count });
+  }
+
+  stop(): void {}
+}

@@ -1,0 +1,76 @@
+import { styleText } from "node:util";
+import type { CliEvent } from "../events.ts";
+import type { OutputFlags } from "../options.ts";
+import { printable } from "./printable.ts";
+
+/** An error as it is shown. */
+export interface ShownError {
+  readonly code: string;
+  readonly message: string;
+  /** What to type next. */
+  readonly next?: string | undefined;
+  /** Stack and causes, for those who asked for them. */
+  readonly details?: string | undefined;
+}
+
+/**
+ * Everything that the command prints: results and JSON on stdout, the rest on stderr. When the reader of stdout goes
+ * away, what is printed there is let go, and `onClosed` is called once.
+ */
+export class Output {
+  readonly json: boolean;
+  readonly quiet: boolean;
+  onClosed: (() => void) | undefined;
+  /** Called before a line goes to the terminal, so that a live line can make way. */
+  beforeLine: (() => void) | undefined;
+  #closed = false;
+
+  constructor({ json = false, quiet = false }: OutputFlags) {
+    this.json = json;
+    this.quiet = quiet;
+    for (const stream of [process.stdout, process.stderr]) {
+      stream.on("error", (error: NodeJS.ErrnoException) => {
+        if (error.code !== "EPIPE" && error.code !== "EIO") throw error;
+        if (stream === process.stdout) this.#close();
+      });
+    }
+  }
+
+  #close(): void {
+    if (this.#closed) return;
+    this.#closed = true;
+    this.onClosed?.();
+  }
+
+  /** A line of a report for people. */
+  line(text: string): void {
+    if (!this.json && !this.quiet) this.data(text);
+  }
+
+  /** A line that is what was asked for, also when quiet. */
+  data(text: string): void {
+    this.beforeLine?.();
+    if (!this.#closed) process.stdout.write(`${text}\n`);
+  }
+
+  /** A remark beside the report. */
+  note(text: string): void {
+    if (this.quiet) return;
+    this.beforeLine?.();
+    process.stderr.write(`${text}\n`);
+  }
+
+  /** A line of JSON, for programs. */
+  event(event: CliEvent): void {
+    if (this.json) this.data(JSON.stringify(event));
+  }
+
+  error({ code, message, next, details }: ShownError): void {
+    this.event({ event: "error", code, message, ...(next !== undefined && { next }) });
+    this.beforeLine?.();
+    const name = styleText("red", "omni-p2p:", { stream: process.stderr });
+    process.stderr.write(`${name} ${printable(message, true)}\n`);
+    if (next !== undefined) process.stderr.write(`  Next: ${printable(next)}\n`);
+    if (details !== undefined) process.stderr.write(`${printable(details, true)}\n`);
+  }
+}

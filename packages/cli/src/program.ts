@@ -1,0 +1,209 @@
+import { Argument, Command, Option } from "commander";
+import manifest from "../package.json" with { type: "json" };
+import type { ExitCode } from "./exit-code.ts";
+import {
+  collect,
+  type EndpointFlags,
+  type OutputFlags,
+  type ProgressFlags,
+  type QueryFlags,
+  type TransferFlags,
+  wholeFrom,
+  withOutput,
+  withProgress,
+  withQuery,
+  withStores,
+  withTransfer,
+} from "./options.ts";
+import type { Session } from "./session.ts";
+
+/** Runs a command's work, with what it needs around it. */
+export type Execute = (options: OutputFlags, task: (session: Session) => Promise<ExitCode>) => Promise<void>;
+
+/** Flags of `copy` and `replay`. */
+export type CopyFlags = QueryFlags & TransferFlags & EndpointFlags & ProgressFlags & OutputFlags;
+/** Flags of `replay`. */
+export type ReplayFlags = CopyFlags & { readonly phase?: "write" | "transform" };
+/** Flags of `verify`. */
+export type VerifyFlags = QueryFlags &
+  EndpointFlags &
+  ProgressFlags &
+  OutputFlags & { readonly transform?: string; readonly batchSize?: number; readonly maxDifferences?: number };
+/** Flags of `count`. */
+export type CountFlags = QueryFlags & EndpointFlags & OutputFlags;
+/** Flags of `ping`. */
+export type PingFlags = EndpointFlags & OutputFlags;
+/** Flags of `inspect`. */
+export type InspectFlags = QueryFlags &
+  EndpointFlags &
+  OutputFlags & { readonly sample?: number; readonly show?: number };
+/** Flags of `run`. */
+export type RunFlags = ProgressFlags &
+  OutputFlags & {
+    readonly only?: readonly string[];
+    readonly resume?: boolean;
+    readonly dryRun?: boolean;
+    readonly verify?: boolean;
+    readonly keepGoing?: boolean;
+    readonly stateDir?: string;
+  };
+
+const SOURCE = "where records come from: a URL such as sqlite:./data.db?table=docs, or a name from the config file";
+const TARGET = "where they go: a URL such as redis://localhost:6379, or a name from the config file";
+const ONE = "a URL such as redis://localhost:6379, or a name from the config file";
+
+/**
+ * The whole command line. Only names and descriptions are here: each command's code is loaded when it is called, so
+ * that help and completion answer at once.
+ */
+export function buildProgram(execute: Execute): Command {
+  const program = new Command("omni-p2p")
+    .description("Move records between stores: SQLite, Redis, MongoDB, Elasticsearch, memory and your own.")
+    .version(manifest.version, "-V, --version", "show the version")
+    .helpOption("-h, --help", "show this help")
+    .exitOverride()
+    .configureOutput({ outputError: () => {} })
+    .addHelpText("after", AFTER_HELP);
+  addMoving(program, execute);
+  addLooking(program, execute);
+  addCompletion(program, execute);
+  const help = new Command("help").argument("[command]").description("Show the help of a command");
+  return program.addHelpCommand(help.helpGroup("Set-up:").helpOption("-h, --help", "show this help"));
+}
+
+function addMoving(program: Command, execute: Execute): void {
+  const copy = program.command("copy").description("Copy records from one store to another");
+  copy.argument("<source>", SOURCE).argument("<target>", TARGET).helpGroup("Moving records:");
+  withOutput(withProgress(withStores(withTransfer(withQuery(copy)))))
+    .addHelpText("after", COPY_EXAMPLES)
+    .action((source: string, target: string, flags: CopyFlags) =>
+      execute(flags, async (session) =>
+        (await import("./commands/copy.ts")).copyCommand({ source, target }, flags, session),
+      ),
+    );
+
+  const replay = program
+    .command("replay")
+    .description("Send the records that failed once more, from their dead letters");
+  replay.argument("<dead letters>", "the file of an earlier copy").argument("<target>", TARGET);
+  replay.helpGroup("Moving records:");
+  withOutput(withProgress(withStores(withTransfer(withQuery(replay)))))
+    .addOption(
+      new Option("--phase <phase>", "records that the target refused, or that the transform failed on (default: write)")
+        .choices(["write", "transform"])
+        .helpGroup("Which records:"),
+    )
+    .action((file: string, target: string, flags: ReplayFlags) =>
+      execute(flags, async (session) =>
+        (await import("./commands/replay.ts")).replayCommand({ file, target }, flags, session),
+      ),
+    );
+
+  const run = program.command("run").description("Run the transfers of a config file");
+  run.argument("[file]", "p2p.config.ts, .js, .yaml or .json (default: the one here)").helpGroup("Moving records:");
+  withOutput(
+    withProgress(
+      run
+        .option("--only <name>", "only this transfer of the file; repeat it for more", collect)
+        .option("--resume", "go on where an interrupted run stopped")
+        .option("--dry-run", "show what the records would become; write nothing")
+        .option("--verify", "compare both sides after each transfer")
+        .option("--keep-going", "go on with the next transfer when one fails")
+        .option("--state-dir <folder>", "where checkpoints are kept (default: .omni-p2p)"),
+    ),
+  ).action((file: string | undefined, flags: RunFlags) =>
+    execute(flags, async (session) => (await import("./commands/run.ts")).runCommand(file, flags, session)),
+  );
+}
+
+function addLooking(program: Command, execute: Execute): void {
+  const verify = program.command("verify").description("Compare two stores record by record");
+  verify.argument("<source>", SOURCE).argument("<target>", TARGET).helpGroup("Looking at stores:");
+  withOutput(withProgress(withStores(withQuery(verify))))
+    .option("--transform <file>", "compare what this module makes of the source's records")
+    .option("--batch-size <n>", "records read at a time (default: 1000)", wholeFrom(1))
+    .option("--max-differences <n>", "differences listed; all are counted (default: 20)", wholeFrom(0))
+    .action((source: string, target: string, flags: VerifyFlags) =>
+      execute(flags, async (session) =>
+        (await import("./commands/verify.ts")).verifyCommand({ source, target }, flags, session),
+      ),
+    );
+
+  const ping = program.command("ping").description("See whether a store can be reached, and how fast it answers");
+  withOutput(withStores(ping.argument("<endpoint>", ONE).helpGroup("Looking at stores:"))).action(
+    (endpoint: string, flags: PingFlags) =>
+      execute(flags, async (session) => (await import("./commands/ping.ts")).pingCommand(endpoint, flags, session)),
+  );
+
+  const count = program.command("count").description("Count records");
+  withOutput(withStores(withQuery(count.argument("<endpoint>", ONE).helpGroup("Looking at stores:")))).action(
+    (endpoint: string, flags: CountFlags) =>
+      execute(flags, async (session) => (await import("./commands/count.ts")).countCommand(endpoint, flags, session)),
+  );
+
+  const inspect = program
+    .command("inspect")
+    .description("Show what is in a store: tables or collections, fields with their types, samples");
+  withOutput(withStores(withQuery(inspect.argument("<endpoint>", ONE).helpGroup("Looking at stores:"))))
+    .option("--sample <n>", "records read to find out the fields (default: 100)", wholeFrom(1))
+    .option("--show <n>", "records shown (default: 3)", wholeFrom(0))
+    .action((endpoint: string, flags: InspectFlags) =>
+      execute(flags, async (session) =>
+        (await import("./commands/inspect.ts")).inspectCommand(endpoint, flags, session),
+      ),
+    );
+
+  withOutput(
+    program
+      .command("starters")
+      .description("Show the starters that are installed, with versions and options")
+      .helpGroup("Looking at stores:"),
+  ).action((flags: OutputFlags) =>
+    execute(flags, async (session) => (await import("./commands/starters.ts")).startersCommand(session)),
+  );
+}
+
+function addCompletion(program: Command, execute: Execute): void {
+  program
+    .command("completion")
+    .description("Print a script that teaches your shell to complete this command")
+    .addArgument(new Argument("<shell>", "your shell").choices(["bash", "zsh", "fish", "powershell"]))
+    .helpGroup("Set-up:")
+    .helpOption("-h, --help", "show this help")
+    .addHelpText("after", COMPLETION_EXAMPLES)
+    .action((shell: string) =>
+      execute({}, async () => (await import("./completion/script.ts")).printCompletionScript(shell)),
+    );
+  program
+    .command("complete", { hidden: true })
+    .argument("[words...]")
+    .action((words: readonly string[]) =>
+      execute({}, async (session) =>
+        (await import("./completion/answer.ts")).answerCompletion(program, words, session),
+      ),
+    );
+}
+
+const AFTER_HELP = `
+Examples:
+  omni-p2p copy 'sqlite:./knowledge.db?table=docs' redis://localhost:6379 --where type=knowledge
+  omni-p2p copy 'sqlite:./a.db?table=docs' 'sqlite:./b.db?table=docs' --dry-run
+  omni-p2p inspect sqlite:./knowledge.db
+
+Passwords come from P2P_SOURCE_PASSWORD and P2P_TARGET_PASSWORD, from \${NAME} in an endpoint, or from a prompt.
+Exit codes: 0 done, 1 failed, 2 wrong usage, 3 some records failed, 4 not the same, 130 interrupted.`;
+
+const COPY_EXAMPLES = `
+Conditions: field=value  field!=value  field>3  field>=3  field<3  field<=3  field^=start  field=[a,b]
+            field=* (is there)  field!=* (is absent or null)
+Values:     text, 42, 9007199254740993, true, null, date:2024-01-31, bytes:<base64>, text:42 or '"42"' for text
+
+Examples:
+  omni-p2p copy 'sqlite:./knowledge.db?table=docs' elasticsearch://localhost:9200/docs --where 'version>=2' --verify
+  omni-p2p copy mongodb://localhost/shop redis://localhost --transform ./map.ts --dead-letter ./failed.ndjson`;
+
+const COMPLETION_EXAMPLES = `
+Examples:
+  omni-p2p completion bash >> ~/.bashrc
+  omni-p2p completion zsh > "\${fpath[1]}/_omni-p2p"
+  omni-p2p completion fish > ~/.config/fish/completions/omni-p2p.fish`;

@@ -1,0 +1,69 @@
+import type { P2PCondition, P2POperators, P2PQuery } from "@omni/p2p-core";
+import { UsageError } from "../usage-error.ts";
+import { parseList, parseText, parseValue } from "./value.ts";
+
+type Where = NonNullable<P2PQuery["where"]>;
+
+/** A field, a sign and the text of a value; a field with signs in its name stands in double quotes. */
+const CONDITION = /^\s*("(?:[^"\\]|\\.)*"|[^=!<>^~"]+?)\s*(!=|>=|<=|\^=|==|=|>|<)\s*(.*?)\s*$/s;
+
+const COMPARISONS = { ">": "gt", ">=": "gte", "<": "lt", "<=": "lte" } as const;
+
+const FORMS =
+  "field=value, field!=value, field>value, field>=value, field<value, field<=value, field^=start, field=[a,b], field=* or field!=*";
+
+/**
+ * Makes the `where` of a query from conditions as they are typed: `type=knowledge`, `age>=3`, `name^=abc`,
+ * `status=[open,late]`, `title=*`. All of them must hold.
+ */
+export function parseWhere(conditions: readonly string[]): Where {
+  const fields = new Map<string, Record<string, unknown>>();
+  for (const condition of conditions) {
+    const { field, operators } = parseCondition(condition);
+    const known = fields.get(field) ?? {};
+    for (const [operator, value] of Object.entries(operators)) {
+      if (Object.hasOwn(known, operator)) {
+        const way = operator === "eq" || operator === "in" ? `; for either of them write '${field}=[a,b]'` : "";
+        throw new UsageError(`--where says twice what "${field}" must be ("${condition}" is the second time)${way}`);
+      }
+      known[operator] = value;
+    }
+    fields.set(field, known);
+  }
+  return Object.fromEntries([...fields].map(([field, operators]) => [field, toCondition(operators)]));
+}
+
+/** Equality is a plain value when it stands alone; beside others it is a list of one. */
+function toCondition({ eq, ...others }: Record<string, unknown>): P2PCondition {
+  if (eq === undefined) return others as P2POperators;
+  if (Object.keys(others).length === 0) return eq as P2PCondition;
+  if (others.in !== undefined) throw new UsageError("--where gives a value and a list for the same field; give one");
+  return { ...others, in: [eq] } as P2POperators;
+}
+
+function parseCondition(text: string): { field: string; operators: Record<string, unknown> } {
+  const match = CONDITION.exec(text);
+  if (!match) throw new UsageError(`--where "${text}" is not a condition; write ${FORMS}`);
+  const [, name, sign, value] = match as unknown as [string, string, string, string];
+  const field = name.startsWith('"') ? parseText(name, "a field's name") : name;
+  return { field, operators: operatorsOf(sign, value, text) };
+}
+
+function operatorsOf(sign: string, value: string, text: string): Record<string, unknown> {
+  switch (sign) {
+    case "=":
+    case "==":
+      if (value === "*") return { exists: true };
+      return value.startsWith("[") ? { in: parseList(value) } : { eq: parseValue(value) };
+    case "!=":
+      if (value === "*") return { exists: false };
+      if (value.startsWith("[")) {
+        throw new UsageError(`--where "${text}": no list can follow !=; give one condition for each value`);
+      }
+      return { ne: parseValue(value) };
+    case "^=":
+      return { prefix: parseText(value, "the start of a text") };
+    default:
+      return { [COMPARISONS[sign as keyof typeof COMPARISONS]]: parseValue(value) };
+  }
+}

@@ -1,0 +1,76 @@
+import { setImmediate } from "node:timers/promises";
+import { ExitCode } from "./exit-code.ts";
+import { Interrupts } from "./interrupts.ts";
+import type { OutputFlags } from "./options.ts";
+import { Output } from "./output/output.ts";
+import { UsageError } from "./usage-error.ts";
+
+/** What a command has around it. */
+export interface Session {
+  readonly out: Output;
+  readonly interrupts: Interrupts;
+  /** Aborts on Ctrl-C, on SIGTERM, and when nobody reads the output any more. */
+  readonly signal: AbortSignal;
+  /** The words after the program's name. */
+  readonly argv: readonly string[];
+  /** Whether somebody can be asked for a password. */
+  readonly interactive: boolean;
+}
+
+/** Runs a command's work and turns whatever comes of it into an exit code. */
+export async function runInSession(
+  argv: readonly string[],
+  flags: OutputFlags,
+  task: (session: Session) => Promise<ExitCode>,
+): Promise<ExitCode> {
+  const out = new Output(flags);
+  const interrupts = new Interrupts();
+  const closed = new AbortController();
+  out.onClosed = () => closed.abort();
+  const interactive = process.stdin.isTTY === true && process.stderr.isTTY === true;
+  const signal = AbortSignal.any([interrupts.signal, closed.signal]);
+  try {
+    const code = await task({ out, interrupts, signal, argv, interactive });
+    // A pipe tells one turn later that its reader is gone.
+    await setImmediate();
+    return interrupts.exitCode ?? (closed.signal.aborted ? ExitCode.BROKEN_PIPE : code);
+  } catch (error) {
+    if (interrupts.exitCode !== undefined) return interrupts.exitCode;
+    if (closed.signal.aborted) return ExitCode.BROKEN_PIPE;
+    return await report(error, out);
+  } finally {
+    interrupts.dispose();
+  }
+}
+
+async function report(error: unknown, out: Output): Promise<ExitCode> {
+  if (error instanceof UsageError) {
+    out.error({ code: "USAGE", message: error.message, next: error.next });
+    return ExitCode.USAGE;
+  }
+  // The core is loaded by whatever threw one of its errors; a mistyped word does not need it.
+  const { explain } = await import("./explain.ts");
+  const { exitCode, ...explained } = explain(error);
+  out.error(explained);
+  return exitCode;
+}
+
+/** Tells of a mistyped command line. */
+export function reportUsage(message: string, next: string, json: boolean): void {
+  new Output({ json }).error({ code: "USAGE", message, next });
+}
+
+/** Waits for a promise, but no longer than the session lasts: for work that heeds no signal. */
+export async function whileRunning<T>(session: Session, work: Promise<T>): Promise<T> {
+  const { signal } = session;
+  signal.throwIfAborted();
+  const { promise, reject } = Promise.withResolvers<never>();
+  const stop = () => reject(signal.reason);
+  signal.addEventListener("abort", stop, { once: true });
+  try {
+    return await Promise.race([work, promise]);
+  } finally {
+    signal.removeEventListener("abort", stop);
+    work.catch(() => {});
+  }
+}

@@ -1,0 +1,153 @@
+import { type FieldMapping, isP2PError, type P2PRecord, recordTrouble, type Transform } from "@omni/p2p-core";
+import { openContext, withinTime, withStore } from "../endpoints/open.ts";
+import type { ResolvedEndpoint } from "../endpoints/resolve.ts";
+import type { DryRunEvent } from "../events.ts";
+import { ExitCode } from "../exit-code.ts";
+import { sampledFields } from "../fields.ts";
+import { formatCount, records as recordsText } from "../output/format.ts";
+import type { Output } from "../output/output.ts";
+import { printable } from "../output/printable.ts";
+import { formatTable } from "../output/table.ts";
+import { takeSample } from "../sample.ts";
+import type { Session } from "../session.ts";
+import type { TransferJob } from "./job.ts";
+
+/** Records that a dry run reads unless the user says otherwise. */
+const SAMPLE = 100;
+
+/** A record that would not get as far as the target. */
+type Refusal = DryRunEvent["refused"][number];
+
+/** Reads a sample and tells what the target would make of it. Writes nothing, and makes nothing in the target. */
+export async function dryRun(
+  job: TransferJob,
+  session: Session,
+  {
+    sample: size = SAMPLE,
+    timeoutMs,
+  }: { readonly sample?: number | undefined; readonly timeoutMs?: number | undefined },
+): Promise<ExitCode> {
+  const { signal } = session;
+  const { total, sample } = await withStore(job.source, openContext("source", session, timeoutMs), async (store) => ({
+    sample: await takeSample(store, job.query, size, signal),
+    total: await store.count(job.query, signal),
+  }));
+  const unreadable = sample.failures.map(({ id, error }) => ({ id, reason: error.message }));
+  const sent = await throughTransform(sample.records, job.transform?.transform, signal);
+  const mapping = await describeMapping(job.target, sent.records, session, timeoutMs);
+  const event: DryRunEvent = {
+    event: "dry-run",
+    name: job.name,
+    source: job.source.shown,
+    target: job.target.shown,
+    ...(total !== undefined && { total }),
+    sampled: sample.records.length + unreadable.length,
+    dropped: sent.dropped,
+    refused: [...unreadable, ...sent.refused],
+    ...mapping,
+  };
+  session.out.event(event);
+  show(event, session.out);
+  const whole = event.refused.length === 0 && event.fields.every(({ lossless }) => lossless);
+  return whole ? ExitCode.OK : ExitCode.PARTIAL;
+}
+
+async function throughTransform(sample: readonly P2PRecord[], transform: Transform | undefined, signal: AbortSignal) {
+  const records: P2PRecord[] = [];
+  const refused: Refusal[] = [];
+  let dropped = 0;
+  for (const record of sample) {
+    const id = String(record.id);
+    try {
+      const made = transform ? await transform(record, { signal }) : record;
+      const results = (Array.isArray(made) ? made : made == null ? [] : [made]) as readonly P2PRecord[];
+      if (results.length === 0) dropped++;
+      for (const result of results) {
+        const trouble = recordTrouble(result);
+        if (trouble === undefined) records.push(result);
+        else refused.push({ id, reason: trouble });
+      }
+    } catch (error) {
+      refused.push({ id, reason: `the transform failed: ${error instanceof Error ? error.message : String(error)}` });
+    }
+  }
+  return { records, refused, dropped };
+}
+
+/** Asks the target's starter, or else goes by what the target says of value types, if it is there. */
+async function describeMapping(
+  target: ResolvedEndpoint,
+  records: readonly P2PRecord[],
+  session: Session,
+  timeoutMs: number | undefined,
+): Promise<Pick<DryRunEvent, "mappedBy" | "fields">> {
+  const { starter, endpoint } = target;
+  if (starter.describeMapping) {
+    const context = openContext("target", session, timeoutMs);
+    const fields = await withinTime(target, context, () => starter.describeMapping!(endpoint, records, context));
+    return { mappedBy: "starter", fields };
+  }
+  const fields = sampledFields(records);
+  try {
+    // Opened as a source, so that nothing is made by a look.
+    const { valueTypes } = await withStore(
+      target,
+      openContext("source", session, timeoutMs),
+      async ({ capabilities }) => capabilities,
+    );
+    return {
+      mappedBy: "capabilities",
+      fields: fields.map(({ field, types }) => byCapability(field, types, valueTypes)),
+    };
+  } catch (error) {
+    if (!isP2PError(error, "SOURCE_NOT_FOUND")) throw error;
+    return {
+      mappedBy: "unknown",
+      fields: fields.map(({ field, types }) => ({
+        field,
+        types,
+        storedAs: "not known before it exists",
+        lossless: true,
+      })),
+    };
+  }
+}
+
+function byCapability(
+  field: string,
+  types: FieldMapping["types"],
+  support: Readonly<Record<FieldMapping["types"][number], "native" | "tagged" | "unsupported">>,
+): FieldMapping {
+  const lost = types.filter((type) => support[type] === "unsupported");
+  return {
+    field,
+    types,
+    storedAs: [...new Set(types.map((type) => support[type]))].join(", "),
+    lossless: lost.length === 0,
+    ...(lost.length > 0 && {
+      note: `${lost.join(" and ")} cannot be kept; make something else of it with --transform`,
+    }),
+  };
+}
+
+function show(event: DryRunEvent, out: Output): void {
+  const of = event.total === undefined ? "" : ` of ${formatCount(event.total)}`;
+  out.line(`Dry run: ${event.source} → ${event.target}`);
+  out.line(`${recordsText(event.sampled)}${of} read as a sample; nothing is written.`);
+  if (event.dropped > 0) out.line(`The transform drops ${formatCount(event.dropped)} of them.`);
+  if (event.fields.length > 0) {
+    const rows = event.fields.map(({ field, types, storedAs, lossless, note }) => [
+      field,
+      types.join(", "),
+      storedAs,
+      event.mappedBy === "unknown" ? "?" : lossless ? "yes" : "NO",
+      note ?? "",
+    ]);
+    for (const line of formatTable(["FIELD", "HOLDS", "STORED AS", "COMES BACK EQUAL", ""], rows))
+      out.line(`  ${line}`);
+  }
+  const lost = event.fields.filter(({ lossless }) => !lossless);
+  if (lost.length > 0) out.line(`Would not survive: ${printable(lost.map(({ field }) => field).join(", "))}`);
+  for (const { id, reason } of event.refused.slice(0, 5)) out.line(printable(`Would fail: ${id}: ${reason}`));
+  if (event.refused.length > 5) out.line(`and ${formatCount(event.refused.length - 5)} more of the sample would fail`);
+}

@@ -1,0 +1,153 @@
+import {
+  type Checkpoint,
+  DefaultP2PConnectionManager,
+  FileCheckpointStore,
+  isP2PError,
+  type ManagedTransferOptions,
+  type P2PConnection,
+  P2PTransferError,
+  parseEndpoint,
+  type TransferResult,
+} from "@omni/p2p-core";
+import { askPassword, type Side } from "../endpoints/credentials.ts";
+import { findStarter } from "../endpoints/starters.ts";
+import { ExitCode } from "../exit-code.ts";
+import { explain } from "../explain.ts";
+import { formatCount, records } from "../output/format.ts";
+import { createReporter, type Reporter } from "../output/reporter.ts";
+import { type Session, whileRunning } from "../session.ts";
+import type { TransferJob } from "./job.ts";
+import { reportFailures, reportInterruption, reportResult, resultEvent } from "./report.ts";
+import { runVerify } from "./verify-run.ts";
+
+/** Runs a transfer from its checkpoint to its report. */
+export async function runTransfer(
+  job: TransferJob,
+  session: Session,
+  progressInterval: number | undefined,
+): Promise<ExitCode> {
+  const manager = new DefaultP2PConnectionManager();
+  // Nothing is left half-copied because the reader of the report went away.
+  session.out.onClosed = undefined;
+  const reporter = await createReporter(session.out, progressInterval);
+  try {
+    await registerStarters(job, manager);
+    const earlier = await announce(job, session);
+    const connection = await establish(job, session, manager);
+    reporter.start(job, earlier !== undefined && job.resume);
+    session.interrupts.onFirst = () =>
+      session.out.note("Stopping: what is under way is brought to an end. Ctrl-C again stops at once.");
+    const result = await transfer(job, session, manager, connection, reporter);
+    reporter.stop();
+    const code = reportResult(job, result, session.out);
+    if (!job.verify) return code;
+    const { source, target, query } = job;
+    const verified = await runVerify(
+      {
+        source,
+        target,
+        query,
+        options: { transform: job.transform?.transform },
+        compare: (options) => manager.verify(connection.connectionId, query, options),
+      },
+      session,
+      reporter,
+    );
+    return code === ExitCode.OK ? verified : code;
+  } catch (error) {
+    reporter.stop();
+    return reportFailure(job, session, error);
+  } finally {
+    session.interrupts.onFirst = undefined;
+    reporter.stop();
+    await manager.close({ drainTimeout: 0 });
+  }
+}
+
+async function registerStarters(job: TransferJob, manager: DefaultP2PConnectionManager): Promise<void> {
+  for (const { endpoint, starter } of [job.source, job.target]) manager.registerService(endpoint.storageType, starter);
+  if (typeof job.deadLetters !== "object") return;
+  const { storageType } = parseEndpoint(job.deadLetters.endpoint);
+  manager.registerService(storageType, await findStarter(storageType, []));
+}
+
+/** Tells how this run stands to an earlier one of the same transfer. */
+async function announce(job: TransferJob, { out }: Session): Promise<Checkpoint | undefined> {
+  const checkpoint = await new FileCheckpointStore(job.stateDir).load(job.transferId).catch(() => undefined);
+  const done = formatCount(checkpoint?.recordsRead ?? 0);
+  if (job.resume) {
+    if (!checkpoint) out.note(`There is no earlier run of ${job.transferId} to resume; it starts from the beginning.`);
+    else if (checkpoint.status === "completed") {
+      out.note(`${job.transferId} was completed before; run it without --resume to copy once more.`);
+    } else out.note(`Going on after ${done} records.`);
+  } else if (checkpoint?.status === "running" && checkpoint.recordsRead > 0) {
+    out.note(`An earlier run stopped after ${done} records; with --resume this one would go on from there.`);
+  }
+  return checkpoint;
+}
+
+/** Opens both ends; where a store wants a password and somebody is there, it is asked for once. */
+async function establish(
+  job: TransferJob,
+  session: Session,
+  manager: DefaultP2PConnectionManager,
+): Promise<P2PConnection> {
+  const ends = { source: job.source.endpoint, target: job.target.endpoint };
+  try {
+    return await whileRunning(session, manager.establish(ends.source, ends.target, job.config));
+  } catch (error) {
+    if (!isP2PError(error, "AUTHENTICATION_FAILED") || !session.interactive) throw error;
+    session.out.note(error.message);
+    for (const side of ["source", "target"] as const satisfies Side[]) {
+      const { starter, endpoint } = job[side];
+      const shown = endpoint.host !== undefined && error.message.includes(endpoint.host);
+      if (shown && "password" in starter.options) ends[side] = await askPassword(ends[side], side, session);
+    }
+    return whileRunning(session, manager.establish(ends.source, ends.target, job.config));
+  }
+}
+
+async function transfer(
+  job: TransferJob,
+  session: Session,
+  manager: DefaultP2PConnectionManager,
+  { connectionId }: P2PConnection,
+  reporter: Reporter,
+): Promise<TransferResult> {
+  const options: ManagedTransferOptions = {
+    transferId: job.transferId,
+    resume: job.resume,
+    checkpoint: job.stateDir,
+    deadLetters: job.deadLetters,
+    transform: job.transform?.transform,
+    transformVersion: job.transform?.version,
+    signal: session.signal,
+    progressInterval: reporter.interval,
+    onProgress: (progress) => reporter.progress(progress),
+  };
+  return manager.transferThroughConnection(connectionId, job.query, options);
+}
+
+function reportFailure(job: TransferJob, session: Session, error: unknown): ExitCode {
+  const { out, interrupts } = session;
+  const result = error instanceof P2PTransferError ? error.result : undefined;
+  if (interrupts.exitCode !== undefined) {
+    reportInterruption(job, result, out);
+    return interrupts.exitCode;
+  }
+  const resumable = result !== undefined && result.checkpoint.recordsRead > 0;
+  if (result) out.event(resultEvent(job, result, "failed", resumable));
+  const notFound = isP2PError(error, "SOURCE_NOT_FOUND") && result === undefined;
+  const next = resumable
+    ? job.resumeCommand
+    : notFound
+      ? `omni-p2p inspect ${job.source.shown.replace(/\?.*$/, "")}`
+      : undefined;
+  const { exitCode, ...shown } = explain(error, next);
+  if (result) {
+    out.line(`${records(result.successCount)} written before it stopped`);
+    reportFailures(job, result, out);
+  }
+  out.error(shown);
+  return exitCode;
+}

@@ -1,0 +1,32 @@
+import { type ConnectionConfigInput, type FailureTolerance, isP2PError, parseConfig } from "@omni/p2p-core";
+import type { EndpointFlags, TransferFlags } from "../options.ts";
+import { UsageError } from "../usage-error.ts";
+
+/** The settings of a connection that the flags of a command ask for, checked. */
+export function settingsFrom(flags: TransferFlags & EndpointFlags): ConnectionConfigInput {
+  const config: ConnectionConfigInput = {
+    mode: flags.mode,
+    batchSize: flags.batchSize,
+    concurrency: flags.concurrency,
+    maxRetries: flags.maxRetries,
+    transferTimeout: flags.transferTimeout,
+    reconnectTimeout: flags.reconnectTimeout,
+    connectionTimeout: flags.connectionTimeout,
+    maxFailures: flags.maxFailures === undefined ? undefined : tolerance(flags.maxFailures),
+  };
+  try {
+    parseConfig(config);
+  } catch (error) {
+    if (!isP2PError(error)) throw error;
+    // The core names its key; here the user knows it as an option.
+    const message = error.message
+      .replace(/^Invalid configuration: /, "")
+      .replace(/^"(\w+)"/, (_, key: string) => `--${key.replace(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`)}`);
+    throw new UsageError(message, undefined, { cause: error });
+  }
+  return config;
+}
+
+function tolerance(text: string): FailureTolerance {
+  return /^\d+$/.test(text) ? Number(text) : (text as FailureTolerance);
+}
