@@ -12,7 +12,7 @@ import type { Breather } from "./breather.ts";
 import { isRowError, sqliteCode } from "./errors.ts";
 import { foreignShape } from "./foreign-shape.ts";
 import { insertSql, paramsOf, rowsPerStatement } from "./insert.ts";
-import { ownShape } from "./own-shape.ts";
+import { OwnShape } from "./own-shape.ts";
 import { addColumnsSql } from "./schema.ts";
 import { definedFields, hasFields, type Shape } from "./shape.ts";
 import { quote, type SqlValue } from "./sql.ts";
@@ -87,7 +87,7 @@ export class BatchWriter {
   }
 
   #makeShape(fields: readonly string[]): Shape {
-    if (this.#table.own) return ownShape(this.#table, fields);
+    if (this.#table.own) return new OwnShape(this.#table, fields);
     return foreignShape(this.#table, fields, this.#store.endpoint.options.unknownFields === "ignore");
   }
 

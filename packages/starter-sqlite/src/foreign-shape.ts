@@ -28,7 +28,7 @@ export function foreignShape(table: Table, fields: readonly string[], ignoreUnkn
     else for (const [at, value] of keyValues(key, given, record).entries()) params.push(storeCell(key[at]!, value));
     for (const column of plain) params.push(storeCell(column, record[column.field]!));
   };
-  return { fields, columns, writesRowid: key.length === 0, writesSidecar: false, encode };
+  return { fields, columns, writesRowid: key.length === 0, writesSidecar: false, statements: new Map(), encode };
 }
 
 /** The values of the key columns, from the fields, checked against the id, or from the id. */

@@ -21,6 +21,15 @@ export function rowsPerStatement(table: Table, shape: Shape): number {
 
 /** The statement that writes so many records of a shape. */
 export function insertSql(table: Table, shape: Shape, mode: WriteMode, rows: number): string {
+  const name = `${mode} ${rows}`;
+  const known = shape.statements.get(name);
+  if (known !== undefined) return known;
+  const sql = makeInsertSql(table, shape, mode, rows);
+  shape.statements.set(name, sql);
+  return sql;
+}
+
+function makeInsertSql(table: Table, shape: Shape, mode: WriteMode, rows: number): string {
   const names = shape.columns.map(({ name }) => quote(name));
   if (shape.writesRowid) names.unshift(table.rowid!);
   if (shape.writesSidecar) names.push(quote(SIDECAR));

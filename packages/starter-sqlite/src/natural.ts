@@ -40,13 +40,41 @@ export async function* readNatural(
   let version: number | undefined;
 
   /** Finds the way, at first and again when VACUUM has moved the rows in the middle of the read. */
-  const orient = (): void => {
+  const orient = (now: number): void => {
     const part = parsePartition(store, table, query.partition);
     const saved = batch.cursor ?? options.after;
     after = saved === undefined ? part.after : findPlace(store, table, saved);
     upTo = part.upTo;
-    version = moving ? store.schemaVersion() : 0;
+    version = now;
     windows.restart();
+  };
+
+  /** Reads a page, and moves on behind it. */
+  const step = (now: number): Page => {
+    if (version === undefined || (moving && version !== now)) orient(now);
+    const window = windows.next(after, upTo);
+    // SQL can pass over rows only where every row that it finds is a record.
+    const offset = scan.check === "none" && window.whole ? skip : 0;
+    const take = skip - offset + Math.min(batch.room, left);
+    const limit = scan.check === "none" ? Math.min(SLICE, take) : SLICE;
+    const { upTo: end, notIndexed } = window;
+    const request: PageRequest = {
+      after,
+      upTo: end,
+      limit,
+      take,
+      budget: batch.budget,
+      alone: batch.isEmpty,
+      offset,
+      notIndexed,
+    };
+    const page = readPage(scan, request);
+    skip -= offset;
+    if (page.scanned === 0) return page;
+    after = moving ? [placeOfPage(scan, request, page)] : page.place;
+    if (loose) assertUniqueKeys(store, relation, after);
+    batch.cursor = savePlace(table, after, moving ? page.place : undefined, now);
+    return page;
   };
 
   if (loose && options.after === undefined) {
@@ -55,23 +83,7 @@ export async function* readNatural(
   }
   const breather = new Breather();
   while (left > 0) {
-    const request = await store.patiently("read", signal, (): PageRequest => {
-      if (version === undefined || (moving && version !== store.schemaVersion())) orient();
-      const window = windows.next(after, upTo);
-      // SQL can pass over rows only where every row that it finds is a record.
-      const offset = scan.check === "none" && window.whole ? skip : 0;
-      const take = skip - offset + Math.min(batch.room, left);
-      const limit = scan.check === "none" ? Math.min(SLICE, take) : SLICE;
-      const { upTo: end, notIndexed } = window;
-      return { after, upTo: end, limit, take, budget: batch.budget, alone: batch.isEmpty, offset, notIndexed };
-    });
-    const page = await store.patiently("read", signal, () => readPage(scan, request));
-    skip -= request.offset;
-    if (page.scanned > 0) {
-      after = moving ? [placeOfPage(scan, request, page)] : page.place;
-      if (loose) assertUniqueKeys(store, relation, after);
-      batch.cursor = savePlace(store, table, after, moving ? page.place : undefined);
-    }
+    const page = await store.patiently("read", signal, () => store.snapshot(step));
     const dropped = Math.min(skip, page.records.length);
     skip -= dropped;
     left -= batch.add(page, dropped);

@@ -16,7 +16,7 @@ export async function openStore(endpoint: SqliteEndpoint, context: OpenContext):
   const existed = readOnly ? await assertSource(endpoint) : await assertTarget(endpoint);
   const db = await openFile(endpoint, readOnly);
   try {
-    const inode = await inodeOf(endpoint.file);
+    const inode = inodeOf(endpoint.file);
     addSortFunctions(db);
     const store = new SqliteStore(db, endpoint, { patienceMs: connectTimeoutMs, readOnly, inode });
     await store.patiently("opened", signal, () => {

@@ -1,4 +1,4 @@
-import type { P2PRecord } from "@omni/p2p-core";
+import type { P2PRecord, P2PValue } from "@omni/p2p-core";
 import { isPlainId, storeId } from "./own-ids.ts";
 import { approximate, MISFIT, storeOwn } from "./own-values.ts";
 import type { Shape } from "./shape.ts";
@@ -6,61 +6,90 @@ import { SidecarWriter } from "./sidecar.ts";
 import type { SqlValue } from "./sql.ts";
 import type { Column, Table } from "./table.ts";
 
+/** What goes into one column. */
+interface Cell {
+  readonly column: Column;
+  /** `undefined` when these records do not have the field. */
+  readonly field: string | undefined;
+  readonly isText: boolean;
+  readonly isId: boolean;
+}
+
 /**
  * The shape of records for a table of ours. Every column is written, so that a record is replaced as a whole; what
  * the columns cannot say goes into the sidecar.
  */
-export function ownShape(table: Table, fields: readonly string[]): Shape {
-  const { columns } = table;
-  const idColumn = table.key.columns[0]!.column;
-  const given = new Set(fields);
-  const homeless = fields.filter((field) => !columns.some((column) => column.field === field));
-  // NULL says null in these columns, so it must be said that the field is absent.
-  const absent = columns.filter(({ field, optional }) => !optional && !given.has(field)).map(({ field }) => field);
-  const sidecar = new SidecarWriter();
-  for (const field of absent) sidecar.addAbsent(field);
-  const usual = sidecar.text();
+export class OwnShape implements Shape {
+  readonly fields: readonly string[];
+  readonly columns: readonly Column[];
+  readonly writesRowid = false;
+  readonly writesSidecar = true;
+  readonly statements = new Map<string, string>();
+  readonly #cells: readonly Cell[];
+  /** Fields that have no column. */
+  readonly #homeless: readonly string[];
+  /** Fields that are absent, in columns where NULL would say that they are null. */
+  readonly #absent: readonly string[];
+  readonly #sidecar = new SidecarWriter();
+  /** The sidecar of records that the columns can say, but for the absent fields. */
+  readonly #usual: string | null;
+  #isUsual = true;
 
-  const encode = (record: P2PRecord, params: SqlValue[]): void => {
-    let plain = homeless.length === 0;
-    if (!plain) restart(sidecar, absent);
-    const note = (field: string, value: P2PRecord[string]): void => {
-      if (plain) restart(sidecar, absent);
-      plain = false;
-      sidecar.set(field, value!);
-    };
-    for (const column of columns) {
-      if (column === idColumn) {
-        params.push(storeId(column.kind, record.id));
-        if (!isPlainId(column.kind, record.id)) note("id", record.id);
+  constructor(table: Table, fields: readonly string[]) {
+    const given = new Set(fields);
+    const idColumn = table.key.columns[0]!.column;
+    this.fields = fields;
+    this.columns = table.columns;
+    this.#cells = table.columns.map((column) => ({
+      column,
+      field: given.has(column.field) ? column.field : undefined,
+      isText: column.kind === "text" && column !== idColumn,
+      isId: column === idColumn,
+    }));
+    this.#homeless = fields.filter((field) => !table.columns.some((column) => column.field === field));
+    this.#absent = table.columns.filter((column) => !column.optional && !given.has(column.field)).map((c) => c.field);
+    this.#restart();
+    this.#usual = this.#sidecar.text();
+  }
+
+  encode(record: P2PRecord, params: SqlValue[]): void {
+    this.#isUsual = true;
+    for (const cell of this.#cells) {
+      if (cell.field === undefined) {
+        params.push(null);
         continue;
       }
-      params.push(given.has(column.field) ? storeCell(column, record, note) : null);
+      const value = record[cell.field]!;
+      params.push(typeof value === "string" && cell.isText ? value : this.#store(cell, value));
     }
-    for (const field of homeless) sidecar.set(field, record[field]!);
-    params.push(plain ? usual : sidecar.text());
-  };
-  return { fields, columns, writesRowid: false, writesSidecar: true, encode };
-}
-
-function restart(sidecar: SidecarWriter, absent: readonly string[]): void {
-  sidecar.reset();
-  for (const field of absent) sidecar.addAbsent(field);
-}
-
-function storeCell(
-  { field, kind, optional }: Column,
-  record: P2PRecord,
-  note: (field: string, value: P2PRecord[string]) => void,
-): SqlValue {
-  const value = record[field]!;
-  if (typeof value === "string" && kind === "text") return value;
-  if (value === null) {
-    if (optional) note(field, null);
-    return null;
+    for (const field of this.#homeless) this.#note(field, record[field]!);
+    params.push(this.#isUsual ? this.#usual : this.#sidecar.text());
   }
-  const stored = storeOwn(kind, value);
-  if (stored !== MISFIT) return stored;
-  note(field, value);
-  return approximate(kind, value);
+
+  #store({ column: { field, kind, optional }, isId }: Cell, value: P2PValue): SqlValue {
+    if (isId) {
+      const id = value as P2PRecord["id"];
+      if (!isPlainId(kind, id)) this.#note(field, id);
+      return storeId(kind, id);
+    }
+    if (value === null) {
+      if (optional) this.#note(field, null);
+      return null;
+    }
+    const stored = storeOwn(kind, value);
+    if (stored !== MISFIT) return stored;
+    this.#note(field, value);
+    return approximate(kind, value);
+  }
+
+  #note(field: string, value: P2PValue): void {
+    if (this.#isUsual) this.#restart();
+    this.#isUsual = false;
+    this.#sidecar.set(field, value);
+  }
+
+  #restart(): void {
+    this.#sidecar.reset();
+    for (const field of this.#absent) this.#sidecar.addAbsent(field);
+  }
 }

@@ -67,7 +67,10 @@ export async function partitionQuery(
       await breather.due();
     }
     if (at === undefined) break;
-    if (counted > 0) places.push(await store.patiently("read", signal, () => place(store, table, at!)));
+    if (counted > 0)
+      places.push(
+        await store.patiently("read", signal, () => store.snapshot((version) => place(store, table, at!, version))),
+      );
   }
   const bounds = [null, ...places, null];
   return bounds.slice(1).map((upTo, index) => ({ ...query, partition: { after: bounds[index]!, upTo } }));
@@ -89,11 +92,11 @@ function rowAfter(
   return row === undefined ? undefined : order.map((_, index) => row[`k${index}`]!);
 }
 
-function place(store: SqliteStore, table: Table, values: readonly SqlValue[]): JsonValue {
-  if (!hasMovingRowids(table)) return savePlace(store, table, values, undefined);
+function place(store: SqliteStore, table: Table, values: readonly SqlValue[], version: number): JsonValue {
+  if (!hasMovingRowids(table)) return savePlace(table, values, undefined, version);
   const columns = table.key.columns.map(({ column }, index) => `${quote(column.name)} AS k${index}`);
-  if (columns.length === 0) return savePlace(store, table, values, undefined);
+  if (columns.length === 0) return savePlace(table, values, undefined, version);
   const sql = `SELECT ${columns.join(", ")} FROM main.${quote(table.name)} WHERE ${table.rowid} = ?`;
   const row = store.rows(sql, true).get(...values);
-  return savePlace(store, table, values, row && columns.map((_, index) => row[`k${index}`]!));
+  return savePlace(table, values, row && columns.map((_, index) => row[`k${index}`]!), version);
 }

@@ -31,18 +31,23 @@ export function hasMovingRowids(table: Table): boolean {
   return table.rowid !== undefined && !table.key.isRowid;
 }
 
-/** A place as JSON. @param key the stored key of the row, where {@link hasMovingRowids}; its NULLs are no anchor. */
+/**
+ * A place as JSON.
+ *
+ * @param key the stored key of the row, where {@link hasMovingRowids}; a NULL in it makes it no anchor.
+ * @param version the schema version in which the row is there.
+ */
 export function savePlace(
-  store: SqliteStore,
   table: Table,
   values: readonly SqlValue[],
   key: readonly SqlValue[] | undefined,
+  version: number,
 ): JsonValue {
   const saved = values.map((value) => toJson(value));
   if (table.rowid === undefined) return { key: saved };
   if (!hasMovingRowids(table)) return { rowid: saved[0]! };
   const anchor = key !== undefined && key.length > 0 && key.every(isAnchor) ? { key: key.map(toJson) } : {};
-  return { rowid: saved[0]!, ...anchor, version: store.schemaVersion() };
+  return { rowid: saved[0]!, ...anchor, version };
 }
 
 /** Text that is not valid UTF-8 comes with U+FFFD in it, and does not lead back to its row. */

@@ -16,7 +16,7 @@ export async function* readBatches(
   options.signal.throwIfAborted();
   const parsed = parseQuery(query);
   const native = parseNative(parsed);
-  await store.assertSameFile();
+  store.assertSameFile();
   const relation = await store.patiently("read", options.signal, () => openRelation(store, tableName, native));
   const where: Sql | undefined =
     native?.where === undefined ? undefined : { text: `(${native.where}\n)`, params: native.params };

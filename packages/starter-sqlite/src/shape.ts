@@ -15,6 +15,8 @@ export interface Shape {
   readonly writesRowid: boolean;
   /** Whether the sidecar is written, after the columns. */
   readonly writesSidecar: boolean;
+  /** The SQL of its statements, by mode and number of records. */
+  readonly statements: Map<string, string>;
   /**
    * Adds the parameters of a record.
    *

@@ -73,7 +73,7 @@ function serve(store: SqliteStore, table: string): P2PDataTransferService {
 
 async function ping(store: SqliteStore, signal: AbortSignal): Promise<void> {
   signal.throwIfAborted();
-  await store.assertSameFile();
+  store.assertSameFile();
   try {
     store.schemaVersion();
   } catch (error) {

@@ -1,4 +1,4 @@
-import { stat } from "node:fs/promises";
+import { statSync } from "node:fs";
 import { setTimeout as delay } from "node:timers/promises";
 import { P2PError } from "@omni/p2p-core";
 import type { Database, Statement } from "better-sqlite3";
@@ -25,7 +25,7 @@ export class SqliteStore {
   readonly patienceMs: number;
   readonly readOnly: boolean;
   readonly #inode: string | undefined;
-  readonly #statements = new Map<string, Statement<SqlValue[], unknown>>();
+  readonly #statements = new Map<RowForm, Map<string, Statement<SqlValue[], unknown>>>();
   #described: { readonly version: SqlValue; readonly name: string; readonly table: Table | undefined } | undefined;
 
   constructor(
@@ -51,20 +51,38 @@ export class SqliteStore {
   }
 
   #prepare(sql: string, form: RowForm): Statement<SqlValue[], unknown> {
-    const key = `${form}:${sql}`;
-    const known = this.#statements.get(key);
+    // By form first: joining the two would make a new text to hash for every call.
+    const prepared = this.#statements.get(form) ?? new Map<string, Statement<SqlValue[], unknown>>();
+    this.#statements.set(form, prepared);
+    const known = prepared.get(sql);
     if (known !== undefined) return known;
     const statement = this.db.prepare<SqlValue[], unknown>(sql);
     if (form.startsWith("exact")) statement.safeIntegers(true);
     if (form.endsWith("first")) statement.pluck(true);
-    if (this.#statements.size >= MAX_STATEMENTS) this.#statements.delete(this.#statements.keys().next().value!);
-    this.#statements.set(key, statement);
+    if (prepared.size >= MAX_STATEMENTS) prepared.delete(prepared.keys().next().value!);
+    prepared.set(sql, statement);
     return statement;
   }
 
   /** Changes with every change of the schema, and with VACUUM. */
   schemaVersion(): number {
     return this.values("PRAGMA schema_version").get() as number;
+  }
+
+  /**
+   * Reads several things from one state of the file, whatever others write meanwhile. What is done must be over at
+   * once: a state that is held on to keeps the write-ahead log from being emptied.
+   *
+   * @param work is given the schema version of that state.
+   */
+  snapshot<T>(work: (version: number) => T): T {
+    if (this.db.inTransaction) return work(this.schemaVersion());
+    this.rows("BEGIN").run();
+    try {
+      return work(this.schemaVersion());
+    } finally {
+      this.rows("COMMIT").run();
+    }
   }
 
   /** The table as it is now; `undefined` when there is none of that name. */
@@ -120,9 +138,9 @@ export class SqliteStore {
    *
    * @throws P2PError `CONNECTION_LOST`
    */
-  async assertSameFile(): Promise<void> {
+  assertSameFile(): void {
     if (this.#inode === undefined) return;
-    const inode = await inodeOf(this.endpoint.file);
+    const inode = inodeOf(this.endpoint.file);
     if (inode === this.#inode) return;
     throw new P2PError(
       "CONNECTION_LOST",
@@ -139,13 +157,10 @@ export class SqliteStore {
 }
 
 /** What tells a file from another one of the same name; `undefined` when there is none. */
-export async function inodeOf(file: string): Promise<string | undefined> {
-  try {
-    const { dev, ino } = await stat(file, { bigint: true });
-    return `${dev}:${ino}`;
-  } catch {
-    return undefined;
-  }
+export function inodeOf(file: string): string | undefined {
+  // Not by a promise: this is asked for every batch, and a trip through the thread pool takes longer than the batch.
+  const found = statSync(file, { bigint: true, throwIfNoEntry: false });
+  return found && `${found.dev}:${found.ino}`;
 }
 
 async function sleep(ms: number, signal: AbortSignal): Promise<void> {

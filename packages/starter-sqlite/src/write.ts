@@ -45,7 +45,7 @@ export class TableWriter {
     if (store.readOnly) {
       throw new P2PError("TARGET_NOT_WRITABLE", `${store.endpoint.label} was opened as a source, for reading alone`);
     }
-    await store.assertSameFile();
+    store.assertSameFile();
     if (!this.#isSetUp) {
       await store.patiently("written", signal, () => setPragmas(store));
       this.#isSetUp = true;
