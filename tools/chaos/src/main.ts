@@ -15,9 +15,9 @@ console.log(`Seed ${seed}; the same run again: P2P_CHAOS_SEED=${seed} npm run ch
 
 const random = seededRandom(seed);
 const services = await Promise.all([
-  startService("redis", { persistent: true }),
-  startService("mongodb"),
-  startService("elasticsearch"),
+  startService("redis", { persistent: true, exclusive: true }),
+  startService("mongodb", { exclusive: true }),
+  startService("elasticsearch", { exclusive: true }),
 ]);
 const places = new Places(Object.fromEntries(services.map(({ kind, url }) => [kind, url])) as ServerUrls);
 const report = new Report();
