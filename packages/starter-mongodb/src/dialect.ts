@@ -1,4 +1,5 @@
 import type { Db, Document } from "mongodb";
+import { BSON_TAGS, READ_ONLY_TAGS } from "./types.ts";
 
 /**
  * What a server can keep. MongoDB keeps all of BSON; servers that only speak its protocol keep less, and some drop the
@@ -24,20 +25,12 @@ export interface Dialect {
   readonly complete: boolean;
 }
 
-const TAGS = [
-  "objectId",
-  "uuid",
-  "binary",
-  "regex",
-  "timestamp",
-  "decimal128",
-  "minKey",
-  "maxKey",
-  "code",
-  "codeWithScope",
-  "symbol",
-  "dbRef",
-].map((name) => `mongodb:${name}`);
+/** The tags of BSON's types that are written back as what they were. */
+const TAGS: ReadonlySet<string> = tagsOf(Object.keys(BSON_TAGS).filter((name) => !READ_ONLY_TAGS.has(name)));
+
+function tagsOf(names: readonly string[]): ReadonlySet<string> {
+  return new Set(names.map((name) => `mongodb:${name}`));
+}
 
 /** Everything that BSON has. `_bsontype` would make the driver take a plain object for a value of its own classes. */
 export const MONGODB: Dialect = {
@@ -46,8 +39,8 @@ export const MONGODB: Dialect = {
   unfitName: /^\$|\0|^_bsontype$|^_p2p$/,
   specialNumbers: true,
   nestedArrays: true,
-  nativeTags: new Set(TAGS),
-  typeOrder: [[-1], [10], [1, 16, 18, 19], [2, 14], [3], [5], [7], [8], [9], [17], [11], [12], [13], [15], [127]],
+  nativeTags: TAGS,
+  typeOrder: [[-1], [6], [10], [1, 16, 18, 19], [2, 14], [3], [5], [7], [8], [9], [17], [11], [12], [13], [15], [127]],
   namesFailedUpdates: true,
   complete: true,
 };
@@ -60,7 +53,7 @@ export const FERRETDB: Dialect = {
   unfitPath: /^\s|\s$/,
   specialNumbers: false,
   nestedArrays: false,
-  nativeTags: new Set(TAGS.slice(0, 5)),
+  nativeTags: tagsOf(["objectId", "uuid", "binary", "regex", "timestamp"]),
   typeOrder: [[10], [1, 16, 18], [2], [3], [5], [7], [8], [9], [17], [11]],
   namesFailedUpdates: false,
   complete: false,

@@ -32,37 +32,50 @@ const mismatch: Meaning = {
   retryable: false,
   advice: "Change the record by a transform, or the collection's rules",
 };
+const badQuery: Meaning = { code: "INVALID_QUERY", retryable: false, advice: "Check native.mongodb of the query" };
 const invalid: Meaning = { code: "INVALID_RECORD", retryable: false, advice: "Change the record by a transform" };
 
+type Codes = readonly (readonly [Meaning, readonly number[]])[];
+
+function byCode(codes: Codes): ReadonlyMap<number, Meaning> {
+  return new Map(codes.flatMap(([meaning, numbers]) => numbers.map((code) => [code, meaning] as const)));
+}
+
 /** What the server's own codes mean. Those that are not here are permanent. */
-const MEANINGS = new Map<number, Meaning>(
-  (
-    [
-      // HostUnreachable, HostNotFound, NetworkTimeout, ShutdownInProgress, PrimarySteppedDown, SocketException,
-      // NotWritablePrimary and its older forms, InterruptedAtShutdown, InterruptedDueToReplStateChange
-      [lost, [6, 7, 89, 91, 189, 9001, 10058, 10107, 13435, 13436, 11600, 11602]],
-      // StaleShardVersion, StaleEpoch, StaleConfig, FailedToSatisfyReadPreference, CursorNotFound, QueryPlanKilled,
-      // CursorKilled, Interrupted
-      [lost, [63, 150, 13388, 133, 43, 175, 237, 11601]],
-      // LockTimeout, LockBusy, WriteConflict, NetworkInterfaceExceededTimeLimit, TemporarilyUnavailable,
-      // IngressRequestRateLimitExceeded, and the rate limit of Cosmos DB
-      [busy, [24, 46, 112, 202, 365, 462, 16500]],
-      // MaxTimeMSExpired, ExceededTimeLimit, WriteConcernTimeout
-      [late, [50, 262, 64]],
-      // OutOfDiskSpace, ExceededMemoryLimit, QueryExceededMemoryLimitNoDiskUseAllowed
-      [full, [14031, 146, 292]],
-      // UserNotFound, AuthenticationFailed, ReauthenticationRequired, Atlas's bad auth
-      [refused, [11, 18, 391, 8000]],
-      // BSONObjectTooLarge and its forms within updates; an index key that is too long
-      [tooLarge, [10334, 17419, 17420, 17280]],
-      // TypeMismatch, DocumentValidationFailure, values that a geospatial index cannot take
-      [mismatch, [14, 121, 16755, 16756]],
-      // BadValue, FailedToParse, Overflow, InvalidBSON, field names, InvalidIdField
-      [invalid, [2, 9, 15, 22, 52, 53, 54, 55, 56, 57]],
-      [{ code: "SOURCE_NOT_FOUND", retryable: false, advice: "Check the names of database and collection" }, [26]],
-    ] as const
-  ).flatMap(([meaning, codes]) => codes.map((code) => [code, meaning] as const)),
-);
+const MEANINGS = byCode([
+  // HostUnreachable, HostNotFound, NetworkTimeout, ShutdownInProgress, PrimarySteppedDown, SocketException,
+  // NotWritablePrimary and its older forms, InterruptedAtShutdown, InterruptedDueToReplStateChange
+  [lost, [6, 7, 89, 91, 189, 9001, 10058, 10107, 13435, 13436, 11600, 11602]],
+  // StaleShardVersion, StaleEpoch, StaleConfig, FailedToSatisfyReadPreference, CursorNotFound, QueryPlanKilled,
+  // CursorKilled, Interrupted
+  [lost, [63, 150, 13388, 133, 43, 175, 237, 11601]],
+  // LockTimeout, LockBusy, WriteConflict, NetworkInterfaceExceededTimeLimit, TemporarilyUnavailable,
+  // IngressRequestRateLimitExceeded, and the rate limit of Cosmos DB
+  [busy, [24, 46, 112, 202, 365, 462, 16500]],
+  // MaxTimeMSExpired, ExceededTimeLimit, WriteConcernTimeout
+  [late, [50, 262, 64]],
+  // OutOfDiskSpace, ExceededMemoryLimit, QueryExceededMemoryLimitNoDiskUseAllowed
+  [full, [14031, 146, 292]],
+  // UserNotFound, AuthenticationFailed, ReauthenticationRequired, Atlas's bad auth
+  [refused, [11, 18, 391, 8000]],
+  // BSONObjectTooLarge and its forms within updates; an index key that is too long
+  [tooLarge, [10334, 17419, 17420, 17280]],
+  [{ code: "SOURCE_NOT_FOUND", retryable: false, advice: "Check the names of database and collection" }, [26]],
+]);
+
+/** What further codes mean when it is a single record that is refused. */
+const RECORD_MEANINGS = byCode([
+  // TypeMismatch, DocumentValidationFailure, values that a geospatial index cannot take
+  [mismatch, [14, 121, 16755, 16756]],
+  // BadValue, FailedToParse, Overflow, InvalidBSON, field names, InvalidIdField
+  [invalid, [2, 9, 15, 22, 52, 53, 54, 55, 56, 57]],
+]);
+
+/** BadValue, FailedToParse, TypeMismatch and the like: in a read, it is the query that the server cannot make out. */
+const BAD_QUERY: ReadonlySet<number> = new Set([2, 9, 14, 52, 16410, 17287, 40324, 40352, 40353]);
+
+/** BSONObjectTooLarge and its like, Overflow (nested too deeply), InvalidBSON: one document spoils a whole command. */
+const SPOILING: ReadonlySet<number> = new Set([10334, 17419, 17420, 15, 22]);
 
 const UNAUTHORIZED = 13;
 const DUPLICATE_KEY = new Set([11000, 11001, 12582]);
@@ -71,20 +84,33 @@ const DUPLICATE_KEY = new Set([11000, 11001, 12582]);
 const DRIVER_MEANINGS: Readonly<Record<string, Meaning>> = {
   MongoNetworkError: lost,
   MongoNetworkTimeoutError: late,
+  MongoOperationTimeoutError: late,
   MongoServerSelectionError: lost,
   MongoPoolClearedError: lost,
-  MongoPoolClearedOnNetworkError: lost,
+  PoolClearedOnNetworkError: lost,
   MongoPoolClosedError: lost,
   MongoTopologyClosedError: lost,
   MongoNotConnectedError: lost,
   MongoClientClosedError: lost,
+  MongoServerClosedError: lost,
+  MongoStalePrimaryError: lost,
   MongoExpiredSessionError: lost,
   MongoCursorExhaustedError: lost,
   MongoWaitQueueTimeoutError: { ...busy, advice: "Raise maxPoolSize or waitQueueTimeoutMS" },
+  MongoAWSError: refused,
+  MongoAzureError: refused,
+  MongoGCPError: refused,
+  MongoKerberosError: refused,
+  MongoMissingCredentialsError: refused,
+  MongoOIDCError: refused,
   BSONError: invalid,
   BSONOffsetError: invalid,
   MongoMissingDependencyError: { code: "INVALID_ENDPOINT", retryable: false, advice: "Install it" },
 };
+
+/** Codes of Node's sockets, whose errors the driver now and then lets through as they are. */
+const SOCKET_CODE =
+  /^(?:ECONN\w+|EPIPE|EHOST\w+|ENET\w+|ETIMEDOUT|ENOTFOUND|EAI_AGAIN|ERR_(?:STREAM|SOCKET|SSL|TLS)_\w+)$/;
 
 /** The labels by which server and driver say that the same may work at another time. */
 const RETRYABLE_LABELS = [
@@ -100,11 +126,19 @@ interface MongoFailure {
   readonly code?: unknown;
   readonly hasErrorLabel?: (label: string) => boolean;
   readonly cause?: unknown;
+  /** The error that a bulk write wraps and whose name it hides. */
+  readonly errorResponse?: unknown;
 }
 
 /** Whether the server no longer knows the cursor, as after ten minutes without use. Reading can go on with another. */
 export function isCursorGone(error: unknown): boolean {
   return (error as MongoFailure | null)?.code === 43;
+}
+
+/** Whether a single record is to blame for the failure of a whole command, so that sending fewer at a time helps. */
+export function isSpoiled(error: unknown): boolean {
+  const { code, name } = unwrapped(error);
+  return SPOILING.has(Number(code)) || /^(?:BSON\w*|Range)Error$/.test(name ?? "");
 }
 
 /** Whether the server refused a value that must be unique. */
@@ -128,7 +162,7 @@ export function mongodbError(error: unknown, doing: Doing, label: string): P2PEr
 
 /** Why the server, or the driver, did not take one record. */
 export function recordError(code: unknown, reason: string, label: string): P2PError {
-  const meaning = MEANINGS.get(Number(code)) ?? bySqlite(reason);
+  const meaning = RECORD_MEANINGS.get(Number(code)) ?? MEANINGS.get(Number(code)) ?? bySqlite(reason);
   if (meaning === undefined) return new P2PError("WRITE_FAILED", `${label} refused the record: ${sentence(reason)}`);
   return new P2PError(meaning.code, `${label} refused the record: ${sentence(reason)} ${meaning.advice}.`, {
     retryable: meaning.retryable,
@@ -136,13 +170,15 @@ export function recordError(code: unknown, reason: string, label: string): P2PEr
 }
 
 function meaningOf(error: unknown, doing: Doing): Meaning {
-  const failure = (error ?? {}) as MongoFailure;
+  const failure = unwrapped(error);
   const number = typeof failure.code === "number" ? failure.code : undefined;
   const message = messageOf(error);
   if (number === UNAUTHORIZED) return unauthorized(doing);
+  if (number !== undefined && doing === "read" && BAD_QUERY.has(number)) return badQuery;
   if (number === 8000 && /quota/i.test(message)) return full;
   const known = (number === undefined ? undefined : MEANINGS.get(number)) ?? bySqlite(message);
-  const found = known ?? DRIVER_MEANINGS[failure.name ?? ""];
+  const socket = typeof failure.code === "string" && SOCKET_CODE.test(failure.code) ? lost : undefined;
+  const found = known ?? DRIVER_MEANINGS[failure.name ?? ""] ?? socket;
   if (doing === "open") return atOpen(failure, found);
   if (found !== undefined) return found;
   const retryable = RETRYABLE_LABELS.some((name) => failure.hasErrorLabel?.(name));
@@ -151,6 +187,11 @@ function meaningOf(error: unknown, doing: Doing): Meaning {
     retryable,
     advice: retryable ? "Try again" : "See the server's reason",
   };
+}
+
+function unwrapped(error: unknown): MongoFailure {
+  const failure = (error ?? {}) as MongoFailure;
+  return failure.errorResponse instanceof Error ? (failure.errorResponse as MongoFailure) : failure;
 }
 
 function unauthorized(doing: Doing): Meaning {
@@ -170,7 +211,7 @@ function atOpen(failure: MongoFailure, found: Meaning | undefined): Meaning {
     return { code: "TIMEOUT", retryable: false, advice: "Check host, port and firewall, or raise connection_timeout" };
   }
   if (found !== undefined && found.code !== "CONNECTION_LOST") return found;
-  if (/^Mongo(?:Parse|InvalidArgument|API|MissingCredentials|Runtime)Error$/.test(failure.name ?? "")) {
+  if (/^Mongo(?:Parse|InvalidArgument|API|Runtime)Error$/.test(failure.name ?? "")) {
     return { code: "INVALID_ENDPOINT", retryable: false, advice: "Check the endpoint's options" };
   }
   return {

@@ -1,4 +1,4 @@
-import { P2PError } from "@omni/p2p-core";
+import { compareStrings, P2PError } from "@omni/p2p-core";
 import type { Collection, Db, Document } from "mongodb";
 import type { RecordDecoder } from "./decode.ts";
 import type { Dialect } from "./dialect.ts";
@@ -39,13 +39,10 @@ export async function findCollection(db: Db, name: string, signal: AbortSignal):
   }
 }
 
-/** The names of the collections that are not the server's own. */
-export async function collectionNames(db: Db, signal: AbortSignal): Promise<string[]> {
-  const found = await db.listCollections({}, { signal, nameOnly: true }).toArray();
-  return found
-    .map(({ name }) => name)
-    .filter((name) => !name.startsWith("system."))
-    .sort();
+/** The collections that are not the server's own, by name. */
+export async function listCollections(db: Db, signal: AbortSignal): Promise<CollectionInfo[]> {
+  const found = (await db.listCollections({}, { signal, nameOnly: true }).toArray()) as CollectionInfo[];
+  return found.filter(({ name }) => !name.startsWith("system.")).sort((a, b) => compareStrings(a.name, b.name));
 }
 
 /** @throws P2PError `SOURCE_NOT_FOUND` when the collection is gone: nothing found in it would look the same. */

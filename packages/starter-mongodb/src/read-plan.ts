@@ -57,7 +57,7 @@ export function filterFrom(place: Place, plan: ReadPlan, after: P2PId | undefine
 }
 
 /** A filter that matches where all of these do. */
-export function all(filters: readonly Document[]): Document {
+function all(filters: readonly Document[]): Document {
   const real = filters.filter((filter) => Object.keys(filter).length > 0);
   return real.length > 1 ? { $and: real } : (real[0] ?? {});
 }

@@ -14,8 +14,10 @@ import { dialectOf } from "./dialect.ts";
 import { RecordEncoder } from "./encode.ts";
 import { type MongodbTarget, mongodbOptions, parseMongodbEndpoint } from "./endpoint.ts";
 import { mongodbError } from "./errors.ts";
+import { inspectServer } from "./inspect.ts";
+import { describeSample } from "./mapping.ts";
 import { partitionQuery } from "./partition.ts";
-import { collectionNames, collectionNotFound, findCollection, type Place } from "./place.ts";
+import { collectionNotFound, findCollection, listCollections, type Place } from "./place.ts";
 import { readBatches } from "./read.ts";
 import { mongodbCapabilities } from "./types.ts";
 import { unlessAborted } from "./unless-aborted.ts";
@@ -40,20 +42,39 @@ export const mongodbStarter: P2PStarter = {
   contractVersion: CONTRACT_VERSION,
   options: mongodbOptions,
   async open(endpoint, context) {
-    return openMongodb(endpoint, context);
+    return connected(endpoint, context, async (driver, client, target, signal) =>
+      serve(driver, client, await findPlace(driver, client, target, context.role, signal)),
+    );
+  },
+  async inspect(endpoint, context) {
+    return connected(endpoint, context, async (_, client, { database }, signal) => {
+      const inspection = await inspectServer(client, endpoint.database, database, signal);
+      await closeClient(client);
+      return inspection;
+    });
+  },
+  async describeMapping(endpoint, sample, context) {
+    return connected(endpoint, context, async (driver, client, { database }, signal) => {
+      const dialect = await dialectOf(client.db(database), signal);
+      await closeClient(client);
+      return describeSample(sample, dialect, new RecordEncoder(dialect, driver));
+    });
   },
 };
 
-async function openMongodb(endpoint: EndpointInfo, context: OpenContext): Promise<P2PDataTransferService> {
-  const { signal, connectTimeoutMs, role } = context;
+/** Connects and does something with the client, all of it in the time there is; the client is closed when it fails. */
+async function connected<T>(
+  endpoint: EndpointInfo,
+  { role, signal, connectTimeoutMs }: OpenContext,
+  use: (driver: Driver, client: MongoClient, target: MongodbTarget, signal: AbortSignal) => Promise<T>,
+): Promise<T> {
   const deadline = AbortSignal.timeout(connectTimeoutMs);
   const either = AbortSignal.any([signal, deadline]);
   const target = parseMongodbEndpoint(endpoint, connectTimeoutMs, role);
   const driver = await import("mongodb");
   const client = await connect(driver, target, connectTimeoutMs, signal);
   try {
-    const place = await unlessAborted(findPlace(driver, client, target, role, either), either);
-    return serve(driver, client, place);
+    return await unlessAborted(use(driver, client, target, either), either);
   } catch (error) {
     await closeClient(client);
     signal.throwIfAborted();
@@ -97,7 +118,7 @@ async function findPlace(
 
 /** The collection of a database that has just one. */
 async function onlyCollection(db: Db, label: string, signal: AbortSignal): Promise<string> {
-  const names = await collectionNames(db, signal);
+  const names = (await listCollections(db, signal)).map(({ name }) => name);
   if (names.length === 1) return names[0]!;
   const found = names.length === 0 ? "there is none" : `there are ${names.length}: ${listed(names)}`;
   throw new P2PError(

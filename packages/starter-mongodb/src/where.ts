@@ -77,7 +77,7 @@ function exactly(filter: Document): Translated {
 
 /** Leaves out arrays, of which MongoDB would look at each element, and types that it takes for equal but we do not. */
 function without(context: FilterContext, ...types: number[]): Document {
-  const known = context.dialect.complete ? types : [];
+  const known = types.filter((type) => context.dialect.typeOrder.some((group) => group.includes(type)));
   return { $not: { $type: [ARRAY, ...known] } };
 }
 

@@ -8,16 +8,13 @@ import {
   type WriteOptions,
   type WriteResult,
 } from "@omni/p2p-core";
-import type { AnyBulkWriteOperation, Document } from "mongodb";
-import { isDuplicateKey, mongodbError, recordError } from "./errors.ts";
+import type { AnyBulkWriteOperation, Document, WriteError } from "mongodb";
+import { isDuplicateKey, isSpoiled, mongodbError, recordError } from "./errors.ts";
 import type { Place } from "./place.ts";
 import { unlessAborted } from "./unless-aborted.ts";
 
 /** Documents that may be larger than this by a rough bound are measured. */
 const MEASURE_FROM_BYTES = 8 * 1024 * 1024;
-
-/** Codes of errors that one record can bring upon a whole command. */
-const RECORD_FAULTS = new Set(["INVALID_RECORD", "RECORD_TOO_LARGE", "TYPE_MISMATCH", "DUPLICATE_ID"]);
 
 /** A record on its way. */
 interface Item {
@@ -32,6 +29,13 @@ interface Refusal {
   readonly item: Item;
   readonly code: unknown;
   readonly reason: string;
+}
+
+/** What became of one command. */
+interface Outcome {
+  readonly refusals: readonly Refusal[];
+  /** Records that a replacement found absent. */
+  readonly upserted: number;
 }
 
 /** Writes batches to one collection. */
@@ -93,34 +97,27 @@ export class Writer {
     return items;
   }
 
-  async #upsert(items: readonly Item[], signal: AbortSignal): Promise<Refusal[]> {
-    if (!this.#expectNew) return this.#replace(items, signal);
-    const refusals = await this.#insert(items, signal);
-    const [present, others] = partition(refusals, ({ code }) => isDuplicateKey(code));
+  async #upsert(items: readonly Item[], signal: AbortSignal): Promise<readonly Refusal[]> {
+    if (!this.#expectNew) {
+      const { refusals, upserted } = await this.#replace(items, signal);
+      this.#expectNew = upserted * 2 > items.length;
+      return refusals;
+    }
+    const [present, others] = partition(await this.#insert(items, signal), ({ code }) => isDuplicateKey(code));
     this.#expectNew = present.length * 2 <= items.length;
-    if (present.length === 0) return others;
-    return [
-      ...others,
-      ...(await this.#replace(
-        present.map(({ item }) => item),
-        signal,
-        true,
-      )),
-    ];
+    const known = present.map(({ item }) => item);
+    return [...others, ...(await this.#replace(known, signal)).refusals];
   }
 
-  async #insert(items: readonly Item[], signal: AbortSignal): Promise<Refusal[]> {
-    return this.#send(items, ({ document }) => ({ insertOne: { document } }), signal, true);
+  async #insert(items: readonly Item[], signal: AbortSignal): Promise<readonly Refusal[]> {
+    return (await this.#send(items, ({ document }) => ({ insertOne: { document } }), true, signal)).refusals;
   }
 
-  async #replace(items: readonly Item[], signal: AbortSignal, afterInsert = false): Promise<Refusal[]> {
-    const toOperation = ({ document }: Item): AnyBulkWriteOperation<Document> => ({
+  async #replace(items: readonly Item[], signal: AbortSignal): Promise<Outcome> {
+    const replacement = ({ document }: Item): AnyBulkWriteOperation<Document> => ({
       replaceOne: { filter: { _id: document._id }, replacement: document, upsert: true },
     });
-    const onUpserted = (upserted: number) => {
-      if (!afterInsert) this.#expectNew = upserted * 2 > items.length;
-    };
-    return this.#send(items, toOperation, signal, this.#place.dialect.namesFailedUpdates, onUpserted);
+    return this.#send(items, replacement, this.#place.dialect.namesFailedUpdates, signal);
   }
 
   /**
@@ -131,37 +128,36 @@ export class Writer {
   async #send(
     items: readonly Item[],
     toOperation: (item: Item) => AnyBulkWriteOperation<Document>,
-    signal: AbortSignal,
     named: boolean,
-    onUpserted: (count: number) => void = () => {},
-  ): Promise<Refusal[]> {
-    if (items.length === 0) return [];
+    signal: AbortSignal,
+  ): Promise<Outcome> {
+    if (items.length === 0) return { refusals: [], upserted: 0 };
     try {
       const bulk = this.#place.collection.bulkWrite(items.map(toOperation), { ordered: false });
       const { upsertedCount } = await unlessAborted(bulk, signal);
-      onUpserted(upsertedCount);
-      return [];
+      return { refusals: [], upserted: upsertedCount };
     } catch (error) {
       signal.throwIfAborted();
       const refused = writeErrorsOf(error);
       if (refused.length > 0 && (named || items.length === 1)) {
-        return refused.map(({ index, code, errmsg }) => ({ item: items[index]!, code, reason: errmsg ?? "" }));
+        const refusals = refused.map(({ index, code, errmsg }) => ({
+          item: items[index]!,
+          code,
+          reason: errmsg ?? "",
+        }));
+        return { refusals, upserted: 0 };
       }
-      if (!this.#isRecordFault(error, refused.length > 0)) throw error;
+      if (refused.length === 0 && !isSpoiled(error)) throw error;
       if (items.length === 1) {
-        return [{ item: items[0]!, code: (error as { code?: unknown }).code, reason: messageOf(error) }];
+        const { code } = error as { readonly code?: unknown };
+        return { refusals: [{ item: items[0]!, code, reason: messageOf(error) }], upserted: 0 };
       }
       // Somewhere among them is what spoils the whole command.
       const half = items.length >> 1;
-      const first = await this.#send(items.slice(0, half), toOperation, signal, named);
-      return [...first, ...(await this.#send(items.slice(half), toOperation, signal, named))];
+      const first = await this.#send(items.slice(0, half), toOperation, named, signal);
+      const second = await this.#send(items.slice(half), toOperation, named, signal);
+      return { refusals: [...first.refusals, ...second.refusals], upserted: first.upserted + second.upserted };
     }
-  }
-
-  /** Whether single records are to blame for an error, so that sending fewer at a time helps. */
-  #isRecordFault(error: unknown, refused: boolean): boolean {
-    if (refused) return true;
-    return RECORD_FAULTS.has(mongodbError(error, "write", this.#place.label).code);
   }
 
   /** Those of the refused whose very id is there already. */
@@ -192,14 +188,9 @@ export class Writer {
 }
 
 /** The single refusals in an error of a bulk write. */
-function writeErrorsOf(error: unknown): readonly { index: number; code: unknown; errmsg?: string }[] {
-  const { writeErrors } = error as { writeErrors?: unknown };
-  if (writeErrors === undefined || writeErrors === null) return [];
-  return (Array.isArray(writeErrors) ? writeErrors : [writeErrors]) as {
-    index: number;
-    code: unknown;
-    errmsg?: string;
-  }[];
+function writeErrorsOf(error: unknown): readonly WriteError[] {
+  const { writeErrors } = error as { readonly writeErrors?: WriteError | readonly WriteError[] };
+  return writeErrors === undefined ? [] : [writeErrors].flat();
 }
 
 function duplicateId({ index, id }: Item): WriteFailure {
