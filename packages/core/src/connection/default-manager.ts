@@ -64,6 +64,9 @@ export class DefaultP2PConnectionManager implements P2PConnectionManager {
   readonly #pool: ServicePool;
   readonly #slots: Slots;
   readonly #connections = new Map<string, ManagedConnection>();
+  /** Closed, but their stores are not given back yet. */
+  readonly #leaving = new Set<ManagedConnection>();
+  readonly #opening = new Set<Promise<void>>();
   readonly #closing = new AbortController();
   readonly #listener: ConnectionListener;
   #sweeper: NodeJS.Timeout | undefined;
@@ -78,18 +81,22 @@ export class DefaultP2PConnectionManager implements P2PConnectionManager {
     this.#bridge = bridge ?? new DefaultP2PTransferBridge();
     this.#registry = new StarterRegistry(appRoot);
     this.#registry.register(deadLetterStarter.storageType, deadLetterStarter);
-    this.#pool = new ServicePool(this.#registry, pool.idleTtl ?? 0);
+    this.#pool = new ServicePool(this.#registry, pool.idleTtl ?? 0, this.#closing.signal);
     this.#slots = new Slots(pool.maxConnections ?? Number.POSITIVE_INFINITY);
     this.#listener = {
       statusChanged: (connection, from, to) => {
-        this.events.emit("statusChanged", { connection, from, to });
-        if (to === "CLOSED") this.#connections.delete(connection.connectionId);
+        if (to === "CLOSED") {
+          this.#connections.delete(connection.connectionId);
+          this.#leaving.add(connection);
+        }
+        this.#emit("statusChanged", { connection, from, to });
       },
       released: (connection) => {
+        this.#leaving.delete(connection);
         this.#slots.give();
-        this.events.emit("closed", { connection });
+        this.#emit("closed", { connection });
       },
-      reconnected: (connection) => this.events.emit("reconnected", { connection }),
+      reconnected: (connection) => this.#emit("reconnected", { connection }),
     };
     if (pool.idleTtl) this.#sweepEvery(pool.idleTtl);
   }
@@ -113,13 +120,21 @@ export class DefaultP2PConnectionManager implements P2PConnectionManager {
       listener: this.#listener,
     };
     await this.#slots.take(this.#options.pool?.acquireTimeout ?? 10_000, this.#closing.signal);
+    if (this.#closed) {
+      this.#slots.give();
+      throw closedError();
+    }
     const connection = new ManagedConnection(parts);
     this.#connections.set(connection.connectionId, connection);
+    const opening = connection.open();
+    this.#opening.add(opening);
     try {
-      await connection.open();
+      await opening;
     } catch (error) {
       await connection.close();
       throw error;
+    } finally {
+      this.#opening.delete(opening);
     }
     return connection;
   }
@@ -145,21 +160,25 @@ export class DefaultP2PConnectionManager implements P2PConnectionManager {
     batchSize: number | ManagedTransferOptions = {},
   ): Promise<TransferResult> {
     const connection = this.#find(connectionId, "transfer");
-    const options = this.#observed(connection, typeof batchSize === "number" ? { batchSize } : batchSize);
-    this.events.emit("transferStarted", { connection, query });
+    this.#assertOpen();
+    // Whatever is no object is checked as a batch size.
+    const given = typeof batchSize === "object" && batchSize !== null ? batchSize : { batchSize };
+    const options = this.#observed(connection, given);
+    this.#emit("transferStarted", { connection, query });
+    let result: TransferResult;
     try {
-      const result = await connection.transfer(query, options);
-      this.events.emit("transferCompleted", { connection, result });
-      return result;
+      result = await connection.transfer(query, options);
     } catch (thrown) {
       const error = toP2PError(thrown, "WRITE_FAILED", "The transfer failed");
-      this.events.emit("transferFailed", {
+      this.#emit("transferFailed", {
         connection,
         error,
         ...(error instanceof P2PTransferError && { result: error.result }),
       });
       throw error;
     }
+    this.#emit("transferCompleted", { connection, result });
+    return result;
   }
 
   /** Lets the events tell of progress too, where somebody listens: the source counts its records only then. */
@@ -171,13 +190,15 @@ export class DefaultP2PConnectionManager implements P2PConnectionManager {
       ...options,
       onProgress: (progress) => {
         onProgress?.(progress);
-        this.events.emit("progress", { connection, progress });
+        this.#emit("progress", { connection, progress });
       },
     };
   }
 
   async verify(connectionId: string, query: P2PQuery, options: VerifyOptions = {}): Promise<VerifyResult> {
-    return this.#find(connectionId, "transfer").verify(query, options);
+    const connection = this.#find(connectionId, "transfer");
+    this.#assertOpen();
+    return connection.verify(query, options);
   }
 
   getConnectionStatistics(connectionId: string): ConnectionStatistics {
@@ -198,26 +219,11 @@ export class DefaultP2PConnectionManager implements P2PConnectionManager {
     try {
       for (const { endpoint, role } of ends) {
         const lease = await this.#pool.acquire(endpoint, role, connectionTimeout);
-        await this.#keepWarm(lease.release);
+        await lease.release(false, this.#options.pool?.idleTtl || WARM_TTL);
       }
     } catch (error) {
       throw redactError(error, secretsOf(...ends.map(({ endpoint }) => endpoint)));
     }
-  }
-
-  /** With an idle TTL the pool keeps the store; without one it is held for a minute. */
-  async #keepWarm(release: () => Promise<void>): Promise<void> {
-    if (this.#options.pool?.idleTtl) return release();
-    const timer = setTimeout(() => void release(), WARM_TTL);
-    timer.unref();
-    this.#closing.signal.addEventListener(
-      "abort",
-      () => {
-        clearTimeout(timer);
-        void release();
-      },
-      { once: true },
-    );
   }
 
   async close(options: CloseOptions = {}): Promise<void> {
@@ -233,12 +239,24 @@ export class DefaultP2PConnectionManager implements P2PConnectionManager {
     clearInterval(this.#sweeper);
     this.#closing.abort(closedError());
     await Promise.all(
-      [...this.#connections.values()].map(async (connection) => {
+      [...this.#connections.values(), ...this.#leaving].map(async (connection) => {
         await connection.drain(drainTimeout);
         await connection.close();
       }),
     );
+    await Promise.allSettled(this.#opening);
     await this.#pool.close();
+  }
+
+  /** A listener's own error must not leave a connection between two states: it surfaces as an uncaught exception. */
+  #emit<K extends keyof P2PManagerEvents>(name: K, ...event: P2PManagerEvents[K]): void {
+    try {
+      (this.events as EventEmitter).emit(name, ...event);
+    } catch (error) {
+      process.nextTick(() => {
+        throw error;
+      });
+    }
   }
 
   #assertOpen(): void {

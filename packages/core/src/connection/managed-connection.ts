@@ -46,6 +46,7 @@ export class ManagedConnection implements P2PConnection {
   #status: ConnectionStatus = ConnectionStatus.CONNECTING;
   #leases: { source: ServiceLease; target: ServiceLease } | undefined;
   #transfer: { cancel: AbortController; ended: Promise<unknown> } | undefined;
+  #closed: Promise<void> | undefined;
   #usedAt = performance.now();
 
   constructor(parts: ConnectionParts) {
@@ -117,6 +118,8 @@ export class ManagedConnection implements P2PConnection {
         );
         this.#statistics.enter(result);
         return result;
+      } catch (error) {
+        throw redactError(error, sink.secrets ?? []);
       } finally {
         await sink.release?.();
       }
@@ -125,9 +128,10 @@ export class ManagedConnection implements P2PConnection {
 
   /** Compares the two ends. */
   async verify(query: P2PQuery, options: VerifyOptions): Promise<VerifyResult> {
-    return this.#occupied((source, target, cancelled) => {
-      const signal = options.signal ? AbortSignal.any([options.signal, cancelled]) : cancelled;
-      return verify(source, target, query, { ...options, signal });
+    return this.#occupied(async (source, target, cancelled) => {
+      const { signal } = options;
+      const both = signal instanceof AbortSignal ? AbortSignal.any([signal, cancelled]) : (signal ?? cancelled);
+      return verify(source, target, query, { ...options, signal: both });
     });
   }
 
@@ -135,7 +139,11 @@ export class ManagedConnection implements P2PConnection {
   async #occupied<T>(
     work: (source: TransferEnd, target: TransferEnd, cancelled: AbortSignal) => Promise<T>,
   ): Promise<T> {
-    await this.#makeReady();
+    await this.#reconnect();
+    // Nothing may be awaited from here on: of two that come at once the second must see that the first is under way.
+    if (this.#status !== ConnectionStatus.ESTABLISHED && this.#status !== ConnectionStatus.IDLE) {
+      throw invalidForTransfer(this.#status);
+    }
     const { source, target } = this.#ends();
     const cancel = new AbortController();
     this.#go(ConnectionStatus.TRANSFERRING);
@@ -167,44 +175,46 @@ export class ManagedConnection implements P2PConnection {
   }
 
   /** Opens the store that was named for the dead letters, if one was. */
-  async #deadLetters(
-    given: ManagedTransferOptions["deadLetters"],
-  ): Promise<{ deadLetters: TransferOptions["deadLetters"]; release?: () => Promise<void> }> {
+  async #deadLetters(given: ManagedTransferOptions["deadLetters"]): Promise<{
+    deadLetters: TransferOptions["deadLetters"];
+    secrets?: readonly string[];
+    release?: () => Promise<void>;
+  }> {
     if (typeof given !== "object" || !("endpoint" in given)) return { deadLetters: given };
     const endpoint = parseEndpoint(given.endpoint);
+    const secrets = secretsOf(endpoint);
     const { pool, config } = this.#parts;
     try {
       const lease = await pool.acquire(endpoint, "target", config.connectionTimeout);
       return {
         deadLetters: new EndpointDeadLetterSink(lease.service, endpointLabel(endpoint)),
+        secrets,
         release: lease.release,
       };
     } catch (error) {
-      throw redactError(error, secretsOf(endpoint));
+      throw redactError(error, secrets);
     }
   }
 
-  async #makeReady(): Promise<void> {
-    if (this.#status === ConnectionStatus.ERROR && this.#parts.config.autoReconnect) {
-      this.#go(ConnectionStatus.CONNECTING);
-      await this.#giveBack(true);
-      await this.open();
-      this.#statistics.reconnects++;
-      this.#parts.listener.reconnected(this);
-    }
-    if (this.#status !== ConnectionStatus.ESTABLISHED && this.#status !== ConnectionStatus.IDLE) {
-      throw invalidForTransfer(this.#status);
-    }
+  async #reconnect(): Promise<void> {
+    if (this.#status !== ConnectionStatus.ERROR || !this.#parts.config.autoReconnect) return;
+    this.#go(ConnectionStatus.CONNECTING);
+    await this.#giveBack(true);
+    await this.open();
+    this.#statistics.reconnects++;
+    this.#parts.listener.reconnected(this);
   }
 
   /** Asks both stores for a sign of life. A store that gives none puts the connection into ERROR. */
   async ping(): Promise<boolean> {
     if (!this.#leases || this.#status === ConnectionStatus.CLOSED) return false;
+    // Its stores may be back, but nothing leads back for it.
+    if (this.#status === ConnectionStatus.ERROR && !this.#parts.config.autoReconnect) return false;
     const { source, target } = this.#ends();
     const timeout = AbortSignal.timeout(this.#parts.config.connectionTimeout);
     try {
       await Promise.all(
-        [source, target].map(({ service, endpoint }) => pingWithin(service.ping(timeout), timeout, endpoint)),
+        [source, target].map(async ({ service, endpoint }) => pingWithin(service.ping(timeout), timeout, endpoint)),
       );
       return true;
     } catch (thrown) {
@@ -227,8 +237,12 @@ export class ManagedConnection implements P2PConnection {
     clearTimeout(timer);
   }
 
-  async close(): Promise<void> {
-    if (this.#status === ConnectionStatus.CLOSED) return;
+  close(): Promise<void> {
+    this.#closed ??= this.#shutDown();
+    return this.#closed;
+  }
+
+  async #shutDown(): Promise<void> {
     const transfer = this.#transfer;
     this.#go(ConnectionStatus.CLOSED);
     if (transfer) {

@@ -1,7 +1,8 @@
-import { isP2PError, P2PError, toP2PError } from "../errors.ts";
+import { P2PError, toP2PError } from "../errors.ts";
 import { type EndpointInfo, endpointLabel } from "../storage/endpoint.ts";
 import type { StarterRegistry } from "../storage/registry.ts";
 import type { OpenContext, P2PDataTransferService } from "../storage/service.ts";
+import { settleSoon } from "../transfer/settle.ts";
 
 type Role = OpenContext["role"];
 
@@ -12,8 +13,9 @@ export interface ServiceLease {
    * Gives the store back.
    *
    * @param broken it is of no more use to others: whoever asks next gets a new one.
+   * @param keepMs how long it stays open when nobody uses it, in ms. Default: the pool's idle TTL.
    */
-  release(broken?: boolean): Promise<void>;
+  release(broken?: boolean, keepMs?: number): Promise<void>;
 }
 
 /** A store that is open or being opened, and how many use it. */
@@ -30,25 +32,53 @@ interface Entry {
 export class ServicePool {
   readonly #registry: StarterRegistry;
   readonly #entries = new Set<Entry>();
-  #idleTtl: number;
+  readonly #idleTtl: number;
+  readonly #closing: AbortSignal;
+  /** Keys of stores that cannot be shared, as is known once one was open: nobody waits for another's. */
+  readonly #unshareable = new Set<string>();
 
-  /** @param idleTtl how long a store stays open that nobody uses, in ms. */
-  constructor(registry: StarterRegistry, idleTtl: number) {
+  /**
+   * @param idleTtl how long a store stays open that nobody uses, in ms.
+   * @param closing aborts when nothing is to be opened or kept any more.
+   */
+  constructor(registry: StarterRegistry, idleTtl: number, closing: AbortSignal) {
     this.#registry = registry;
     this.#idleTtl = idleTtl;
+    this.#closing = closing;
   }
 
   async acquire(endpoint: EndpointInfo, role: Role, timeoutMs: number): Promise<ServiceLease> {
     const key = shareKey(endpoint, role);
+    const deadline = performance.now() + timeoutMs;
+    let left = timeoutMs;
     for (;;) {
       const alike = [...this.#entries].filter((entry) => entry.key === key);
       const free = alike.find((entry) => entry.users === 0 || entry.shareable === true);
-      if (free) return this.#lease(free);
       const opening = alike.find((entry) => entry.shareable === undefined);
-      if (!opening) break;
-      await opening.service.catch(() => {});
+      if (free) {
+        const lease = await this.#lease(free);
+        // It may have gone away unnoticed; half of the time is left to open a new one.
+        if (await answers(lease.service, (deadline - performance.now()) / 2)) return lease;
+        await lease.release(true);
+      } else if (!opening || this.#unshareable.has(key)) {
+        break;
+      } else if (!(await succeeds(opening.service, deadline - performance.now()))) {
+        left = Math.max(1, Math.ceil(deadline - performance.now()));
+        break;
+      }
+      left = Math.max(1, Math.ceil(deadline - performance.now()));
     }
-    const entry: Entry = { key, service: this.#open(endpoint, role, timeoutMs), users: 1 };
+    return this.#openNew(key, endpoint, role, left, timeoutMs);
+  }
+
+  async #openNew(
+    key: string,
+    endpoint: EndpointInfo,
+    role: Role,
+    left: number,
+    timeoutMs: number,
+  ): Promise<ServiceLease> {
+    const entry: Entry = { key, service: this.#open(endpoint, role, left, timeoutMs), users: 1 };
     this.#entries.add(entry);
     try {
       entry.shareable = (await entry.service).capabilities.shareable;
@@ -56,6 +86,7 @@ export class ServicePool {
       this.#entries.delete(entry);
       throw error;
     }
+    if (!entry.shareable) this.#unshareable.add(key);
     entry.users--;
     return this.#lease(entry);
   }
@@ -67,31 +98,32 @@ export class ServicePool {
     let released = false;
     return {
       service,
-      release: async (broken = false) => {
+      release: async (broken = false, keepMs = this.#idleTtl) => {
         if (released) return;
         released = true;
-        await this.#release(entry, service, broken);
+        await this.#release(entry, service, broken, keepMs);
       },
     };
   }
 
-  async #release(entry: Entry, service: P2PDataTransferService, broken: boolean): Promise<void> {
+  async #release(entry: Entry, service: P2PDataTransferService, broken: boolean, keepMs: number): Promise<void> {
     entry.users--;
     if (broken) this.#entries.delete(entry);
     if (entry.users > 0) return;
-    if (this.#idleTtl === 0 || !this.#entries.has(entry)) {
+    if (keepMs === 0 || this.#closing.aborted || !this.#entries.has(entry)) {
       this.#entries.delete(entry);
-      await service.close();
+      await closeService(service);
       return;
     }
     entry.idleTimer = setTimeout(() => {
       this.#entries.delete(entry);
-      service.close().catch(() => {});
-    }, this.#idleTtl);
+      void closeService(service);
+    }, keepMs);
     entry.idleTimer.unref();
   }
 
-  async #open(endpoint: EndpointInfo, role: Role, timeoutMs: number): Promise<P2PDataTransferService> {
+  /** @param left what is left of `timeoutMs`, which the message tells. */
+  async #open(endpoint: EndpointInfo, role: Role, left: number, timeoutMs: number): Promise<P2PDataTransferService> {
     const starter = await this.#registry.resolve(endpoint.storageType);
     const given = new AbortController();
     const timeout = new P2PError(
@@ -99,31 +131,57 @@ export class ServicePool {
       `${endpointLabel(endpoint)} did not answer within the connection_timeout of ${timeoutMs} ms; see whether it is up and reachable, or allow more`,
       { retryable: true },
     );
-    const timer = setTimeout(() => given.abort(timeout), timeoutMs);
-    const opening = starter.open(endpoint, { role, signal: given.signal, connectTimeoutMs: timeoutMs });
+    const timer = setTimeout(() => given.abort(timeout), left);
+    const signal = AbortSignal.any([given.signal, this.#closing]);
+    const open = async () => starter.open(endpoint, { role, signal, connectTimeoutMs: left });
+    const opening = open();
     try {
-      return await Promise.race([opening, rejectionOf(given.signal)]);
+      return await Promise.race([opening, rejectionOf(signal)]);
     } catch (error) {
       // A starter that opens after all, when nobody waits any more, must not leave its store open.
-      opening.then((late) => late.close()).catch(() => {});
-      throw isP2PError(error)
-        ? error
-        : toP2PError(error, "CONNECTION_FAILED", `Failed to open ${endpointLabel(endpoint)}`);
+      opening.then(closeService, () => {});
+      throw toP2PError(error, "CONNECTION_FAILED", `Failed to open ${endpointLabel(endpoint)}`);
     } finally {
       clearTimeout(timer);
     }
   }
 
-  /** Closes the stores that nobody uses, now and from now on. */
+  /** Closes the stores that nobody uses. */
   async close(): Promise<void> {
-    this.#idleTtl = 0;
     const unused = [...this.#entries].filter((entry) => entry.users === 0);
     for (const entry of unused) {
       clearTimeout(entry.idleTimer);
       this.#entries.delete(entry);
     }
-    await Promise.allSettled(unused.map(async (entry) => (await entry.service).close()));
+    await Promise.allSettled(unused.map(async (entry) => closeService(await entry.service)));
   }
+}
+
+/** Closes a store; one that takes for ever is left behind, and one that fails to close is of no more use either way. */
+async function closeService(service: P2PDataTransferService): Promise<void> {
+  const close = async () => service.close();
+  await settleSoon([close()]);
+}
+
+/** Whether the store gives a sign of life in time. */
+async function answers(service: P2PDataTransferService, timeoutMs: number): Promise<boolean> {
+  const signal = AbortSignal.timeout(Math.max(1, Math.ceil(timeoutMs)));
+  const ping = async () => service.ping(signal);
+  return Promise.race([ping(), rejectionOf(signal)]).then(
+    () => true,
+    () => false,
+  );
+}
+
+/** Whether a promise is fulfilled in time. */
+async function succeeds(promise: Promise<unknown>, timeoutMs: number): Promise<boolean> {
+  const late = Promise.withResolvers<boolean>();
+  const timer = setTimeout(() => late.resolve(false), Math.max(1, timeoutMs));
+  const fulfilled = promise.then(
+    () => true,
+    () => false,
+  );
+  return Promise.race([fulfilled, late.promise]).finally(() => clearTimeout(timer));
 }
 
 /** A promise that rejects when the signal aborts. */
@@ -134,10 +192,28 @@ function rejectionOf(signal: AbortSignal): Promise<never> {
   });
 }
 
+const identities = new WeakMap<object, number>();
+let lastIdentity = 0;
+
+/** Functions and clients are the same when they are the very same. */
+function identityOf(value: object): string {
+  if (!identities.has(value)) identities.set(value, ++lastIdentity);
+  return `#${identities.get(value)}`;
+}
+
 /** Two connections share a store only when everything but the endpoint's name is the same. */
-function shareKey({ storageType, host, port, database, metadata }: EndpointInfo, role: Role): string {
-  const options = Object.entries(metadata ?? {}).sort(([a], [b]) => (a < b ? -1 : 1));
-  return JSON.stringify([role, storageType, host, port, database, options], (_, value: unknown) =>
-    typeof value === "function" || typeof value === "bigint" ? String(value) : value,
-  );
+function shareKey({ storageType, host, port, database, metadata = {} }: EndpointInfo, role: Role): string {
+  const options = Object.entries(metadata).sort(([a], [b]) => (a < b ? -1 : 1));
+  try {
+    return JSON.stringify([role, storageType, host, port, database, options], (_, value: unknown) => {
+      if (typeof value === "bigint") return `${value}n`;
+      if (typeof value === "function") return identityOf(value);
+      if (typeof value !== "object" || value === null || Array.isArray(value)) return value;
+      const prototype: unknown = Object.getPrototypeOf(value);
+      return prototype === null || prototype === Object.prototype ? value : identityOf(value);
+    });
+  } catch {
+    // What goes in a circle is told apart as a whole.
+    return identityOf(metadata);
+  }
 }

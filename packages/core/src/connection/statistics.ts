@@ -49,11 +49,13 @@ export class StatisticsBook {
 
   /** Enters a transfer, ended well or, with an error, early. */
   enter(result: TransferResult, error?: Error): void {
+    // What a resumed transfer tells of its earlier runs has been entered with them.
+    const { resumed } = result;
     this.#transfers++;
-    this.#success += result.successCount;
-    this.#failure += result.failureCount;
-    this.#skipped += result.skippedCount;
-    this.#retries += result.retryCount;
+    this.#success += result.successCount - (resumed?.successCount ?? 0);
+    this.#failure += result.failureCount - (resumed?.failureCount ?? 0);
+    this.#skipped += result.skippedCount - (resumed?.skippedCount ?? 0);
+    this.#retries += result.retryCount - (resumed?.retryCount ?? 0);
     this.#bytes += result.bytes;
     this.#totalMs += result.durationMs;
     this.#maxMs = Math.max(this.#maxMs, result.durationMs);
