@@ -30,7 +30,12 @@ const KEYS: readonly KeyCase[] = [
     rows: "SELECT CASE WHEN i < 5 THEN -9223372036854775808 + i WHEN i > 20 THEN 9223372036854775807 - i ELSE i END, i",
     ids: ids((i) => (i < 5 ? -(2n ** 63n) + BigInt(i) : i > 20 ? 2n ** 63n - 1n - BigInt(i) : i)),
   },
-  { name: "text", create: "id TEXT PRIMARY KEY, v", rows: "SELECT 'k' || (97 * i % 31), i", ids: ids((i) => `k${(97 * i) % 31}`) },
+  {
+    name: "text",
+    create: "id TEXT PRIMARY KEY, v",
+    rows: "SELECT 'k' || (97 * i % 31), i",
+    ids: ids((i) => `k${(97 * i) % 31}`),
+  },
   {
     name: "text without rowid, and without regard to case",
     create: "id TEXT COLLATE NOCASE PRIMARY KEY, v",
@@ -52,7 +57,12 @@ const KEYS: readonly KeyCase[] = [
     rows: "SELECT CAST(char(i + 100) AS BLOB), i",
     ids: ids((i) => new TextEncoder().encode(String.fromCharCode(i + 100))),
   },
-  { name: "a key of another name", create: "code TEXT PRIMARY KEY, v", rows: "SELECT 'c' || i, i", ids: ids((i) => `c${i}`) },
+  {
+    name: "a key of another name",
+    create: "code TEXT PRIMARY KEY, v",
+    rows: "SELECT 'c' || i, i",
+    ids: ids((i) => `c${i}`),
+  },
   {
     name: "a composite key",
     create: "a INTEGER, b TEXT, v, PRIMARY KEY (a, b)",
@@ -133,7 +143,11 @@ describe("reading tables that others made", () => {
 
       for (const [at, batch] of batches.entries()) {
         const rest = await readAll(source, {}, { after: overTheWire(batch.cursor) });
-        assertSameRecords(rest.records, batches.slice(at + 1).flatMap((later) => later.records), { ordered: true });
+        assertSameRecords(
+          rest.records,
+          batches.slice(at + 1).flatMap((later) => later.records),
+          { ordered: true },
+        );
       }
       for (const parts of [2, 3, 7]) {
         const read = [];
@@ -193,14 +207,20 @@ describe("reading tables that others made", () => {
     ]);
     for (const [at, batch] of batches.entries()) {
       const rest = await readAll(source, {}, { after: overTheWire(batch.cursor), batchSize: 2 });
-      expect(rest.records.length + rest.failures.length).toBe(5 - (at + 1) * 2 < 0 ? 0 : 5 - (at + 1) * 2);
+      expect(rest.records.length + rest.failures.length).toBe(Math.max(0, 5 - (at + 1) * 2));
     }
   });
 
   test("field and id of a key must agree", async () => {
-    const file = databaseWith("CREATE TABLE t (code TEXT PRIMARY KEY, v); CREATE TABLE c (a, b, v, PRIMARY KEY (a, b))");
+    const file = databaseWith(
+      "CREATE TABLE t (code TEXT PRIMARY KEY, v); CREATE TABLE c (a, b, v, PRIMARY KEY (a, b))",
+    );
     const single = await open(at(file, { table: "t" }), "target");
-    const first = await write(single, [{ id: "a", code: "b" }, { id: "c", v: 1 }, { id: 5, code: "5" }]);
+    const first = await write(single, [
+      { id: "a", code: "b" },
+      { id: "c", v: 1 },
+      { id: 5, code: "5" },
+    ]);
     expect(first.failures.map(({ index, error }) => [index, error.code])).toEqual([[0, "INVALID_RECORD"]]);
     expect(query(file, "SELECT * FROM t")).toEqual([
       { code: "c", v: 1 },
