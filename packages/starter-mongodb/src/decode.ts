@@ -1,7 +1,6 @@
 import { isUtf8 } from "node:buffer";
 import {
   base64,
-  decodeJson,
   getField,
   P2PError,
   type P2PId,
@@ -11,9 +10,7 @@ import {
   TaggedValue,
 } from "@omni/p2p-core";
 import { NameCache } from "./name-cache.ts";
-
-/** The field of a document that holds, as tagged JSON, what BSON or the server cannot say. */
-export const SIDECAR = "_p2p";
+import { joinSidecar, SIDECAR, untagged } from "./sidecar.ts";
 
 /** Farthest a JavaScript date reaches from 1970, in ms. */
 const MAX_TIME = 8.64e15;
@@ -237,46 +234,6 @@ export class RecordDecoder {
 
 function uuidText(hex: string): string {
   return `${hex.slice(0, 8)}-${hex.slice(8, 12)}-${hex.slice(12, 16)}-${hex.slice(16, 20)}-${hex.slice(20)}`;
-}
-
-/** The value that `{ _p2p: text }` stands for; the object itself when the text is not ours. */
-function untagged(object: Record<string, P2PValue>): P2PValue {
-  return parsedText(object[SIDECAR]) ?? object;
-}
-
-function joinSidecar(record: Record<string, P2PValue>, sidecar: P2PValue): void {
-  const fields = parsedText(sidecar);
-  if (typeof fields !== "object" || fields === null || Object.getPrototypeOf(fields) !== Object.prototype) {
-    record[SIDECAR] = sidecar;
-    return;
-  }
-  for (const [name, value] of Object.entries(fields)) {
-    // Someone may have changed the number in the field and have known nothing of this one.
-    if (isNumber(value) && !isNear(getField(record, name), value)) continue;
-    setField(record, name, value);
-  }
-}
-
-function isNumber(value: P2PValue | undefined): value is number | bigint {
-  return typeof value === "number" || typeof value === "bigint";
-}
-
-/** Whether what is in a field stands for this number, or there is nothing. */
-function isNear(stored: P2PValue | undefined, value: number | bigint): boolean {
-  if (stored === undefined) return true;
-  if (!isNumber(stored)) return false;
-  const double = Number(value);
-  return stored === double || (Math.abs(double) === Infinity && stored === Math.sign(double) * Number.MAX_VALUE);
-}
-
-function parsedText(text: P2PValue | undefined): P2PValue | undefined {
-  // Only arrays, objects and tags are ever written as text.
-  if (typeof text !== "string" || (text[0] !== "{" && text[0] !== "[")) return undefined;
-  try {
-    return decodeJson(text);
-  } catch {
-    return undefined;
-  }
 }
 
 function broken(what: string): P2PError {

@@ -9,9 +9,9 @@ import {
 } from "@omni/p2p-core";
 import type * as Mongodb from "mongodb";
 import type { Document } from "mongodb";
-import { SIDECAR } from "./decode.ts";
 import type { Dialect } from "./dialect.ts";
 import { fitsLong, nearestNumber } from "./numbers.ts";
+import { SIDECAR } from "./sidecar.ts";
 import { tagEncoder } from "./tags.ts";
 
 /** Makes documents of records. Values that the driver takes as they are are shared, not copied. */

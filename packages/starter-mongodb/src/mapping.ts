@@ -7,10 +7,10 @@ import {
   type ValueType,
   valueType,
 } from "@omni/p2p-core";
-import { SIDECAR } from "./decode.ts";
 import type { Dialect } from "./dialect.ts";
 import type { RecordEncoder } from "./encode.ts";
 import { nearestNumber } from "./numbers.ts";
+import { SIDECAR } from "./sidecar.ts";
 
 /** What is found out about one field. */
 interface Findings {

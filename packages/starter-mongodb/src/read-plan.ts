@@ -1,9 +1,9 @@
 import type { P2PId } from "@omni/p2p-core";
 import type { Document, FindOptions } from "mongodb";
-import { SIDECAR } from "./decode.ts";
 import { idsAfter, idsUpTo } from "./id-order.ts";
 import type { Place } from "./place.ts";
 import { documentField, isAddressable, type MongodbQuery, nativeFilter } from "./query.ts";
+import { SIDECAR } from "./sidecar.ts";
 import { type ServerFilter, serverFilter } from "./where.ts";
 
 /** Documents that one answer of the server brings at most; 16 MB are its limit anyway. */
