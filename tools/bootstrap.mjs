@@ -21,7 +21,7 @@ function pnpm(...pnpmArgs) {
     stdio: "inherit",
     shell: process.platform === "win32",
     // The machine's own Node only runs pnpm; the workspace's scripts run on the Node that is installed with it.
-    env: { ...process.env, COREPACK_ENABLE_STRICT: "0", npm_config_engine_strict: "false" },
+    env: { ...process.env, TURBO_TELEMETRY_DISABLED: "1", npm_config_engine_strict: "false" },
   });
   if (error) {
     console.error(`npx could not be run: ${error.message}. Install Node with npm, and try again.`);

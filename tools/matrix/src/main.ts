@@ -22,7 +22,7 @@ for (const from of STORES) {
       const { successCount, durationMs } = await roundTrip(manager, places, from, to, records);
       rate = Math.round((successCount * 1000) / durationMs);
     } catch (error) {
-      verdict = `FAILED: ${(error as Error).message.split("\n")[0]}`;
+      verdict = `FAILED: ${(error as Error).message.split("\n")[0]?.slice(0, 60)}`;
       failed++;
       console.error(`${from} -> ${to}: ${(error as Error).message}`);
     }
