@@ -1,3 +1,4 @@
 import { defineProject } from "vitest/config";
 
-export default defineProject({ test: { name: "core" } });
+// Nothing in these tests needs a process of its own, and starting one for each file takes longer than most of them.
+export default defineProject({ test: { name: "core", isolate: false, testTimeout: 30_000 } });

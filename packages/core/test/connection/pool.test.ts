@@ -1,4 +1,4 @@
-import { describe, expect, it } from "vitest";
+import { describe, expect, it, vi } from "vitest";
 import { isP2PError, type P2PConnection } from "../../src/index.ts";
 import { managed, NO_LETTERS } from "../support/scripted-starter.ts";
 import { forever, lost, records, ScriptedStore } from "../support/scripted-store.ts";
@@ -113,7 +113,7 @@ describe("stores", () => {
   it("that do not are opened for each, at the same time", async () => {
     const { from, connect } = managed({
       from: async () => {
-        await pause(40);
+        await pause(100);
         return new ScriptedStore([], { capabilities: alone });
       },
     });
@@ -122,7 +122,7 @@ describe("stores", () => {
     await Promise.all([1, 2, 3, 4, 5].map(() => connect()));
     expect(from.opened).toHaveLength(6);
     expect(from.stillOpen).toBe(5);
-    expect(performance.now() - startedAt).toBeLessThan(150);
+    expect(performance.now() - startedAt).toBeLessThan(400);
   });
 
   it("are not shared between a source and a target, nor between endpoints that differ in anything", async () => {
@@ -186,9 +186,9 @@ describe("stores", () => {
   it("fail for all who wait at once, not one after the other", async () => {
     const { connect } = managed({ to: () => forever() });
     const startedAt = performance.now();
-    const outcomes = await Promise.allSettled(Array.from({ length: 6 }, () => connect({ connection_timeout: 80 })));
+    const outcomes = await Promise.allSettled(Array.from({ length: 6 }, () => connect({ connection_timeout: 150 })));
     expect(outcomes.every((one) => one.status === "rejected" && isP2PError(one.reason, "TIMEOUT"))).toBe(true);
-    expect(performance.now() - startedAt).toBeLessThan(400);
+    expect(performance.now() - startedAt).toBeLessThan(700);
   });
 
   it("that went away unnoticed are not given to another connection", async () => {
@@ -218,15 +218,14 @@ describe("idleTtl", () => {
 
   it("keeps a store that nobody uses for a while, and then closes it", async () => {
     const { from, to, connect } = managed({
-      pool: { idleTtl: 60 },
+      pool: { idleTtl: 300 },
       to: () => new ScriptedStore([], { capabilities: alone }),
     });
     await (await connect()).close();
     expect([from.stillOpen, to.stillOpen]).toEqual([1, 1]);
     await (await connect()).close();
     expect([from.opened.length, to.opened.length]).toEqual([1, 1]);
-    await pause(150);
-    expect([from.stillOpen, to.stillOpen]).toEqual([0, 0]);
+    await vi.waitFor(() => expect([from.stillOpen, to.stillOpen]).toEqual([0, 0]), 3000);
   });
 
   it("closes a connection that transferred nothing for so long", async () => {
@@ -275,10 +274,10 @@ describe("warmUp", () => {
     await without.manager.warmUp("from:a", "to:b");
     await without.manager.close();
     expect(without.from.stillOpen + without.to.stillOpen).toBe(0);
-    const withTtl = managed({ pool: { idleTtl: 40 } });
+    const withTtl = managed({ pool: { idleTtl: 200 } });
     await withTtl.manager.warmUp("from:a", "to:b");
-    await pause(120);
-    expect(withTtl.from.stillOpen + withTtl.to.stillOpen).toBe(0);
+    expect(withTtl.from.stillOpen + withTtl.to.stillOpen).toBe(2);
+    await vi.waitFor(() => expect(withTtl.from.stillOpen + withTtl.to.stillOpen).toBe(0), 3000);
   });
 
   it("may be done often without a warning", async () => {
