@@ -118,6 +118,7 @@ export function compareCell(
   const upwards = operator === "gt" || operator === "gte";
   switch (valueType(value)) {
     case "string": {
+      if (!column.byCodePoint) return anyText(cell);
       const side = `${asText(cell, column)} COLLATE BINARY`;
       // In the order of SQLite all numbers come before all texts, and those before all bytes.
       const bound = upwards ? `${cell} < x''` : `${asText(cell, column)} >= ''`;
@@ -196,12 +197,18 @@ function compareDate(cell: string, column: Column, operator: "gt" | "gte" | "lt"
 
 function hasPrefix(cell: string, column: Column, prefix: string): Translation {
   const exact = !hidesText(column);
+  if (!column.byCodePoint) return anyText(cell);
   if (prefix === "") return { sql: { text: `typeof(${cell}) = 'text'`, params: [] }, exact };
   const side = `${asText(cell, column)} COLLATE BINARY`;
   const end = afterPrefix(prefix);
   return end === undefined
     ? { sql: { text: `${side} >= ? AND ${cell} < x''`, params: [prefix] }, exact }
     : { sql: { text: `${side} >= ? AND ${side} < ?`, params: [prefix, end] }, exact };
+}
+
+/** Every text, for `matches` to look at. */
+function anyText(cell: string): Translation {
+  return { sql: { text: `typeof(${cell}) = 'text'`, params: [] }, exact: false };
 }
 
 /** The least text that is larger than all texts with this prefix. */

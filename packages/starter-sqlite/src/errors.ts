@@ -61,7 +61,13 @@ function classify(code: string, message: string, activity: Activity): Verdict {
     );
   }
   if (code.startsWith("SQLITE_CORRUPT")) return verdict(failed, "The file is damaged; see PRAGMA integrity_check");
-  if (code.startsWith("SQLITE_CANTOPEN")) return verdict(failed, "Check the path, and the permissions of its folder");
+  if (code.startsWith("SQLITE_CANTOPEN")) {
+    return verdict(
+      failed,
+      "Check the path, and the permissions of its folder, in which a database in WAL mode must be able to make files " +
+        "even when it is only read",
+    );
+  }
   if (code.startsWith("SQLITE_IOERR")) return verdict(failed, "Check the disk and the file system");
   if (code === "SQLITE_ERROR" && activity === "read" && /^no such (table|view)/.test(message)) {
     return verdict("SOURCE_NOT_FOUND", "Name another table by the option table");

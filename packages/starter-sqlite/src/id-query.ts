@@ -123,5 +123,6 @@ const ROWID_COLUMN: Column = {
   notNull: true,
   generated: false,
   optional: false,
+  byCodePoint: true,
   field: "id",
 };

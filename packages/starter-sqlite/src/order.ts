@@ -1,7 +1,7 @@
 import type { ParsedQuery } from "@omni/p2p-core";
 import type { Term } from "./keyset.ts";
 import { rowidOf } from "./row-plan.ts";
-import { cellOrNoted, idKind } from "./sort-functions.ts";
+import { byCodePoint, cellOrNoted, idKind } from "./sort-functions.ts";
 import { quote } from "./sql.ts";
 import type { SqliteStore } from "./store.ts";
 import type { Column, KeyColumn, Table } from "./table.ts";
@@ -25,7 +25,7 @@ export function wantedOrder(table: Table, query: ParsedQuery, hasSidecars: boole
     const column = table.columns.find((candidate) => candidate.field === field);
     if (column === undefined || seen.has(field)) continue;
     seen.add(field);
-    const term = hasSidecars ? expressionTerm(cellOrNoted(column), descending) : columnTerm(column, descending);
+    const term = hasSidecars ? notedTerm(column, descending) : columnTerm(column, descending);
     terms.push({ ...term, nullable: !column.notNull });
   }
   return [...terms, ...keyTerms(table, false, hasSidecars)];
@@ -43,14 +43,20 @@ function expressionTerm(expression: string, descending: boolean): OrderTerm {
 }
 
 function columnTerm(column: Column, descending: boolean): OrderTerm {
+  if (!column.byCodePoint) return expressionTerm(byCodePoint(quote(column.name)), descending);
   return { text: `${quote(column.name)} COLLATE BINARY`, descending, nullable: false, source: column };
+}
+
+function notedTerm(column: Column, descending: boolean): OrderTerm {
+  const cell = cellOrNoted(column);
+  return expressionTerm(column.byCodePoint ? cell : byCodePoint(cell), descending);
 }
 
 function keyTerms(table: Table, descending: boolean, sidecars: boolean): OrderTerm[] {
   if (sidecars) {
     const [{ column }] = table.key.columns as readonly [KeyColumn];
-    const ids = [idKind(column), cellOrNoted(column)].map((text) => expressionTerm(text, descending));
-    return [...ids, columnTerm(column, descending)];
+    const kind = expressionTerm(idKind(column), descending);
+    return [kind, notedTerm(column, descending), columnTerm(column, descending)];
   }
   const keys = table.key.columns.map(({ column }) => ({
     ...columnTerm(column, descending),

@@ -3,7 +3,7 @@ import type { ParsedNative } from "./native.ts";
 import { nearName } from "./near-name.ts";
 import { quote, type Sql } from "./sql.ts";
 import type { SqliteStore } from "./store.ts";
-import { type Column, nameFields, type Table, type TableKey, tableNames } from "./table.ts";
+import { type Column, comparesByCodePoint, nameFields, type Table, type TableKey, tableNames } from "./table.ts";
 import { affinityOf, kindOf } from "./types.ts";
 
 /** What rows are read from. */
@@ -93,7 +93,8 @@ function queryRelation(store: SqliteStore, sql: string, native: ParsedNative): R
   try {
     const statement = store.db.prepare(text);
     if (!statement.reader || !statement.readonly) throw invalid("must be a SELECT");
-    columns = statement.columns().map(({ name, type }) => makeColumn(name, type ?? ""));
+    const byCodePoint = comparesByCodePoint(store.db);
+    columns = statement.columns().map(({ name, type }) => makeColumn(name, type ?? "", byCodePoint));
   } catch (error) {
     if (error instanceof P2PError) throw error;
     throw new P2PError("INVALID_QUERY", `Invalid query: native.sqlite.sql: ${(error as Error).message}`, {
@@ -126,8 +127,18 @@ function queryRelation(store: SqliteStore, sql: string, native: ParsedNative): R
   };
 }
 
-function makeColumn(name: string, declared: string): Column {
+function makeColumn(name: string, declared: string, byCodePoint: boolean): Column {
   const kind = kindOf(declared, false, false);
   const affinity = affinityOf(declared, false);
-  return { name, declared, kind, affinity, notNull: false, generated: false, optional: false, field: name };
+  return {
+    name,
+    declared,
+    kind,
+    affinity,
+    notNull: false,
+    generated: false,
+    optional: false,
+    byCodePoint,
+    field: name,
+  };
 }

@@ -68,18 +68,19 @@ export function createTableSql(name: string, records: readonly P2PRecord[]): str
       return [`${quote(field)} ${type}`.trimEnd()];
     });
   const before = columns(always);
-  const list = [idColumn(records), ...before, `${quote(SIDECAR)} TEXT`, ...columns(sometimes)];
+  const list = [
+    `"id" ${idType(records)} PRIMARY KEY NOT NULL`,
+    ...before,
+    `${quote(SIDECAR)} TEXT`,
+    ...columns(sometimes),
+  ];
   return `CREATE TABLE main.${quote(name)} (${list.join(", ")})`;
 }
 
-/** See own-ids.ts for what the three kinds of id column hold. */
-function idColumn(records: readonly P2PRecord[]): string {
-  if (records.every(({ id }) => typeof id === "number" && Number.isSafeInteger(id))) {
-    return '"id" INTEGER PRIMARY KEY NOT NULL';
-  }
-  return records.every(({ id }) => typeof id === "bigint")
-    ? '"id" BIGINT PRIMARY KEY NOT NULL'
-    : '"id" TEXT PRIMARY KEY NOT NULL';
+/** The type of the column `id` of a new table. See own-ids.ts for what the three kinds of id column hold. */
+export function idType(records: readonly P2PRecord[]): "INTEGER" | "BIGINT" | "TEXT" {
+  if (records.every(({ id }) => typeof id === "number" && Number.isSafeInteger(id))) return "INTEGER";
+  return records.every(({ id }) => typeof id === "bigint") ? "BIGINT" : "TEXT";
 }
 
 /** The SQL that adds columns for the fields of these records that have none. Empty when there are none to add. */

@@ -11,6 +11,9 @@ const ORDER = "p2p_order";
 /** The kind of a row's id: ids of several kinds are sorted by kind first. */
 const ID_KIND = "p2p_id_kind";
 
+/** A text as the bytes of its UTF-8, which sort by code point. */
+const CODE_POINTS = "p2p_code_points";
+
 /**
  * Adds the functions with which rows are sorted by values that are in their sidecars. SQLite asks them only about
  * rows that have one.
@@ -21,6 +24,7 @@ export function addSortFunctions(db: Database): void {
     const value = noted(sidecar, field);
     return value === undefined ? cell : sortable(value, field === "id");
   });
+  db.function(CODE_POINTS, options, (cell: SqlValue) => (typeof cell === "string" ? Buffer.from(cell) : cell));
   db.function(ID_KIND, options, (sidecar: SqlValue, plain: SqlValue) => {
     const id = noted(sidecar, "id");
     if (id === undefined) return plain;
@@ -56,6 +60,11 @@ export function cellOrNoted(column: Column): string {
   const cell = quote(column.name);
   const sidecar = quote(SIDECAR);
   return `CASE WHEN ${sidecar} IS NULL THEN ${cell} ELSE ${ORDER}(${sidecar}, ${literal(column.field)}, ${cell}) END`;
+}
+
+/** An expression that sorts by code point, in a file whose own texts do not. */
+export function byCodePoint(expression: string): string {
+  return `${CODE_POINTS}(${expression})`;
 }
 
 /** The kind of a row's id. */

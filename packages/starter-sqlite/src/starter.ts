@@ -8,6 +8,8 @@ import {
 import { countRecords } from "./count.ts";
 import { type SqliteEndpoint, sqliteEndpoint, sqliteOptions } from "./endpoint.ts";
 import { isBusy } from "./errors.ts";
+import { inspectFile } from "./inspect.ts";
+import { describeFields } from "./mapping.ts";
 import { dropIfEmpty, openStore } from "./open.ts";
 import { partitionQuery } from "./partition.ts";
 import { readBatches } from "./read.ts";
@@ -33,6 +35,13 @@ export const sqliteStarter: P2PStarter = {
   options: sqliteOptions,
   async open(endpoint, context) {
     return openSqlite(sqliteEndpoint(endpoint), context);
+  },
+  async inspect(endpoint, context) {
+    return inspectFile(sqliteEndpoint(endpoint), context);
+  },
+  async describeMapping(endpoint, sample, context) {
+    const target = sqliteEndpoint(endpoint);
+    return describeFields(target, target.options.table ?? DEFAULT_TABLE, sample, context);
   },
 };
 

@@ -150,9 +150,18 @@ export class SqliteStore {
     );
   }
 
-  /** Closes the file. The last connection to a database in WAL mode moves the log into the file, if it may write. */
+  /**
+   * Closes the file. What stands in the write-ahead log is moved into it first, also when others have it open: a log
+   * without its file is lost on whoever copies the file.
+   */
   close(): void {
-    if (this.db.open) this.db.close();
+    if (!this.db.open) return;
+    try {
+      if (!this.readOnly) this.db.pragma("wal_checkpoint(TRUNCATE)");
+    } catch {
+      // A reader is in the way. Nothing is lost: the log stays until the next one to close can move it.
+    }
+    this.db.close();
   }
 }
 

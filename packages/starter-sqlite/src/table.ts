@@ -14,6 +14,8 @@ export interface Column {
   readonly generated: boolean;
   /** In a table of ours: whether NULL means that the field is absent, and not that it is null. */
   readonly optional: boolean;
+  /** Whether SQLite compares its texts by code point, as the library does: not so in files of UTF-16. */
+  readonly byCodePoint: boolean;
   /** The field of a record that it is. The same as its name, but for a column `id` that is not the key. */
   readonly field: string;
 }
@@ -108,9 +110,10 @@ export function describeTable(db: Database, name: string, keyOption?: readonly s
   const strict = found.strict === 1;
   const sidecarAt = rows.findIndex((row) => row.name === SIDECAR && row.type.toUpperCase() === "TEXT");
   const own = sidecarAt >= 0 && rows.some((row) => row.name === "id" && row.pk === 1);
+  const byCodePoint = comparesByCodePoint(db);
   const columns = rows
     .filter((_, at) => !own || at !== sidecarAt)
-    .map((row) => makeColumn(row, own, strict, own && rows.indexOf(row) > sidecarAt));
+    .map((row) => makeColumn(row, own, strict, own && rows.indexOf(row) > sidecarAt, byCodePoint));
   const indexes = uniqueIndexes(db, found.name, columns);
   const key = chooseKey(rows, columns, indexes, found.wr === 1, keyOption);
   const named = nameFields(columns, key);
@@ -129,6 +132,11 @@ export function describeTable(db: Database, name: string, keyOption?: readonly s
   };
 }
 
+/** Whether the file keeps its texts as UTF-8, whose bytes sort by code point. */
+export function comparesByCodePoint(db: Database): boolean {
+  return db.pragma("encoding", { simple: true }) === "UTF-8";
+}
+
 function sameColumn(columns: readonly Column[], wanted: Column): Column {
   return columns.find(({ name }) => name === wanted.name)!;
 }
@@ -141,7 +149,7 @@ function rowidWord(rows: readonly ColumnRow[], key: TableKey): string | undefine
 /** The names of the rowid, each of which a column may take for itself. */
 export const ROWID_WORDS = ["rowid", "_rowid_", "oid"] as const;
 
-function makeColumn(row: ColumnRow, own: boolean, strict: boolean, optional: boolean): Column {
+function makeColumn(row: ColumnRow, own: boolean, strict: boolean, optional: boolean, byCodePoint: boolean): Column {
   return {
     name: row.name,
     declared: row.type,
@@ -151,6 +159,7 @@ function makeColumn(row: ColumnRow, own: boolean, strict: boolean, optional: boo
     notNull: row.notnull === 1,
     generated: row.hidden === 2 || row.hidden === 3,
     optional,
+    byCodePoint,
     field: row.name,
   };
 }

@@ -107,76 +107,82 @@ function conditions(): P2PCondition[] {
   return list;
 }
 
-describe("where and orderBy on tables that others made mean what they mean everywhere", () => {
-  let file: string;
-  let all: readonly P2PRecord[];
+for (const encoding of ["UTF-8", "UTF-16le"])
+  describe(`where and orderBy on tables in ${encoding} that others made mean what they mean everywhere`, () => {
+    let file: string;
+    let all: readonly P2PRecord[];
 
-  beforeEach(async () => {
-    const columns = TYPES.map((type, i) => `c${i} ${type}`).join(", ");
-    file = databaseWith(`CREATE TABLE t (id INTEGER PRIMARY KEY, ${columns});`, (db) => {
-      const insert = db.prepare(`INSERT INTO t VALUES (?, ${TYPES.map(() => "?").join(", ")})`);
-      for (const [i, cell] of CELLS.entries()) insert.run(i + 1, ...TYPES.map(() => cell));
-      db.exec("CREATE INDEX by_3 ON t (c3); CREATE INDEX by_0 ON t (c0, c3); CREATE INDEX by_8 ON t (c8)");
-    });
-    const source = await open(at(file), "source");
-    all = (await readAll(source)).records;
-    await source.close();
-    expect(all).toHaveLength(CELLS.length);
-  });
-
-  const assertFound = async (query: P2PQuery): Promise<void> => {
-    const source = await open(at(file), "source");
-    const parsed = parseQuery(query);
-    const expected = all.filter((record) => matches(parsed.conditions, record));
-    const { records } = await readAll(source, query, { batchSize: 5 });
-    assertSameRecords(records, expected, { context: String(query.where && JSON.stringify(Object.keys(query.where))) });
-    expect(await source.count(query, calm())).toBe(expected.length);
-    await source.close();
-  };
-
-  for (const [i, type] of TYPES.entries()) {
-    test(`where on ${type || "no type"}`, async () => {
+    beforeEach(async () => {
+      const columns = TYPES.map((type, i) => `c${i} ${type}`).join(", ");
+      file = databaseWith(
+        `PRAGMA encoding = '${encoding}'; CREATE TABLE t (id INTEGER PRIMARY KEY, ${columns});`,
+        (db) => {
+          const insert = db.prepare(`INSERT INTO t VALUES (?, ${TYPES.map(() => "?").join(", ")})`);
+          for (const [i, cell] of CELLS.entries()) insert.run(i + 1, ...TYPES.map(() => cell));
+          db.exec("CREATE INDEX by_3 ON t (c3); CREATE INDEX by_0 ON t (c0, c3); CREATE INDEX by_8 ON t (c8)");
+        },
+      );
       const source = await open(at(file), "source");
-      for (const condition of conditions()) {
-        const query = { where: { [`c${i}`]: condition } };
-        const expected = all.filter((record) => matches(parseQuery(query).conditions, record)).map(({ id }) => id);
-        const { records } = await readAll(source, query, { batchSize: 5 });
-        const context = JSON.stringify(condition, (_, v: unknown) => (typeof v === "bigint" ? `${v}n` : v));
-        expect(
-          records.map(({ id }) => id),
-          `${type} ${context}`,
-        ).toEqual(expected);
-        expect(await source.count(query, calm()), `count ${type} ${context}`).toBe(expected.length);
-      }
+      all = (await readAll(source)).records;
+      await source.close();
+      expect(all).toHaveLength(CELLS.length);
     });
-  }
 
-  test("several conditions, on any columns", async () => {
-    const one = fc.tuple(fc.nat(TYPES.length - 1), fc.constantFrom(...conditions()));
-    await fc.assert(
-      fc.asyncProperty(fc.uniqueArray(one, { minLength: 1, maxLength: 3, selector: ([c]) => c }), async (entries) => {
-        await assertFound({ where: Object.fromEntries(entries.map(([c, condition]) => [`c${c}`, condition])) });
-      }),
-      { numRuns: 60 },
-    );
-  });
+    const assertFound = async (query: P2PQuery): Promise<void> => {
+      const source = await open(at(file), "source");
+      const parsed = parseQuery(query);
+      const expected = all.filter((record) => matches(parsed.conditions, record));
+      const { records } = await readAll(source, query, { batchSize: 5 });
+      assertSameRecords(records, expected, {
+        context: String(query.where && JSON.stringify(Object.keys(query.where))),
+      });
+      expect(await source.count(query, calm())).toBe(expected.length);
+      await source.close();
+    };
 
-  test("orderBy on every column, with and without an index", async () => {
-    const source = await open(at(file), "source");
     for (const [i, type] of TYPES.entries()) {
-      for (const direction of ["asc", "desc"] as const) {
-        const query: P2PQuery = { orderBy: { field: `c${i}`, direction } };
-        const { records, batches } = await readAll(source, query, { batchSize: 4 });
-        expect(new Set(records.map(({ id }) => id)).size).toBe(CELLS.length);
-        assertSorted(records, query, type);
-        for (const [n, batch] of batches.entries()) {
-          const rest = await readAll(source, query, { batchSize: 4, after: batch.cursor });
-          assertSameRecords(rest.records, records.slice((n + 1) * 4), { ordered: true });
+      test(`where on ${type || "no type"}`, async () => {
+        const source = await open(at(file), "source");
+        for (const condition of conditions()) {
+          const query = { where: { [`c${i}`]: condition } };
+          const expected = all.filter((record) => matches(parseQuery(query).conditions, record)).map(({ id }) => id);
+          const { records } = await readAll(source, query, { batchSize: 5 });
+          const context = JSON.stringify(condition, (_, v: unknown) => (typeof v === "bigint" ? `${v}n` : v));
+          expect(
+            records.map(({ id }) => id),
+            `${type} ${context}`,
+          ).toEqual(expected);
+          expect(await source.count(query, calm()), `count ${type} ${context}`).toBe(expected.length);
+        }
+      });
+    }
+
+    test("several conditions, on any columns", async () => {
+      const one = fc.tuple(fc.nat(TYPES.length - 1), fc.constantFrom(...conditions()));
+      await fc.assert(
+        fc.asyncProperty(fc.uniqueArray(one, { minLength: 1, maxLength: 3, selector: ([c]) => c }), async (entries) => {
+          await assertFound({ where: Object.fromEntries(entries.map(([c, condition]) => [`c${c}`, condition])) });
+        }),
+        { numRuns: 60 },
+      );
+    });
+
+    test("orderBy on every column, with and without an index", async () => {
+      const source = await open(at(file), "source");
+      for (const [i, type] of TYPES.entries()) {
+        for (const direction of ["asc", "desc"] as const) {
+          const query: P2PQuery = { orderBy: { field: `c${i}`, direction } };
+          const { records, batches } = await readAll(source, query, { batchSize: 4 });
+          expect(new Set(records.map(({ id }) => id)).size).toBe(CELLS.length);
+          assertSorted(records, query, type);
+          for (const [n, batch] of batches.entries()) {
+            const rest = await readAll(source, query, { batchSize: 4, after: batch.cursor });
+            assertSameRecords(rest.records, records.slice((n + 1) * 4), { ordered: true });
+          }
         }
       }
-    }
+    });
   });
-});
 
 /** Neighbours of types that can be compared are in order; others have no order of their own. */
 function assertSorted(records: readonly P2PRecord[], query: P2PQuery, type: string): void {

@@ -1,4 +1,5 @@
 import { monitorEventLoopDelay } from "node:perf_hooks";
+import { setImmediate } from "node:timers/promises";
 import type { P2PQuery } from "@omni/p2p-core";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { at, calm, databaseWith, open, readAll, rejection, temporaryFolder, write } from "./support.ts";
@@ -135,17 +136,23 @@ describe("many rows", () => {
 
   test("the process stays awake while rows are read, searched, counted, parted and written", async () => {
     const target = await open(at(`${temporaryFolder()}/awake.db`), "target");
-    const delay = monitorEventLoopDelay({ resolution: 5 });
-    delay.enable();
-    await readAll(source, {}, { batchSize: 100_000 });
-    await readAll(source, { where: { body: "none" } });
-    await source.count({ where: { body: { ne: "x" } } }, calm());
-    await source.partitions({}, 4, calm());
-    const { records } = await readAll(source, {}, { batchSize: 500 });
-    await write(target, records);
-    delay.disable();
-    // The resolution is part of what is measured.
-    expect(delay.percentile(99) / 1e6).toBeLessThan(55);
+    // The machine has other work too: how late timers are beside a loop that pauses every 8 ms is the measure.
+    const usual = await lateness(async () => {
+      for (let i = 0; i < 60; i++) {
+        const end = performance.now() + 8;
+        while (performance.now() < end);
+        await setImmediate();
+      }
+    });
+    const ours = await lateness(async () => {
+      await readAll(source, {}, { batchSize: 100_000 });
+      await readAll(source, { where: { body: "none" } });
+      await source.count({ where: { body: { ne: "x" } } }, calm());
+      await source.partitions({}, 4, calm());
+      const { records } = await readAll(source, {}, { batchSize: 500 });
+      await write(target, records);
+    });
+    expect(ours).toBeLessThan(Math.max(50, usual * 3));
   });
 
   test("reading is aborted in the middle of a search", async () => {
@@ -160,3 +167,13 @@ describe("many rows", () => {
     expect((await rejection(read())).message).toBe("enough");
   });
 });
+
+/** How late a timer is at the 99th percentile while something is done, in milliseconds. */
+async function lateness(work: () => Promise<void>): Promise<number> {
+  const resolution = 5;
+  const delay = monitorEventLoopDelay({ resolution });
+  delay.enable();
+  await work();
+  delay.disable();
+  return delay.percentile(99) / 1e6 - resolution;
+}

@@ -1,0 +1,44 @@
+import type { InspectedCollection, OpenContext, StoreInspection } from "@omni/p2p-core";
+import type { SqliteEndpoint } from "./endpoint.ts";
+import { openStore } from "./open.ts";
+import { quote } from "./sql.ts";
+import type { SqliteStore } from "./store.ts";
+import { tableNames } from "./table.ts";
+
+/** Rows up to which a table is counted; counting a larger one would mean to read much of the file. */
+const MAX_COUNTED = 1_000_000;
+
+/** What is in a file: its tables and views, with their columns. */
+export async function inspectFile(endpoint: SqliteEndpoint, context: OpenContext): Promise<StoreInspection> {
+  const store = await openStore(endpoint, { ...context, role: "source" });
+  try {
+    return await store.patiently("read", context.signal, () => ({
+      product: `SQLite ${String(store.values("SELECT sqlite_version()").get())}`,
+      collections: tableNames(store.db).map(({ name, type }) => inspectTable(store, name, type)),
+    }));
+  } finally {
+    store.close();
+  }
+}
+
+function inspectTable(store: SqliteStore, name: string, type: string): InspectedCollection {
+  const table = store.table(name);
+  const keys = new Set(table?.key.columns.map(({ column }) => column));
+  const records = type === "table" ? countUpTo(store, name) : undefined;
+  return {
+    name,
+    ...(records === undefined ? {} : { records }),
+    fields: (table?.columns ?? []).map((column) => ({
+      name: column.field,
+      type: column.declared === "" ? "any type" : column.declared,
+      ...(keys.has(column) ? { key: true } : {}),
+    })),
+    endpoint: { metadata: { table: name } },
+  };
+}
+
+function countUpTo(store: SqliteStore, name: string): number | undefined {
+  const sql = `SELECT count(*) FROM (SELECT 1 FROM main.${quote(name)} LIMIT ${MAX_COUNTED + 1})`;
+  const count = store.values(sql).get() as number;
+  return count > MAX_COUNTED ? undefined : count;
+}
