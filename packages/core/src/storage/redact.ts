@@ -6,7 +6,7 @@ import { OFFICIAL_TYPES } from "./registry.ts";
 export const REDACTED = "[redacted]";
 
 const SECRET_NAME =
-  /^(?:.*(?:password|passwd|passphrase|secret|credential|authorization).*|pass|pwd|auth|.*token|bearer|(?:api|access|private)[_-]?key.*|username|user|userinfo|key_?file|pfx)$/i;
+  /^(?:.*(?:password|passwd|passphrase|secret|credential|authorization).*|pass|pwd|auth|.*token|bearer|(?:api|access|private)[_-]?key.*|username|user|userinfo|key_?file|pfx|.*mechanism_?properties)$/i;
 
 /** Whether an option of this name holds a secret. */
 export function isSecretName(name: string): boolean {
