@@ -1,0 +1,1 @@
+export { jsonFilesStarter } from "./starter.ts";

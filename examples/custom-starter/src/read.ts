@@ -1,0 +1,126 @@
+import { readFile } from "node:fs/promises";
+import { join } from "node:path";
+import {
+  decodeJson,
+  matches,
+  messageOf,
+  P2PError,
+  type P2PQuery,
+  type P2PRecord,
+  type ParsedQuery,
+  parseQuery,
+  projectRecord,
+  type ReadFailure,
+  type ReadOptions,
+  type RecordBatch,
+  recordTrouble,
+} from "@omni/p2p-core";
+import { filesOn, SHELVES, type ShelfRange } from "./shelves.ts";
+
+/** The records that a query asks for, in batches. The cursor of a batch is the last file that it looked at. */
+export async function* readBatches(
+  folder: string,
+  query: P2PQuery,
+  { batchSize, batchBytes = Number.POSITIVE_INFINITY, after, signal }: ReadOptions,
+): AsyncGenerator<RecordBatch> {
+  const { conditions, fields, offset, limit, range } = parseFilesQuery(query);
+  let toSkip = after === undefined ? offset : 0;
+  let left = limit;
+  let batch = emptyBatch();
+  for await (const file of filesOn(folder, range, typeof after === "string" ? after : "", signal)) {
+    if (left <= 0) break;
+    signal.throwIfAborted();
+    const text = await textOf(join(folder, file));
+    // Removed since its name was read.
+    if (text === undefined) continue;
+    const record = parseRecord(text);
+    if (typeof record !== "string" && !matches(conditions, record)) continue;
+    if (toSkip > 0) {
+      toSkip--;
+      continue;
+    }
+    if (batch.size > 0 && batch.bytes + text.length > batchBytes) {
+      yield batch;
+      batch = emptyBatch();
+    }
+    if (typeof record === "string") batch.failures.push(unreadable(file, record));
+    else batch.records.push(projectRecord(record, fields));
+    batch.bytes += text.length;
+    batch.size++;
+    batch.cursor = file;
+    left--;
+    if (batch.size < batchSize) continue;
+    yield batch;
+    batch = emptyBatch();
+  }
+  if (batch.size > 0) yield batch;
+}
+
+/** How many records a query gives. Without conditions the names of the files tell. */
+export async function countRecords(folder: string, query: P2PQuery, signal: AbortSignal): Promise<number> {
+  const { conditions, offset, limit, range } = parseFilesQuery(query);
+  let count = 0;
+  if (conditions.length === 0) {
+    for await (const _ of filesOn(folder, range, "", signal)) count++;
+    return Math.min(limit, Math.max(0, count - offset));
+  }
+  for await (const { records } of readBatches(folder, query, { batchSize: 1000, signal })) count += records.length;
+  return count;
+}
+
+/** Parts of a query: ranges of shelves, which are as good as equal, since a hash spreads the records. */
+export function partitionQuery(query: P2PQuery, parts: number): P2PQuery[] {
+  const { offset, limit, partition } = parseFilesQuery(query);
+  // Offset and limit count over the whole.
+  if (offset > 0 || limit < Number.POSITIVE_INFINITY || partition !== undefined) return [query];
+  const number = Math.min(parts, SHELVES);
+  const start = (part: number) => Math.floor((part * SHELVES) / number);
+  return Array.from({ length: number }, (_, part) => ({
+    ...query,
+    partition: { from: start(part), to: start(part + 1) - 1 },
+  }));
+}
+
+interface FilesQuery extends ParsedQuery {
+  readonly range: ShelfRange;
+}
+
+/** @throws P2PError `INVALID_QUERY`, or `UNSUPPORTED_QUERY` for what files cannot do: an error and not a wrong answer. */
+function parseFilesQuery(query: P2PQuery): FilesQuery {
+  const parsed = parseQuery(query);
+  if (parsed.orderBy.length > 0) throw unsupported("orderBy needs an index, and files have none");
+  const [native] = Object.keys(parsed.native);
+  if (native !== undefined) throw unsupported(`native.${native} has no meaning for files`);
+  return { ...parsed, range: (parsed.partition as unknown as ShelfRange | undefined) ?? { from: 0, to: SHELVES - 1 } };
+}
+
+function unsupported(why: string): P2PError {
+  return new P2PError("UNSUPPORTED_QUERY", `A json-files endpoint cannot answer this query: ${why}`);
+}
+
+/** A record, or why there is none in the text. */
+function parseRecord(text: string): P2PRecord | string {
+  try {
+    const value: unknown = decodeJson(text);
+    return recordTrouble(value) ?? (value as P2PRecord);
+  } catch (error) {
+    return messageOf(error);
+  }
+}
+
+function unreadable(file: string, why: string): ReadFailure {
+  return { id: file, error: new P2PError("READ_FAILED", `The file ${file} holds no record: ${why}`) };
+}
+
+async function textOf(file: string): Promise<string | undefined> {
+  try {
+    return await readFile(file, "utf8");
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === "ENOENT") return undefined;
+    throw error;
+  }
+}
+
+function emptyBatch() {
+  return { records: [] as P2PRecord[], failures: [] as ReadFailure[], bytes: 0, size: 0, cursor: "" };
+}
