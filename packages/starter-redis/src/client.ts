@@ -1,7 +1,9 @@
 import { readFile } from "node:fs/promises";
+import type { Socket } from "node:net";
 import type { ConnectionOptions } from "node:tls";
 import { type EndpointInfo, endpointLabel, isP2PError, type OpenContext, P2PError } from "@omni/p2p-core";
 import type { ClusterOptions, RedisOptions } from "ioredis";
+import { rememberingConnector } from "./connector.ts";
 import type { RedisSettings } from "./endpoint.ts";
 import { errorTranslator } from "./errors.ts";
 import { RedisLink } from "./link.ts";
@@ -40,14 +42,16 @@ export async function openRedis(
   const signal = AbortSignal.any([context.signal, late.signal]);
   let opened = false;
   const tls = settings.secure ? await tlsOptions(endpoint, settings) : undefined;
-  const { Cluster, Redis } = await import("ioredis");
+  const { AbstractConnector, Cluster, Redis } = await import("ioredis");
+  const sockets = new Set<Socket>();
+  const Connector = rememberingConnector(AbstractConnector, sockets);
   const client = settings.cluster
     ? new Cluster(
         [...settings.servers],
-        clusterOptions(settings, context, tls, () => opened),
+        clusterOptions(settings, context, { tls, Connector }, () => opened),
       )
     : new Redis(singleOptions(settings, context, tls, () => opened));
-  const link = new RedisLink(client, connectTimeoutMs, toError);
+  const link = new RedisLink(client, connectTimeoutMs, toError, sockets);
   try {
     await link.connect(signal);
     await untilLoaded(link, signal);
@@ -149,7 +153,7 @@ function sentinelOptions(settings: RedisSettings, name: string, tls: ConnectionO
 function clusterOptions(
   settings: RedisSettings,
   context: OpenContext,
-  tls: ConnectionOptions | undefined,
+  { tls, Connector }: { tls: ConnectionOptions | undefined; Connector: NonNullable<RedisOptions["Connector"]> },
   opened: () => boolean,
 ): ManyOptions {
   const { redisOptions, clusterRetryStrategy = waitLonger, ...ioredis } = settings.ioredis as ClusterOptions;
@@ -158,7 +162,7 @@ function clusterOptions(
     ...ioredis,
     lazyConnect: true,
     clusterRetryStrategy: (times, reason) => (opened() ? clusterRetryStrategy?.(times, reason) : null),
-    redisOptions: { ...connectionOptions(settings, context, tls), ...redisOptions },
+    redisOptions: { ...connectionOptions(settings, context, tls), Connector, ...redisOptions },
   };
 }
 
@@ -189,7 +193,7 @@ async function inspect(
   role: OpenContext["role"],
   signal: AbortSignal,
 ): Promise<boolean> {
-  const share = link.nextShare([]);
+  const share = link.topology.nextShare([]);
   const [server, replication] = await Promise.all(
     ["server", "replication"].map((section) =>
       link.send("read", signal, { name: "info", args: [section] }, share?.node).then(String, (error: P2PError) => {

@@ -50,6 +50,7 @@ const REPLIES: Readonly<Record<string, Meaning>> = {
     advice: "Let the user's ACL allow the command and the keys",
   },
   WRONGTYPE: { code: "TYPE_MISMATCH", advice: "The key holds another type" },
+  BUSYKEY: { code: "DUPLICATE_ID", advice: "A key of this name is there already" },
   MOVED: CLUSTERED,
   ASK: CLUSTERED,
   CROSSSLOT: CLUSTERED,

@@ -1,6 +1,6 @@
 import type { WriteMode } from "@omni/p2p-core";
+import type { Command } from "./command.ts";
 import type { Expiry } from "./expiry.ts";
-import type { Command } from "./link.ts";
 
 /**
  * Writes hashes, each whole or not at all, and says of each what became of it: 1 written, 0 there before, or the text

@@ -1,23 +1,17 @@
+import type { Socket } from "node:net";
 import { isP2PError, P2PError } from "@omni/p2p-core";
 import type { Cluster, Redis } from "ioredis";
+import { type Command, pipelined, pipelinedToNodes } from "./command.ts";
 import { isReply, type Operation, type ToP2PError } from "./errors.ts";
 import { race } from "./race.ts";
-import { ALL_SLOTS, inRanges, otherSlots, rangesWhere, type SlotRange } from "./slots.ts";
-
-/** A command for the server. */
-export interface Command {
-  readonly name: string;
-  readonly args: (string | Buffer | number)[];
-}
-
-/** A server of the link, and the slots that are to be read from it. */
-export interface Share {
-  readonly node: Redis;
-  readonly slots: readonly SlotRange[];
-}
+import type { SlotRange } from "./slots.ts";
+import { clusterTopology, type Share, singleTopology, type Topology } from "./topology.ts";
 
 /** Most time that a farewell may take, in ms. */
 const QUIT_MS = 1000;
+
+/** Never aborts. */
+const FOREVER = new AbortController().signal;
 
 /**
  * The way to a server or a cluster, over ioredis. A command is sent when the link is ready and never waits in a queue
@@ -25,16 +19,21 @@ const QUIT_MS = 1000;
  * to the timeout; those that were on their way are rejected with `CONNECTION_LOST`.
  */
 export class RedisLink {
+  readonly topology: Topology;
   readonly toError: ToP2PError;
   readonly #client: Redis | Cluster;
   readonly #timeoutMs: number;
+  readonly #sockets: ReadonlySet<Socket>;
   readonly #runIds = new WeakMap<Redis, Promise<string>>();
   readonly #watched = new WeakSet<Redis>();
   #lastError: unknown;
   #closing: Promise<void> | undefined;
 
-  constructor(client: Redis | Cluster, timeoutMs: number, toError: ToP2PError) {
+  /** @param sockets connections that the client does not close by itself */
+  constructor(client: Redis | Cluster, timeoutMs: number, toError: ToP2PError, sockets: ReadonlySet<Socket>) {
     this.#client = client;
+    this.#sockets = sockets;
+    this.topology = client.isCluster ? clusterTopology(client as Cluster) : singleTopology(client as Redis);
     this.#timeoutMs = timeoutMs;
     this.toError = toError;
     const remember = (error: unknown) => {
@@ -74,24 +73,14 @@ export class RedisLink {
   }
 
   /**
-   * Sends commands in one go. The replies come in their order, an error of the server or of the connection among them
+   * Sends commands in one go; to a cluster only those of one key. The replies come in their order, an error of the server or of the connection among them
    * where a command failed.
    */
   async sendAll(operation: Operation, signal: AbortSignal, commands: readonly Command[]): Promise<unknown[]> {
     const client = this.#client;
-    const replies = await this.#call(operation, signal, async () => {
-      if (client.isCluster) {
-        // Each goes to the node of its key, and follows a redirection by itself.
-        const settled = await Promise.allSettled(commands.map(({ name, args }) => client.callBuffer(name, args)));
-        return settled.map((one) => (one.status === "fulfilled" ? one.value : (one.reason as Error)));
-      }
-      const [only, ...others] = commands;
-      if (only && others.length === 0)
-        return [await client.callBuffer(only.name, only.args).catch((error: Error) => error)];
-      const pipeline = (client as Redis).pipeline();
-      for (const { name, args } of commands) pipeline.callBuffer(name, args);
-      return ((await pipeline.exec()) ?? []).map(([error, reply]) => error ?? reply);
-    });
+    const replies = await this.#call(operation, signal, () =>
+      client.isCluster ? pipelinedToNodes(client as Cluster, commands) : pipelined(client as Redis, commands),
+    );
     return replies.map((reply) => (reply instanceof Error ? this.#explain(reply, operation) : reply));
   }
 
@@ -146,7 +135,7 @@ export class RedisLink {
   /** @throws P2PError when the server does not answer. */
   async ping(signal: AbortSignal): Promise<void> {
     await this.#ready(signal, true);
-    const nodes = this.#masters();
+    const nodes = this.topology.masters();
     await race(
       Promise.all(nodes.map((node) => this.send("read", signal, { name: "ping", args: [] }, node))),
       signal,
@@ -159,12 +148,8 @@ export class RedisLink {
   /** How many keys there are. */
   async size(signal: AbortSignal): Promise<number> {
     const command: Command = { name: "dbsize", args: [] };
-    const sizes = await Promise.all(this.#masters().map((node) => this.send("read", signal, command, node)));
+    const sizes = await Promise.all(this.topology.masters().map((node) => this.send("read", signal, command, node)));
     return sizes.reduce<number>((sum, size) => sum + Number(size), 0);
-  }
-
-  #masters(): Redis[] {
-    return this.#client.isCluster ? (this.#client as Cluster).nodes("master") : [this.#client as Redis];
   }
 
   /**
@@ -172,50 +157,27 @@ export class RedisLink {
    * scan of the old one means nothing. A server that does not tell is taken for another one after each connecting.
    */
   async runId(node: Redis, signal: AbortSignal): Promise<string> {
-    const known = this.#runIds.get(node);
-    if (known) return known;
-    const asked = this.send("read", signal, { name: "info", args: ["server"] }, node).then(
-      (reply) => /^run_id:(\w+)/m.exec(String(reply))?.[1] ?? crypto.randomUUID(),
-      (error: P2PError) => {
-        if (error.code === "READ_FAILED") return crypto.randomUUID();
-        this.#runIds.delete(node);
-        throw error;
-      },
-    );
-    this.#runIds.set(node, asked);
-    if (!this.#watched.has(node)) node.on("close", () => this.#runIds.delete(node));
-    this.#watched.add(node);
-    return asked;
-  }
-
-  /** The next server to read and its slots, passing over the slots that are done; `undefined` when all are. */
-  nextShare(done: readonly SlotRange[]): Share | undefined {
-    const slots = done.length === 0 ? ALL_SLOTS : otherSlots(done);
-    const first = slots[0]?.[0];
-    if (first === undefined) return undefined;
-    if (!this.#client.isCluster) return { node: this.#client as Redis, slots };
-    const cluster = this.#client as Cluster;
-    const owner = cluster.slots[first]?.[0];
-    const node = cluster.nodes("master").find(({ options }) => `${options.host}:${options.port}` === owner);
-    if (node === undefined) {
-      throw this.toError(
-        Object.assign(new Error(`CLUSTERDOWN Slot ${first} is not served`), { name: "ReplyError" }),
-        "read",
+    let asked = this.#runIds.get(node);
+    if (asked === undefined) {
+      // Others wait for the same answer, so one reader's abort must not end the asking.
+      asked = this.send("read", FOREVER, { name: "info", args: ["server"] }, node).then(
+        (reply) => /^run_id:(\w+)/m.exec(String(reply))?.[1] ?? crypto.randomUUID(),
+        (error: P2PError) => {
+          if (error.code === "READ_FAILED") return crypto.randomUUID();
+          this.#runIds.delete(node);
+          throw error;
+        },
       );
+      this.#runIds.set(node, asked);
+      if (!this.#watched.has(node)) node.on("close", () => this.#runIds.delete(node));
+      this.#watched.add(node);
     }
-    return { node, slots: rangesWhere((slot) => cluster.slots[slot]?.[0] === owner && inRanges(slots, slot)) };
+    return race(asked, signal);
   }
 
-  /** Those slots of a share that its server has still, so that all of their keys have been seen in a scan of it. */
-  async slotsKept({ node, slots }: Share, signal: AbortSignal): Promise<readonly SlotRange[]> {
-    if (!this.#client.isCluster) return slots;
-    const cluster = this.#client as Cluster;
-    const refreshed = new Promise<void>((resolve, reject) => {
-      cluster.refreshSlotsCache((error) => (error ? reject(error) : resolve()));
-    });
-    await this.#call("read", signal, () => refreshed);
-    const owner = `${node.options.host}:${node.options.port}`;
-    return rangesWhere((slot) => cluster.slots[slot]?.[0] === owner && inRanges(slots, slot));
+  /** Looks which slots of a share its server has still. */
+  async slotsKept(share: Share, signal: AbortSignal): Promise<readonly SlotRange[]> {
+    return this.#call("read", signal, () => this.topology.slotsKept(share));
   }
 
   /** Says farewell, in limited time. */
@@ -235,6 +197,7 @@ export class RedisLink {
       await race(quit, undefined, QUIT_MS).catch(() => {});
     }
     if (client.status !== "end") client.disconnect();
+    for (const socket of this.#sockets) socket.destroy();
   }
 }
 

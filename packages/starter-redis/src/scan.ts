@@ -1,8 +1,10 @@
 import type { JsonValue } from "@omni/p2p-core";
+import type { Command } from "./command.ts";
 import { type Key, toKey } from "./keys.ts";
-import type { Command, RedisLink, Share } from "./link.ts";
+import type { RedisLink } from "./link.ts";
 import type { KeyRequest } from "./query.ts";
 import { ALL_SLOTS, inRanges, keySlot, otherSlots, type SlotRange, unitedSlots } from "./slots.ts";
+import type { Share } from "./topology.ts";
 
 /** A place in a scan: where the next page starts. */
 export interface ScanPosition {
@@ -41,7 +43,7 @@ export async function* keyPages(
   let done: readonly SlotRange[] = from?.done ?? [];
   let resumed = from;
   for (;;) {
-    const share = link.nextShare(foreign.length > 0 ? unitedSlots(foreign, done) : done);
+    const share = link.topology.nextShare(foreign.length > 0 ? unitedSlots(foreign, done) : done);
     if (share === undefined) return undefined;
     for await (const { keys, run, at } of scanShare(link, request, scanCount, share, resumed, signal)) {
       yield { keys, start: { run, at, ...(done.length > 0 && { done }) } };

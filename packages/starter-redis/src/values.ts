@@ -1,8 +1,9 @@
 import { P2PError } from "@omni/p2p-core";
+import type { Command } from "./command.ts";
 import type { RedisSettings } from "./endpoint.ts";
 import type { StreamEntry } from "./foreign-record.ts";
 import { type Key, keyText } from "./keys.ts";
-import type { Command, RedisLink } from "./link.ts";
+import type { RedisLink } from "./link.ts";
 
 /** What a key holds. */
 export type KeyValue =

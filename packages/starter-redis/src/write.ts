@@ -11,13 +11,14 @@ import {
   type WriteOptions,
   type WriteResult,
 } from "@omni/p2p-core";
+import type { Command } from "./command.ts";
 import type { RedisSettings } from "./endpoint.ts";
 import { type Expiry, expiryOf, setWords } from "./expiry.ts";
 import { encodeHashRecord } from "./hash-record.ts";
 import { writeHashes } from "./hash-script.ts";
 import { withoutField } from "./identity.ts";
 import { encodeJsonRecord } from "./json-record.ts";
-import type { Command, RedisLink } from "./link.ts";
+import type { RedisLink } from "./link.ts";
 
 /** What writing works with. */
 export interface RedisTarget {
@@ -81,7 +82,7 @@ export async function writeRecords(
     const reply = replies[n];
     const outcomes = isP2PError(reply) ? undefined : consignment.outcomes(reply);
     for (const [i, parcel] of consignment.parcels.entries()) {
-      const outcome = outcomes?.[i] ?? (reply as P2PError);
+      const outcome = told(outcomes?.[i] ?? (reply as P2PError));
       if (outcome === "written") {
         written++;
         bytes += parcel.bytes;
@@ -196,6 +197,11 @@ function failed({ index }: Parcel, records: readonly P2PRecord[], error: P2PErro
 
 function duplicate(key: string): P2PError {
   return new P2PError("DUPLICATE_ID", `The key ${key} is there already`);
+}
+
+/** RESTORE tells of a key that is there by an error. */
+function told(outcome: Outcome): Outcome {
+  return isP2PError(outcome, "DUPLICATE_ID") ? "there" : outcome;
 }
 
 /** What is wrong with the store rather than with a record. */
