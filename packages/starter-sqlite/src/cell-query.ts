@@ -108,7 +108,7 @@ function equals(cell: string, column: Column, value: P2PValue): Equality | undef
 const SIGNS = { gt: ">", gte: ">=", lt: "<", lte: "<=" } as const;
 
 /** The cell is of the value's type, and larger or smaller. */
-export function compareCell(
+function compareCell(
   cell: string,
   column: Column,
   operator: Exclude<QueryOperator, "eq" | "in" | "ne" | "exists">,

@@ -48,7 +48,7 @@ export const sqliteOptions = {
 } as const satisfies OptionSpecs;
 
 /** The options as they hold for one endpoint, defaults filled in. */
-export type SqliteOptions = OptionsOf<typeof sqliteOptions>;
+type SqliteOptions = OptionsOf<typeof sqliteOptions>;
 
 /** A `sqlite:` endpoint, checked. */
 export interface SqliteEndpoint {

@@ -51,15 +51,13 @@ describe("a disk that is full", () => {
     const mount = join(folder, "small");
     mkdirSync(mount);
     try {
-      execFileSync("mount", ["-t", "tmpfs", "-o", "size=3m", "tmpfs", mount], { stdio: "ignore" });
+      shell(`mount -t tmpfs -o size=3m tmpfs "${mount}"`);
     } catch {
       const reason = "no small file system can be mounted here";
       console.info(`sqlite: not run: a disk that is full (${reason})`);
       skip(reason);
     }
-    cleanUp(() => {
-      execFileSync("umount", [mount]);
-    });
+    cleanUp(() => shell(`umount "${mount}"`));
     const file = join(mount, "full.db");
     const target = await open(at(file), "target");
     const batch = (from: number) => Array.from({ length: 100 }, (_, i) => ({ id: from + i, body: "x".repeat(2000) }));
@@ -76,7 +74,7 @@ describe("a disk that is full", () => {
     expect(isP2PError(error, "STORAGE_FULL"), String(error)).toBe(true);
     expect(await rejection(write(target, batch(written)))).toMatchObject({ code: "STORAGE_FULL" });
     expect(query(file, "SELECT count(*) AS n FROM records")).toEqual([{ n: written }]);
-    execFileSync("mount", ["-o", "remount,size=20m", mount]);
+    shell(`mount -o remount,size=20m "${mount}"`);
     expect(await write(target, batch(written))).toMatchObject({ written: 100, failures: [] });
     await target.close();
     expect(query(file, "SELECT count(*) AS n FROM records")).toEqual([{ n: written + 100 }]);
@@ -93,3 +91,7 @@ describe("a disk that is full", () => {
     expect(query(file, "PRAGMA integrity_check")).toEqual([{ integrity_check: "ok" }]);
   });
 });
+
+function shell(command: string): void {
+  execFileSync("bash", ["-c", command], { stdio: "ignore" });
+}
