@@ -1,5 +1,6 @@
 import {
   compareRecords,
+  estimateBytes,
   type JsonValue,
   matches,
   P2PError,
@@ -11,7 +12,6 @@ import {
   type ReadOptions,
   type RecordBatch,
 } from "@omni/p2p-core";
-import { sizeOf } from "./size.ts";
 import type { MemoryEntry, MemoryStore } from "./store.ts";
 
 /** A half-open range of sequences: what a cursor and a partition of this store are. */
@@ -34,7 +34,7 @@ export async function* readBatches(
   let batch: MemoryBatch = { records: [], cursor: 0, bytes: 0 };
   for (const { entry, cursor } of select(store, parsed, options.after)) {
     const record = projectRecord(entry.record, parsed.fields);
-    const size = sizeOf(record);
+    const size = estimateBytes(record);
     if (batch.records.length > 0 && batch.bytes + size > batchBytes) {
       yield batch;
       signal.throwIfAborted();

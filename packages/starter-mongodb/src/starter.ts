@@ -5,6 +5,7 @@ import {
   type P2PDataTransferService,
   P2PError,
   type P2PStarter,
+  unlessAborted,
 } from "@omni/p2p-core";
 import type { Db, MongoClient } from "mongodb";
 import { closeClient, connect, type Driver, notInTime } from "./client.ts";
@@ -20,7 +21,6 @@ import { partitionQuery } from "./partition.ts";
 import { collectionNotFound, findCollection, listCollections, type Place } from "./place.ts";
 import { readBatches } from "./read.ts";
 import { mongodbCapabilities } from "./types.ts";
-import { unlessAborted } from "./unless-aborted.ts";
 import { Writer } from "./write.ts";
 
 /** Largest document of MongoDB, where the server does not say. */

@@ -4,6 +4,7 @@ import {
   P2PError,
   type P2PId,
   type P2PRecord,
+  unlessAborted,
   type WriteFailure,
   type WriteOptions,
   type WriteResult,
@@ -11,7 +12,6 @@ import {
 import type { AnyBulkWriteOperation, Document, WriteError } from "mongodb";
 import { isDuplicateKey, isSpoiled, mongodbError, recordError } from "./errors.ts";
 import type { Place } from "./place.ts";
-import { unlessAborted } from "./unless-aborted.ts";
 
 /** Documents that may be larger than this by a rough bound are measured. */
 const MEASURE_FROM_BYTES = 8 * 1024 * 1024;

@@ -1,3 +1,4 @@
+import { unlessAborted } from "../abort.ts";
 import { P2PError, toP2PError } from "../errors.ts";
 import { type EndpointInfo, endpointLabel } from "../storage/endpoint.ts";
 import type { StarterRegistry } from "../storage/registry.ts";
@@ -136,7 +137,7 @@ export class ServicePool {
     const open = async () => starter.open(endpoint, { role, signal, connectTimeoutMs: left });
     const opening = open();
     try {
-      return await Promise.race([opening, rejectionOf(signal)]);
+      return await unlessAborted(opening, signal);
     } catch (error) {
       // A starter that opens after all, when nobody waits any more, must not leave its store open.
       opening.then(closeService, () => {});
@@ -167,7 +168,7 @@ async function closeService(service: P2PDataTransferService): Promise<void> {
 async function answers(service: P2PDataTransferService, timeoutMs: number): Promise<boolean> {
   const signal = AbortSignal.timeout(Math.max(1, Math.ceil(timeoutMs)));
   const ping = async () => service.ping(signal);
-  return Promise.race([ping(), rejectionOf(signal)]).then(
+  return unlessAborted(ping(), signal).then(
     () => true,
     () => false,
   );
@@ -182,14 +183,6 @@ async function succeeds(promise: Promise<unknown>, timeoutMs: number): Promise<b
     () => false,
   );
   return Promise.race([fulfilled, late.promise]).finally(() => clearTimeout(timer));
-}
-
-/** A promise that rejects when the signal aborts. */
-function rejectionOf(signal: AbortSignal): Promise<never> {
-  return new Promise((_, reject) => {
-    if (signal.aborted) reject(signal.reason);
-    else signal.addEventListener("abort", () => reject(signal.reason), { once: true });
-  });
 }
 
 const identities = new WeakMap<object, number>();

@@ -21,6 +21,7 @@ export { assertRecord, idKey, type P2PId, type P2PRecord, recordTrouble } from "
 export { isSecretName, REDACTED, redactEndpoint, redactError, redactText, secretsOf } from "./redact.ts";
 export { registerStarter, StarterRegistry } from "./registry.ts";
 export * from "./service.ts";
+export { estimateBytes } from "./size.ts";
 export {
   cloneValue,
   findInvalidValue,

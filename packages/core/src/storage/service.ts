@@ -44,7 +44,7 @@ export interface ReadOptions {
   readonly batchSize: number;
   /** Bytes in a batch at most, roughly; a single larger record still comes, alone. Default: as the adapter likes. */
   readonly batchBytes?: number;
-  /** The cursor of the last batch that need not be read again. `query.offset` does not apply then. */
+  /** The cursor of the last batch that need not be read again. `query.offset` does not apply then, and `query.limit` counts from there. */
   readonly after?: JsonValue | undefined;
   readonly signal: AbortSignal;
 }
@@ -102,6 +102,8 @@ export interface WriteResult {
  *   (with `retryable` set when sending the same batch again may succeed). Adapters do not retry what the store refused;
  *   the transfer does. A client's own reconnecting is its business, within `connectTimeoutMs`.
  * - `mode: "upsert"` replaces the record, so writing the same batch twice leaves the same target.
+ * - A service that is opened after a write was acknowledged reads what was written.
+ * - A shareable service can be read several times at once.
  * - The signal is honoured: a call whose signal aborts rejects soon, with the signal's reason.
  * - Records given to `writeToTarget` are never changed; the adapter may keep them.
  *

@@ -3,11 +3,11 @@ import type { JsonValue } from "../storage/json.ts";
 import type { P2PQuery } from "../storage/query.ts";
 import type { P2PRecord } from "../storage/record.ts";
 import type { P2PDataTransferService, RecordBatch } from "../storage/service.ts";
+import { estimateBytes } from "../storage/size.ts";
 import type { DeadLetter } from "./dead-letter.ts";
 import type { ResolvedTransfer } from "./options.ts";
 import { RetryBudget } from "./retry.ts";
 import { Breather } from "./settle.ts";
-import { estimateBytes } from "./size.ts";
 import { checkBatch, idText, transformBatch } from "./transform.ts";
 
 /** A failure on the way to the target, not yet given a time. */

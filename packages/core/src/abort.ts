@@ -1,4 +1,7 @@
-/** The promise, or the signal's reason as soon as it aborts: for work of the driver that cannot be called back. */
+/**
+ * The promise, or the signal's reason as soon as it aborts: for work that cannot be called back. It goes on by itself
+ * then, and what becomes of it is nobody's business.
+ */
 export async function unlessAborted<T>(work: Promise<T>, signal: AbortSignal): Promise<T> {
   const aborted = Promise.withResolvers<never>();
   const abort = () => aborted.reject(signal.reason);
@@ -8,7 +11,6 @@ export async function unlessAborted<T>(work: Promise<T>, signal: AbortSignal): P
     return await Promise.race([work, aborted.promise]);
   } finally {
     signal.removeEventListener("abort", abort);
-    // What comes after is nobody's business, but must not be an unhandled rejection.
     work.catch(() => {});
     aborted.promise.catch(() => {});
   }

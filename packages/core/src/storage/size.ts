@@ -1,4 +1,4 @@
-import { type P2PObject, type P2PValue, TaggedValue } from "../storage/value.ts";
+import { type P2PObject, type P2PValue, TaggedValue } from "./value.ts";
 
 /** About how many bytes a value takes in memory: enough to keep a budget, not to account for it. */
 export function estimateBytes(value: P2PValue | undefined): number {
