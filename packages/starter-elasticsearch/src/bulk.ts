@@ -1,6 +1,7 @@
 import { P2PError, type P2PId, type WriteFailure, type WriteMode } from "@omni/p2p-core";
-import { recordError, type ServerReason } from "./errors.ts";
+import { recordError } from "./errors.ts";
 import { type Link, reasonOf } from "./link.ts";
+import type { ServerReason } from "./verdicts.ts";
 
 /** A record as two lines of a bulk request. */
 export interface BulkLine {

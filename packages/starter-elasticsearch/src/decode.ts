@@ -51,13 +51,16 @@ const IMPRECISE = new Error("a whole number beyond 2^53 has to be read again");
  */
 export function decodeHits(answer: SearchAnswer, text: string, schema: IndexSchema, label: string): DecodedHit[] {
   try {
-    return (answer.hits?.hits ?? []).map((hit) => decodeHit(hit, schema, label, false));
+    return decodeAll(answer, new DocumentDecoder(schema, false), label);
   } catch (error) {
     if (error !== IMPRECISE) throw error;
   }
   // What was decoded so far was decoded in place, so it is all done again from the text.
-  const again = parsePrecisely(text) as SearchAnswer;
-  return (again.hits?.hits ?? []).map((hit) => decodeHit(hit, schema, label, true));
+  return decodeAll(parsePrecisely(text) as SearchAnswer, new DocumentDecoder(schema, true), label);
+}
+
+function decodeAll({ hits }: SearchAnswer, decoder: DocumentDecoder, label: string): DecodedHit[] {
+  return (hits?.hits ?? []).map((hit) => decodeHit(hit, decoder, label));
 }
 
 /** The sort values of the last document of a page, with all their digits. */
@@ -67,10 +70,9 @@ export function lastSort(answer: SearchAnswer, text: string): readonly SortValue
   return rounded ? (parsePrecisely(text) as SearchAnswer).hits?.hits?.at(-1)?.sort : values;
 }
 
-function decodeHit(hit: Hit, schema: IndexSchema, label: string, precise: boolean): DecodedHit {
-  if (!precise && hit.sort.some((value) => typeof value === "number" && mayBeRounded(value))) throw IMPRECISE;
+function decodeHit(hit: Hit, decoder: DocumentDecoder, label: string): DecodedHit {
   try {
-    return { hit, record: new DocumentDecoder(schema, precise).decode(hit), error: undefined };
+    return { hit, record: decoder.decode(hit), error: undefined };
   } catch (thrown) {
     if (thrown === IMPRECISE) throw thrown;
     const message = `The document ${JSON.stringify(hit._id)} of ${label} could not be read: ${messageOf(thrown)}`;
@@ -113,7 +115,8 @@ class DocumentDecoder {
     this.#precise = precise;
   }
 
-  decode({ _id, _source }: Hit): P2PRecord {
+  decode({ _id, _source, sort }: Hit): P2PRecord {
+    if (!this.#precise && sort.some((value) => typeof value === "number" && mayBeRounded(value))) throw IMPRECISE;
     if (_source === undefined) throw new Error("it has no _source, which is where it would be read from");
     const source = _source as Record<string, P2PValue>;
     const sidecar = sidecarOf(_source[SIDECAR]);

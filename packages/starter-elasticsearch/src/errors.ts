@@ -1,140 +1,19 @@
 import { isP2PError, P2PError, type P2PErrorCode } from "@omni/p2p-core";
+import { MISFIT, type Phase, type Refusal, type Verdict, verdictOf } from "./verdicts.ts";
 
-/** What a server said about why it refused something. */
-export interface ServerReason {
-  readonly type: string;
-  readonly reason: string;
-}
-
-/** The answer of a server that refused a request. */
-export interface Refusal {
-  readonly status: number;
-  /** Absent when the answer does not look like one of Elasticsearch. */
-  readonly cause: ServerReason | undefined;
-  readonly retryAfterMs: number | undefined;
-  /** Whether the answer carries Elasticsearch's own product header. */
-  readonly genuine: boolean;
-}
-
-/** What is being done, for the errors that mean different things at different times. */
+/** A request to an endpoint, as errors tell of it. */
 export interface Task {
   /** How the endpoint is called in messages. */
   readonly label: string;
-  readonly phase: "open" | "read" | "write";
-}
-
-interface Verdict {
-  readonly code: P2PErrorCode;
-  readonly retryable?: boolean;
-  readonly advice: string;
-}
-
-const BUSY: Verdict = {
-  code: "BUSY",
-  retryable: true,
-  advice: "it is overloaded; try again later, with smaller batches or fewer at a time",
-};
-const NOT_READY: Verdict = {
-  code: "BUSY",
-  retryable: true,
-  advice: "a part of the cluster is not available; see GET _cluster/health",
-};
-const LATE: Verdict = {
-  code: "TIMEOUT",
-  retryable: true,
-  advice: "the cluster took too long; try again, or look at its load",
-};
-const MISFIT: Verdict = { code: "TYPE_MISMATCH", advice: "change the value with a transform, or the index's mapping" };
-const CLOSED: Verdict = { code: "TARGET_NOT_WRITABLE", advice: "the index is closed; open it with POST <index>/_open" };
-
-/** What the server's own names of errors mean. */
-const VERDICTS: Readonly<Record<string, Verdict>> = {
-  es_rejected_execution_exception: BUSY,
-  rejected_execution_exception: BUSY,
-  circuit_breaking_exception: BUSY,
-  too_many_requests_exception: BUSY,
-  unavailable_shards_exception: NOT_READY,
-  no_shard_available_action_exception: NOT_READY,
-  no_node_available_exception: NOT_READY,
-  master_not_discovered_exception: NOT_READY,
-  cluster_manager_not_discovered_exception: NOT_READY,
-  node_not_connected_exception: NOT_READY,
-  node_closed_exception: NOT_READY,
-  node_disconnected_exception: NOT_READY,
-  not_master_exception: NOT_READY,
-  shard_not_found_exception: NOT_READY,
-  primary_missing_action_exception: NOT_READY,
-  process_cluster_event_timeout_exception: LATE,
-  timeout_exception: LATE,
-  receive_timeout_transport_exception: LATE,
-  elasticsearch_timeout_exception: LATE,
-  document_parsing_exception: MISFIT,
-  mapper_parsing_exception: MISFIT,
-  strict_dynamic_mapping_exception: MISFIT,
-  illegal_argument_exception: MISFIT,
-  parsing_exception: { code: "INVALID_QUERY", advice: "correct the query" },
-  query_shard_exception: { code: "INVALID_QUERY", advice: "correct the query" },
-  index_closed_exception: CLOSED,
-  invalid_index_name_exception: { code: "INVALID_ENDPOINT", advice: "give the index another name" },
-  security_exception: {
-    code: "AUTHENTICATION_FAILED",
-    advice: "check the credentials, and the privileges of their role",
-  },
-  media_type_header_exception: {
-    code: "CONNECTION_FAILED",
-    advice: "the server does not speak the API of Elasticsearch 8; versions 8 and 9 are supported",
-  },
-};
-
-/** What HTTP statuses mean where the name of the error does not say more. */
-function verdictOfStatus(status: number): Verdict | undefined {
-  if (status === 401) return { code: "AUTHENTICATION_FAILED", advice: "check username and password, apiKey or bearer" };
-  if (status === 403) return { code: "AUTHENTICATION_FAILED", advice: "the credentials lack a privilege for this" };
-  if (status === 413)
-    return { code: "RECORD_TOO_LARGE", advice: "lower maxBulkBytes, or raise the server's http.max_content_length" };
-  if (status === 429) return BUSY;
-  if (status === 408 || status === 504) return LATE;
-  if (status === 502 || status === 503) return NOT_READY;
-  return undefined;
-}
-
-/** A block on an index is told apart by the number in its text. */
-function verdictOfBlock(reason: string): Verdict {
-  if (/\/12\/|flood-stage|TOO_MANY_REQUESTS/.test(reason)) {
-    return {
-      code: "STORAGE_FULL",
-      retryable: true,
-      advice: "make room on the cluster's disks; it then lifts the block itself",
-    };
-  }
-  if (/SERVICE_UNAVAILABLE/.test(reason)) return NOT_READY;
-  return { code: "TARGET_NOT_WRITABLE", advice: "lift the block in the index's settings" };
-}
-
-function verdictOf({ status, cause, genuine }: Refusal, phase: Task["phase"]): Verdict {
-  if (cause?.type === "cluster_block_exception") return verdictOfBlock(cause.reason);
-  if (cause?.type === "index_closed_exception" && phase !== "write") return { ...CLOSED, code: "SOURCE_NOT_FOUND" };
-  const missing = cause?.type === "index_not_found_exception";
-  if (missing && phase !== "write") {
-    return { code: "SOURCE_NOT_FOUND", advice: "check the name; an index is made by the first write to it" };
-  }
-  if (cause?.type === "illegal_argument_exception" && phase !== "write")
-    return { code: "INVALID_QUERY", advice: "correct the query" };
-  const known = (cause && VERDICTS[cause.type]) ?? verdictOfStatus(status);
-  if (known) return known;
-  if (!genuine) {
-    return {
-      code: "CONNECTION_FAILED",
-      advice: "what answers there is not Elasticsearch 8 or 9; check host, port and protocol",
-    };
-  }
-  const code = phase === "open" ? "CONNECTION_FAILED" : phase === "read" ? "READ_FAILED" : "WRITE_FAILED";
-  return { code, retryable: status >= 500, advice: "see the server's log" };
+  readonly phase: Phase;
 }
 
 /** The error of a refused request. */
 export function refusalError(refusal: Refusal, task: Task): P2PError {
-  const verdict = verdictOf(refusal, task.phase);
+  const judged = verdictOf(refusal, task.phase);
+  // What does not fit is a record. A request as a whole has something else wrong with it.
+  const verdict: Verdict =
+    judged === MISFIT ? { code: "WRITE_FAILED", advice: "check the endpoint's options" } : judged;
   const said = refusal.cause ? `${refusal.cause.type}: ${refusal.cause.reason}` : `HTTP status ${refusal.status}`;
   return new P2PError(verdict.code, `${task.label} answered ${said}; ${verdict.advice}`, {
     retryable: verdict.retryable ?? false,
@@ -182,7 +61,7 @@ export function clientError(thrown: unknown, { label, phase }: Task): P2PError {
   }
   const advice =
     phase === "open"
-      ? "check host, port and protocol, and that the server runs"
+      ? "check host and port, that the server runs, and whether it wants elasticsearch+https://"
       : "it can be tried again when the server is back";
   return new P2PError(lost, `${label} could not be reached (${message}); ${advice}`, {
     cause,

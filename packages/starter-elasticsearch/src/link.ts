@@ -2,7 +2,8 @@ import { promisify } from "node:util";
 import { gunzip } from "node:zlib";
 import type { Client } from "@elastic/elasticsearch";
 import { P2PError } from "@omni/p2p-core";
-import { clientError, type Refusal, refusalError, type Task } from "./errors.ts";
+import { clientError, refusalError, type Task } from "./errors.ts";
+import type { Phase, Refusal } from "./verdicts.ts";
 
 /** A request as the server sees it. */
 export interface LinkRequest {
@@ -67,7 +68,7 @@ export class Link {
    *
    * @throws the signal's reason, or a P2PError for what the server refused or did not answer.
    */
-  async request(request: LinkRequest, phase: Task["phase"], signal: AbortSignal): Promise<Answer> {
+  async request(request: LinkRequest, phase: Phase, signal: AbortSignal): Promise<Answer> {
     signal.throwIfAborted();
     const task: Task = { label: this.label, phase };
     const controller = new AbortController();
@@ -100,13 +101,13 @@ export class Link {
   }
 
   /** {@link request}, with the body parsed. */
-  async json<T>(request: LinkRequest, phase: Task["phase"], signal: AbortSignal): Promise<T> {
+  async json<T>(request: LinkRequest, phase: Phase, signal: AbortSignal): Promise<T> {
     const { text } = await this.request(request, phase, signal);
     return this.parse<T>(text, phase);
   }
 
   /** Parses the body of an answer. */
-  parse<T>(text: string, phase: Task["phase"]): T {
+  parse<T>(text: string, phase: Phase): T {
     try {
       return JSON.parse(text) as T;
     } catch (cause) {

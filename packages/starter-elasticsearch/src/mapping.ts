@@ -1,5 +1,4 @@
 import { P2PError, type P2PRecord, setField, type ValueType, valueType } from "@omni/p2p-core";
-import type { Task } from "./errors.ts";
 import type { Link } from "./link.ts";
 import { isStorableName } from "./names.ts";
 import { type FieldCapsJson, type IndexSchema, type MappingJson, schemaOf, schemaOfFieldCaps } from "./schema.ts";
@@ -13,6 +12,7 @@ import {
   SIDECAR,
   SIDECAR_PROPERTY,
 } from "./types.ts";
+import type { Phase } from "./verdicts.ts";
 
 /**
  * The schema of an index, or `undefined` when there is none. One who may read documents but not mappings is told
@@ -21,7 +21,7 @@ import {
 export async function loadSchema(
   link: Link,
   index: string,
-  phase: Task["phase"],
+  phase: Phase,
   signal: AbortSignal,
 ): Promise<IndexSchema | undefined> {
   const path = `/${encodeURIComponent(index)}`;

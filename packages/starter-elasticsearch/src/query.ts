@@ -8,7 +8,8 @@ import {
   type QueryCondition,
 } from "@omni/p2p-core";
 import { ALL, allOf, anyOf, type Clause, NONE, not, range, term, terms } from "./clause.ts";
-import { type ConditionClause, foreignCondition, ownCondition } from "./condition.ts";
+import { foreignCondition, ownCondition } from "./condition.ts";
+import type { ConditionClause } from "./families.ts";
 import { fieldAt } from "./names.ts";
 import { nativeClause } from "./native-query.ts";
 import type { FieldSchema, IndexSchema } from "./schema.ts";

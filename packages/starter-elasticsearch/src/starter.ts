@@ -107,6 +107,8 @@ async function openIndex(
     link,
     index,
     query: {
+      // The server gives up waiting for a shard before we do, and says which one it was.
+      timeout: `${Math.ceil(options.requestTimeoutMs * 0.8)}ms`,
       ...(pipeline === undefined ? {} : { pipeline }),
       ...(refresh === "wait_for" || refresh === "true" ? { refresh } : {}),
     },
