@@ -172,7 +172,9 @@ function addCompletion(program: Command, execute: Execute): void {
     .helpOption("-h, --help", "show this help")
     .addHelpText("after", COMPLETION_EXAMPLES)
     .action((shell: string) =>
-      execute({}, async () => (await import("./completion/script.ts")).printCompletionScript(shell)),
+      execute({}, async ({ out }) =>
+        (await import("./completion/script.ts")).printCompletionScript(shell, (text) => out.data(text)),
+      ),
     );
   program
     .command("complete", { hidden: true })

@@ -40,7 +40,12 @@ export async function inspectCommand(typed: string, flags: InspectFlags, session
   const look: Look = { endpoint, query, flags, session };
   const inspection = await inspectStore(look);
   const { out } = session;
-  if (inspection) out.line(`${endpoint.shown}: ${printable(inspection.product)}`);
+  if (inspection) {
+    const names = inspection.collections.map(({ name, records }) =>
+      records === undefined ? name : `${name} (${formatCount(records)})`,
+    );
+    out.line(printable(`${endpoint.shown}: ${inspection.product}; it has ${names.join(", ") || "nothing in it"}`));
+  }
   for (const event of await collections(look, inspection)) {
     out.event(event);
     show(event, out);
@@ -65,11 +70,8 @@ async function collections(look: Look, inspection: StoreInspection | undefined):
     const nothingNamed = isP2PError(error, "INVALID_ENDPOINT") || isP2PError(error, "SOURCE_NOT_FOUND");
     if (!nothingNamed || !inspection) throw error;
     // A name that is not among those that are there is an error; no name at all is a question for all of them.
-    if (isP2PError(error, "SOURCE_NOT_FOUND") && inspection.collections.length > 0) {
-      throw Object.assign(error, {
-        message: `${error.message}. There are: ${inspection.collections.map(({ name }) => name).join(", ")}`,
-      });
-    }
+    const named = look.endpoint.endpoint.database !== undefined;
+    if (isP2PError(error, "SOURCE_NOT_FOUND") && named) throw error;
   }
   const events: CollectionEvent[] = [];
   for (const collection of inspection.collections) events.push(await sampled(look, collection, product));

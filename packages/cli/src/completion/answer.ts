@@ -10,7 +10,8 @@ const ENDPOINTS: ReadonlySet<string> = new Set(["source", "target", "endpoint"])
 
 /** `omni-p2p complete -- <words>`: what the word at the end may become. The shells' scripts call it. */
 export async function answerCompletion(program: Command, words: readonly string[], _: Session): Promise<ExitCode> {
-  const partial = words.at(-1) ?? "";
+  // A quote that is still open belongs to the shell.
+  const partial = (words.at(-1) ?? "").replace(/^['"]/, "");
   const endpoints = await endpointCandidates(partial);
   const tree = new RootCommand();
   for (const command of program.createHelp().visibleCommands(program)) {
@@ -22,7 +23,7 @@ export async function answerCompletion(program: Command, words: readonly string[
     }
     for (const option of command.createHelp().visibleOptions(command)) addOption(known, option, partial);
   }
-  tree.parse([...words]);
+  tree.parse([...words.slice(0, -1), partial]);
   return ExitCode.OK;
 }
 

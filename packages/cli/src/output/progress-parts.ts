@@ -10,7 +10,7 @@ export function progressParts(progress: TransferProgress): string[] {
       ? `${formatCount(records)} records`
       : `${formatCount(records)} of ${formatCount(total)} records${share === undefined ? "" : ` (${Math.floor(share * 100)}%)`}`,
     `${formatCount(rate)}/s`,
-    ...(etaMs === undefined ? [] : [`ETA ${formatDuration(etaMs)}`]),
+    ...(etaMs === undefined || share === 1 ? [] : [`ETA ${formatDuration(etaMs)}`]),
     `${formatCount(failures)} failed`,
     formatBytes(process.memoryUsage.rss()),
   ];

@@ -81,7 +81,7 @@ async function announce(job: TransferJob, { out }: Session): Promise<Checkpoint 
       out.note(`${job.transferId} was completed before; run it without --resume to copy once more.`);
     } else out.note(`Going on after ${done} records.`);
   } else if (checkpoint?.status === "running" && checkpoint.recordsRead > 0) {
-    out.note(`An earlier run stopped after ${done} records; with --resume this one would go on from there.`);
+    out.note(`An earlier run stopped after ${done} records; with --resume this one would have gone on from there.`);
   }
   return checkpoint;
 }

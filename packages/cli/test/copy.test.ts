@@ -1,0 +1,301 @@
+import { existsSync } from "node:fs";
+import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { z } from "zod";
+import { events, Project, sampleRecords } from "./project.ts";
+
+const count = z.int().min(0);
+
+/** What README and `CliEvent` promise of the events of a copy. */
+const EVENTS = z.discriminatedUnion("event", [
+  z.strictObject({
+    event: z.literal("start"),
+    name: z.string(),
+    transferId: z.string(),
+    source: z.string(),
+    target: z.string(),
+    resumed: z.boolean(),
+  }),
+  z.strictObject({
+    event: z.literal("progress"),
+    transferId: z.string(),
+    records: count,
+    total: count.optional(),
+    failures: count,
+    rate: z.number().min(0),
+    etaMs: z.number().min(0).optional(),
+    elapsedMs: z.number().min(0),
+    memoryBytes: count,
+  }),
+  z.strictObject({
+    event: z.literal("result"),
+    name: z.string(),
+    transferId: z.string(),
+    status: z.enum(["completed", "partial", "failed", "interrupted"]),
+    totalRecords: count,
+    successCount: count,
+    failureCount: count,
+    skippedCount: count,
+    retryCount: count,
+    bytes: count,
+    durationMs: z.number().min(0),
+    errors: z.array(
+      z.strictObject({ id: z.string(), phase: z.string(), code: z.string(), reason: z.string(), attempts: count }),
+    ),
+    deadLetters: z.string().optional(),
+    resume: z.string().optional(),
+  }),
+  z.strictObject({ event: z.literal("verify-progress"), records: count }),
+  z.strictObject({
+    event: z.literal("verify"),
+    source: z.string(),
+    target: z.string(),
+    equal: z.boolean(),
+    sourceCount: count,
+    targetCount: count,
+    missing: count,
+    extra: count,
+    different: count,
+    differences: z.array(z.strictObject({ kind: z.enum(["missing", "extra", "different"]), id: z.string() })),
+    durationMs: z.number().min(0),
+  }),
+]);
+
+describe("copy", () => {
+  let project: Project;
+  beforeAll(async () => {
+    project = new Project();
+    project.fill("a.ndjson", sampleRecords(1000));
+    const run = await project.run(["copy", "lines:a.ndjson", "sqlite:a.db?table=docs"]);
+    expect(run).toMatchObject({ code: 0 });
+  });
+  afterAll(() => project[Symbol.dispose]());
+
+  it("moves records from one SQLite file to another, and once more without a trace", async () => {
+    for (let turn = 0; turn < 2; turn++) {
+      const run = await project.run(["copy", "sqlite:a.db?table=docs", "sqlite:b.db?table=docs", "--verify"]);
+      expect(run).toMatchObject({ code: 0, signal: null });
+      expect(run.stdout).toMatch(/^1,000 records written in .*\nVerified: both sides hold the same 1,000 records/);
+    }
+    const counted = await project.run(["count", "sqlite:b.db?table=docs"]);
+    expect(counted).toMatchObject({ code: 0, stdout: "1000\n", stderr: "" });
+  });
+
+  it("selects records and fields", async () => {
+    const selection = ["--where", "type=knowledge", "--where", "n>=500", "--fields", "title,n", "--order-by", "n:desc"];
+    const run = await project.run([
+      "copy",
+      "sqlite:a.db?table=docs",
+      "lines:selected.ndjson",
+      ...selection,
+      "--offset",
+      "1",
+      "--limit",
+      "2",
+    ]);
+    expect(run.code).toBe(0);
+    expect(
+      project
+        .read("selected.ndjson")
+        .trim()
+        .split("\n")
+        .map((line) => JSON.parse(line)),
+    ).toEqual([
+      { id: "r00997", title: "Title 997 ünïcödé 知识", n: 997 },
+      { id: "r00995", title: "Title 995 ünïcödé 知识", n: 995 },
+    ]);
+  });
+
+  it("prints JSON of the promised form, and nothing else, with --json", async () => {
+    const run = await project.run([
+      "copy",
+      "sqlite:a.db?table=docs",
+      "sqlite:json.db?table=docs",
+      "--json",
+      "--verify",
+      "--progress-interval",
+      "0",
+      "--batch-size",
+      "100",
+    ]);
+    expect(run).toMatchObject({ code: 0, stderr: "" });
+    const told = events(run).map((event) => EVENTS.parse(event));
+    expect(told[0]).toMatchObject({ event: "start", name: "copy", resumed: false });
+    expect(told.filter(({ event }) => event === "progress").length).toBeGreaterThan(3);
+    expect(told.find(({ event }) => event === "result")).toMatchObject({ status: "completed", successCount: 1000 });
+    expect(told.at(-1)).toMatchObject({ event: "verify", equal: true, sourceCount: 1000, targetCount: 1000 });
+  });
+
+  it("prints plain lines where there is no terminal, and none when quiet", async () => {
+    const run = await project.run([
+      "copy",
+      "sqlite:a.db?table=docs",
+      "lines:slow.ndjson?delay=20",
+      "--batch-size",
+      "100",
+      "--progress-interval",
+      "1",
+    ]);
+    expect(run.code).toBe(0);
+    // biome-ignore lint/suspicious/noControlCharactersInRegex: there must be none
+    expect(run.stdout + run.stderr).not.toMatch(/[\u001b\r]/);
+    expect(run.stderr).toMatch(
+      /^copy: sqlite:a\.db\?table=docs → lines:slow\.ndjson\?delay=20 \(transfer sqlite-lines-[0-9a-f]{8}\)\n/,
+    );
+    expect(run.stderr).toMatch(/\d+ ms: \d+ of 1,000 records \(\d+%\), [\d,]+\/s, ETA .*, 0 failed, \d+ MB\n/);
+    expect(run.stdout).toMatch(/^1,000 records written in \d+ ms \([\d,]+\/s\)\n$/);
+    const quiet = await project.run(["copy", "sqlite:a.db?table=docs", "sqlite:q.db?table=docs", "-q"]);
+    expect(quiet).toMatchObject({ code: 0, stdout: "", stderr: "" });
+  });
+
+  it("says what failed, keeps it, replays it, and ends with 3", async () => {
+    const run = await project.run(["copy", "sqlite:a.db?table=docs", "lines:c.ndjson?refuse=r0000"]);
+    expect(run.code).toBe(3);
+    expect(run.stdout).toMatch(/^990 records written in .*, 10 failed\n$/);
+    expect(run.stderr).toContain("r00000 (write, TYPE_MISMATCH): r00000 does not fit");
+    expect(run.stderr).toContain("and 5 more");
+    const next = /Next: omni-p2p replay (\S+) 'lines:c\.ndjson\?refuse=r0000'/.exec(run.stderr);
+    expect(next).not.toBeNull();
+    const again = await project.run(["replay", next![1]!, "lines:c.ndjson?refuse=r00001"]);
+    expect(again.code).toBe(3);
+    expect(again.stdout).toMatch(/^9 records written in .*, 1 failed/);
+    const mended = await project.run(["replay", next![1]!, "lines:c.ndjson"]);
+    expect(mended.code).toBe(0);
+    const verified = await project.run(["verify", "sqlite:a.db?table=docs", "lines:c.ndjson"]);
+    expect(verified).toMatchObject({ code: 0 });
+  });
+
+  it("does not replay a file into itself", async () => {
+    project.write("letters.ndjson", "");
+    const run = await project.run(["replay", "letters.ndjson", "lines:c.ndjson", "--dead-letter", "./letters.ndjson"]);
+    expect(run.code).toBe(2);
+    expect(run.stderr).toContain("cannot go into the file that is being replayed");
+  });
+
+  it("honours --mode, --max-failures, --dead-letter and --no-dead-letter", async () => {
+    project.fill("there.ndjson", sampleRecords(3));
+    const skip = await project.run(["copy", "sqlite:a.db?table=docs", "lines:there.ndjson", "--mode", "skip"]);
+    expect(skip.stdout).toMatch(/^997 records written in .*, 3 skipped/);
+    const insert = ["copy", "sqlite:a.db?table=docs", "lines:there.ndjson", "--mode", "insert"];
+    const refused = await project.run([...insert, "--max-failures", "none", "--dead-letter", "there/letters.ndjson"]);
+    expect(refused.code).toBe(1);
+    expect(refused.stderr).toContain("more than --max-failures bears");
+    expect(project.read("there/letters.ndjson").split("\n").length).toBeGreaterThan(500);
+    const all = await project.run([...insert, "--max-failures", "all", "--no-dead-letter"]);
+    expect(all.code).toBe(3);
+    expect(all.stderr).not.toContain("records that failed are in");
+    const place = await project.run([
+      ...insert,
+      "--max-failures",
+      "all",
+      "--dead-letter",
+      "lines:letters-store.ndjson",
+    ]);
+    expect(place.code).toBe(3);
+    expect(project.read("letters-store.ndjson").trim().split("\n")).toHaveLength(1000);
+  });
+
+  it("keeps its state where --state-dir says", async () => {
+    const target = "lines:state.ndjson?refuse=r00001";
+    const run = await project.run([
+      "copy",
+      "sqlite:a.db?table=docs",
+      target,
+      "--state-dir",
+      "state",
+      "--transfer-id",
+      "my copy",
+    ]);
+    expect(run.code).toBe(3);
+    expect(existsSync(project.path("state/my%20copy.checkpoint.json"))).toBe(true);
+    expect(existsSync(project.path("state/my%20copy.dead-letters.ndjson"))).toBe(true);
+  });
+
+  it("puts records through a transform in TypeScript, and verifies with it", async () => {
+    project.write(
+      "map.ts",
+      `import type { Transform } from "@omni/p2p-core";
+const transform: Transform = ({ title, ...rest }) => {
+  if (rest.n === 7) throw new Error("seven");
+  return rest.n === 8 ? null : { ...rest, headline: title };
+};
+export default transform;
+`,
+    );
+    const args = ["sqlite:a.db?table=docs", "lines:mapped.ndjson", "--transform", "./map.ts"];
+    const run = await project.run(["copy", ...args]);
+    expect(run.code).toBe(3);
+    expect(run.stdout).toMatch(/^998 records written in .*, 1 failed, 1 skipped/);
+    expect(run.stderr).toContain('The transform failed on record "r00007": seven');
+    expect(run.stderr).not.toContain("ExperimentalWarning");
+    project.write(
+      "map.ts",
+      "export const transform = ({ title, ...rest }) => (rest.n === 7 ? null : { ...rest, headline: title });",
+    );
+    const other = ["sqlite:a.db?table=docs", "lines:mapped2.ndjson", "--transform", "./map.ts", "--verify"];
+    const verified = await project.run(["copy", ...other]);
+    expect(verified.code).toBe(0);
+    expect(verified.stdout).toContain("Verified: both sides hold the same 999 records");
+  });
+
+  it("ends with 4 when --verify finds that the two are not the same", async () => {
+    project.fill("more.ndjson", [{ id: "extra" }]);
+    const run = await project.run(["copy", "sqlite:a.db?table=docs", "lines:more.ndjson", "--verify"]);
+    expect(run.code).toBe(4);
+    expect(run.stdout).toContain("Not the same: 0 missing in the target, 1 extra, 0 different");
+    expect(run.stdout).toContain("extra      extra");
+  });
+
+  it("uses another store's query with --native", async () => {
+    const run = await project.run(["count", "sqlite:a.db?table=docs", "--native", '{"redis":{"match":"x"}}']);
+    expect(run.code).toBe(2);
+    expect(run.stderr).toMatch(/native\.redis/);
+  });
+});
+
+describe("a dry run", () => {
+  let project: Project;
+  beforeAll(() => {
+    project = new Project();
+    project.fill("a.ndjson", [
+      { id: 1, text: "one", big: 5n, at: new Date(0) },
+      { id: 2, text: "two", at: null },
+    ]);
+  });
+  afterAll(() => project[Symbol.dispose]());
+
+  it("shows what a target would make of the records, and writes nothing", async () => {
+    project.fill("b.ndjson", []);
+    const run = await project.run(["copy", "lines:a.ndjson", "lines:b.ndjson", "--dry-run"]);
+    expect(run.code).toBe(0);
+    expect(run.stdout).toContain("2 records of 2 read as a sample; nothing is written.");
+    expect(run.stdout).toMatch(/at +date, null +tagged, native +yes/);
+    expect(run.stdout).toMatch(/big +bigint +tagged +yes/);
+    expect(project.read("b.ndjson")).toBe("");
+    expect(existsSync(project.path(".omni-p2p"))).toBe(false);
+  });
+
+  it("makes no file for a target that is not there yet", async () => {
+    const run = await project.run(["copy", "lines:a.ndjson", "sqlite:new.db?table=docs", "--dry-run", "--json"]);
+    expect(run.code).toBe(0);
+    const [event] = events(run);
+    expect(event).toMatchObject({ event: "dry-run", sampled: 2, total: 2, dropped: 0, refused: [] });
+    expect(event!.fields).toHaveLength(4);
+    expect(existsSync(project.path("new.db"))).toBe(false);
+  });
+
+  it("tells what would not survive, and ends with 3", async () => {
+    project.write(
+      "tag.ts",
+      `import { TaggedValue } from "@omni/p2p-core";
+export default (record) => {
+  if (record.id === 2) throw new Error("not two");
+  return { id: record.id, tag: new TaggedValue("mongodb:objectId", "65f0c0ffee0ddba11ca7f00d") };
+};`,
+    );
+    project.fill("b.ndjson", []);
+    const run = await project.run(["copy", "lines:a.ndjson", "lines:b.ndjson", "--transform", "tag.ts", "--dry-run"]);
+    expect(run.code).toBe(3);
+    expect(run.stdout).toContain("Would not survive: tag");
+    expect(run.stdout).toContain("Would fail: 2: the transform failed: not two");
+  });
+});

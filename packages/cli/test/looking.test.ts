@@ -1,0 +1,126 @@
+import { existsSync } from "node:fs";
+import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { events, Project, sampleRecords } from "./project.ts";
+
+let project: Project;
+beforeAll(async () => {
+  project = new Project();
+  project.fill("a.ndjson", sampleRecords(50));
+  project.fill("odd.ndjson", [
+    { id: 1, name: "one\u001b[31m", big: 5n, at: new Date("2024-01-31T00:00:00Z"), bytes: new Uint8Array(3) },
+    { id: 2, name: null },
+    { id: 3, name: 4, list: [1, 2] },
+  ]);
+  expect(await project.run(["copy", "lines:a.ndjson", "sqlite:a.db?table=docs"])).toMatchObject({ code: 0 });
+});
+afterAll(() => project[Symbol.dispose]());
+
+describe("inspect", () => {
+  it("shows fields, types and samples", async () => {
+    const run = await project.run(["inspect", "lines:odd.ndjson", "--show", "2"]);
+    expect(run.code).toBe(0);
+    expect(run.stdout).toContain("lines:odd.ndjson (3 records)");
+    expect(run.stdout).toMatch(/name +string, null, number +100% +one\\x1b\[31m/);
+    expect(run.stdout).toMatch(/big +bigint +33% +5/);
+    expect(run.stdout).toMatch(/at +date +33% +2024-01-31T00:00:00\.000Z/);
+    expect(run.stdout).toMatch(/bytes +bytes +33% +3 bytes/);
+    expect(run.stdout).toContain('{"id":2,"name":null}');
+    expect(run.stdout).not.toContain('{"id":3');
+    expect(run.stdout).not.toContain("\u001b");
+  });
+
+  it("tells the same in JSON", async () => {
+    const run = await project.run(["inspect", "lines:odd.ndjson", "--json", "--where", "id=1"]);
+    expect(run.code).toBe(0);
+    expect(events(run)).toMatchObject([
+      {
+        event: "collection",
+        endpoint: "lines:odd.ndjson",
+        fields: [{ field: "id", types: ["number"], filled: 1, example: "1" }, {}, { field: "big" }, {}, {}],
+        samples: [{ id: 1, big: { $p2p: "bigint", value: "5" } }],
+      },
+    ]);
+  });
+
+  it("finds the table of an SQLite file", async () => {
+    const run = await project.run(["inspect", "sqlite:a.db"]);
+    expect(run.code).toBe(0);
+    expect(run.stdout).toMatch(/title .*string/);
+  });
+
+  it("names the tables that there are when one is not", async () => {
+    const run = await project.run(["inspect", "sqlite:a.db?table=dogs"]);
+    expect(run.code).toBe(1);
+    expect(run.stderr).toMatch(/no table "dogs".*docs/);
+  });
+});
+
+describe("count", () => {
+  it("counts by the store, or by reading", async () => {
+    expect(await project.run(["count", "sqlite:a.db?table=docs", "--where", "type=note"])).toMatchObject({
+      code: 0,
+      stdout: "25\n",
+    });
+    const read = await project.run(["count", "lines:a.ndjson?countable=false", "--where", "n>=45", "--json"]);
+    expect(events(read)).toEqual([
+      { event: "count", endpoint: "lines:a.ndjson?countable=false", count: 5, by: "read" },
+    ]);
+  });
+});
+
+describe("ping", () => {
+  it("tells how fast a store answers", async () => {
+    const run = await project.run(["ping", "sqlite:a.db?table=docs"]);
+    expect(run.code).toBe(0);
+    expect(run.stdout).toMatch(/^sqlite:a\.db\?table=docs is up: opened in [\d.]+ m?s, answered in [\d.]+ m?s\n$/);
+    const json = await project.run(["ping", "sqlite:a.db?table=docs", "--json"]);
+    expect(events(json)).toEqual([
+      { event: "ping", endpoint: "sqlite:a.db?table=docs", openMs: expect.any(Number), pingMs: expect.any(Number) },
+    ]);
+  });
+});
+
+describe("starters", () => {
+  it("lists what is installed", async () => {
+    const run = await project.run(["starters"]);
+    expect(run.code).toBe(0);
+    expect(run.stdout).toMatch(
+      /lines: p2p-starter-lines 9\.8\.7\n {2}contract 1; can read, write\n {2}options: delay, refuse/,
+    );
+    const json = events(await project.run(["starters", "--json"]));
+    expect(json.map(({ storageType }) => storageType)).toEqual(expect.arrayContaining(["lines", "memory", "sqlite"]));
+    for (const starter of json) {
+      expect(starter).toMatchObject({ event: "starter", version: expect.any(String), contractVersion: 1 });
+    }
+  });
+});
+
+describe("verify", () => {
+  it("finds what is missing, extra and different, and ends with 4", async () => {
+    const records = sampleRecords(50);
+    project.fill("b.ndjson", [...records.slice(1, 49), { ...records[49]!, title: "other" }, { id: "extra" }]);
+    const run = await project.run(["verify", "lines:a.ndjson", "lines:b.ndjson"]);
+    expect(run.code).toBe(4);
+    expect(run.stdout).toContain("Not the same: 1 missing in the target, 1 extra, 1 different");
+    expect(run.stdout).toContain("missing    r00000\n");
+    expect(run.stdout).toContain("different  r00049\n");
+    const few = events(
+      await project.run(["verify", "lines:a.ndjson", "lines:b.ndjson", "--max-differences", "1", "--json"]),
+    );
+    expect(few.at(-1)).toMatchObject({ event: "verify", equal: false, missing: 1, extra: 1, different: 1 });
+    expect(few.at(-1)!.differences).toHaveLength(1);
+  });
+
+  it("makes nothing of a target that is not there", async () => {
+    const run = await project.run(["verify", "sqlite:a.db?table=docs", "sqlite:none.db?table=docs"]);
+    expect(run.code).toBe(1);
+    expect(existsSync(project.path("none.db"))).toBe(false);
+  });
+
+  it("compares a selection whose condition is on a field that was not copied", async () => {
+    const selection = ["--where", "type=note", "--fields", "title"];
+    const run = await project.run(["copy", "lines:a.ndjson", "lines:titles.ndjson", ...selection, "--verify"]);
+    expect(run.code).toBe(0);
+    expect(run.stdout).toContain("Verified: both sides hold the same 25 records");
+  });
+});

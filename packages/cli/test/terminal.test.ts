@@ -1,0 +1,96 @@
+import { spawnSync } from "node:child_process";
+import { stripVTControlCharacters } from "node:util";
+import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { progressLine } from "../src/output/live-reporter.ts";
+import { Project, sampleRecords } from "./project.ts";
+
+const hasScript = spawnSync("script", ["--version"]).status === 0;
+
+describe("on a terminal", () => {
+  let project: Project;
+  beforeAll(() => {
+    project = new Project();
+    project.fill("a.ndjson", sampleRecords(2000));
+  });
+  afterAll(() => project[Symbol.dispose]());
+
+  it.runIf(hasScript)("draws one live line with bar, rate, expected time, failures and memory", async () => {
+    const command = project.startOnTerminal([
+      "copy",
+      "lines:a.ndjson",
+      "lines:b.ndjson?delay=50&refuse=r00007",
+      "--batch-size",
+      "50",
+      "--concurrency",
+      "1",
+    ]);
+    const run = await command.ended;
+    expect(run.code).toBe(3);
+    const text = stripVTControlCharacters(run.stdout);
+    expect(text).toMatch(
+      /━+─+ {2}[\d,]+ of 2,000 records \(\d+%\) {2}[\d,]+\/s {2}ETA [\d.]+ m?s {2}\d failed {2}\d+ MB/,
+    );
+    expect(text).toMatch(/1,999 records written in .*, 1 failed/);
+    // The cursor is hidden while the line is drawn, and shown again at the end.
+    expect(run.stdout.lastIndexOf("\u001b[?25h")).toBeGreaterThan(run.stdout.lastIndexOf("\u001b[?25l"));
+  });
+
+  it.runIf(hasScript)("stops at Ctrl-C and shows the cursor again", async () => {
+    const command = project.startOnTerminal([
+      "copy",
+      "lines:a.ndjson",
+      "lines:c.ndjson?delay=50",
+      "--batch-size",
+      "50",
+      "--concurrency",
+      "1",
+    ]);
+    await command.seen(/of 2,000 records/);
+    command.child.stdin!.write("\u0003");
+    const run = await command.ended;
+    expect(run.code).toBe(130);
+    const text = stripVTControlCharacters(run.stdout);
+    expect(text).toContain("Stopping: what is under way is brought to an end.");
+    expect(text).toMatch(/Go on with: omni-p2p copy .* --resume/);
+    expect(run.stdout.lastIndexOf("\u001b[?25h")).toBeGreaterThan(run.stdout.lastIndexOf("\u001b[?25l"));
+  });
+
+  it.runIf(hasScript)("draws nothing on a dumb terminal", async () => {
+    const command = project.startOnTerminal(
+      ["copy", "lines:a.ndjson", "lines:d.ndjson?delay=20", "--progress-interval", "1"],
+      { TERM: "dumb" },
+    );
+    const run = await command.ended;
+    expect(run.code).toBe(0);
+    expect(run.stdout).not.toContain("\u001b");
+    expect(run.stdout).toMatch(/ms: [\d,]+ of 2,000 records/);
+  });
+
+  if (!hasScript) it.skip("draws a live line: not run, for want of script (util-linux)");
+});
+
+describe("the live line", () => {
+  const progress = {
+    transferId: "t",
+    records: 52_000,
+    total: 100_000,
+    failures: 3,
+    rate: 12_345.6,
+    etaMs: 3900,
+    elapsedMs: 4000,
+  };
+
+  it("says as much as there is room for", () => {
+    const wide = stripVTControlCharacters(progressLine(progress, 120, "⠋"));
+    expect(wide).toMatch(
+      /^━{12}─{12} {2}52,000 of 100,000 records \(52%\) {2}12,346\/s {2}ETA 3\.9 s {2}3 failed {2}\d+ MB$/,
+    );
+    const narrow = stripVTControlCharacters(progressLine(progress, 66, "⠋"));
+    expect(narrow).toBe("━━━━━━━━━━━━────────────  52,000 of 100,000 records (52%)");
+  });
+
+  it("does without a total", () => {
+    const { total: _, etaMs: __, ...unknown } = progress;
+    expect(progressLine(unknown, 120, "⠋")).toMatch(/^⠋ {2}52,000 records {2}12,346\/s {2}3 failed/);
+  });
+});
