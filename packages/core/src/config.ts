@@ -13,25 +13,25 @@ interface Setting {
 /** A tolerance for failures: `"none"`, `"all"`, a number of records, or a share such as `"2.5%"`. */
 export type FailureTolerance = number | "none" | "all" | `${number}%`;
 
-/** Longest timer that Node can set, in milliseconds (about 24.8 days). */
-const MAX_MS = 2_147_483_647;
+/** Longest timer that Node can set, in milliseconds (about 24.8 days); a longer one would end at once. */
+export const MAX_TIMER_MS = 2_147_483_647;
 
 /** Every setting by its camelCase name; the guide's spelling is the same in snake_case. */
 const SETTINGS = {
   batchSize: { type: "integer", min: 1, max: 100_000, default: 500 },
   autoReconnect: { type: "boolean", default: true },
   maxRetries: { type: "integer", min: 0, max: 1000, default: 3 },
-  connectionTimeout: { type: "integer", min: 1, max: MAX_MS, default: 5000 },
-  transferTimeout: { type: "integer", min: 0, max: MAX_MS, default: 0 },
+  connectionTimeout: { type: "integer", min: 1, max: MAX_TIMER_MS, default: 5000 },
+  transferTimeout: { type: "integer", min: 0, max: MAX_TIMER_MS, default: 0 },
   description: { type: "string" },
   concurrency: { type: "integer", min: 1, max: 64, default: 4 },
   readAhead: { type: "integer", min: 1, max: 64, default: 2 },
   maxBytesInFlight: { type: "integer", min: 1024, max: Number.MAX_SAFE_INTEGER, default: 64 * 1024 * 1024 },
   mode: { type: "word", words: ["upsert", "insert", "skip"], default: "upsert" },
   maxFailures: { type: "tolerance" },
-  retryDelay: { type: "integer", min: 0, max: MAX_MS, default: 100 },
-  maxRetryDelay: { type: "integer", min: 0, max: MAX_MS, default: 10_000 },
-  reconnectTimeout: { type: "integer", min: 0, max: MAX_MS, default: 60_000 },
+  retryDelay: { type: "integer", min: 0, max: MAX_TIMER_MS, default: 100 },
+  maxRetryDelay: { type: "integer", min: 0, max: MAX_TIMER_MS, default: 10_000 },
+  reconnectTimeout: { type: "integer", min: 0, max: MAX_TIMER_MS, default: 60_000 },
 } as const satisfies Record<string, Setting>;
 
 /** The settings of a connection, and so of the transfers through it, complete and checked. */

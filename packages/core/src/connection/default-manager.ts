@@ -1,5 +1,5 @@
 import { EventEmitter } from "node:events";
-import { type ConnectionConfigInput, parseConfig } from "../config.ts";
+import { type ConnectionConfigInput, MAX_TIMER_MS, parseConfig } from "../config.ts";
 import { P2PError, toP2PError } from "../errors.ts";
 import { type EndpointInput, parseEndpoint } from "../storage/endpoint.ts";
 import type { P2PQuery } from "../storage/query.ts";
@@ -296,10 +296,10 @@ function checkPool(pool: PoolOptions): void {
   for (const [key, value] of Object.entries(pool)) {
     const min = (least as Record<string, number>)[key];
     if (min === undefined) throw new P2PError("INVALID_CONFIG", `Invalid configuration: unknown pool option "${key}"`);
-    if (value !== undefined && !(Number.isInteger(value) && value >= min)) {
+    if (value !== undefined && !(Number.isInteger(value) && value >= min && value <= MAX_TIMER_MS)) {
       throw new P2PError(
         "INVALID_CONFIG",
-        `Invalid configuration: pool option "${key}" must be a whole number from ${min} up`,
+        `Invalid configuration: pool option "${key}" must be a whole number from ${min} to ${MAX_TIMER_MS}`,
       );
     }
   }

@@ -1,5 +1,5 @@
 import { randomUUID } from "node:crypto";
-import type { ConnectionConfig } from "../config.ts";
+import { type ConnectionConfig, MAX_TIMER_MS } from "../config.ts";
 import { isConnectionError, P2PError, toP2PError } from "../errors.ts";
 import { type EndpointInfo, endpointLabel, parseEndpoint } from "../storage/endpoint.ts";
 import type { P2PQuery } from "../storage/query.ts";
@@ -180,7 +180,7 @@ export class ManagedConnection implements P2PConnection {
     secrets?: readonly string[];
     release?: () => Promise<void>;
   }> {
-    if (typeof given !== "object" || !("endpoint" in given)) return { deadLetters: given };
+    if (typeof given !== "object" || given === null || !("endpoint" in given)) return { deadLetters: given };
     const endpoint = parseEndpoint(given.endpoint);
     const secrets = secretsOf(endpoint);
     const { pool, config } = this.#parts;
@@ -232,7 +232,7 @@ export class ManagedConnection implements P2PConnection {
   async drain(timeoutMs: number): Promise<void> {
     if (!this.#transfer || timeoutMs === 0) return;
     const { promise, resolve } = Promise.withResolvers<void>();
-    const timer = setTimeout(resolve, timeoutMs);
+    const timer = setTimeout(resolve, Math.min(timeoutMs, MAX_TIMER_MS));
     await Promise.race([this.#transfer.ended, promise]);
     clearTimeout(timer);
   }

@@ -69,12 +69,19 @@ export function fromJson(json: JsonValue): P2PValue {
   if (Array.isArray(json)) return json.map(fromJson);
   const source = json as { readonly [key: string]: JsonValue };
   const type = Object.hasOwn(source, JSON_TAG) ? source[JSON_TAG] : undefined;
-  if (typeof type === "string" && Object.hasOwn(source, "value") && Object.keys(source).length === 2) {
+  if (isTag(type) && Object.hasOwn(source, "value") && Object.keys(source).length === 2) {
     return untag(type, source.value!);
   }
   const value: Record<string, P2PValue> = {};
   for (const key of Object.keys(source)) setField(value, key, fromJson(source[key]!));
   return value;
+}
+
+const OWN_TAGS: ReadonlySet<unknown> = new Set(["number", "bigint", "date", "bytes", "object"]);
+
+/** Whether a tag was written by {@link toJson}: one of its own, or `<store>:<name>`. */
+function isTag(type: JsonValue | undefined): type is string {
+  return typeof type === "string" && (OWN_TAGS.has(type) || type.includes(":"));
 }
 
 /** The numbers that JSON cannot say, and others as they are written. */

@@ -1,8 +1,10 @@
-import { P2PError } from "../errors.ts";
+import { parseConfig } from "../config.ts";
+import { messageOf, P2PError } from "../errors.ts";
 import type { JsonValue } from "../storage/json.ts";
 import type { P2PRecord } from "../storage/record.ts";
 import type { P2PDataTransferService } from "../storage/service.ts";
 import type { DeadLetter, DeadLetterSink } from "./dead-letter.ts";
+import { writeWithRetry } from "./retry.ts";
 
 /**
  * Writes dead letters as records to a store. Their ids are made of the transfer's and the record's number, so that a
@@ -12,6 +14,7 @@ import type { DeadLetter, DeadLetterSink } from "./dead-letter.ts";
 export class EndpointDeadLetterSink implements DeadLetterSink {
   readonly location: string;
   readonly #service: P2PDataTransferService;
+  readonly #closing = new AbortController();
   #written = 0;
 
   constructor(service: P2PDataTransferService, location: string) {
@@ -33,21 +36,30 @@ export class EndpointDeadLetterSink implements DeadLetterSink {
         ...(record && letter.phase === "write" && { record }),
       };
     });
-    const { failures } = await this.#service.writeToTarget(records, {
-      mode: "upsert",
-      signal: new AbortController().signal,
+    const { failures } = await writeWithRetry(
+      this.#service,
+      records,
+      "upsert",
+      parseConfig(),
+      this.#closing.signal,
+    ).catch((error: unknown) => {
+      // Never under the store's own code: a lost connection here is none of the transfer's two ends.
+      throw this.#failed(error);
     });
-    const [first] = failures;
-    if (first) {
-      throw new P2PError(
-        "DEAD_LETTER_FAILED",
-        `Failed records could not be kept in ${this.location}: ${first.error.message}`,
-        { cause: first.error },
-      );
-    }
+    if (failures[0]) throw this.#failed(failures[0].error);
     this.#written += letters.length;
     return this.#written;
   }
 
-  async close(): Promise<void> {}
+  async close(): Promise<void> {
+    this.#closing.abort(new P2PError("CLOSED", "The store for dead letters was closed"));
+  }
+
+  #failed(cause: unknown): P2PError {
+    return new P2PError(
+      "DEAD_LETTER_FAILED",
+      `Failed records could not be kept in ${this.location}: ${messageOf(cause)}. Mend the cause or name another place, and resume`,
+      { cause },
+    );
+  }
 }

@@ -1,7 +1,8 @@
 import { setTimeout as sleep } from "node:timers/promises";
-import { isConnectionError, isP2PError, type P2PError } from "../errors.ts";
+import { MAX_TIMER_MS } from "../config.ts";
+import { isConnectionError, isP2PError, P2PError } from "../errors.ts";
 import type { P2PRecord } from "../storage/record.ts";
-import type { P2PDataTransferService, WriteMode } from "../storage/service.ts";
+import type { P2PDataTransferService, WriteMode, WriteResult } from "../storage/service.ts";
 
 /** When something is tried again. */
 export interface RetryPolicy {
@@ -29,9 +30,6 @@ export function backoff(policy: RetryPolicy, attempt: number, retryAfterMs = 0, 
   const ceiling = Math.min(policy.maxRetryDelay, policy.retryDelay * 2 ** Math.min(attempt, 30));
   return Math.min(MAX_TIMER_MS, Math.max(retryAfterMs, Math.floor(random() * ceiling)));
 }
-
-/** Longest timer that Node can set; a longer one would end at once. */
-const MAX_TIMER_MS = 2_147_483_647;
 
 /**
  * Counts the tries of one operation and says whether there is to be another: up to `maxRetries` for what the store
@@ -119,6 +117,7 @@ export async function writeWithRetry(
     const batch = places?.map((place) => records[place]!) ?? records;
     try {
       const result = await target.writeToTarget(batch, { mode, signal });
+      assertAccounted(result, batch.length);
       outcome.written += result.written;
       outcome.skipped += result.skipped;
       outcome.bytes += result.bytes ?? 0;
@@ -148,6 +147,20 @@ export async function writeWithRetry(
       outcome.retries += attempts > 1 ? batch.length : 0;
     }
   }
+}
+
+/** An adapter that loses count would lose records in silence. */
+function assertAccounted({ written, skipped, failures }: WriteResult, sent: number): void {
+  const places = new Set(failures.map(({ index }) => index));
+  const whole =
+    written + skipped + failures.length === sent &&
+    places.size === failures.length &&
+    failures.every(({ index }) => Number.isInteger(index) && index >= 0 && index < sent);
+  if (whole) return;
+  throw new P2PError(
+    "WRITE_FAILED",
+    `The target's adapter was given ${sent} records and accounts for ${written} written, ${skipped} skipped and ${places.size} failed ones; it breaks the contract, so report it to its authors`,
+  );
 }
 
 /** Of several errors the one that asks for the longest wait. */

@@ -148,6 +148,15 @@ describe("close of the manager", () => {
     expect(performance.now() - startedAt).toBeLessThan(500);
   });
 
+  it("waits as long as it takes with an endless drainTimeout", async () => {
+    const setting = await underWay(async (call) => {
+      await new Promise((resolve) => setTimeout(resolve, 20));
+      return call.apply();
+    });
+    await setting.manager.close({ drainTimeout: Number.POSITIVE_INFINITY });
+    expect((await setting.run).successCount).toBe(20);
+  });
+
   it("waits for connections that are being closed already", async () => {
     const setting = await underWay(async (call) => {
       await new Promise((resolve) => setTimeout(resolve, 60));

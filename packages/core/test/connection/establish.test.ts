@@ -7,7 +7,15 @@ import {
   P2PError,
 } from "../../src/index.ts";
 import { managed, NO_LETTERS, ScriptedStarter } from "../support/scripted-starter.ts";
-import { busy, forever, records, ScriptedStore } from "../support/scripted-store.ts";
+import {
+  busy,
+  forever,
+  records,
+  refused,
+  type Script,
+  ScriptedStore,
+  withFailures,
+} from "../support/scripted-store.ts";
 import { expectNoUnhandledRejections } from "../support/transferring.ts";
 
 expectNoUnhandledRejections();
@@ -154,8 +162,9 @@ describe("a manager", () => {
   it.each<[string, object, RegExp]>([
     ["settings that are wrong", { config: { batch_size: 0 } }, /"batch_size" must be/],
     ["an unknown pool option", { pool: { max: 5 } }, /unknown pool option "max"/],
-    ["no connections", { pool: { maxConnections: 0 } }, /"maxConnections" must be a whole number from 1 up/],
-    ["a negative time to live", { pool: { idleTtl: -1 } }, /"idleTtl" must be a whole number from 0 up/],
+    ["no connections", { pool: { maxConnections: 0 } }, /"maxConnections" must be a whole number from 1 to 2147483647/],
+    ["a negative time to live", { pool: { idleTtl: -1 } }, /"idleTtl" must be a whole number from 0 to/],
+    ["a time to live longer than a timer", { pool: { idleTtl: 2 ** 31 } }, /"idleTtl" must be/],
     ["half a timeout", { pool: { acquireTimeout: 0.5 } }, /"acquireTimeout" must be/],
   ])("cannot be made with %s", (_, options, message) => {
     expect(() => new DefaultP2PConnectionManager(options)).toThrow(message);
@@ -214,6 +223,7 @@ describe("a transfer through a connection", () => {
     ["text", "100"],
     ["null", null],
     ["an unknown option", { batchSise: 5 }],
+    ["null for dead letters", { deadLetters: null }],
   ])("is refused with %s, and the next one works", async (_, options) => {
     const { manager, connect } = managed();
     manager.events.on("progress", () => {});
@@ -314,6 +324,42 @@ describe("a transfer through a connection", () => {
     await expect(
       manager.transferThroughConnection(connectionId, {}, { deadLetters: { endpoint: "box:x" } }),
     ).rejects.toMatchObject({ message: "no box" });
+  });
+});
+
+describe("a store for dead letters", () => {
+  const withBox = async (write: Script["write"]) => {
+    const { manager, connect } = managed({ from: () => new ScriptedStore([{ title: "no id" } as never]) });
+    manager.registerService("box", new ScriptedStarter("box", () => new ScriptedStore([], write ? { write } : {})));
+    const connection = await connect();
+    const run = manager.transferThroughConnection(connection.connectionId, {}, { deadLetters: { endpoint: "box:x" } });
+    return { connection, run };
+  };
+
+  it("that is busy is tried again", async () => {
+    const { run } = await withBox((call) => {
+      if (call.number < 2) throw busy();
+      return call.apply();
+    });
+    expect(await run).toMatchObject({ failureCount: 1 });
+  });
+
+  it.each<[string, Script["write"]]>([
+    [
+      "fails",
+      () => {
+        throw new P2PError("AUTHENTICATION_FAILED", "no entry");
+      },
+    ],
+    ["refuses the letters", (call) => withFailures(call, () => refused())],
+  ])("that %s ends the transfer under its own code, and the connection lives on", async (_, write) => {
+    const { connection, run } = await withBox(write);
+    await expect(run).rejects.toMatchObject({
+      code: "DEAD_LETTER_FAILED",
+      message: expect.stringMatching(/^Failed records could not be kept in box:x: .*resume$/),
+      result: { failureCount: 0 },
+    });
+    expect(connection.status).toBe("IDLE");
   });
 });
 

@@ -163,6 +163,31 @@ describe("a transfer that loses its store", () => {
     });
   });
 
+  it("can be closed while it reconnects", async () => {
+    const again = Promise.withResolvers<ScriptedStore>();
+    const { manager, to, connect } = managed({
+      to: (_, __, number) =>
+        number === 0
+          ? new ScriptedStore([], {
+              ping: async () => {
+                throw lost();
+              },
+            })
+          : again.promise,
+    });
+    const connection = await connect();
+    await manager.isHealthy(connection.connectionId);
+    const run = manager.transferThroughConnection(connection.connectionId, {}, NO_LETTERS);
+    run.catch(() => {});
+    await new Promise(setImmediate);
+    expect(connection.status).toBe("CONNECTING");
+    await connection.close();
+    again.resolve(new ScriptedStore());
+    await expect(run).rejects.toMatchObject({ code: "CLOSED" });
+    expect(connection.status).toBe("CLOSED");
+    expect(to.stillOpen).toBe(0);
+  });
+
   it("gives a store that others share a new one as well", async () => {
     let away = false;
     const { manager, from, connect } = managed({

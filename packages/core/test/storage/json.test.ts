@@ -79,7 +79,13 @@ describe("values as JSON", () => {
   });
 
   it("reads JSON of others as it stands, even where it looks like a tag", () => {
-    const foreign = ['{"$p2p":1,"value":2}', '{"$p2p":"date"}', '{"$p2p":"date","value":"x","more":1}', '{"value":1}'];
+    const foreign = [
+      '{"$p2p":1,"value":2}',
+      '{"$p2p":"date"}',
+      '{"$p2p":"date","value":"x","more":1}',
+      '{"$p2p":"mine","value":1}',
+      '{"value":1}',
+    ];
     for (const text of foreign) expect(decodeJson(text), text).toEqual(JSON.parse(text));
   });
 

@@ -350,3 +350,20 @@ describe("a store that goes away in the middle", () => {
     expect(target.sent).toHaveLength(1);
   });
 });
+
+describe("an adapter that loses count", () => {
+  const failure = (index: number) => ({ index, id: "x", error: refused() });
+
+  it.each([
+    ["of what it wrote", { written: 3, skipped: 0, failures: [] }],
+    ["of what it skipped", { written: 4, skipped: 2, failures: [] }],
+    ["of one failure twice", { written: 3, skipped: 0, failures: [failure(1), failure(1)] }],
+    ["of failures that there are not", { written: 4, skipped: 0, failures: [failure(5)] }],
+    ["of places", { written: 4, skipped: 0, failures: [failure(Number.NaN)] }],
+  ])("%s ends the transfer, so that nothing is lost in silence", async (_, result) => {
+    const target = new ScriptedStore([], { write: () => result });
+    const error = await ending(transfer(new ScriptedStore(records(5)), target));
+    expect(error).toMatchObject({ code: "WRITE_FAILED", result: { totalRecords: 0 } });
+    expect(error.message).toMatch(/^The target's adapter was given 5 records and accounts for /);
+  });
+});
