@@ -193,26 +193,18 @@ async function inspect(
   role: OpenContext["role"],
   signal: AbortSignal,
 ): Promise<boolean> {
-  const share = link.topology.nextShare([]);
-  const [server, replication] = await Promise.all(
-    ["server", "replication"].map((section) =>
-      link.send("read", signal, { name: "info", args: [section] }, share?.node).then(String, (error: P2PError) => {
-        if (error.code === "READ_FAILED") return "";
-        throw error;
-      }),
-    ),
-  );
-  if (!settings.cluster && /^redis_mode:cluster/m.test(server!)) {
+  const [server, replication] = await Promise.all([link.info("server", signal), link.info("replication", signal)]);
+  if (!settings.cluster && /^redis_mode:cluster/m.test(server)) {
     throw new P2PError(
       "INVALID_ENDPOINT",
       `Invalid endpoint ${endpointLabel(endpoint)}: the server belongs to a Redis Cluster; add cluster=true`,
     );
   }
-  if (role === "target" && /^role:slave/m.test(replication!) && /^slave_read_only:1/m.test(replication!)) {
+  if (role === "target" && /^role:slave/m.test(replication) && /^slave_read_only:1/m.test(replication)) {
     throw new P2PError(
       "TARGET_NOT_WRITABLE",
       `${endpointLabel(endpoint)} is a replica that cannot be written; give the address of its primary`,
     );
   }
-  return Number(/^redis_version:(\d+)/m.exec(server!)?.[1] ?? 0) >= 7;
+  return Number(/^redis_version:(\d+)/m.exec(server)?.[1] ?? 0) >= 7;
 }

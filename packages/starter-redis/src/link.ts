@@ -145,6 +145,16 @@ export class RedisLink {
     });
   }
 
+  /** What a server tells of itself, of any server of a cluster; nothing when the user may not ask. */
+  async info(section: string, signal: AbortSignal): Promise<string> {
+    try {
+      return String(await this.send("read", signal, { name: "info", args: [section] }, this.topology.masters()[0]));
+    } catch (error) {
+      if (isP2PError(error, "READ_FAILED")) return "";
+      throw error;
+    }
+  }
+
   /** How many keys there are. */
   async size(signal: AbortSignal): Promise<number> {
     const command: Command = { name: "dbsize", args: [] };

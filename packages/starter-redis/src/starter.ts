@@ -1,6 +1,8 @@
 import { CONTRACT_VERSION, type P2PStarter } from "@omni/p2p-core";
 import { openRedis } from "./client.ts";
 import { parseRedisEndpoint, redisOptions } from "./endpoint.ts";
+import { inspectRedis } from "./inspect.ts";
+import { describeSample } from "./mapping.ts";
 import { partitionQuery } from "./query.ts";
 import { countRecords, readBatches } from "./read.ts";
 import { redisCapabilities } from "./types.ts";
@@ -35,5 +37,17 @@ export const redisStarter: P2PStarter = {
       ping: (signal) => link.ping(signal),
       close: () => link.close(),
     };
+  },
+  async inspect(endpoint, context) {
+    const settings = parseRedisEndpoint(endpoint);
+    const open = await openRedis(endpoint, settings, context);
+    try {
+      return await inspectRedis(open, settings, context.signal);
+    } finally {
+      await open.link.close();
+    }
+  },
+  async describeMapping(endpoint, sample) {
+    return describeSample(sample, parseRedisEndpoint(endpoint));
   },
 };

@@ -7,25 +7,32 @@ export type RedisFormat = "json" | "hash" | "dump";
 export interface RedisMapping {
   /** In the JSON text of `format=json`. */
   readonly json: string;
-  /** As the value of a field of the hash, and what the sidecar field `_p2p` says of it. */
+  /** As the value of a field of the hash, and the type that the sidecar field `_p2p` tells of it. */
   readonly hash: string;
+  /** What is read back from either. */
+  readonly back: string;
 }
 
-/** The type mapping: what each kind of value is written as, and read back from. */
+/** The type mapping: what each kind of value is written as, and read back as. */
 export const redisMapping: Readonly<Record<ValueType, RedisMapping>> = {
-  null: { json: "`null`", hash: "empty text, type `null`" },
-  boolean: { json: "`true`, `false`", hash: "`true` or `false`, type `boolean`" },
+  null: { json: "`null`", hash: "empty text, type `null`", back: "null; an absent field stays absent" },
+  boolean: { json: "`true` or `false`", hash: "`true` or `false`, type `boolean`", back: "boolean" },
   number: {
-    json: "a number; `NaN`, `Infinity`, `-Infinity` and `-0` as the tag `number`",
-    hash: "its decimal text, type `number`",
+    json: "number; tag `number` for `NaN`, `-0` and the infinities",
+    hash: "decimal text, type `number`",
+    back: "number, with `NaN`, `-0` and the infinities",
   },
-  bigint: { json: "the tag `bigint` with its decimal text", hash: "its decimal text, type `bigint`" },
-  string: { json: "a string", hash: "the text itself" },
-  date: { json: "the tag `date` with ISO 8601 text", hash: "ISO 8601 text, type `date`" },
-  bytes: { json: "the tag `bytes` with base64 text", hash: "the bytes themselves, type `bytes`" },
-  array: { json: "an array", hash: "JSON text as in `format=json`, type `json`" },
-  object: { json: "an object; one that has a field `$p2p` as the tag `object`", hash: "JSON text, type `json`" },
-  tagged: { json: "a tag of its own type", hash: "JSON text, type `json`" },
+  bigint: { json: "tag `bigint` with decimal text", hash: "decimal text, type `bigint`", back: "bigint of any size" },
+  string: { json: "string", hash: "the text itself", back: "string" },
+  date: { json: "tag `date` with ISO 8601 text", hash: "ISO 8601 text, type `date`", back: "`Date`" },
+  bytes: { json: "tag `bytes` with base64 text", hash: "the bytes themselves, type `bytes`", back: "`Uint8Array`" },
+  array: { json: "array", hash: "JSON text, type `json`", back: "array" },
+  object: {
+    json: "object; tag `object` when it has a field `$p2p`",
+    hash: "JSON text, type `json`",
+    back: "plain object",
+  },
+  tagged: { json: "tag of its own type", hash: "JSON text, type `json`", back: "`TaggedValue`" },
 };
 
 /** Batches that are useful to have on their way at a time: one is worked on while others travel. */

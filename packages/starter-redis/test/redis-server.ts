@@ -52,6 +52,7 @@ export interface OwnServer {
 export async function startOwnServer(
   program: ServerProgram,
   settings: (port: number, folder: string) => readonly string[] | Promise<readonly string[]>,
+  password?: string,
 ): Promise<OwnServer> {
   const folder = await mkdtemp(join(tmpdir(), "p2p-redis-"));
   const port = await closedPort();
@@ -62,7 +63,13 @@ export async function startOwnServer(
     argv0: "redis-server",
     stdio: "ignore",
   });
-  const client = new Redis({ port, host: "127.0.0.1", retryStrategy: () => 30, maxRetriesPerRequest: null });
+  const client = new Redis({
+    port,
+    host: "127.0.0.1",
+    ...(password !== undefined && { password }),
+    retryStrategy: () => 30,
+    maxRetriesPerRequest: null,
+  });
   client.on("error", () => {});
   const ended = once(child, "exit").then(() => {
     throw new Error(`redis-server ended as soon as it was started, with ${child.spawnargs.join(" ")}`);

@@ -1,0 +1,60 @@
+import { readFile } from "node:fs/promises";
+import { join } from "node:path";
+import { encodeJson, type OptionSpec, type P2PRecord, valuesEqual } from "@omni/p2p-core";
+import { SAMPLE_VALUES, VALUE_TYPES } from "@omni/p2p-testkit";
+import { expect, test } from "vitest";
+import { decodeHashRecord, encodeHashRecord } from "../src/hash-record.ts";
+import { redisMapping, redisStarter } from "../src/index.ts";
+import { decodeJsonRecord, encodeJsonRecord } from "../src/json-record.ts";
+
+const readme = await readFile(join(import.meta.dirname, "../README.md"), "utf8");
+
+/** The rows of the README's table whose first column has this heading. */
+function rowsOf(heading: string): string[][] {
+  const lines = readme.split("\n");
+  const start = lines.findIndex((line) => line.startsWith(`| ${heading} `));
+  const end = lines.findIndex((line, i) => i > start && !line.startsWith("|"));
+  return lines.slice(start + 2, end).map((line) =>
+    line
+      .split("|")
+      .slice(1, -1)
+      .map((cell) => cell.trim()),
+  );
+}
+
+test("the README's table of options is that of the starter", () => {
+  const options = Object.entries(redisStarter.options as Readonly<Record<string, OptionSpec>>);
+  const type = ({ type, values }: OptionSpec) => values?.map((value) => `\`${value}\``).join(", ") ?? type;
+  const fallback = (value: OptionSpec["default"]) => (value === undefined || value === "" ? "" : `\`${value}\``);
+  expect(rowsOf("option")).toEqual(
+    options.map(([name, spec]) => [`\`${name}\``, type(spec), fallback(spec.default), spec.description]),
+  );
+});
+
+test("the README's table of types is that of the code", () => {
+  expect(rowsOf("value")).toEqual(
+    VALUE_TYPES.map((type) => [type, redisMapping[type].json, redisMapping[type].hash, redisMapping[type].back]),
+  );
+});
+
+test("each sample of each type is stored as the table says, and comes back", () => {
+  for (const type of VALUE_TYPES) {
+    for (const value of SAMPLE_VALUES[type]) {
+      const record: P2PRecord = { id: "a", value };
+      const text = encodeJsonRecord(record);
+      expect(text).toBe(encodeJson(record));
+      const tag = /^\{"id":"a","value":\{"\$p2p":"([^"]+)"/.exec(text)?.[1];
+      if (tag !== undefined && type !== "tagged") expect(redisMapping[type].json).toContain(`tag \`${tag}\``);
+      if (tag === undefined) expect(redisMapping[type].json).not.toMatch(/^tag /);
+      expect(valuesEqual(decodeJsonRecord(Buffer.from(text), "a"), record), text.slice(0, 200)).toBe(true);
+
+      const parts = encodeHashRecord(record).map((part) => Buffer.from(part));
+      const sidecar = parts.findIndex((part) => part.toString() === "_p2p");
+      const types = sidecar < 0 ? {} : (JSON.parse(parts[sidecar + 1]!.toString()).types as Record<string, string[]>);
+      const told = Object.keys(types)[0];
+      if (told === undefined) expect(redisMapping[type].hash).toBe("the text itself");
+      else expect(redisMapping[type].hash).toContain(`type \`${told}\``);
+      expect(valuesEqual(decodeHashRecord(parts, "a"), record), text.slice(0, 200)).toBe(true);
+    }
+  }
+});
