@@ -41,6 +41,8 @@ export interface DeadLetterSink {
    * @throws P2PError `DEAD_LETTER_FAILED`
    */
   write(letters: readonly DeadLetter[]): Promise<JsonValue>;
+  /** Makes sure that what was written survives a loss of power; called before the checkpoint is made to. */
+  flush?(): Promise<void>;
   close(): Promise<void>;
 }
 
@@ -97,6 +99,14 @@ export class FileDeadLetterSink implements DeadLetterSink {
     if (this.#handle) return;
     await mkdir(dirname(this.location), { recursive: true });
     this.#handle = await open(this.location, this.#position > 0 ? "r+" : "w");
+  }
+
+  async flush(): Promise<void> {
+    try {
+      await this.#handle?.datasync();
+    } catch (error) {
+      throw this.#failed(error);
+    }
   }
 
   async close(): Promise<void> {

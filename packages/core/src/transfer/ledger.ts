@@ -195,12 +195,18 @@ export class Ledger {
   }
 
   async #save(): Promise<void> {
-    const { checkpoints, transferId } = this.#options;
+    const { checkpoints } = this.#options;
     if (!checkpoints) return;
     await checkpoints.save(this.checkpoint());
     if (performance.now() - this.#flushedAt < FLUSH_MS && this.#status === "running") return;
     this.#flushedAt = performance.now();
-    await checkpoints.flush?.(transferId);
+    await this.#flush();
+  }
+
+  /** The letters first: a checkpoint that knows of letters that are lost cannot be resumed. */
+  async #flush(): Promise<void> {
+    await this.#options.deadLetters?.flush?.();
+    await this.#options.checkpoints?.flush?.(this.#options.transferId);
   }
 
   #assertTolerable(last: DeadLetter | undefined): void {
@@ -227,6 +233,6 @@ export class Ledger {
     this.#broken ??= { reason: new P2PError("CLOSED", "The transfer has ended") };
     if (this.recordsRead === 0) return;
     await this.#options.checkpoints?.save(this.checkpoint());
-    await this.#options.checkpoints?.flush?.(this.#options.transferId);
+    await this.#flush();
   }
 }

@@ -262,6 +262,38 @@ describe("a file of dead letters", () => {
     });
     expect(target.sent).toEqual([]);
   });
+
+  it("is made to survive a loss of power before the checkpoint that knows of it is", async () => {
+    const order: string[] = [];
+    const checkpoint = new CheckpointLog(({ counts }) => order.push(`save ${counts.failureCount}`));
+    const box = Object.assign(new LetterBox(), { flush: async () => void order.push(`letters ${box.letters.length}`) });
+    Object.assign(checkpoint, { flush: async () => void order.push("checkpoint") });
+    await transfer(
+      new ScriptedStore(records(4)),
+      refusing((at) => at === 1),
+      { transferId: "t", checkpoint, deadLetters: box },
+    );
+    expect(order).toEqual(["save 1", "save 1", "letters 1", "checkpoint"]);
+    order.length = 0;
+    const target = refusing((at) => at === 1);
+    const write = target.script.write!;
+    target.script = {
+      write: (call) => {
+        if (call.number === 1) throw new Error("killed");
+        return write(call);
+      },
+    };
+    await ending(
+      transfer(new ScriptedStore(records(4)), target, {
+        transferId: "t",
+        checkpoint,
+        deadLetters: box,
+        batchSize: 2,
+        concurrency: 1,
+      }),
+    );
+    expect(order.slice(-3)).toEqual(["save 1", "letters 1", "checkpoint"]);
+  });
 });
 
 describe("dead letters as a source", () => {
