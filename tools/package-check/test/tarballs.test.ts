@@ -88,4 +88,24 @@ describe("an empty project", () => {
     );
     expect(await execute("node", ["main.js"], project)).toContain("2 records");
   });
+
+  it("takes a starter that is a minor version ahead of the others", async () => {
+    const project = await emptyProject("mixed", { type: "module" });
+    const ahead = join(folder, "ahead");
+    mkdirSync(ahead);
+    await execute("tar", ["-xzf", tarballs.get("@omni/p2p-starter-memory")!, "-C", ahead], root);
+    await execute("npm", ["pkg", "set", "version=0.9.0"], join(ahead, "package"));
+    await execute("npm", ["pack", "--pack-destination", ahead], join(ahead, "package"));
+    const tarball = join(ahead, "omni-p2p-starter-memory-0.9.0.tgz");
+    await execute("npm", ["install", "--no-audit", "--no-fund", "--prefer-offline", tarball], project);
+    writeFileSync(
+      join(project, "main.js"),
+      `import { DefaultP2PConnectionManager } from "@omni/p2p-core";
+       const manager = new DefaultP2PConnectionManager();
+       const { connectionId } = await manager.establish("sqlite:./data/knowledge.db?table=docs", "memory:copy");
+       console.log((await manager.transferThroughConnection(connectionId, {})).successCount + " records");
+       await manager.close();`,
+    );
+    expect(await execute("node", ["main.js"], project)).toContain("2 records");
+  });
 });
