@@ -5,7 +5,7 @@ import { settingNames } from "../src/config.ts";
 import { parseConfig } from "../src/index.ts";
 
 const readme = readFileSync(join(import.meta.dirname, "..", "README.md"), "utf8");
-const table = readme.slice(readme.indexOf("## Settings"), readme.indexOf("Only of a transfer"));
+const table = readme.slice(readme.indexOf("## Settings"), readme.indexOf("Only of a transfer")).replace(/ {2,}/g, " ");
 
 describe("the README's table of settings", () => {
   it("names every setting, and no other", () => {

@@ -137,8 +137,11 @@ function addConditions(conditions: QueryCondition[], field: string, condition: P
   }
   if (Array.isArray(condition))
     throw invalid(`where.${field} is an array; use { in: […] } to match one of several values`);
-  for (const [operator, value] of Object.entries(condition)) {
-    if (value === undefined) continue;
+  const operators = Object.entries(condition);
+  if (operators.length === 0)
+    throw invalid(`where.${field} is an empty object, which asks nothing; give a value or an operator`);
+  for (const [operator, value] of operators) {
+    if (value === undefined) throw invalid(`where.${field}.${operator} is undefined; leave it out, or give a value`);
     if (!OPERATORS.has(operator)) {
       throw invalid(
         `where.${field} has the unknown operator "${operator}"; the operators are ${[...OPERATORS].join(", ")}. What only one store understands belongs under native`,

@@ -26,7 +26,7 @@ describe("parseQuery", () => {
   it("spells a query out", () => {
     const query: P2PQuery = {
       type: "knowledge",
-      where: { "a.b": { gte: 1, lt: 5n, ne: undefined as never }, c: null },
+      where: { "a.b": { gte: 1, lt: 5n }, c: null },
       fields: ["title", "id", "title"],
       orderBy: ["a", { field: "b", direction: "desc" }],
       offset: 5,
@@ -74,6 +74,8 @@ describe("parseQuery", () => {
     ["a list as a condition", { where: { a: [1, 2] } }, /where\.a is an array; use \{ in/],
     ["an operator of a store", { where: { a: { $gt: 1 } } }, /where\.a has the unknown operator "\$gt".*native/],
     ["a tagged value", { where: { a: new TaggedValue("a:b", 1) } }, /where\.a/],
+    ["an operator without a value", { where: { a: { gt: undefined } } }, /where\.a\.gt is undefined/],
+    ["an empty condition", { where: { a: {} } }, /where\.a is an empty object/],
     ["an unknown operator", { where: { a: { like: "x" } } }, /unknown operator "like"/],
     ["NaN", { where: { a: Number.NaN } }, /where\.a must be a single value/],
     ["an invalid date", { where: { a: new Date(Number.NaN) } }, /where\.a is an invalid date/],
