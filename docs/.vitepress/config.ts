@@ -1,0 +1,133 @@
+import { type DefaultTheme, defineConfig } from "vitepress";
+import { apiSidebar } from "./api-sidebar.ts";
+import { repositoryLinks } from "./repository-links.ts";
+import { searchWords } from "./search.ts";
+
+const starters = [
+  { text: "Memory", link: "/starters/memory" },
+  { text: "SQLite", link: "/starters/sqlite" },
+  { text: "Redis", link: "/starters/redis" },
+  { text: "MongoDB", link: "/starters/mongodb" },
+  { text: "Elasticsearch", link: "/starters/elasticsearch" },
+];
+
+const sidebar: DefaultTheme.SidebarItem[] = [
+  {
+    text: "Guide",
+    items: [
+      { text: "Getting started", link: "/getting-started" },
+      { text: "Connections", link: "/guide/connections" },
+      { text: "Transfers", link: "/guide/transfers" },
+      { text: "Write your own starter", link: "/guide/write-a-starter" },
+      { text: "Tuning", link: "/guide/tuning" },
+      { text: "When things fail", link: "/guide/failure-modes" },
+      { text: "Coming from Java", link: "/guide/migrating-from-java" },
+      { text: "Examples", link: "/examples" },
+    ],
+  },
+  { text: "Starters", link: "/starters/", items: starters },
+  {
+    text: "Reference",
+    items: [
+      { text: "Command line", link: "/cli" },
+      { text: "Testkit", link: "/testkit" },
+      { text: "API", link: "/api/" },
+    ],
+  },
+];
+
+const sidebarZh: DefaultTheme.SidebarItem[] = [
+  {
+    text: "指南",
+    items: [
+      { text: "快速上手", link: "/zh/getting-started" },
+      { text: "连接", link: "/zh/guide/connections" },
+      { text: "传输", link: "/zh/guide/transfers" },
+    ],
+  },
+  { text: "Starter（英文）", link: "/starters/", items: starters },
+  {
+    text: "更多（英文）",
+    items: [
+      { text: "编写自己的 starter", link: "/guide/write-a-starter" },
+      { text: "调优", link: "/guide/tuning" },
+      { text: "故障情形", link: "/guide/failure-modes" },
+      { text: "从 Java 迁移", link: "/guide/migrating-from-java" },
+      { text: "示例", link: "/examples" },
+      { text: "命令行", link: "/cli" },
+      { text: "测试套件", link: "/testkit" },
+      { text: "API 参考", link: "/api/" },
+    ],
+  },
+];
+
+export default defineConfig({
+  title: "@omni/p2p",
+  description: "Move records between stores over managed point-to-point connections.",
+  // For a site that does not stand at the root of its host.
+  base: (process.env.DOCS_BASE ?? "/") as `/${string}/`,
+  srcExclude: ["README.md", "test/**"],
+  markdown: { config: repositoryLinks },
+  themeConfig: {
+    search: {
+      provider: "local",
+      options: {
+        miniSearch: { options: { tokenize: searchWords } },
+        locales: {
+          zh: {
+            translations: {
+              button: { buttonText: "搜索", buttonAriaLabel: "搜索" },
+              modal: {
+                displayDetails: "显示详情",
+                resetButtonTitle: "清除",
+                backButtonTitle: "返回",
+                noResultsText: "没有找到",
+                footer: { selectText: "选择", navigateText: "切换", closeText: "关闭" },
+              },
+            },
+          },
+        },
+      },
+    },
+    socialLinks: [{ icon: "github", link: "https://github.com/omni-p2p/omni-p2p" }],
+  },
+  locales: {
+    root: {
+      label: "English",
+      lang: "en",
+      themeConfig: {
+        nav: [
+          { text: "Guide", link: "/getting-started" },
+          { text: "Starters", link: "/starters/" },
+          { text: "Command line", link: "/cli" },
+          { text: "API", link: "/api/" },
+        ],
+        sidebar: {
+          "/api/": [{ text: "API reference", link: "/api/", items: apiSidebar() }],
+          "/": sidebar,
+        },
+        outline: [2, 3],
+      },
+    },
+    zh: {
+      label: "简体中文",
+      lang: "zh-Hans",
+      description: "在受管理的点对点连接上，把记录从一个存储搬到另一个存储。",
+      themeConfig: {
+        nav: [
+          { text: "指南", link: "/zh/getting-started" },
+          { text: "Starter", link: "/starters/" },
+          { text: "命令行", link: "/cli" },
+          { text: "API", link: "/api/" },
+        ],
+        sidebar: { "/zh/": sidebarZh },
+        outline: { level: [2, 3], label: "本页内容" },
+        docFooter: { prev: "上一页", next: "下一页" },
+        darkModeSwitchLabel: "外观",
+        sidebarMenuLabel: "菜单",
+        returnToTopLabel: "回到顶部",
+        langMenuLabel: "切换语言",
+      },
+    },
+  },
+});

@@ -1,0 +1,74 @@
+import { readdirSync, readFileSync } from "node:fs";
+import { dirname, join, relative, resolve } from "node:path";
+
+export const docs = join(import.meta.dirname, "..");
+export const repository = join(docs, "..");
+
+/** Folders whose Markdown is not ours, or is generated. */
+const LEFT_OUT = new Set(["node_modules", "dist", "api", ".git", ".turbo", ".cache", ".changeset", "results", "data"]);
+
+/** A fenced block of code. */
+export interface CodeBlock {
+  /** The file from the repository's root, and the line of the first line of code. */
+  readonly file: string;
+  readonly line: number;
+  readonly language: string;
+  /** What follows the language: `run`, `given=connection`, `output`. */
+  readonly words: readonly string[];
+  readonly code: string;
+}
+
+/** Every Markdown file that is written by hand, from the repository's root. */
+export function markdownFiles(): string[] {
+  const files: string[] = [];
+  const walk = (folder: string) => {
+    for (const entry of readdirSync(folder, { withFileTypes: true })) {
+      const path = join(folder, entry.name);
+      if (entry.isDirectory() && !LEFT_OUT.has(entry.name)) walk(path);
+      else if (entry.isFile() && entry.name.endsWith(".md")) files.push(relative(repository, path));
+    }
+  };
+  walk(repository);
+  return files.sort();
+}
+
+/** The text of a Markdown file of the repository. */
+export function readMarkdown(file: string): string {
+  return readFileSync(join(repository, file), "utf8");
+}
+
+/** The fenced blocks of a file, in order. */
+export function codeBlocks(file: string): CodeBlock[] {
+  const blocks: CodeBlock[] = [];
+  let open: { indent: string; fence: string; info: string; line: number; lines: string[] } | undefined;
+  for (const [index, text] of readMarkdown(file).split("\n").entries()) {
+    const [, indent = "", fence = "", info = ""] = /^(\s*)(`{3,}|~{3,})(.*)$/.exec(text) ?? [];
+    if (open === undefined) {
+      if (fence !== "") open = { indent, fence, info: info.trim(), line: index + 2, lines: [] };
+    } else if (fence.startsWith(open.fence) && info.trim() === "") {
+      const [language = "", ...words] = open.info.split(/\s+/);
+      blocks.push({ file, line: open.line, language, words, code: `${open.lines.join("\n")}\n` });
+      open = undefined;
+    } else {
+      open.lines.push(text.startsWith(open.indent) ? text.slice(open.indent.length) : text);
+    }
+  }
+  if (open) throw new Error(`${file}:${open.line}: a block of code has no end`);
+  return blocks;
+}
+
+/** The text without its blocks of code and without code in lines. */
+export function prose(file: string): string {
+  return readMarkdown(file)
+    .replace(/^(\s*)(`{3,}|~{3,}).*\n[\s\S]*?^\s*\2.*$/gm, "")
+    .replace(/(`+)[^`\n](?:[^\n]*?[^`\n])?\1(?!`)/g, "");
+}
+
+/** Files that VitePress takes into a page by `<<<` or `@include`, from the repository's root. */
+export function includedFiles(file: string): string[] {
+  const text = readMarkdown(file);
+  const includes = [...text.matchAll(/<!--\s*@include:\s*(.*?)\s*-->/g), ...text.matchAll(/^<<<\s*(\S+)/gm)];
+  return includes.map(([, path]) =>
+    relative(repository, resolve(join(repository, dirname(file)), path!.replace(/[#{].*$/, ""))),
+  );
+}
