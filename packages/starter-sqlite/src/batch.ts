@@ -1,8 +1,11 @@
 import type { P2PRecord, ReadFailure, ReadOptions, RecordBatch } from "@omni/p2p-core";
 import type { Page } from "./scan.ts";
+import type { SqliteStore } from "./store.ts";
 
 /** Bytes in a batch when the reader does not say. */
-const BATCH_BYTES = 16 * 1024 * 1024;
+const BATCH_BYTES = 8 * 1024 * 1024;
+/** A file of so many batches' bytes is small. */
+const SMALL_FILE = 32;
 
 /** Collects pages until they make a batch. */
 export class BatchBuilder {
@@ -14,6 +17,7 @@ export class BatchBuilder {
   #failures: ReadFailure[] = [];
   #used = 0;
   #cut = false;
+  #wasCut = false;
 
   constructor({ batchSize, batchBytes = BATCH_BYTES }: ReadOptions) {
     this.#size = batchSize;
@@ -28,6 +32,15 @@ export class BatchBuilder {
   /** Bytes that still go in. */
   get budget(): number {
     return Math.max(0, this.#bytes - this.#used);
+  }
+
+  /**
+   * Whether the rows of a page may be fetched in one go: that is when the whole file is not much larger than a batch
+   * may be, so that tiny rows cannot be followed by more of large ones than memory bears, and when no batch was ever
+   * cut by its bytes, since the rows behind the cut would be fetched for nothing each time.
+   */
+  mayReadAtOnce(store: SqliteStore): boolean {
+    return !this.#wasCut && store.size() <= this.#bytes * SMALL_FILE;
   }
 
   get isEmpty(): boolean {
@@ -47,6 +60,7 @@ export class BatchBuilder {
     this.#failures.push(...failures);
     this.#used += page.bytes;
     this.#cut = page.cut;
+    this.#wasCut ||= page.cut;
     return records.length + failures.length;
   }
 

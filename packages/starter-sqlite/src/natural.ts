@@ -5,7 +5,7 @@ import { assertUniqueKeys, keylessRows } from "./loose-keys.ts";
 import { parsePartition } from "./partition.ts";
 import { findPlace, hasMovingRowids, isAnchor, naturalOrder, rowidOfKey, savePlace } from "./place.ts";
 import type { Relation } from "./relation.ts";
-import { makeScan, type Page, type PageRequest, readPage, rowidAt, type Scan } from "./scan.ts";
+import { hasSidecarsBetween, makeScan, type Page, type PageRequest, readPage, rowidAt, type Scan } from "./scan.ts";
 import { allOf, quote, type Sql, type SqlValue } from "./sql.ts";
 import type { SqliteStore } from "./store.ts";
 import { Windows } from "./windows.ts";
@@ -31,6 +31,8 @@ export async function* readNatural(
     ? { text: table.key.columns.map(({ column }) => `${quote(column.name)} IS NOT NULL`).join(" AND "), params: [] }
     : undefined;
   const scan = makeScan(store, relation, query, allOf([keyed, where]), order, place);
+  const plain: Scan = scan.plainPlan === undefined ? scan : { ...scan, plan: scan.plainPlan };
+  let isPlain = scan.plainPlan !== undefined;
   const windows = new Windows(scan);
   const batch = new BatchBuilder(options);
   let left = query.limit;
@@ -67,13 +69,23 @@ export async function* readNatural(
       alone: batch.isEmpty,
       offset,
       notIndexed,
+      atOnce: scan.check === "none" && batch.mayReadAtOnce(store),
     };
-    const page = readPage(scan, request);
+    let page = readPage(isPlain ? plain : scan, request);
     skip -= offset;
     if (page.scanned === 0) return page;
-    after = moving ? [placeOfPage(scan, request, page)] : page.place;
-    if (loose) assertUniqueKeys(store, relation, after);
-    batch.cursor = savePlace(table, after, moving ? page.place : undefined, now);
+    let place = placeOfPage(scan, request, page);
+    if (isPlain && hasSidecarsBetween(scan, after, place)) {
+      isPlain = false;
+      page = readPage(scan, request);
+      place = placeOfPage(scan, request, page);
+    } else if (!isPlain && scan.plainPlan !== undefined) {
+      // Rows with a sidecar often come together.
+      isPlain = page.sidecars === 0;
+    }
+    after = place;
+    if (loose) assertUniqueKeys(store, relation, place);
+    batch.cursor = savePlace(table, place, moving ? page.place : undefined, now);
     return page;
   };
 
@@ -99,9 +111,11 @@ export async function* readNatural(
   }
 }
 
-/** The rowid of the last row of a page of a table whose key is something else. */
-function placeOfPage(scan: Scan, request: PageRequest, page: Page): SqlValue {
+/** The order's values of the last row of a page. */
+function placeOfPage(scan: Scan, request: PageRequest, page: Page): readonly SqlValue[] {
   const { store, relation } = scan;
-  const found = page.place.every(isAnchor) ? rowidOfKey(store, relation.table, page.place) : undefined;
-  return found ?? rowidAt(scan, request, page.scanned - 1)!;
+  const { table } = relation;
+  if (!hasMovingRowids(table) || table.key.columns.length === 0) return page.place;
+  const found = page.place.every(isAnchor) ? rowidOfKey(store, table, page.place) : undefined;
+  return [found ?? rowidAt(scan, request, page.scanned - 1)!];
 }

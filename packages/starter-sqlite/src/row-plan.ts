@@ -33,27 +33,37 @@ export class RowPlan {
   readonly #keyOutputs: readonly Output[];
   /** Aliases that are not simply the field of that name; `undefined` when there is none. */
   readonly #renamed: ReadonlyMap<string, string | undefined> | undefined;
-  readonly #optional: ReadonlySet<string>;
+  /** Aliases of columns in which NULL means that the field is absent. */
+  readonly #optional: readonly string[];
+  readonly #readsSidecar: boolean;
 
   /**
    * @param fields what the records must have beside the id; all when `undefined`.
    * @param place expressions whose values tell a row's place in the order.
+   * @param readsSidecar whether rows of a table of ours may have a sidecar. Without one they need no copy.
    */
-  constructor(table: Table, fields: ReadonlySet<string> | undefined, place: readonly (Column | string)[]) {
+  constructor(
+    table: Table,
+    fields: ReadonlySet<string> | undefined,
+    place: readonly (Column | string)[],
+    readsSidecar = table.own,
+  ) {
     this.#table = table;
+    this.#readsSidecar = readsSidecar;
     this.#fields = fields;
     const key = table.key.columns.map(({ column }) => column);
     this.#addId(key);
     for (const column of table.columns) {
       if (column.field !== "id" && (fields === undefined || fields.has(column.field))) this.#add(column, column.field);
     }
-    if (table.own) this.#add(SIDECAR, undefined, SIDECAR);
+    if (readsSidecar) this.#add(quote(SIDECAR), undefined, SIDECAR);
     this.#keyOutputs = key.map((column) => this.#find(column));
     this.place = place.map((item) => this.#find(item).alias);
     this.#decoded = this.#outputs.filter(({ decode }) => decode !== undefined);
     const renamed = this.#outputs.filter(({ alias, field }) => alias !== field);
     this.#renamed = renamed.length === 0 ? undefined : new Map(renamed.map(({ alias, field }) => [alias, field]));
-    this.#optional = new Set(table.columns.filter(({ optional }) => optional).map(({ field }) => field));
+    const optional = new Set(table.columns.filter((column) => column.optional).map(({ field }) => field));
+    this.#optional = this.#outputs.filter(({ field }) => optional.has(field ?? "")).map(({ alias }) => alias);
     this.select = this.#outputs.map(({ expression, alias }) => `${expression} AS ${quote(alias)}`).join(", ");
   }
 
@@ -94,7 +104,13 @@ export class RowPlan {
     if (this.#keyOutputs.length > 1) row.id = this.#compositeId(row);
     const storedId = row.id!;
     for (const { alias, decode } of this.#decoded) row[alias] = decode!(row[alias]!);
-    return this.#renamed === undefined ? (row as P2PRecord) : this.#copy(row, storedId);
+    if (this.#renamed !== undefined || this.#lacksField(row)) return this.#copy(row, storedId);
+    return row as P2PRecord;
+  }
+
+  #lacksField(row: Row): boolean {
+    for (const alias of this.#optional) if (row[alias] === null) return true;
+    return false;
   }
 
   /** The JSON text of the key's values, which {@link RowPlan.record} makes the id. */
@@ -109,14 +125,14 @@ export class RowPlan {
   }
 
   #copy(row: Row, storedId: P2PValue): P2PRecord {
-    const text = this.#table.own ? row[SIDECAR] : null;
+    const text = this.#readsSidecar ? row[SIDECAR] : null;
     const sidecar = typeof text === "string" ? readSidecar(text) : undefined;
     const record: Record<string, P2PValue> = {};
     for (const alias in row) {
-      const field = this.#renamed!.has(alias) ? this.#renamed!.get(alias) : alias;
+      const field = this.#renamed?.has(alias) ? this.#renamed.get(alias) : alias;
       if (field === undefined) continue;
       const value = row[alias]!;
-      if (value === null && (this.#optional.has(field) || sidecar?.absent.includes(field))) continue;
+      if (value === null && (this.#optional.includes(alias) || sidecar?.absent.includes(field))) continue;
       setField(record, field, value);
     }
     if (sidecar !== undefined) this.#applySidecar(record, sidecar, storedId);

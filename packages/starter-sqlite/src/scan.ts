@@ -12,7 +12,7 @@ import { INEXACT, measure, measureExact, type Row } from "./measure.ts";
 import { type Filter, translateWhere } from "./query.ts";
 import type { Relation } from "./relation.ts";
 import { RowPlan } from "./row-plan.ts";
-import { allOf, type Sql, type SqlValue, whereClause } from "./sql.ts";
+import { allOf, quote, type Sql, type SqlValue, whereClause } from "./sql.ts";
 import type { SqliteStore } from "./store.ts";
 import { SIDECAR } from "./types.ts";
 
@@ -21,6 +21,8 @@ export interface Scan {
   readonly store: SqliteStore;
   readonly relation: Relation;
   readonly plan: RowPlan;
+  /** For rows of a table of ours without a sidecar, which need not be copied. */
+  readonly plainPlan: RowPlan | undefined;
   readonly order: readonly Term[];
   /** What rows must meet, as far as SQL can say it. */
   readonly condition: Sql | undefined;
@@ -48,6 +50,7 @@ export function makeScan(
     store,
     relation,
     plan: new RowPlan(table, wanted, place),
+    plainPlan: table.own && filter.check === "none" ? new RowPlan(table, wanted, place, false) : undefined,
     order,
     condition: allOf([filter.sql && { ...filter.sql, text: `(${filter.sql.text})` }, where]),
     check: filter.check,
@@ -72,6 +75,8 @@ export interface PageRequest {
   readonly offset: number;
   /** Whether SQLite must go by the order alone, and through no index. */
   readonly notIndexed: boolean;
+  /** Whether all rows may be fetched in one go; else they are drawn one by one, which takes a fifth longer. */
+  readonly atOnce: boolean;
 }
 
 /** Rows that were looked at, and what became of them. */
@@ -81,6 +86,8 @@ export interface Page {
   readonly bytes: number;
   /** Rows looked at. */
   readonly scanned: number;
+  /** Those of them that have a sidecar, if the plan reads it. */
+  readonly sidecars: number;
   /** Whether there is nothing more in the part that was asked for. */
   readonly ended: boolean;
   /** Whether it stopped before a row that would have been too many bytes. */
@@ -110,7 +117,7 @@ export function pageSql({ relation, plan, order, condition }: Scan, request: Pag
   };
 }
 
-/** Reads a page in one statement. Its rows are drawn one by one, so that large ones cannot pile up. */
+/** Reads a page in one statement. */
 export function readPage(scan: Scan, request: PageRequest): Page {
   return fillPage(scan, request, false) ?? fillPage(scan, request, true)!;
 }
@@ -125,11 +132,15 @@ function fillPage(scan: Scan, request: PageRequest, exact: boolean): Page | unde
   const keyless: number[] = [];
   let bytes = 0;
   let scanned = 0;
+  let sidecars = 0;
   let cut = false;
   let enough = false;
   let place: SqlValue = null;
   let others: SqlValue[] = [];
-  for (const row of store.rows(sql.text, exact).iterate(...sql.params) as Iterable<Row>) {
+  const withSidecar = scan.relation.table.own && plan !== scan.plainPlan;
+  const statement = store.rows(sql.text, exact);
+  const rows = request.atOnce ? statement.all(...sql.params) : statement.iterate(...sql.params);
+  for (const row of rows as Iterable<Row>) {
     const rowBytes = size(row);
     if (rowBytes === INEXACT) return undefined;
     if (bytes + rowBytes > request.budget && !(scanned === 0 && request.alone)) {
@@ -139,6 +150,7 @@ function fillPage(scan: Scan, request: PageRequest, exact: boolean): Page | unde
     bytes += rowBytes;
     place = row[firstPlace] as SqlValue;
     if (otherPlaces.length > 0) others = otherPlaces.map((alias) => row[alias] as SqlValue);
+    if (withSidecar && row[SIDECAR] !== null) sidecars++;
     const checked = check === "all" || (check === "sidecar" && row[SIDECAR] !== null);
     const record = plan.record(row);
     if (record === undefined) keyless.push(scanned);
@@ -156,6 +168,7 @@ function fillPage(scan: Scan, request: PageRequest, exact: boolean): Page | unde
     failures: keyless.map((index) => keyMissing(scan, request, index)),
     bytes,
     scanned,
+    sidecars,
     ended: !cut && !enough && scanned < request.limit,
     cut,
     place: [place, ...others],
@@ -180,6 +193,20 @@ function keyMissing(scan: Scan, request: PageRequest, index: number): ReadFailur
       "give it a value, or name another key by the option key",
   );
   return { id, error };
+}
+
+/** Whether any row from behind one place up to another has a sidecar. For tables of ours. */
+export function hasSidecarsBetween(
+  { store, relation, order }: Scan,
+  after: readonly SqlValue[] | undefined,
+  upTo: readonly SqlValue[],
+): boolean {
+  const range = allOf([after && rowsAfter(order, after), rowsUpTo(order, upTo)])!;
+  const sidecar = quote(SIDECAR);
+  // Said twice: for the index's expression, and for its condition.
+  const condition = `(${sidecar} IS NOT NULL) = 1 AND ${sidecar} IS NOT NULL AND ${range.text}`;
+  const sql = `SELECT 1 FROM ${relation.from.text} WHERE ${condition} LIMIT 1`;
+  return store.values(sql).get(...range.params) !== undefined;
 }
 
 /** The order's values of a row of a page that was just read. For tables that are read by rowid. */

@@ -77,6 +77,15 @@ export function createTableSql(name: string, records: readonly P2PRecord[]): str
   return `CREATE TABLE main.${quote(name)} (${list.join(", ")})`;
 }
 
+/**
+ * The SQL of an index that holds just the rows with a sidecar, in the order of their rowids: it takes nothing for the
+ * others, and tells at once whether any row of a page has one.
+ */
+export function sidecarIndexSql(name: string): string {
+  const sidecar = quote(SIDECAR);
+  return `CREATE INDEX IF NOT EXISTS main.${quote(`${SIDECAR}_${name}`)} ON ${quote(name)} ((${sidecar} IS NOT NULL)) WHERE ${sidecar} IS NOT NULL`;
+}
+
 /** The type of the column `id` of a new table. See own-ids.ts for what the three kinds of id column hold. */
 export function idType(records: readonly P2PRecord[]): "INTEGER" | "BIGINT" | "TEXT" {
   if (records.every(({ id }) => typeof id === "number" && Number.isSafeInteger(id))) return "INTEGER";

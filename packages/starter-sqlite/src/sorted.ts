@@ -91,8 +91,11 @@ async function* readPages(
       alone: batch.isEmpty,
       offset: inSql,
       notIndexed: false,
+      atOnce: false,
     };
-    const page = await store.patiently("read", signal, () => readPage(scan, request));
+    const page = await store.patiently("read", signal, () =>
+      readPage(scan, { ...request, atOnce: scan.check === "none" && batch.mayReadAtOnce(store) }),
+    );
     skip -= inSql;
     if (page.scanned > 0) {
       after = ranked ? page.place.slice(-1) : page.place;

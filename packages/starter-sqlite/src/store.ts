@@ -26,6 +26,7 @@ export class SqliteStore {
   readonly readOnly: boolean;
   readonly #inode: string | undefined;
   readonly #statements = new Map<RowForm, Map<string, Statement<SqlValue[], unknown>>>();
+  #pageSize: number | undefined;
   #described: { readonly version: SqlValue; readonly name: string; readonly table: Table | undefined } | undefined;
 
   constructor(
@@ -67,6 +68,12 @@ export class SqliteStore {
   /** Changes with every change of the schema, and with VACUUM. */
   schemaVersion(): number {
     return this.values("PRAGMA schema_version").get() as number;
+  }
+
+  /** Bytes of the database, the write-ahead log included. */
+  size(): number {
+    this.#pageSize ??= this.values("PRAGMA page_size").get() as number;
+    return (this.values("PRAGMA page_count").get() as number) * this.#pageSize;
   }
 
   /**

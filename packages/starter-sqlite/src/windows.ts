@@ -86,7 +86,17 @@ export function queryPlan(
   after: readonly SqlValue[] | undefined,
   upTo: readonly SqlValue[] | undefined,
 ): string[] {
-  const request = { after, upTo, limit: 1, take: 1, budget: 0, alone: true, offset: 0, notIndexed: false };
+  const request = {
+    after,
+    upTo,
+    limit: 1,
+    take: 1,
+    budget: 0,
+    alone: true,
+    offset: 0,
+    notIndexed: false,
+    atOnce: false,
+  };
   const sql = pageSql(scan, request);
   const rows = scan.store.rows(`EXPLAIN QUERY PLAN ${sql.text}`).all(...sql.params);
   return rows.map(({ detail }) => String(detail));

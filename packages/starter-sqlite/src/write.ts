@@ -10,7 +10,7 @@ import { BatchWriter } from "./batch-writer.ts";
 import { Breather } from "./breather.ts";
 import { sqliteCode } from "./errors.ts";
 import { requireTable, tableMissing } from "./relation.ts";
-import { assertWritable, createTableSql, setPragmas } from "./schema.ts";
+import { assertWritable, createTableSql, setPragmas, sidecarIndexSql } from "./schema.ts";
 import type { SqliteStore } from "./store.ts";
 import type { Table } from "./table.ts";
 
@@ -94,6 +94,7 @@ export class TableWriter {
         );
       }
       store.db.exec(createTableSql(this.#tableName, records));
+      store.db.exec(sidecarIndexSql(this.#tableName));
       store.forgetTable();
     }
     const table = requireTable(store, this.#tableName);

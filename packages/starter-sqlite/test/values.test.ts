@@ -228,6 +228,29 @@ describe("values of tables that this starter makes", () => {
     ]);
   });
 
+  test("rows with a sidecar among many without are found on every page, also without the index that leads to them", async () => {
+    const records = Array.from({ length: 300 }, (_, i) => ({
+      id: `r${i}`,
+      n: i % 37 === 5 ? Number.NaN : i,
+      ...(i % 3 === 0 ? { some: i } : {}),
+    }));
+    const file = await written(records);
+    for (const sql of ["", 'DROP INDEX "_p2p_records"']) {
+      const db = new Database(file);
+      db.exec(sql);
+      db.close();
+      const source = await open(at(file), "source");
+      for (const batchSize of [1, 10, 299, 1000]) {
+        assertSameRecords((await readAll(source, {}, { batchSize })).records, records, { ordered: true });
+      }
+      assertSameRecords(
+        (await readAll(source, { fields: ["some"] }, { batchSize: 7 })).records,
+        records.map(({ id, some }) => ({ id, ...(some === undefined ? {} : { some }) })),
+      );
+      await source.close();
+    }
+  });
+
   test("ids of any type are kept in a table whose first ids were integers", async () => {
     const file = await written([{ id: 1 }, { id: 2 }]);
     const target = await open(at(file), "target");
