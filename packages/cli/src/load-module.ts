@@ -1,5 +1,6 @@
-import { existsSync } from "node:fs";
-import { pathToFileURL } from "node:url";
+import { existsSync, readFileSync } from "node:fs";
+import { registerHooks } from "node:module";
+import { fileURLToPath, pathToFileURL } from "node:url";
 import { messageOf } from "@omni/p2p-core";
 import { UsageError } from "./usage-error.ts";
 
@@ -20,6 +21,7 @@ const ADVICE: Readonly<Record<string, string>> = {
  */
 export async function loadModule(file: string, what: string): Promise<Readonly<Record<string, unknown>>> {
   if (!existsSync(file)) throw new UsageError(`${what} does not exist: there is no file ${file}`);
+  takeModulesAsWritten();
   const unmute = muteTypeStripping();
   try {
     return (await import(pathToFileURL(file).href)) as Record<string, unknown>;
@@ -30,6 +32,42 @@ export async function loadModule(file: string, what: string): Promise<Readonly<R
   } finally {
     unmute();
   }
+}
+
+/** What a module exports by default or under a name; a CommonJS module has its exports under the default one. */
+export function exportOf(exported: Readonly<Record<string, unknown>>, name: string): unknown {
+  const main = exported.default;
+  if (typeof main !== "object" || main === null) return main ?? exported[name];
+  const inner = main as Readonly<Record<string, unknown>>;
+  return exported[name] ?? inner.default ?? inner[name] ?? main;
+}
+
+/** Formats that Node gives to files of a package that is not `"type": "module"`, and what they are with `export` in them. */
+const AS_MODULE: Readonly<Record<string, string>> = {
+  commonjs: "module",
+  "commonjs-typescript": "module-typescript",
+};
+
+let taken = false;
+
+/**
+ * Lets a file that says `import` or `export` be a module whatever the package.json beside it says: `npm init` writes
+ * `"type": "commonjs"`, which is no reason to refuse a transform.
+ */
+function takeModulesAsWritten(): void {
+  if (taken) return;
+  taken = true;
+  registerHooks({
+    load(url, context, nextLoad) {
+      const format = AS_MODULE[context.format ?? ""];
+      const own = url.startsWith("file:") && !url.includes("/node_modules/");
+      return nextLoad(url, format !== undefined && own && isWrittenAsModule(url) ? { ...context, format } : context);
+    },
+  });
+}
+
+function isWrittenAsModule(url: string): boolean {
+  return /^\s*(import|export)\b/m.test(readFileSync(fileURLToPath(url), "utf8"));
 }
 
 /** Node 22 and 23 warn of running TypeScript, which here is what the user asked for. */

@@ -1,62 +1,62 @@
 import { existsSync } from "node:fs";
+import * as v from "valibot";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
-import { z } from "zod";
 import { events, Project, sampleRecords } from "./project.ts";
 
-const count = z.int().min(0);
+const text = v.string();
+const count = v.pipe(v.number(), v.safeInteger(), v.minValue(0));
+const number = v.pipe(v.number(), v.minValue(0));
 
 /** What README and `CliEvent` promise of the events of a copy. */
-const EVENTS = z.discriminatedUnion("event", [
-  z.strictObject({
-    event: z.literal("start"),
-    name: z.string(),
-    transferId: z.string(),
-    source: z.string(),
-    target: z.string(),
-    resumed: z.boolean(),
+const EVENTS = v.variant("event", [
+  v.strictObject({
+    event: v.literal("start"),
+    name: text,
+    transferId: text,
+    source: text,
+    target: text,
+    resumed: v.boolean(),
   }),
-  z.strictObject({
-    event: z.literal("progress"),
-    transferId: z.string(),
+  v.strictObject({
+    event: v.literal("progress"),
+    transferId: text,
     records: count,
-    total: count.optional(),
+    total: v.optional(count),
     failures: count,
-    rate: z.number().min(0),
-    etaMs: z.number().min(0).optional(),
-    elapsedMs: z.number().min(0),
+    rate: number,
+    etaMs: v.optional(number),
+    elapsedMs: number,
     memoryBytes: count,
   }),
-  z.strictObject({
-    event: z.literal("result"),
-    name: z.string(),
-    transferId: z.string(),
-    status: z.enum(["completed", "partial", "failed", "interrupted"]),
+  v.strictObject({
+    event: v.literal("result"),
+    name: text,
+    transferId: text,
+    status: v.picklist(["completed", "partial", "failed", "interrupted"]),
     totalRecords: count,
     successCount: count,
     failureCount: count,
     skippedCount: count,
     retryCount: count,
     bytes: count,
-    durationMs: z.number().min(0),
-    errors: z.array(
-      z.strictObject({ id: z.string(), phase: z.string(), code: z.string(), reason: z.string(), attempts: count }),
-    ),
-    deadLetters: z.string().optional(),
-    resume: z.string().optional(),
+    durationMs: number,
+    errors: v.array(v.strictObject({ id: text, phase: text, code: text, reason: text, attempts: count })),
+    deadLetters: v.optional(text),
+    resume: v.optional(text),
   }),
-  z.strictObject({ event: z.literal("verify-progress"), records: count }),
-  z.strictObject({
-    event: z.literal("verify"),
-    source: z.string(),
-    target: z.string(),
-    equal: z.boolean(),
+  v.strictObject({ event: v.literal("verify-progress"), records: count }),
+  v.strictObject({
+    event: v.literal("verify"),
+    source: text,
+    target: text,
+    equal: v.boolean(),
     sourceCount: count,
     targetCount: count,
     missing: count,
     extra: count,
     different: count,
-    differences: z.array(z.strictObject({ kind: z.enum(["missing", "extra", "different"]), id: z.string() })),
-    durationMs: z.number().min(0),
+    differences: v.array(v.strictObject({ kind: v.picklist(["missing", "extra", "different"]), id: text })),
+    durationMs: number,
   }),
 ]);
 
@@ -118,7 +118,7 @@ describe("copy", () => {
       "100",
     ]);
     expect(run).toMatchObject({ code: 0, stderr: "" });
-    const told = events(run).map((event) => EVENTS.parse(event));
+    const told = events(run).map((event) => v.parse(EVENTS, event));
     expect(told[0]).toMatchObject({ event: "start", name: "copy", resumed: false });
     expect(told.filter(({ event }) => event === "progress").length).toBeGreaterThan(3);
     expect(told.find(({ event }) => event === "result")).toMatchObject({ status: "completed", successCount: 1000 });
@@ -235,6 +235,25 @@ export default transform;
     const verified = await project.run(["copy", ...other]);
     expect(verified.code).toBe(0);
     expect(verified.stdout).toContain("Verified: both sides hold the same 999 records");
+  });
+
+  it("takes a transform as it is written, whatever the type of the package", async () => {
+    project.write("helper.ts", "export const headline = (title: string): string => title.toUpperCase();");
+    const forms = {
+      "module.ts":
+        'import { headline } from "./helper.ts";\nexport default (r: any) => ({ id: r.id, h: headline(r.title) });',
+      "module.js": "export const transform = ({ id, title }) => ({ id, h: title.toUpperCase() });",
+      "module.mts":
+        'import { headline } from "./helper.ts";\nexport default (r: any) => ({ id: r.id, h: headline(r.title) });',
+      "common.cjs": "module.exports = ({ id, title }) => ({ id, h: title.toUpperCase() });",
+      "common.js": "module.exports.transform = ({ id, title }) => ({ id, h: title.toUpperCase() });",
+    };
+    for (const [file, content] of Object.entries(forms)) {
+      project.write(file, content);
+      const run = await project.run(["copy", "sqlite:a.db?table=docs", `lines:${file}.ndjson`, "--transform", file]);
+      expect(run, file).toMatchObject({ code: 0 });
+      expect(project.read(`${file}.ndjson`), file).toContain('"h":"TITLE 3 ÜNÏCÖDÉ 知识"');
+    }
   });
 
   it("ends with 4 when --verify finds that the two are not the same", async () => {

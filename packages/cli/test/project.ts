@@ -1,12 +1,22 @@
 import { type ChildProcess, type SpawnOptions, spawn } from "node:child_process";
 import { mkdirSync, mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
+import { createRequire } from "node:module";
 import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { encodeJson, type P2PRecord } from "@omni/p2p-core";
 
-const PACKAGES = fileURLToPath(new URL("../../", import.meta.url));
-const LINES = fileURLToPath(new URL("./fixtures/starter-lines", import.meta.url));
+const require = createRequire(import.meta.url);
+
+/** The folders of the packages that a project may have in its node_modules. */
+const PACKAGES: Readonly<Record<string, string>> = {
+  "@omni/p2p-core": dirname(require.resolve("@omni/p2p-core/package.json")),
+  "@omni/p2p-cli": fileURLToPath(new URL("..", import.meta.url)),
+  "@omni/p2p-starter-memory": dirname(require.resolve("@omni/p2p-starter-memory/package.json")),
+  "@omni/p2p-starter-sqlite": dirname(require.resolve("@omni/p2p-starter-sqlite/package.json")),
+  "@omni/p2p-starter-redis": dirname(require.resolve("@omni/p2p-starter-redis/package.json")),
+  "p2p-starter-lines": fileURLToPath(new URL("./fixtures/starter-lines", import.meta.url)),
+};
 
 /** The built command. */
 export const BIN = fileURLToPath(new URL("../dist/bin.js", import.meta.url));
@@ -27,7 +37,7 @@ export interface RunningCommand {
   seen(pattern: RegExp): Promise<void>;
 }
 
-/** A user's project in a temporary folder: a package.json that names starters, and node_modules that has them. */
+/** A user's project in a temporary folder: a package.json as `npm init` makes it, and starters in node_modules. */
 export class Project implements Disposable {
   readonly folder = mkdtempSync(join(tmpdir(), "omni-p2p-cli-"));
 
@@ -35,20 +45,15 @@ export class Project implements Disposable {
     const dependencies = starters.map((type) => (type === "lines" ? "p2p-starter-lines" : `@omni/p2p-starter-${type}`));
     this.write(
       "package.json",
-      JSON.stringify({ type: "module", dependencies: Object.fromEntries(dependencies.map((name) => [name, "*"])) }),
+      JSON.stringify({ type: "commonjs", dependencies: Object.fromEntries(dependencies.map((name) => [name, "*"])) }),
     );
-    this.#link("@omni/p2p-core", join(PACKAGES, "core"));
-    this.#link("@omni/p2p-cli", join(PACKAGES, "cli"));
-    for (const type of starters) {
-      if (type === "lines") this.#link("p2p-starter-lines", LINES);
-      else this.#link(`@omni/p2p-starter-${type}`, join(PACKAGES, `starter-${type}`));
-    }
+    for (const name of ["@omni/p2p-core", "@omni/p2p-cli", ...dependencies]) this.#link(name);
   }
 
-  #link(name: string, target: string): void {
+  #link(name: string): void {
     const path = join(this.folder, "node_modules", name);
     mkdirSync(dirname(path), { recursive: true });
-    symlinkSync(target, path, "dir");
+    symlinkSync(PACKAGES[name]!, path, "dir");
   }
 
   path(name: string): string {

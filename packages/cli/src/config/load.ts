@@ -2,8 +2,7 @@ import { existsSync } from "node:fs";
 import { readFile } from "node:fs/promises";
 import { dirname, extname, relative, resolve } from "node:path";
 import { isP2PError, messageOf, parseConfig } from "@omni/p2p-core";
-import type { z } from "zod";
-import { loadModule } from "../load-module.ts";
+import { exportOf, loadModule } from "../load-module.ts";
 import { nearest } from "../nearest.ts";
 import { UsageError } from "../usage-error.ts";
 import type { ConfigFile } from "./file.ts";
@@ -32,9 +31,7 @@ export async function loadConfig(file: string): Promise<LoadedConfig> {
   const path = resolve(file);
   const shown = relative(process.cwd(), path).startsWith("..") ? path : relative(process.cwd(), path);
   const content = await readContent(path, shown);
-  const { configSchema } = await import("./schema.ts");
-  const parsed = configSchema.safeParse(content, { reportInput: true });
-  if (!parsed.success) throw await invalid(shown, parsed.error.issues);
+  await checkForm(shown, content);
   const config = content as ConfigFile;
   checkSettings(shown, "defaults", config.defaults);
   for (const [i, transfer] of (config.transfers ?? []).entries()) {
@@ -57,7 +54,7 @@ async function readContent(path: string, shown: string): Promise<unknown> {
     case ".js":
     case ".mjs": {
       const exported = await loadModule(path, `The config file ${shown}`);
-      const config = exported.default ?? exported.config;
+      const config = exportOf(exported, "config");
       if (config !== undefined) return typeof config === "function" ? config() : config;
       throw new UsageError(`The config file ${shown} has no default export`, "export default defineConfig({ … })");
     }
@@ -84,24 +81,18 @@ async function parseText(
   }
 }
 
-async function invalid(shown: string, issues: readonly z.core.$ZodIssue[]): Promise<UsageError> {
-  const { keysAt, pathText } = await import("./schema.ts");
-  const lines = issues.map((issue) => {
-    if (issue.code === "unrecognized_keys") {
-      return issue.keys
-        .map((key) => {
-          const near = nearest(key, keysAt(issue.path));
-          const hint =
-            near === undefined ? `; known keys there: ${keysAt(issue.path).join(", ")}` : ` (did you mean ${near}?)`;
-          return `unknown key ${pathText([...issue.path, key])}${hint}`;
-        })
-        .join("\n  ");
-    }
-    const place = pathText(issue.path);
-    if (issue.input === undefined) return `${place} is missing`;
-    return `${place === "" ? "the file" : place} is not right: ${issue.message}`;
+/** Tells every mistake at once, each with its path. */
+async function checkForm(shown: string, content: unknown): Promise<void> {
+  const { keysAt, mistakesIn, pathText } = await import("./schema.ts");
+  const lines = mistakesIn(content).map(({ path, kind, message }) => {
+    const place = pathText(path) || "the file";
+    if (kind === "missing") return `${place} is missing`;
+    if (kind === "wrong") return `${place} is not right: ${message}`;
+    const known = keysAt(path.slice(0, -1));
+    const near = nearest(String(path.at(-1)), known);
+    return `unknown key ${place}${near === undefined ? `; known keys there: ${known.join(", ")}` : ` (did you mean ${near}?)`}`;
   });
-  return new UsageError(`The config file ${shown} has a mistake:\n  ${lines.join("\n  ")}`);
+  if (lines.length > 0) throw new UsageError(`The config file ${shown} has a mistake:\n  ${lines.join("\n  ")}`);
 }
 
 /** The core knows the settings; its error names the key, and the place is added here. */

@@ -1,54 +1,85 @@
-import { z } from "zod";
+import * as v from "valibot";
 
-const endpoint = z.union([z.string().min(1), z.record(z.string(), z.unknown())]);
-const settings = z.record(z.string(), z.unknown());
+const text = v.pipe(v.string(), v.nonEmpty("it must not be empty"));
+const whole = v.pipe(v.number(), v.safeInteger("it must be a whole number"), v.minValue(0, "it must be 0 or more"));
+const settings = v.record(v.string(), v.unknown());
 
-const query = z.strictObject({
-  type: z.string().optional(),
-  where: z.union([z.array(z.string()), z.record(z.string(), z.unknown())]).optional(),
-  fields: z.array(z.string()).optional(),
-  orderBy: z.unknown().optional(),
-  offset: z.int().min(0).optional(),
-  limit: z.int().min(0).optional(),
-  native: z.record(z.string(), z.unknown()).optional(),
+const endpoint = v.union([text, settings], "it must be a name, a URL or an object");
+const transform = v.union(
+  [text, v.custom((value) => typeof value === "function")],
+  "it must be a function or a module's path",
+);
+
+const query = v.strictObject({
+  type: v.optional(v.string()),
+  where: v.optional(v.union([v.array(v.string()), settings], "it must be an object or a list of conditions")),
+  fields: v.optional(v.array(v.string())),
+  orderBy: v.optional(v.unknown()),
+  offset: v.optional(whole),
+  limit: v.optional(whole),
+  native: v.optional(settings),
 });
 
-const transfer = z.strictObject({
-  name: z.string().min(1).optional(),
+const transfer = v.strictObject({
+  name: v.optional(text),
   source: endpoint,
   target: endpoint,
-  query: query.optional(),
-  config: settings.optional(),
-  transform: z
-    .union([z.string().min(1), z.custom((value) => typeof value === "function", "must be a function or a file")])
-    .optional(),
-  transformVersion: z.string().optional(),
-  transferId: z.string().min(1).max(200).optional(),
-  deadLetters: z.union([z.string().min(1), z.literal(false)]).optional(),
-  verify: z.boolean().optional(),
+  query: v.optional(query),
+  config: v.optional(settings),
+  transform: v.optional(transform),
+  transformVersion: v.optional(text),
+  transferId: v.optional(text),
+  deadLetters: v.optional(v.union([text, v.literal(false)], "it must be a file, an endpoint's URL or false")),
+  verify: v.optional(v.boolean()),
 });
 
-/** The form of a config file; the core checks settings, queries and endpoints in depth. */
-export const configSchema = z.strictObject({
-  endpoints: z.record(z.string(), endpoint).optional(),
-  defaults: settings.optional(),
-  transfers: z.array(transfer).optional(),
+const config = v.strictObject({
+  endpoints: v.optional(v.record(v.string(), endpoint)),
+  defaults: v.optional(settings),
+  transfers: v.optional(v.array(transfer)),
 });
+
+/** Something in a config file that is not right. */
+export interface Mistake {
+  readonly path: readonly (string | number)[];
+  readonly kind: "unknown" | "missing" | "wrong";
+  readonly message: string;
+}
+
+/** What is not right in the form of a config file; the core checks settings, queries and endpoints in depth. */
+export function mistakesIn(content: unknown): Mistake[] {
+  if (Array.isArray(content)) {
+    return [
+      { path: [], kind: "wrong", message: "it is a list; endpoints, defaults and transfers are what it may have" },
+    ];
+  }
+  const { issues = [] } = v.safeParse(config, content);
+  return issues.map((issue) => ({
+    path: (issue.path ?? []).map(({ key }) => key as string | number),
+    kind: issue.expected === "never" ? "unknown" : isMissing(issue) ? "missing" : "wrong",
+    message: issue.message,
+  }));
+}
+
+/** A key that is not there is told of the object that should have it. */
+function isMissing(issue: v.BaseIssue<unknown>): boolean {
+  return issue.type === "strict_object" && issue.received === "undefined" && (issue.path?.length ?? 0) > 0;
+}
 
 /** The keys that may stand at a place, for suggestions. */
 export function keysAt(path: readonly PropertyKey[]): readonly string[] {
   const last = path.at(-1);
-  if (path.length === 0) return Object.keys(configSchema.shape);
-  if (typeof last === "number") return Object.keys(transfer.shape);
-  return last === "query" ? Object.keys(query.shape) : [];
+  if (path.length === 0) return Object.keys(config.entries);
+  if (typeof last === "number") return Object.keys(transfer.entries);
+  return last === "query" ? Object.keys(query.entries) : [];
 }
 
 /** `transfers[0].query.limit` */
 export function pathText(path: readonly PropertyKey[]): string {
-  return path.reduce<string>((text, key) => {
-    if (typeof key === "number") return `${text}[${key}]`;
+  return path.reduce<string>((place, key) => {
+    if (typeof key === "number") return `${place}[${key}]`;
     const plain = /^[A-Za-z_$][\w$]*$/.test(String(key));
-    if (!plain) return `${text}[${JSON.stringify(String(key))}]`;
-    return text === "" ? String(key) : `${text}.${String(key)}`;
+    if (!plain) return `${place}[${JSON.stringify(String(key))}]`;
+    return place === "" ? String(key) : `${place}.${String(key)}`;
   }, "");
 }

@@ -2,7 +2,7 @@ import { createHash } from "node:crypto";
 import { readFile } from "node:fs/promises";
 import { resolve } from "node:path";
 import type { Transform } from "@omni/p2p-core";
-import { loadModule } from "../load-module.ts";
+import { exportOf, loadModule } from "../load-module.ts";
 import { UsageError } from "../usage-error.ts";
 
 /** A transform, and what tells it from others in a checkpoint. */
@@ -21,7 +21,7 @@ export interface LoadedTransform {
 export async function loadTransform(file: string, folder = process.cwd()): Promise<LoadedTransform> {
   const path = resolve(folder, file);
   const exported = await loadModule(path, `The transform ${file}`);
-  const transform = exported.default ?? exported.transform;
+  const transform = exportOf(exported, "transform");
   if (typeof transform !== "function") {
     const names = Object.keys(exported).filter((name) => name !== "default");
     const has =
