@@ -48,6 +48,39 @@ describe("inspect", () => {
     expect(run.stdout).toMatch(/title .*string/);
   });
 
+  it("shows every table where none is named, with what it declares", async () => {
+    expect(await project.run(["copy", "lines:odd.ndjson", "sqlite:two.db?table=odd"])).toMatchObject({ code: 0 });
+    expect(await project.run(["copy", "lines:a.ndjson", "sqlite:two.db?table=more%20docs"])).toMatchObject({ code: 0 });
+    const all = events(await project.run(["inspect", "sqlite:two.db", "--json"]));
+    expect(all).toMatchObject([
+      { event: "collection", name: "more docs", endpoint: "sqlite:two.db?table=more%20docs", records: 50 },
+      { event: "collection", name: "odd", endpoint: "sqlite:two.db?table=odd", records: 3 },
+    ]);
+    expect(all.every(({ product }) => /^SQLite \d/.test(String(product)))).toBe(true);
+    const one = await project.run(["inspect", "sqlite:two.db?table=more%20docs"]);
+    expect(one.stdout).toMatch(
+      /^sqlite:two\.db\?table=more%20docs: SQLite [\d.]+; it has more docs \(50\), odd \(3\)\n/,
+    );
+    expect(one.stdout).toMatch(/id \* +\w+ +string +100% +r00000/);
+    const ping = await project.run(["ping", "sqlite:two.db"]);
+    expect(ping).toMatchObject({ code: 0 });
+    expect(ping.stdout).toMatch(/is up: .*\(.*several tables/);
+  });
+
+  it("looks into a store that a config file fills", async () => {
+    project.write(
+      "memory.config.mjs",
+      `import { memoryStore } from "@omni/p2p-starter-memory";
+memoryStore("scratch").put({ id: 1, name: "one" });
+export default { endpoints: { scratch: "memory:scratch" }, transfers: [{ source: "scratch", target: "lines:memory.ndjson", verify: true }] };`,
+    );
+    const run = await project.run(["inspect", "scratch", "--config", "memory.config.mjs"]);
+    expect(run.code).toBe(0);
+    expect(run.stdout).toContain("scratch (1 record)");
+    const moved = await project.run(["run", "memory.config.mjs"]);
+    expect(moved.stdout).toMatch(/1 record written in .*\nVerified: both sides hold the same 1 record /);
+  });
+
   it("names the tables that there are when one is not", async () => {
     const run = await project.run(["inspect", "sqlite:a.db?table=dogs"]);
     expect(run.code).toBe(1);

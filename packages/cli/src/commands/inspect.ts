@@ -12,7 +12,7 @@ import { describeEndpoint, type ResolvedEndpoint, resolveTyped } from "../endpoi
 import type { CollectionEvent } from "../events.ts";
 import { ExitCode } from "../exit-code.ts";
 import { type SampledField, sampledFields } from "../fields.ts";
-import { formatCount } from "../output/format.ts";
+import { formatCount, records as recordsText } from "../output/format.ts";
 import type { Output } from "../output/output.ts";
 import { printable } from "../output/printable.ts";
 import { formatTable } from "../output/table.ts";
@@ -65,7 +65,7 @@ async function inspectStore({ endpoint, flags, session }: Look): Promise<StoreIn
 async function collections(look: Look, inspection: StoreInspection | undefined): Promise<CollectionEvent[]> {
   const product = inspection?.product;
   try {
-    return [await sampled(look, undefined, product)];
+    return [await sampled(look, collectionOf(look.endpoint.endpoint, inspection), product)];
   } catch (error) {
     const nothingNamed = isP2PError(error, "INVALID_ENDPOINT") || isP2PError(error, "SOURCE_NOT_FOUND");
     if (!nothingNamed || !inspection) throw error;
@@ -76,6 +76,23 @@ async function collections(look: Look, inspection: StoreInspection | undefined):
   const events: CollectionEvent[] = [];
   for (const collection of inspection.collections) events.push(await sampled(look, collection, product));
   return events;
+}
+
+/** What the store itself says of the collection that an endpoint names. */
+function collectionOf(
+  { database, metadata = {} }: EndpointInfo,
+  inspection: StoreInspection | undefined,
+): InspectedCollection | undefined {
+  const { collections = [] } = inspection ?? {};
+  // The only one need not be named; but what is named must be it.
+  const only = collections.length === 1;
+  return collections.find(({ endpoint = {} }) => {
+    const options = Object.entries(endpoint.metadata ?? {});
+    const told = options.length > 0 || endpoint.database !== undefined;
+    const fits = (wanted: unknown, given: unknown) => wanted === given || (only && given === undefined);
+    const sameDatabase = endpoint.database === undefined || fits(endpoint.database, database);
+    return told && sameDatabase && options.every(([name, value]) => fits(value, metadata[name]));
+  });
 }
 
 async function sampled(
@@ -112,7 +129,7 @@ function narrowed(endpoint: EndpointInfo, { endpoint: part }: InspectedCollectio
 }
 
 function show(event: CollectionEvent, out: Output): void {
-  const count = event.records === undefined ? "" : ` (${formatCount(event.records)} records)`;
+  const count = event.records === undefined ? "" : ` (${recordsText(event.records)})`;
   out.line("");
   out.line(`${printable(event.name)}${count}`);
   for (const line of formatTable(["FIELD", "DECLARED", "HOLDS", "FILLED", "EXAMPLE"], rowsOf(event)))

@@ -30,8 +30,9 @@ async function ping(endpoint: ResolvedEndpoint, flags: PingFlags, session: Sessi
     });
   } catch (error) {
     const { starter } = endpoint;
-    // A store that says that a table is missing is up; whether the rest of it is, a look at it tells.
-    if (!isP2PError(error, "SOURCE_NOT_FOUND") || !starter.inspect) throw error;
+    // A store may be up though its table is missing, or was not named; a look at the store as a whole tells.
+    const open = isP2PError(error, "SOURCE_NOT_FOUND") || isP2PError(error, "INVALID_ENDPOINT");
+    if (!open || !starter.inspect) throw error;
     const openedAt = performance.now();
     await withinTime(endpoint, context, () => starter.inspect!(endpoint.endpoint, context)).catch(() => {
       throw error;

@@ -116,7 +116,7 @@ async function resolveGiven(
 export function describeEndpoint(endpoint: EndpointInfo): string {
   const options = Object.entries(redactEndpoint(endpoint).metadata ?? {})
     .filter(([name, value]) => typeof value !== "object" && !isSecretName(name))
-    .map(([name, value]) => `${name}=${String(value)}`);
+    .map(([name, value]) => `${name}=${String(value).replace(/[%&#+\s]/g, encodeURIComponent)}`);
   const label = endpointLabel(endpoint);
   return options.length > 0 ? `${label}?${options.join("&")}` : label;
 }
