@@ -65,6 +65,11 @@ export interface RecordBatch {
   readonly failures?: readonly ReadFailure[];
   /** Size of the records in the source, where it is known without further work. */
   readonly bytes?: number;
+  /**
+   * The adapter vouches that every record is valid: its id is neither null nor empty, and no value is one that
+   * `recordTrouble` would find fault with. It is not looked at again then. Default `false`.
+   */
+  readonly valid?: boolean;
 }
 
 /** How to write. */

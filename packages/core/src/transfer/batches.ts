@@ -13,11 +13,20 @@ import { checkBatch, idText, transformBatch } from "./transform.ts";
 /** A failure on the way to the target, not yet given a time. */
 export type Letter = Omit<DeadLetter, "transferId" | "at">;
 
+/** A run of records in a batch that come from one read. */
+interface BatchPart {
+  /** Where it begins among the records of the batch. */
+  readonly from: number;
+  /** The number of the first record of the read, among all records read. */
+  readonly firstPosition: number;
+  /** For each record its place in the read; `undefined` when the two are the same. */
+  readonly origins: readonly number[] | undefined;
+}
+
 /** Records ready to be written, with what is needed to account for them. */
 export interface TransferBatch {
-  readonly records: P2PRecord[];
-  /** For each of `records`, its number among the records read. */
-  readonly positions: number[];
+  records: P2PRecord[];
+  readonly parts: BatchPart[];
   /** What failed before the target was asked. */
   readonly letters: Letter[];
   dropped: number;
@@ -72,7 +81,7 @@ export async function* transferBatches(
 }
 
 function emptyBatch(recordsRead: number): TransferBatch {
-  return { records: [], positions: [], letters: [], dropped: 0, recordsRead, cursor: null, bytes: 0 };
+  return { records: [], parts: [], letters: [], dropped: 0, recordsRead, cursor: null, bytes: 0 };
 }
 
 async function* resumingReads(
@@ -120,11 +129,10 @@ async function append(
   const first = batch.recordsRead;
   const { records, origins, dropped, failures } = options.transform
     ? await transformBatch(read.records, options.transform, signal)
-    : checkBatch(read.records);
-  for (const [i, record] of records.entries()) {
-    batch.records.push(record);
-    batch.positions.push(first + (origins?.[i] ?? i));
-  }
+    : checkBatch(read);
+  batch.parts.push({ from: batch.records.length, firstPosition: first, origins });
+  if (batch.records.length === 0) batch.records = records;
+  else for (const record of records) batch.records.push(record);
   for (const { index, record, error } of failures) {
     batch.letters.push({
       id: idText(record),
@@ -144,4 +152,11 @@ async function append(
   batch.recordsRead += read.records.length + (read.failures?.length ?? 0);
   batch.cursor = read.cursor;
   batch.bytes += read.bytes ?? records.reduce((sum, record) => sum + estimateBytes(record), 0);
+}
+
+/** The number of a record of the batch among all records read. */
+export function positionOf({ parts }: TransferBatch, index: number): number {
+  const part = parts.findLast(({ from }) => from <= index)!;
+  const place = index - part.from;
+  return part.firstPosition + (part.origins?.[place] ?? place);
 }

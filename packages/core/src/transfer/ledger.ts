@@ -1,7 +1,7 @@
 import { parseTolerance } from "../config.ts";
 import { P2PError } from "../errors.ts";
 import type { JsonValue } from "../storage/json.ts";
-import type { ReadStart, TransferBatch } from "./batches.ts";
+import { positionOf, type ReadStart, type TransferBatch } from "./batches.ts";
 import { CHECKPOINT_VERSION, type Checkpoint, type TransferIdentity } from "./checkpoint.ts";
 import type { TransferCounts } from "./counts.ts";
 import type { DeadLetter } from "./dead-letter.ts";
@@ -164,7 +164,7 @@ export class Ledger {
     if (batch.letters.length === 0 && outcome.failures.length === 0) return [];
     const refused = outcome.failures.map(({ index, error, attempts }) => {
       const record = batch.records[index]!;
-      const position = batch.positions[index]!;
+      const position = positionOf(batch, index);
       return {
         id: idText(record),
         phase: "write" as const,

@@ -1,5 +1,6 @@
 import { P2PError } from "../errors.ts";
 import { idKey, type P2PId, type P2PRecord, recordTrouble } from "../storage/record.ts";
+import type { RecordBatch } from "../storage/service.ts";
 import { getField, type P2PValue } from "../storage/value.ts";
 
 /** What a transform may return: a record, several, or none (`null` or `undefined` drops the record). */
@@ -40,8 +41,9 @@ export interface TransformedBatch {
 const ASYNC_TRANSFORMS = 16;
 
 /** Checks a batch that needs no transform: what is not a valid record is a failure. */
-export function checkBatch(records: P2PRecord[]): TransformedBatch {
+export function checkBatch({ records, valid }: Pick<RecordBatch, "records" | "valid">): TransformedBatch {
   const failures: TransformFailure[] = [];
+  if (valid) return { records, origins: undefined, dropped: 0, failures };
   for (const [index, record] of records.entries()) {
     const trouble = recordTrouble(record);
     if (trouble !== undefined) failures.push({ index, record, error: invalidRecord(record, trouble) });

@@ -146,7 +146,7 @@ async function* fingerprints(
     await breather.due();
     const { records, failures } = transform
       ? await transformBatch(batch.records, transform, signal)
-      : checkBatch(batch.records);
+      : checkBatch(batch);
     const trouble = failures[0]?.error ?? batch.failures?.[0]?.error;
     if (trouble) {
       throw new P2PError("READ_FAILED", `A record cannot be compared: ${trouble.message}`, { cause: trouble });
