@@ -1,7 +1,7 @@
 import { setImmediate } from "node:timers/promises";
 
 /** How long the process may be held up in one go, in milliseconds. */
-const SLICE_MS = 8;
+const SLICE_MS = 5;
 
 /** Lets timers and sockets have their turn in long work, since SQLite works in the process's own thread. */
 export class Breather {

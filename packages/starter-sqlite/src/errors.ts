@@ -51,6 +51,13 @@ function classify(code: string, message: string, activity: Activity): Verdict {
   if (code === "SQLITE_FULL") {
     return verdict("STORAGE_FULL", "The disk has no room left; make some, and run the transfer again");
   }
+  if (code.startsWith("SQLITE_READONLY") && activity !== "written") {
+    return verdict(
+      failed,
+      "A program that wrote it was killed and left a journal, which must be played back first: " +
+        "open the file once with a program that may write, or as a target",
+    );
+  }
   if (code.startsWith("SQLITE_READONLY")) {
     return verdict("TARGET_NOT_WRITABLE", "Check the permissions of the file and of its folder");
   }

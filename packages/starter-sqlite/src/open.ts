@@ -1,7 +1,7 @@
 import { constants } from "node:fs";
 import { access, stat, unlink } from "node:fs/promises";
 import { dirname } from "node:path";
-import { type OpenContext, P2PError } from "@omni/p2p-core";
+import { messageOf, type OpenContext, P2PError } from "@omni/p2p-core";
 import type { Database } from "better-sqlite3";
 import type { SqliteEndpoint } from "./endpoint.ts";
 import { sqliteCode, sqliteError } from "./errors.ts";
@@ -97,7 +97,11 @@ function asTargetError(error: unknown, { label }: SqliteEndpoint): unknown {
     );
   }
   if (code?.startsWith("SQLITE_CANTOPEN") || code?.startsWith("SQLITE_READONLY")) {
-    return new P2PError("TARGET_NOT_WRITABLE", (error as P2PError).message, { cause: (error as P2PError).cause });
+    return new P2PError(
+      "TARGET_NOT_WRITABLE",
+      `${label} cannot be written: ${messageOf((error as P2PError).cause)}; check the permissions of the file and of its folder`,
+      { cause: (error as P2PError).cause },
+    );
   }
   return error;
 }

@@ -5,7 +5,7 @@ import { setTimeout as delay } from "node:timers/promises";
 import { isP2PError } from "@omni/p2p-core";
 import { describe, expect, test } from "vitest";
 import { outputOf, runChild } from "./children.ts";
-import { at, cleanUp, open, query, rejection, temporaryFolder, write } from "./support.ts";
+import { at, cleanUp, open, query, readAll, rejection, temporaryFolder, write } from "./support.ts";
 
 const BATCH = 200;
 const WRITER = `
@@ -43,6 +43,31 @@ describe("a process that is killed", () => {
       expect(n).toBeGreaterThanOrEqual(acknowledged);
     }
   });
+});
+
+test("a source whose writer was killed is read if it can be, and else says what to do", async () => {
+  for (const mode of ["wal", "delete"]) {
+    const file = join(temporaryFolder(), "hot.db");
+    const program = `
+      const { default: Database } = await import(${JSON.stringify(import.meta.resolve("better-sqlite3"))});
+      const db = new Database(${JSON.stringify(file)});
+      db.exec("PRAGMA journal_mode = ${mode}; CREATE TABLE t (id INTEGER PRIMARY KEY, b); INSERT INTO t VALUES (1, 'a')");
+      db.exec("PRAGMA cache_size = 10; BEGIN");
+      const insert = db.prepare("INSERT INTO t VALUES (NULL, ?)");
+      for (let i = 0; i < 5000; i++) insert.run("x".repeat(500));
+      console.log("ready");
+      process.kill(process.pid, "SIGKILL");`;
+    await outputOf(runChild(program));
+    const opening = open(at(file), "source");
+    if (mode === "wal") expect((await readAll(await opening)).records).toEqual([{ id: 1, b: "a" }]);
+    else {
+      const error = await rejection(opening);
+      expect(error.code).toBe("CONNECTION_FAILED");
+      expect(error.message).toContain("open the file once with a program that may write");
+    }
+    await (await open(at(file, { table: "t" }), "target")).close();
+    expect((await readAll(await open(at(file), "source"))).records).toEqual([{ id: 1, b: "a" }]);
+  }
 });
 
 describe("a disk that is full", () => {

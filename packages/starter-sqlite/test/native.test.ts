@@ -106,3 +106,17 @@ describe("views", () => {
     expect(failures).toMatchObject([{ error: { code: "INVALID_RECORD" } }]);
   });
 });
+
+test("full-text and other virtual tables are read by their rowid", async () => {
+  const file = databaseWith(`
+    CREATE VIRTUAL TABLE texts USING fts5(title, body);
+    INSERT INTO texts VALUES ('a', 'b'), ('c', 'd'), ('e', 'f');`);
+  const source = await open(at(file), "source");
+  const { records } = await readAll(source, {}, { batchSize: 2 });
+  expect(records).toEqual([
+    { id: 1, title: "a", body: "b" },
+    { id: 2, title: "c", body: "d" },
+    { id: 3, title: "e", body: "f" },
+  ]);
+  expect((await readAll(source, { where: { title: { gt: "a" } } })).records).toEqual(records.slice(1));
+});
