@@ -39,11 +39,13 @@ describe("interruption", () => {
     const resumed = await project.run([...args, "--resume", "--verify"]);
     expect(resumed.code).toBe(0);
     expect(resumed.stderr).toMatch(/Going on after [\d,]+ records\./);
+    expect(resumed.stdout).toMatch(/^2,000 records written, [\d,]+ of them now in [\d.]+ m?s \([\d,]+\/s\)\n/);
     expect(resumed.stdout).toContain("Verified: both sides hold the same 2,000 records");
 
     const once = await project.run([...args, "--resume"]);
     expect(once.code).toBe(0);
     expect(once.stderr).toContain("was completed before");
+    expect(once.stdout).toBe("2,000 records written by the earlier run\n");
   });
 
   it("says that an earlier run can be resumed", async () => {

@@ -1,4 +1,4 @@
-import type { TransferResult } from "@omni/p2p-core";
+import type { Checkpoint, TransferResult } from "@omni/p2p-core";
 import type { ResultEvent } from "../events.ts";
 import { ExitCode } from "../exit-code.ts";
 import { formatCount, formatDuration, records } from "../output/format.ts";
@@ -9,24 +9,39 @@ import type { TransferJob } from "./job.ts";
 /** Failures shown on the screen; all of them are in the dead letters. */
 const SHOWN_FAILURES = 5;
 
-/** Tells how a transfer ended that came to its end. */
-export function reportResult(job: TransferJob, result: TransferResult, out: Output): ExitCode {
+/**
+ * Tells how a transfer ended that came to its end.
+ *
+ * @param earlier the checkpoint from which it went on; the counts of a result include those of the runs before it.
+ */
+export function reportResult(
+  job: TransferJob,
+  result: TransferResult,
+  earlier: Checkpoint | undefined,
+  out: Output,
+): ExitCode {
   const partial = result.failureCount > 0;
   out.event(resultEvent(job, result, partial ? "partial" : "completed", false));
-  const rate = result.durationMs > 0 ? (result.successCount * 1000) / result.durationMs : 0;
   const others = [
     partial && `${formatCount(result.failureCount)} failed`,
     result.skippedCount > 0 && `${formatCount(result.skippedCount)} skipped`,
     result.retryCount > 0 && `${formatCount(result.retryCount)} sent again`,
   ].filter((part) => part !== false);
-  out.line(
-    [
-      `${records(result.successCount)} written in ${formatDuration(result.durationMs)} (${formatCount(rate)}/s)`,
-      ...others,
-    ].join(", "),
-  );
+  out.line([writtenText(result, earlier), ...others].join(", "));
   reportFailures(job, result, out);
   return partial ? ExitCode.PARTIAL : ExitCode.OK;
+}
+
+function writtenText({ successCount, durationMs }: TransferResult, earlier: Checkpoint | undefined): string {
+  if (earlier?.status === "completed") return `${records(successCount)} written by the earlier run`;
+  const before = earlier?.counts.successCount ?? 0;
+  // A source that cannot be read on from a checkpoint is read from the beginning.
+  const now = successCount >= before ? successCount - before : successCount;
+  const rate = durationMs > 0 ? (now * 1000) / durationMs : 0;
+  const time = `in ${formatDuration(durationMs)} (${formatCount(rate)}/s)`;
+  return before > 0
+    ? `${records(successCount)} written, ${formatCount(now)} of them now ${time}`
+    : `${records(successCount)} written ${time}`;
 }
 
 /** Names the first records that failed, and where all of them are. */

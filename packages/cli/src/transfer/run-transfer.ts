@@ -30,6 +30,7 @@ export async function runTransfer(
   // Nothing is left half-copied because the reader of the report went away.
   session.out.onClosed = undefined;
   const reporter = await createReporter(session.out, progressInterval);
+  let done: TransferResult | undefined;
   try {
     await registerStarters(job, manager);
     const earlier = await announce(job, session);
@@ -37,9 +38,9 @@ export async function runTransfer(
     reporter.start(job, earlier !== undefined && job.resume);
     session.interrupts.onFirst = () =>
       session.out.note("Stopping: what is under way is brought to an end. Ctrl-C again stops at once.");
-    const result = await transfer(job, session, manager, connection, reporter);
+    done = await transfer(job, session, manager, connection, reporter);
     reporter.stop();
-    const code = reportResult(job, result, session.out);
+    const code = reportResult(job, done, job.resume ? earlier : undefined, session.out);
     if (!job.verify) return code;
     const { source, target, query } = job;
     const verified = await runVerify(
@@ -56,6 +57,10 @@ export async function runTransfer(
     return code === ExitCode.OK ? verified : code;
   } catch (error) {
     reporter.stop();
+    if (done !== undefined && session.interrupts.exitCode !== undefined) {
+      session.out.note("The copy is complete; comparing the two sides was stopped.");
+      return session.interrupts.exitCode;
+    }
     return reportFailure(job, session, error);
   } finally {
     session.interrupts.onFirst = undefined;
