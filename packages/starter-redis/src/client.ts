@@ -13,6 +13,8 @@ export interface OpenRedis {
   readonly link: RedisLink;
   /** Whether it tells the time of expiry itself (PEXPIRETIME, Redis 7) and not just what is left of it. */
   readonly tellsExpiry: boolean;
+  /** Bytes that a value may have, at most. A larger one would make the server hang up. */
+  readonly maxValueBytes: number;
 }
 
 /** Without the shape of replies, which this starter decides. */
@@ -25,6 +27,8 @@ const FIRST_RETRY_MS = 50;
 const LONGEST_RETRY_MS = 1000;
 /** Time between two looks at a server that is loading its data, in ms. */
 const LOADING_PAUSE_MS = 100;
+/** The longest value that Redis takes unless it is told otherwise. */
+const DEFAULT_MAX_VALUE = 512 * 1024 * 1024;
 /** Time for the other side to close a connection before it is cut, in ms. */
 const DISCONNECT_MS = 200;
 
@@ -55,9 +59,10 @@ export async function openRedis(
   try {
     await link.connect(signal);
     await untilLoaded(link, signal);
-    const open = { link, tellsExpiry: await inspect(link, endpoint, settings, context.role, signal) };
+    const version = await checkServer(link, endpoint, settings, context.role, signal);
+    const maxValueBytes = context.role === "target" ? await askMaxValue(link, signal) : DEFAULT_MAX_VALUE;
     opened = true;
-    return open;
+    return { link, tellsExpiry: version >= 7, maxValueBytes };
   } catch (error) {
     await link.close();
     throw isP2PError(error, "CONNECTION_LOST") ? neverThere(error) : error;
@@ -185,14 +190,28 @@ async function untilLoaded(link: RedisLink, signal: AbortSignal): Promise<void> 
   }
 }
 
-/** Looks whether the server is what the endpoint says. A user who may not ask gets no answer, and goes on. */
-async function inspect(
+/** The longest value that the server takes. A user who may not ask is told by the server when it is too late. */
+async function askMaxValue(link: RedisLink, signal: AbortSignal): Promise<number> {
+  try {
+    const reply = await link.send("read", signal, { name: "config", args: ["GET", "proto-max-bulk-len"] });
+    return Number((reply as unknown[])[1]) || DEFAULT_MAX_VALUE;
+  } catch (error) {
+    if (isP2PError(error, "READ_FAILED")) return DEFAULT_MAX_VALUE;
+    throw error;
+  }
+}
+
+/**
+ * Looks whether the server is what the endpoint says, and resolves with the first number of its version. A user who
+ * may not ask gets no answer, and goes on.
+ */
+async function checkServer(
   link: RedisLink,
   endpoint: EndpointInfo,
   settings: RedisSettings,
   role: OpenContext["role"],
   signal: AbortSignal,
-): Promise<boolean> {
+): Promise<number> {
   const [server, replication] = await Promise.all([link.info("server", signal), link.info("replication", signal)]);
   if (!settings.cluster && /^redis_mode:cluster/m.test(server)) {
     throw new P2PError(
@@ -206,5 +225,5 @@ async function inspect(
       `${endpointLabel(endpoint)} is a replica that cannot be written; give the address of its primary`,
     );
   }
-  return Number(/^redis_version:(\d+)/m.exec(server)?.[1] ?? 0) >= 7;
+  return Number(/^redis_version:(\d+)/m.exec(server)?.[1] ?? 0);
 }

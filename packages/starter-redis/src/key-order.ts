@@ -23,12 +23,10 @@ export async function firstKeys(
   let kept: Key[] = [];
   let last: Key | undefined;
   for await (const page of pages) {
-    const fresh = page.keys.filter(
-      (key) =>
-        (after === undefined || compareKeys(key, after) > 0) && (last === undefined || compareKeys(key, last) <= 0),
-    );
-    // Pages that are in order by themselves make the sorting of them all short.
-    for (const key of sortKeys(fresh)) kept.push(key);
+    for (const key of page.keys) {
+      if (after !== undefined && compareKeys(key, after) <= 0) continue;
+      if (last === undefined || compareKeys(key, last) <= 0) kept.push(key);
+    }
     if (kept.length <= 2 * most + 1) continue;
     kept = sortedKeys(kept).slice(0, most + 1);
     if (kept.length > most) last = kept.at(-1);

@@ -60,16 +60,20 @@ export function escapeGlob(text: string): string {
 
 const FNV_OFFSET = 0x811c9dc5;
 const FNV_PRIME = 0x01000193;
+const END_OF_KEY = 0xd800;
 
-/** A fingerprint of the first keys of a page: FNV-1a, 32 bits. */
-export function fingerprintKeys(keys: readonly Key[], count: number): number {
-  let hash = FNV_OFFSET;
-  for (let i = 0; i < count; i++) {
+/**
+ * A fingerprint of keys in their order: FNV-1a, 32 bits.
+ *
+ * @param before the fingerprint of the keys before them, where there are any
+ */
+export function fingerprintKeys(keys: readonly Key[], from: number, to: number, before = FNV_OFFSET): number {
+  let hash = before;
+  for (let i = from; i < to; i++) {
     const key = keys[i]!;
-    for (let j = 0; j < key.length; j++) {
-      hash = Math.imul(hash ^ (typeof key === "string" ? key.charCodeAt(j) : key[j]!), FNV_PRIME);
-    }
-    hash = Math.imul(hash ^ 0xff, FNV_PRIME);
+    const text = typeof key === "string" ? key : key.toString("latin1");
+    for (let j = 0; j < text.length; j++) hash = Math.imul(hash ^ text.charCodeAt(j), FNV_PRIME);
+    hash = Math.imul(hash ^ END_OF_KEY, FNV_PRIME);
   }
   return hash >>> 0;
 }

@@ -12,7 +12,7 @@ import {
 import type { RedisSettings } from "./endpoint.ts";
 import { firstKeys, keyOrder, sortedKeys } from "./key-order.ts";
 import { type KeySlice, type KeySource, listedKeys } from "./key-source.ts";
-import { compareKeys, type Key, keyFromJson, keyToJson, sortKeys } from "./keys.ts";
+import { compareKeys, type Key, keyFromJson, keyToJson } from "./keys.ts";
 import type { RedisLink } from "./link.ts";
 import { parseRedisQuery, type RedisQuery } from "./query.ts";
 import { fetchedBytes, toRecord, UnreadableKey } from "./records.ts";
@@ -232,7 +232,7 @@ async function keyOrderIfFew(pages: AsyncGenerator<KeyPage, undefined>, most: nu
       return keyOrder(async () => found, undefined);
     }
     seen.push(value);
-    for (const key of sortKeys([...value.keys])) names.push(key);
+    for (const key of value.keys) names.push(key);
   }
   return scanOrder(chained(seen, pages), undefined);
 }

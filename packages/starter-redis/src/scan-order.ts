@@ -58,6 +58,16 @@ export function scanOrder(pages: AsyncIterator<KeyPage>, after: PagePosition | u
     return page !== undefined;
   };
 
+  // The fingerprint of a page grows with the place in it.
+  let printed: { readonly page: KeyPage; readonly skip: number; readonly check: number } | undefined;
+  const cursorAfter = (at: KeyPage, skip: number): JsonValue => {
+    const before = printed?.page === at && printed.skip <= skip ? printed : { skip: 0, check: undefined };
+    const check = fingerprintKeys(at.keys, before.skip, skip, before.check);
+    printed = { page: at, skip, check };
+    const position: PagePosition = { ...at.start, skip, check };
+    return { scan: position as unknown as JsonValue };
+  };
+
   return {
     async take(count): Promise<KeySlice> {
       const keys: Key[] = [];
@@ -72,18 +82,13 @@ export function scanOrder(pages: AsyncIterator<KeyPage>, after: PagePosition | u
         keys.push(key);
         places.push([page, index]);
       }
-      return { keys, cursorAt: (i) => positionAfter(...places[i]!) };
+      return { keys, cursorAt: (i) => cursorAfter(...places[i]!) };
     },
   };
 }
 
-function positionAfter({ keys, start }: KeyPage, skip: number): JsonValue {
-  const position: PagePosition = { ...start, skip, check: fingerprintKeys(keys, skip) };
-  return { scan: position as unknown as JsonValue };
-}
-
 function placeIn({ keys, start }: KeyPage, { run, at, skip, check }: PagePosition): number {
-  const same = start.run === run && start.at === at && skip <= keys.length && fingerprintKeys(keys, skip) === check;
+  const same = start.run === run && start.at === at && skip <= keys.length && fingerprintKeys(keys, 0, skip) === check;
   return same ? skip : 0;
 }
 

@@ -23,12 +23,13 @@ export const redisStarter: P2PStarter = {
   options: redisOptions,
   async open(endpoint, context) {
     const settings = parseRedisEndpoint(endpoint);
-    const { link, tellsExpiry } = await openRedis(endpoint, settings, context);
+    const { link, tellsExpiry, maxValueBytes } = await openRedis(endpoint, settings, context);
     const source = { link, settings, tellsExpiry };
+    const target = { link, settings, maxValueBytes };
     return {
       capabilities: redisCapabilities(settings.format),
       readFromSource: (query, options) => readBatches(source, query, options),
-      writeToTarget: (records, options) => writeRecords(source, records, options),
+      writeToTarget: (records, options) => writeRecords(target, records, options),
       count: (query, signal) => countRecords(source, query, signal),
       partitions: async (query, parts, signal) => {
         signal.throwIfAborted();

@@ -24,6 +24,8 @@ import type { RedisLink } from "./link.ts";
 export interface RedisTarget {
   readonly link: RedisLink;
   readonly settings: RedisSettings;
+  /** Bytes that a value may have, at most. */
+  readonly maxValueBytes: number;
 }
 
 /** A record made ready to be sent. */
@@ -49,8 +51,6 @@ type Outcome = "written" | "there" | P2PError;
 const COMMAND_BYTES = 4 * 1024 * 1024;
 /** Records in one command. */
 const COMMAND_RECORDS = 1000;
-/** The longest value that Redis takes. */
-const MOST_BYTES = 512 * 1024 * 1024;
 
 /** Writes the records as the mode says. */
 export async function writeRecords(
@@ -63,7 +63,7 @@ export async function writeRecords(
   const parcels: Parcel[] = [];
   for (const [index, record] of records.entries()) {
     try {
-      parcels.push(makeParcel(record, index, target.settings));
+      parcels.push(makeParcel(record, index, target));
     } catch (error) {
       failures.push({ index, id: record.id, error: refusal(error) });
     }
@@ -94,7 +94,7 @@ export async function writeRecords(
   return { written, skipped, failures, bytes };
 }
 
-function makeParcel(record: P2PRecord, index: number, settings: RedisSettings): Parcel {
+function makeParcel(record: P2PRecord, index: number, { settings, maxValueBytes }: RedisTarget): Parcel {
   const { format, prefix, ttlField } = settings;
   const key = prefix + idKey(record.id);
   const expiry = expiryOf(record, settings);
@@ -103,7 +103,9 @@ function makeParcel(record: P2PRecord, index: number, settings: RedisSettings): 
   const content =
     format === "dump" ? dumpOf(record) : format === "hash" ? encodeHashRecord(body) : encodeJsonRecord(body);
   const bytes = byteLength(content);
-  if (bytes > MOST_BYTES) throw new P2PError("RECORD_TOO_LARGE", "A value of Redis cannot have more than 512 MB");
+  if (bytes > maxValueBytes) {
+    throw new P2PError("RECORD_TOO_LARGE", `The server takes no value of more than ${maxValueBytes} bytes`);
+  }
   return { index, key, content, bytes, expiry };
 }
 

@@ -193,6 +193,21 @@ describeWithService("redis", "passwords, users and other conditions of a server"
     await service.close();
   });
 
+  it("a record that is larger than the server takes is a failure, and the others are written", async () => {
+    await admin.config("SET", "proto-max-bulk-len", "1mb");
+    for (const format of ["json", "hash"]) {
+      const service = await openAt(`redis://:right-s3cret@${host}?prefix=large:&format=${format}`);
+      const records = [{ id: "a" }, { id: "b", body: "é".repeat(600_000) }, { id: "c", body: "x".repeat(900_000) }];
+      const result = await service.writeToTarget(records, { mode: "upsert", signal: new AbortController().signal });
+      expect(result.written).toBe(2);
+      expect(result.failures).toMatchObject([
+        { index: 1, id: "b", error: { code: "RECORD_TOO_LARGE", retryable: false } },
+      ]);
+      await service.close();
+    }
+    await admin.config("SET", "proto-max-bulk-len", "512mb");
+  });
+
   it("a server that runs a script: BUSY, and worth trying again", async () => {
     await admin.config("SET", "busy-reply-threshold", "1");
     const service = await openAt(`redis://:right-s3cret@${host}`);
