@@ -60,7 +60,7 @@ export const redisOptions = {
 } as const satisfies OptionSpecs;
 
 /** One server. */
-export interface HostPort {
+interface HostPort {
   readonly host: string;
   readonly port: number;
 }

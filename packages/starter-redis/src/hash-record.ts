@@ -17,7 +17,7 @@ import { identify } from "./identity.ts";
 import type { Key } from "./keys.ts";
 
 /** The field of a hash that says what its other fields cannot: the types of those that are not plain strings. */
-export const SIDECAR = "_p2p";
+const SIDECAR = "_p2p";
 
 /** What the sidecar can say of a field. */
 type FieldType = Exclude<ValueType, "string" | "array" | "object" | "tagged"> | "json";

@@ -10,9 +10,9 @@ import {
 import { type KeySource, listedKeys } from "./key-source.ts";
 import { compareKeys, type Key } from "./keys.ts";
 import type { RedisQuery } from "./query.ts";
-import type { RedisSource } from "./read.ts";
 import { toRecord, UnreadableKey } from "./records.ts";
 import { keyPages } from "./scan.ts";
+import type { RedisSource } from "./source.ts";
 import { ValueReader } from "./values.ts";
 
 interface Entry {

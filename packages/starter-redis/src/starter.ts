@@ -1,10 +1,11 @@
 import { CONTRACT_VERSION, type P2PStarter } from "@omni/p2p-core";
 import { openRedis } from "./client.ts";
+import { countRecords } from "./count.ts";
 import { parseRedisEndpoint, redisOptions } from "./endpoint.ts";
 import { inspectRedis } from "./inspect.ts";
 import { describeSample } from "./mapping.ts";
 import { partitionQuery } from "./query.ts";
-import { countRecords, readBatches } from "./read.ts";
+import { readBatches } from "./read.ts";
 import { redisCapabilities } from "./types.ts";
 import { writeRecords } from "./write.ts";
 

@@ -1,0 +1,70 @@
+import type { ReadOptions } from "@omni/p2p-core";
+import type { KeySlice, KeySource } from "./key-source.ts";
+import type { RedisQuery } from "./query.ts";
+import { fetchedBytes } from "./records.ts";
+import type { RedisSource } from "./source.ts";
+import { type FetchedKeys, ValueReader } from "./values.ts";
+
+/** Keys whose values are asked for at a time, at most. */
+const MOST_KEYS = 2000;
+/** Keys of the first request, when the size of records is not known yet. */
+const FIRST_KEYS = 200;
+/** Bytes of values that are asked for at a time, about, when the reader sets no limit. */
+const DEFAULT_BYTES = 16 * 1024 * 1024;
+
+/**
+ * Fetches the values of keys, one request ahead: while a slice is made into records, the values of the next one travel,
+ * and the names of the one after it.
+ */
+export async function* fetchAhead(
+  source: RedisSource,
+  keys: KeySource,
+  query: RedisQuery,
+  skip: number,
+  options: ReadOptions,
+): AsyncGenerator<{ slice: KeySlice; fetched: FetchedKeys }> {
+  const { signal, batchSize, batchBytes = DEFAULT_BYTES } = options;
+  const reader = new ValueReader(source.link, source.settings, source.tellsExpiry);
+  const most = Math.min(batchSize, MOST_KEYS);
+  let size = Math.min(most, FIRST_KEYS);
+  let wanted = query.filtered ? Infinity : query.limit;
+  if (!query.filtered && query.orderBy.length === 0) await pass(keys, skip);
+  const take = async (): Promise<KeySlice> => {
+    const slice = await keys.take(Math.min(size, wanted));
+    wanted -= slice.keys.length;
+    return slice;
+  };
+  const fetch = (slice: KeySlice) => (slice.keys.length > 0 ? quietly(reader.fetch(slice.keys, signal)) : undefined);
+  let slice = await take();
+  let fetching = fetch(slice);
+  while (fetching !== undefined) {
+    const taking = quietly(take());
+    const fetched = await fetching;
+    size = sizeFor(fetched, batchBytes, most);
+    const next = await taking;
+    fetching = fetch(next);
+    yield { slice, fetched };
+    slice = next;
+  }
+}
+
+/** Passes over keys without reading them. */
+async function pass(keys: KeySource, count: number): Promise<void> {
+  for (let left = count; left > 0; ) {
+    const { keys: passed } = await keys.take(Math.min(left, MOST_KEYS));
+    if (passed.length === 0) return;
+    left -= passed.length;
+  }
+}
+
+function sizeFor({ values }: FetchedKeys, batchBytes: number, most: number): number {
+  const bytes = values.reduce((sum, value) => sum + fetchedBytes(value), 0);
+  if (bytes === 0) return most;
+  return Math.max(1, Math.min(most, Math.floor((batchBytes * values.length) / bytes)));
+}
+
+/** A promise that may be left alone: when the reader stops early, nobody waits for what is on its way. */
+function quietly<T>(promise: Promise<T>): Promise<T> {
+  promise.catch(() => {});
+  return promise;
+}

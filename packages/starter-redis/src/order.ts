@@ -1,0 +1,72 @@
+import { type JsonValue, P2PError } from "@omni/p2p-core";
+import { firstKeys, keyOrder, sortedKeys } from "./key-order.ts";
+import { type KeySource, listedKeys } from "./key-source.ts";
+import { compareKeys, type Key, keyFromJson, keyToJson } from "./keys.ts";
+import type { RedisQuery } from "./query.ts";
+import { type KeyPage, keyPages } from "./scan.ts";
+import { isPagePosition, scanOrder } from "./scan-order.ts";
+import { sortedByFields } from "./sort.ts";
+import type { RedisSource } from "./source.ts";
+
+/**
+ * The keys of a query in the order in which they are read:
+ * - by the values of fields, where the query says so;
+ * - by their names, where there is an offset or a limit, or where they are few enough to be sorted in memory;
+ * - else in the order of SCAN.
+ * A cursor tells in which of these orders the reading goes on.
+ */
+export async function keysInOrder(
+  source: RedisSource,
+  query: RedisQuery,
+  after: JsonValue | undefined,
+  signal: AbortSignal,
+): Promise<KeySource> {
+  const { link, settings } = source;
+  if (query.orderBy.length > 0) return sortedByFields(source, query, after, signal);
+  const cursor = (after ?? {}) as { readonly key?: JsonValue; readonly scan?: JsonValue };
+  const last = cursor.key === undefined ? undefined : keyFromJson(cursor.key);
+  const pages = () => keyPages(link, query.request, settings.scanCount, undefined, signal);
+  const inKeyOrder = () => {
+    const most = mostKeys(query, after === undefined ? query.offset : 0, settings.maxSortedKeys);
+    return keyOrder((from) => firstKeys(pages(), from, most), last);
+  };
+
+  if (query.request.keys) {
+    const keys = query.request.keys.filter((key) => last === undefined || compareKeys(key, last) > 0);
+    return listedKeys(keys, (i) => ({ key: keyToJson(keys[i]!) }));
+  }
+  if (isPagePosition(cursor.scan)) {
+    const from = cursor.scan;
+    return scanOrder(keyPages(link, query.request, settings.scanCount, from, signal), from);
+  }
+  if (after !== undefined && last === undefined) {
+    throw new P2PError("CHECKPOINT_INVALID", "The cursor is not one of a Redis source; start the transfer anew");
+  }
+  if (last !== undefined || query.offset > 0 || query.limit < Infinity) return inKeyOrder();
+  return keyOrderIfFew(pages(), settings.maxSortedKeys);
+}
+
+/** How many names are worth keeping. */
+function mostKeys({ filtered, limit }: RedisQuery, offset: number, most: number): number {
+  return filtered ? most : Math.max(1, Math.min(most, offset + limit));
+}
+
+async function keyOrderIfFew(pages: AsyncGenerator<KeyPage, undefined>, most: number): Promise<KeySource> {
+  const seen: KeyPage[] = [];
+  const names: Key[] = [];
+  while (names.length <= most) {
+    const { value, done } = await pages.next();
+    if (done) {
+      const found = { keys: sortedKeys(names), more: false };
+      return keyOrder(async () => found, undefined);
+    }
+    seen.push(value);
+    for (const key of value.keys) names.push(key);
+  }
+  return scanOrder(chained(seen, pages), undefined);
+}
+
+async function* chained(seen: KeyPage[], rest: AsyncGenerator<KeyPage, undefined>): AsyncGenerator<KeyPage, undefined> {
+  for (let page = seen.shift(); page; page = seen.shift()) yield page;
+  yield* rest;
+}
