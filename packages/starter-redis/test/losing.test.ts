@@ -1,10 +1,11 @@
 import { execFile } from "node:child_process";
 import { fileURLToPath } from "node:url";
 import { promisify } from "node:util";
-import { isP2PError, type P2PDataTransferService, type P2PRecord } from "@omni/p2p-core";
+import { DefaultP2PConnectionManager, isP2PError, type P2PDataTransferService, type P2PRecord } from "@omni/p2p-core";
 import { startService, type TestService } from "@omni/p2p-test-services";
 import { describeWithService } from "@omni/p2p-test-services/suite";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { redisStarter } from "../src/index.ts";
 import { byId, calm, errorOf, openAt, readAll, writeAll } from "./opening.ts";
 import { proxyTo, type SpoiltWay } from "./tcp.ts";
 
@@ -85,6 +86,31 @@ describeWithService("redis", "connections that are lost", () => {
         await service.close();
       });
     }
+
+    it("costs a transfer between two prefixes time, but no record", async () => {
+      const filling = await openAt(`${server.url}?prefix=from:`);
+      const records = Array.from({ length: 20_000 }, (_, i) => ({ id: `r${i}`, n: i }));
+      for (let i = 0; i < records.length; i += 2000) await writeAll(filling, records.slice(i, i + 2000));
+      await filling.close();
+      await using manager = new DefaultP2PConnectionManager();
+      manager.registerService("redis", redisStarter);
+      const { connectionId } = await manager.establish(`${server.url}?prefix=from:`, `${server.url}?prefix=to:`);
+      let restarts = 0;
+      let restarting: Promise<void> | undefined;
+      const onProgress = ({ records: done }: { readonly records: number }) => {
+        if (done < 4000 * (restarts + 1) || restarts === 2) return;
+        restarts++;
+        restarting = (restarting ?? Promise.resolve()).then(() => server.restart!());
+      };
+      const options = { batchSize: 100, onProgress, progressInterval: 0 };
+      const result = await manager.transferThroughConnection(connectionId, {}, options);
+      await restarting;
+      expect(restarts).toBe(2);
+      expect(result).toMatchObject({ totalRecords: 20_000, successCount: 20_000, failureCount: 0 });
+      const target = await openAt(`${server.url}?prefix=to:`, "source");
+      expect(byId((await readAll(target, {}, { batchSize: 1000 })).records)).toEqual(byId(records));
+      await target.close();
+    });
 
     it("costs a writer time, but no record", async () => {
       const service = await openAt(`${server.url}?prefix=write:`, "target", {}, 5000);
