@@ -21,7 +21,7 @@ describeWithService("redis", "partitions side by side", ({ url }) => {
 
   async function run(): Promise<string> {
     const main = join(import.meta.dirname, "..", "src", "main.ts");
-    const { stdout } = await promisify(execFile)("node", [main], {
+    const { stdout } = await promisify(execFile)(process.execPath, [main], {
       cwd: folder,
       env: { ...process.env, REDIS_URL: target },
     });
