@@ -15,6 +15,7 @@ export class BatchBuilder {
   readonly #bytes: number;
   #records: P2PRecord[] = [];
   #failures: ReadFailure[] = [];
+  #valid = true;
   #used = 0;
   #cut = false;
   #wasCut = false;
@@ -58,6 +59,7 @@ export class BatchBuilder {
     if (this.#records.length === 0) this.#records = records;
     else for (const record of records) this.#records.push(record);
     this.#failures.push(...failures);
+    this.#valid &&= page.valid;
     this.#used += page.bytes;
     this.#cut = page.cut;
     this.#wasCut ||= page.cut;
@@ -66,12 +68,13 @@ export class BatchBuilder {
 
   /** The batch, when there is anything in it; the next one starts empty. */
   take(): RecordBatch | undefined {
-    const [records, failures, bytes] = [this.#records, this.#failures, this.#used];
+    const [records, failures, bytes, valid] = [this.#records, this.#failures, this.#used, this.#valid];
     this.#records = [];
     this.#failures = [];
+    this.#valid = true;
     this.#used = 0;
     this.#cut = false;
     if (records.length === 0 && failures.length === 0) return undefined;
-    return { records, cursor: this.cursor, bytes, ...(failures.length > 0 ? { failures } : {}) };
+    return { records, cursor: this.cursor, bytes, valid, ...(failures.length > 0 ? { failures } : {}) };
   }
 }

@@ -26,6 +26,8 @@ export class RowPlan {
   readonly select: string;
   /** Where a row holds the stored values that tell its place, until {@link RowPlan.record} has had it. */
   readonly place: readonly string[];
+  /** Whether every value comes from a column of SQLite's own types, which cannot hold what no record may hold. */
+  readonly soundValues: boolean;
   readonly #table: Table;
   readonly #fields: ReadonlySet<string> | undefined;
   readonly #outputs: Output[] = [];
@@ -62,6 +64,7 @@ export class RowPlan {
     this.#decoded = this.#outputs.filter(({ decode }) => decode !== undefined);
     const renamed = this.#outputs.filter(({ alias, field }) => alias !== field);
     this.#renamed = renamed.length === 0 ? undefined : new Map(renamed.map(({ alias, field }) => [alias, field]));
+    this.soundValues = !readsSidecar && table.columns.every(({ kind }) => kind !== "json");
     const optional = new Set(table.columns.filter((column) => column.optional).map(({ field }) => field));
     this.#optional = this.#outputs.filter(({ field }) => optional.has(field ?? "")).map(({ alias }) => alias);
     this.select = this.#outputs.map(({ expression, alias }) => `${expression} AS ${quote(alias)}`).join(", ");

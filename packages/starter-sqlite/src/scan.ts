@@ -1,6 +1,7 @@
 import {
   matches,
   P2PError,
+  type P2PId,
   type P2PRecord,
   type ParsedQuery,
   type QueryCondition,
@@ -83,6 +84,8 @@ export interface PageRequest {
 export interface Page {
   readonly records: P2PRecord[];
   readonly failures: ReadFailure[];
+  /** Whether nothing can be wrong with the records. */
+  readonly valid: boolean;
   readonly bytes: number;
   /** Rows looked at. */
   readonly scanned: number;
@@ -135,6 +138,7 @@ function fillPage(scan: Scan, request: PageRequest, exact: boolean): Page | unde
   let sidecars = 0;
   let cut = false;
   let enough = false;
+  let valid = plan.soundValues;
   let place: SqlValue = null;
   let others: SqlValue[] = [];
   const withSidecar = scan.relation.table.own && plan !== scan.plainPlan;
@@ -155,6 +159,7 @@ function fillPage(scan: Scan, request: PageRequest, exact: boolean): Page | unde
     const record = plan.record(row);
     if (record === undefined) keyless.push(scanned);
     else if (!checked || matches(conditions, record)) {
+      if (valid && !isSoundId(record.id)) valid = false;
       records.push(pick === undefined ? record : pickFields(record, pick));
     }
     scanned++;
@@ -166,6 +171,7 @@ function fillPage(scan: Scan, request: PageRequest, exact: boolean): Page | unde
   return {
     records,
     failures: keyless.map((index) => keyMissing(scan, request, index)),
+    valid,
     bytes,
     scanned,
     sidecars,
@@ -214,4 +220,11 @@ export function rowidAt(scan: Scan, request: PageRequest, index: number): SqlVal
   const offset = request.offset + index;
   const sql = pageSql(scan, { ...request, limit: 1, offset }, scan.order.at(-1)!.text);
   return scan.store.values(sql.text, true).get(...sql.params);
+}
+
+/** Whether a key of SQLite, which is not NULL, can be a record's id. */
+function isSoundId(id: P2PId): boolean {
+  if (typeof id === "string") return id !== "";
+  if (typeof id === "number") return Number.isFinite(id);
+  return !(id instanceof Uint8Array) || id.length > 0;
 }

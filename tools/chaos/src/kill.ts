@@ -45,7 +45,10 @@ export async function killProcesses(
           const difference = await differences(undisturbed, target);
           check(difference === undefined, `killed after ${Math.round(at)} ms: ${difference}`);
           const twice = sent - RECORDS;
-          check(twice <= BATCH * inFlight(to), `killed after ${Math.round(at)} ms: ${twice} records were written twice`);
+          check(
+            twice <= BATCH * inFlight(to),
+            `killed after ${Math.round(at)} ms: ${twice} records were written twice`,
+          );
           return `${twice} of ${RECORDS} records written twice, ${BATCH * inFlight(to)} at most in flight`;
         } finally {
           transfer.dispose();

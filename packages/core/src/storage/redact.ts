@@ -1,4 +1,4 @@
-import { isP2PError, type P2PError } from "../errors.ts";
+import { isP2PError } from "../errors.ts";
 import type { EndpointInfo } from "./endpoint.ts";
 import { OFFICIAL_TYPES } from "./registry.ts";
 
@@ -165,9 +165,4 @@ function redactDeep(error: unknown, secrets: readonly string[], depth: number): 
 function scrubStack(error: Error, stack: string | undefined, secrets: readonly string[]): void {
   const value = stack === undefined ? undefined : redactText(stack, secrets);
   Object.defineProperty(error, "stack", { value, configurable: true, writable: true });
-}
-
-/** {@link redactError} for what must be a {@link P2PError}. */
-export function redactP2PError(error: P2PError, secrets: readonly string[]): P2PError {
-  return redactError(error, secrets) as P2PError;
 }

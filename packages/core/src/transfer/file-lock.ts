@@ -30,7 +30,7 @@ export async function acquireFileLock(file: string, transferId: string): Promise
     token: randomUUID(),
     pid: process.pid,
     host: hostname(),
-    started: await startOf(process.pid),
+    started: (await statOf(process.pid))?.started,
   };
   const own = `${file}.${me.token}`;
   try {
@@ -111,15 +111,21 @@ async function isAlive(holder: LockHolder): Promise<boolean> {
   } catch (error) {
     if ((error as NodeJS.ErrnoException).code === "ESRCH") return false;
   }
-  const started = await startOf(holder.pid);
-  return started === undefined || holder.started === undefined || started === holder.started;
+  const stat = await statOf(holder.pid);
+  // A zombie has ended; only its parent has not asked for its exit code yet.
+  if (stat?.state === "Z") return false;
+  return stat === undefined || holder.started === undefined || stat.started === holder.started;
 }
 
-/** Field 22 of `/proc/<pid>/stat` (proc(5)); the command before it may hold spaces and brackets. */
-async function startOf(pid: number): Promise<string | undefined> {
+/**
+ * Fields 3 and 22 of `/proc/<pid>/stat` (proc(5)): the state, and the start in clock ticks since boot. The command
+ * before them may hold spaces and brackets.
+ */
+async function statOf(pid: number): Promise<{ state: string; started: string } | undefined> {
   try {
     const stat = await readFile(`/proc/${pid}/stat`, "utf8");
-    return stat.slice(stat.lastIndexOf(")") + 2).split(" ")[19];
+    const fields = stat.slice(stat.lastIndexOf(")") + 2).split(" ");
+    return { state: fields[0]!, started: fields[19]! };
   } catch {
     return undefined;
   }

@@ -15,7 +15,7 @@ import { BucketDigests, type Difference, DifferenceFinder, type Fingerprint } fr
 export interface VerifyOptions {
   /** The transform of the transfer: the source's records are compared as it makes them. */
   readonly transform?: Transform | undefined;
-  /** What to read of the target. Default: everything when the query restricts nothing, else the same query. */
+  /** What to read of the target. Default: what meets the same conditions, where the target can be asked; else all of it. */
   readonly targetQuery?: P2PQuery | undefined;
   /** Records read at a time. Default 1000. */
   readonly batchSize?: number | undefined;
@@ -77,11 +77,7 @@ async function compare(
 ): Promise<VerifyResult> {
   const startedAt = performance.now();
   checkOptions(options);
-  const { conditions } = parseQuery(query);
-  const { limit, offset, ...unbounded } = query;
-  const bounded = limit !== undefined || offset !== undefined;
-  const targetQuery =
-    options.targetQuery ?? (options.transform && conditions.length > 0 ? {} : bounded ? unbounded : query);
+  const targetQuery = options.targetQuery ?? targetSideOf(query, options.transform !== undefined);
   const progress = { records: 0, tell: options.onProgress };
   const sourceSide = () => fingerprints(source, query, options.transform, options, progress);
   const targetSide = () => fingerprints(target, targetQuery, undefined, options, progress);
@@ -124,6 +120,23 @@ function checkOptions(options: VerifyOptions): void {
   for (const [name, valid, wanted] of rules) {
     if (!valid) throw new P2PError("INVALID_CONFIG", `Invalid configuration: "${name}" must be ${wanted}`);
   }
+}
+
+/**
+ * What of the target answers to the records of a query: those that meet its conditions, as far as the target can be
+ * asked. A transform may have changed what the conditions are about, `fields` may have left it out, and what is native
+ * to the source means nothing there.
+ */
+function targetSideOf(query: P2PQuery, transformed: boolean): P2PQuery {
+  const { conditions, fields, native } = parseQuery(query);
+  if (transformed) return {};
+  const kept = (field: string) => field === "id" || fields === undefined || fields.includes(field);
+  const askable = Object.keys(native).length === 0 && conditions.every(({ field }) => kept(field));
+  return {
+    ...(fields && { fields }),
+    ...(askable && query.type !== undefined && { type: query.type }),
+    ...(askable && query.where && { where: query.where }),
+  };
 }
 
 async function digest(batches: AsyncIterable<readonly Fingerprint[]>): Promise<BucketDigests> {

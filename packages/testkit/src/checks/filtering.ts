@@ -98,7 +98,6 @@ export function filteringChecks(suite: Suite): void {
         { type: "even", where: { type: "odd" } },
         { where: { number: { exists: true }, string: { prefix: "a" } } },
         { where: { string: { gte: "a", lt: "b" }, boolean: { in: [true] } } },
-        { where: { number: {} } },
         { where: {} },
         { where: { number: { in: [] } } },
       ];
