@@ -8,7 +8,7 @@ const names = ["id", ...columns];
 export type Row = Record<string, unknown> & { readonly id: string };
 
 /** Reads a table by keyset, page by page, with one prepared statement. */
-export function* readByKeyset(file: string): Generator<Row[]> {
+function* readByKeyset(file: string): Generator<Row[]> {
   const database = new Database(file, { readonly: true });
   try {
     const next = database.prepare<[string, number], Row>(
