@@ -43,20 +43,20 @@ const sidebarZh: DefaultTheme.SidebarItem[] = [
       { text: "快速上手", link: "/zh/getting-started" },
       { text: "连接", link: "/zh/guide/connections" },
       { text: "传输", link: "/zh/guide/transfers" },
+      { text: "编写自己的 starter", link: "/zh/guide/write-a-starter" },
+      { text: "调优", link: "/zh/guide/tuning" },
+      { text: "故障情形", link: "/zh/guide/failure-modes" },
+      { text: "从 Java 迁移", link: "/zh/guide/migrating-from-java" },
+      { text: "示例", link: "/zh/examples" },
     ],
   },
-  { text: "Starter（英文）", link: "/starters/", items: starters },
+  { text: "Starter（英文）", link: "/zh/starters/", items: starters },
   {
-    text: "更多（英文）",
+    text: "参考（英文）",
     items: [
-      { text: "编写自己的 starter", link: "/guide/write-a-starter" },
-      { text: "调优", link: "/guide/tuning" },
-      { text: "故障情形", link: "/guide/failure-modes" },
-      { text: "从 Java 迁移", link: "/guide/migrating-from-java" },
-      { text: "示例", link: "/examples" },
       { text: "命令行", link: "/cli" },
       { text: "测试套件", link: "/testkit" },
-      { text: "API 参考", link: "/api/" },
+      { text: "API", link: "/api/" },
     ],
   },
 ];
@@ -69,6 +69,9 @@ export default defineConfig({
   srcExclude: ["README.md", "test/**"],
   markdown: { config: repositoryLinks },
   themeConfig: {
+    // READMEs and the API reference are English alone, so the menu of languages leads to the home pages; a page that has
+    // a translation links to it.
+    i18nRouting: false,
     search: {
       provider: "local",
       options: {
@@ -116,7 +119,7 @@ export default defineConfig({
       themeConfig: {
         nav: [
           { text: "指南", link: "/zh/getting-started" },
-          { text: "Starter", link: "/starters/" },
+          { text: "Starter", link: "/zh/starters/" },
           { text: "命令行", link: "/cli" },
           { text: "API", link: "/api/" },
         ],

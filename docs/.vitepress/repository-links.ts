@@ -17,7 +17,7 @@ export const README_PAGES: ReadonlyMap<string, string> = new Map([
   ["packages/starter-elasticsearch/README.md", "starters/elasticsearch.md"],
   ["packages/testkit/README.md", "testkit.md"],
   ["packages/cli/README.md", "cli.md"],
-  ["packages/core/README.md", "index.md"],
+  ["packages/core/README.md", "getting-started.md"],
 ]);
 
 /** What markdown-it hands to a rule, as far as it is needed here. */

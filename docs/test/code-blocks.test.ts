@@ -82,7 +82,7 @@ describe("the code that runs", () => {
       ({ file, code }) => file === "docs/getting-started.md" && code.includes("CREATE TABLE"),
     )!;
     writeFileSync(join(modules, "seed.ts"), seed.code);
-    execFileSync("node", ["--no-warnings", join(modules, "seed.ts")], { cwd: folder });
+    execFileSync(process.execPath, ["--no-warnings", join(modules, "seed.ts")], { cwd: folder });
     const list = runnable.map((block, index): RunnableBlock => {
       const module = join(modules, `${index}.ts`);
       // A query makes it a module of its own for each block.
@@ -98,7 +98,7 @@ describe("the code that runs", () => {
     });
     const [listFile, outcomeFile] = [join(folder, "blocks.json"), join(folder, "outcomes.json")];
     writeFileSync(listFile, JSON.stringify({ blocks: list, knowledge: join(folder, "data", "knowledge.db") }));
-    execFileSync("node", ["--no-warnings", join(docs, "test", "run-blocks.ts"), listFile, outcomeFile], {
+    execFileSync(process.execPath, ["--no-warnings", join(docs, "test", "run-blocks.ts"), listFile, outcomeFile], {
       timeout: 100_000,
       stdio: ["ignore", "ignore", "inherit"],
     });
