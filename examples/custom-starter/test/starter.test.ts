@@ -16,7 +16,7 @@ afterAll(() => rm(folder, { recursive: true, force: true }));
 
 test("the example runs", async () => {
   const main = join(import.meta.dirname, "..", "src", "main.ts");
-  const { stdout } = await promisify(execFile)("node", [main], { cwd: folder });
+  const { stdout } = await promisify(execFile)(process.execPath, [main], { cwd: folder });
   expect(stdout).toBe("100 records are files in ./data/docs now\nEqual to what they were: true; 100 came back\n");
 });
 
