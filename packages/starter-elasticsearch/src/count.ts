@@ -1,8 +1,7 @@
 import { matches, type P2PQuery } from "@omni/p2p-core";
 import { pageLimits } from "./batching.ts";
+import { readChanges } from "./changes.ts";
 import { allOf, NONE, not } from "./clause.ts";
-import { readPages } from "./pages.ts";
-import { TIE_BREAKERS } from "./point-in-time.ts";
 import { countDocuments, type OpenedQuery, openQuery, type SourceIndex } from "./source-index.ts";
 
 /** Most documents that are looked at one by one for a count. */
@@ -29,16 +28,9 @@ async function countMatching(opened: OpenedQuery, signal: AbortSignal): Promise<
   if (toLookAt > MOST_LOOKED_AT) return undefined;
   const sure = exact ? await countDocuments(opened, allOf([filter, not(odd)]), signal) : 0;
   if (toLookAt === 0) return sure;
-  const request = {
-    filter: unsure,
-    sort: TIE_BREAKERS,
-    after: undefined,
-    source: undefined,
-    most: Infinity,
-    ...pageLimits({ batchSize: 1000, signal }),
-  };
+  const request = { filter: unsure, ...pageLimits({ batchSize: 1000, signal }) };
   let found = 0;
-  for await (const page of readPages(opened, request, signal)) {
+  for await (const page of readChanges(opened, request, signal)) {
     // A document that cannot be read is told of by reading, so it counts.
     for (const { record } of page.hits) if (record === undefined || matches(query.conditions, record)) found++;
   }

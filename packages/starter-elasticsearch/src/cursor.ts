@@ -1,15 +1,16 @@
 import { fromJson, type JsonValue, P2PError, type P2PValue, toJson } from "@omni/p2p-core";
+import type { ChangePosition } from "./changes.ts";
 import type { SortValue } from "./decode.ts";
-import type { Position } from "./point-in-time.ts";
 
-/** The cursor of a read without an order: where the last document stands in the order of changes. */
-export function writeCursor(sort: readonly SortValue[]): JsonValue {
-  return sort as readonly JsonValue[];
+/** The cursor of a read without an order. */
+export function writeCursor({ change, id, index }: ChangePosition): JsonValue {
+  return [change, id, index];
 }
 
-export function readCursor(cursor: JsonValue): Position {
-  if (!Array.isArray(cursor) || cursor.length !== 2 || !cursor.every(Number.isSafeInteger)) throw foreignCursor();
-  return { values: cursor as readonly SortValue[], view: undefined };
+export function readCursor(cursor: JsonValue): ChangePosition {
+  const [change, id, index] = Array.isArray(cursor) && cursor.length === 3 ? (cursor as readonly JsonValue[]) : [];
+  if (!Number.isSafeInteger(change) || typeof id !== "string" || typeof index !== "string") throw foreignCursor();
+  return { change: change as number, id, index };
 }
 
 /** Where a read in an order stands: in the server's order, and in the list of those that are sorted here. */

@@ -24,6 +24,9 @@ export type SortValue = JsonValue | bigint;
 /** A document as a search gives it. */
 export interface Hit {
   readonly _id: string;
+  readonly _index: string;
+  /** The number of its last change, where it is asked for. */
+  readonly _seq_no?: number;
   readonly _source?: Readonly<Record<string, JsonValue>>;
   /** Its place in the order of the search. */
   readonly sort: readonly SortValue[];

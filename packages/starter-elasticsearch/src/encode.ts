@@ -22,7 +22,7 @@ export interface DocumentEncoder {
 }
 
 /** A document. */
-export interface EncodedDocument {
+interface EncodedDocument {
   readonly source: string;
   readonly sidecar: boolean;
 }

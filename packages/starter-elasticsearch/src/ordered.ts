@@ -1,11 +1,11 @@
 import { compareRecords, matches, type P2PError, type P2PRecord, type ReadOptions } from "@omni/p2p-core";
 import { pageLimits } from "./batching.ts";
+import { type DecodedPage, readChanges } from "./changes.ts";
 import { allOf, type Clause, NONE, not } from "./clause.ts";
 import { type OrderedPosition, readOrderedCursor } from "./cursor.ts";
 import type { DecodedHit } from "./decode.ts";
 import { isPlainName } from "./names.ts";
-import { type DecodedPage, readPages } from "./pages.ts";
-import { TIE_BREAKERS } from "./point-in-time.ts";
+import { readPages } from "./pages.ts";
 import { MOST_ODD, type ServerOrder, serverOrder, tooManyToSort } from "./sorting.ts";
 import type { OpenedQuery } from "./source-index.ts";
 import { SIDECAR } from "./types.ts";
@@ -113,15 +113,12 @@ async function sortedKeys(opened: OpenedQuery, order: ServerOrder, options: Read
   const needed = [...new Set(["id", SIDECAR, ...[...conditions, ...orderBy].map(({ field }) => field)])];
   const request = {
     filter: allOf([opened.plan.filter, order.odd]),
-    sort: TIE_BREAKERS,
-    after: undefined,
     source: needed.every(isPlainName) ? needed : undefined,
-    most: Infinity,
     ...pageLimits({ batchSize: 1000, signal: options.signal }),
   };
   const keys: OddKey[] = [];
   const names = new Set(["id", ...orderBy.map(({ field }) => field)]);
-  for await (const page of readPages(opened, request, options.signal)) {
+  for await (const page of readChanges(opened, request, options.signal)) {
     for (const { hit, record, error } of page.hits) {
       if (error !== undefined) throw error;
       if (!matches(conditions, record!)) continue;
@@ -161,14 +158,11 @@ async function fetchByIds(
 ): Promise<Map<string, Candidate>> {
   const request = {
     filter: { ids: { values: keys.map(({ id }) => id) } },
-    sort: TIE_BREAKERS,
-    after: undefined,
     source,
-    most: Infinity,
     ...pageLimits(options),
   };
   const found = new Map<string, Candidate>();
-  for await (const page of readPages(opened, request, options.signal)) {
+  for await (const page of readChanges(opened, request, options.signal)) {
     for (const hit of page.hits) found.set(hit.hit._id, candidateOf(hit, page));
   }
   return found;

@@ -1,5 +1,6 @@
 import { isP2PError } from "@omni/p2p-core";
-import { type DecodedHit, decodeHits, lastSort } from "./decode.ts";
+import type { DecodedPage } from "./changes.ts";
+import { decodeHits, lastSort } from "./decode.ts";
 import { type Page, type PageRequest, PointInTime, type Position } from "./point-in-time.ts";
 import type { OpenedQuery } from "./source-index.ts";
 
@@ -13,17 +14,10 @@ export interface PagesRequest extends Omit<PageRequest, "size"> {
   readonly most: number;
 }
 
-/** Documents in order. */
-export interface DecodedPage {
-  readonly hits: readonly DecodedHit[];
-  /** Characters in the server's answer. */
-  readonly size: number;
-}
-
 /** The server gives 10,000 documents in a page at most; no more than this is of use. */
 const LARGEST_PAGE = 5000;
 
-/** All pages of a search. The next page is on its way while one is being used. */
+/** All pages of a search in an order of its own. The next page is on its way while one is being used. */
 export async function* readPages(
   source: OpenedQuery,
   request: PagesRequest,
@@ -52,7 +46,7 @@ async function* pagesOf(
 ): AsyncGenerator<DecodedPage> {
   let size = request.firstSize;
   let left = request.most;
-  const fetch = (after: Position | undefined): Promise<FetchedPage> => {
+  const fetch = (after: Position | undefined): Promise<Page> => {
     const page = fetchPage(view, { ...request, size: Math.min(size, left, LARGEST_PAGE), after }, signal);
     // It is awaited in the next turn, if there is one.
     page.catch(() => {});
@@ -70,15 +64,11 @@ async function* pagesOf(
   }
 }
 
-interface FetchedPage extends Page {
-  readonly asked: number;
-}
-
 /** A page of the size that was asked for, or of a smaller one where documents turn out to be huge. */
-async function fetchPage(view: PointInTime, request: PageRequest, signal: AbortSignal): Promise<FetchedPage> {
+async function fetchPage(view: PointInTime, request: PageRequest, signal: AbortSignal): Promise<Page> {
   for (let size = request.size; ; size = Math.ceil(size / 8)) {
     try {
-      return { ...(await view.page({ ...request, size }, signal)), asked: size };
+      return await view.page({ ...request, size }, signal);
     } catch (error) {
       if (!isP2PError(error, "RECORD_TOO_LARGE") || size === 1) throw error;
     }

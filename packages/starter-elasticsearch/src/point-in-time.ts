@@ -1,7 +1,8 @@
 import { type JsonValue, P2PError } from "@omni/p2p-core";
 import type { Clause } from "./clause.ts";
 import type { SearchAnswer, SortValue } from "./decode.ts";
-import type { Link } from "./link.ts";
+import { refusalError } from "./errors.ts";
+import type { Answer, Link } from "./link.ts";
 import { exactNumber } from "./precise-json.ts";
 
 /** The order of a search, as the server takes it. */
@@ -26,9 +27,11 @@ export interface PageRequest {
   readonly sort: Sort;
   readonly size: number;
   /** The last document that was read. */
-  readonly after: Position | undefined;
-  /** Names of the fields that are wanted; all when it is undefined. */
-  readonly source: readonly string[] | undefined;
+  readonly after?: Position | undefined;
+  /** Names of the fields that are wanted; all when it is undefined, and nothing of the document when it is false. */
+  readonly source?: readonly string[] | false | undefined;
+  /** Whether the numbers of the documents' last changes are wanted. */
+  readonly changes?: boolean;
 }
 
 /** A page as it came. */
@@ -36,7 +39,14 @@ export interface Page {
   readonly answer: SearchAnswer;
   readonly text: string;
   readonly view: number;
+  /** Documents that could have come, which may be fewer than were asked for. */
+  readonly asked: number;
 }
+
+/** The server gives no more documents than this in one answer, unless the index says otherwise. */
+export const MOST_HITS = 10_000;
+
+const LOWER_LIMIT = /Result window is too large.*less than or equal to: \[(\d+)\]/s;
 
 /** How often a view that the server has given up is opened anew for one page. */
 const ATTEMPTS = 3;
@@ -46,8 +56,9 @@ export class PointInTime {
   readonly #link: Link;
   readonly #index: string;
   readonly #keepAlive: string;
-  #id: string | undefined;
+  #id: Promise<string> | undefined;
   #view = 0;
+  #mostHits = MOST_HITS;
 
   constructor(link: Link, index: string, keepAliveMs: number) {
     this.#link = link;
@@ -57,21 +68,26 @@ export class PointInTime {
 
   async page(request: PageRequest, signal: AbortSignal): Promise<Page> {
     for (let attempt = 1; attempt <= ATTEMPTS; attempt++) {
-      this.#id ??= await this.#open(signal);
-      const query = {
-        allow_partial_search_results: "false",
-        filter_path: "pit_id,hits.hits._id,hits.hits._source,hits.hits.sort",
-      };
-      const body = this.#body(request, this.#id);
-      const search = { method: "POST", path: "/_search", query, body, accept: [404] } as const;
+      const opening = this.#opened(signal);
+      const id = await opening;
+      const view = this.#view;
+      // No filter_path: the server would take the documents apart to filter them, which costs it more than it saves.
+      const query = { allow_partial_search_results: "false" };
+      const asked = Math.min(request.size, this.#mostHits);
+      const body = this.#body({ ...request, size: asked }, id);
+      const search = { method: "POST", path: "/_search", query, body, accept: [400, 404] } as const;
       const answer = await this.#link.request(search, "read", signal);
-      if (answer.status === 404) {
-        this.#id = undefined;
+      if (answer.status === 400) {
+        this.#mostHits = this.#lowerLimit(answer, asked);
         continue;
       }
-      const page = { answer: this.#link.parse<SearchAnswer>(answer.text, "read"), text: answer.text, view: this.#view };
-      this.#id = page.answer.pit_id ?? this.#id;
-      return page;
+      if (answer.status === 404) {
+        if (this.#id === opening) this.#id = undefined;
+        continue;
+      }
+      const parsed = this.#link.parse<SearchAnswer>(answer.text, "read");
+      if (parsed.pit_id !== undefined && parsed.pit_id !== id) this.#id = Promise.resolve(parsed.pit_id);
+      return { answer: parsed, text: answer.text, view, asked };
     }
     const advice = "raise pitKeepAliveMs, or see why the server drops its search contexts";
     throw new P2PError("READ_FAILED", `${this.#link.label} gave up what was being read; ${advice}`, {
@@ -81,9 +97,28 @@ export class PointInTime {
 
   /** Gives the view back to the server, without waiting for it. */
   close(): void {
-    if (this.#id === undefined) return;
-    void this.#link.tidy({ method: "DELETE", path: "/_pit", body: JSON.stringify({ id: this.#id }) });
+    const opened = this.#id;
     this.#id = undefined;
+    void opened?.then(
+      (id) => this.#link.tidy({ method: "DELETE", path: "/_pit", body: JSON.stringify({ id }) }),
+      () => {},
+    );
+  }
+
+  /** The limit that an index has of its own, when that is what the server complains of. */
+  #lowerLimit({ refusal }: Answer, asked: number): number {
+    const limit = Number(LOWER_LIMIT.exec(refusal.cause?.reason ?? "")?.[1]);
+    if (limit > 0 && limit < asked) return limit;
+    throw refusalError(refusal, { label: this.#link.label, phase: "read" });
+  }
+
+  /** The view, which several pages may wait for at once. */
+  #opened(signal: AbortSignal): Promise<string> {
+    this.#id ??= this.#open(signal).catch((error: unknown) => {
+      this.#id = undefined;
+      throw error;
+    });
+    return this.#id;
   }
 
   async #open(signal: AbortSignal): Promise<string> {
@@ -94,7 +129,7 @@ export class PointInTime {
     return id;
   }
 
-  #body({ filter, sort, size, after, source }: PageRequest, id: string): string {
+  #body({ filter, sort, size, after, source, changes }: PageRequest, id: string): string {
     return JSON.stringify({
       size,
       query: filter,
@@ -103,6 +138,7 @@ export class PointInTime {
       track_total_hits: false,
       ...(after === undefined ? {} : { search_after: this.#valuesHere(after).map(sortJson) }),
       ...(source === undefined ? {} : { _source: source }),
+      ...(changes ? { seq_no_primary_term: true } : {}),
     });
   }
 

@@ -9,11 +9,10 @@ import {
   setField,
 } from "@omni/p2p-core";
 import { BatchBuilder, pageLimits } from "./batching.ts";
+import { positionOf, readChanges } from "./changes.ts";
 import { readCursor, writeCursor, writeOrderedCursor } from "./cursor.ts";
 import { isPlainName } from "./names.ts";
 import { locateOrdered } from "./ordered.ts";
-import { readPages } from "./pages.ts";
-import { TIE_BREAKERS } from "./point-in-time.ts";
 import { type OpenedQuery, openQuery, type SourceIndex } from "./source-index.ts";
 import { SIDECAR } from "./types.ts";
 
@@ -43,13 +42,14 @@ async function* readUnordered(opened: OpenedQuery, options: ReadOptions): AsyncG
   const batches = new BatchBuilder(options);
   const request = {
     filter,
-    sort: TIE_BREAKERS,
     after,
     source: wantedFields(opened),
-    most: filtered ? Infinity : skip + left,
+    // One more than that: the document of the cursor may come along.
+    most: filtered ? Infinity : skip + left + 1,
     ...pageLimits(options),
   };
-  for await (const page of readPages(opened, request, options.signal)) {
+  if (left === 0) return;
+  for await (const page of readChanges(opened, request, options.signal)) {
     for (const { hit, record, error } of page.hits) {
       const wanted = record === undefined || !filtered || matches(conditions, record);
       if (wanted && skip === 0 && left === 0) break;
@@ -63,7 +63,7 @@ async function* readUnordered(opened: OpenedQuery, options: ReadOptions): AsyncG
         if (record === undefined) batches.fail({ id: hit._id, error: error! });
         else batches.add(project(record, fields), size);
       }
-      batches.passed(writeCursor(hit.sort));
+      batches.passed(writeCursor(positionOf(hit)));
     }
     if (left === 0) break;
   }

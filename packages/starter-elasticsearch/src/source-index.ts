@@ -1,4 +1,4 @@
-import { P2PError, type P2PQuery } from "@omni/p2p-core";
+import { P2PError, type P2PQuery, parseQuery } from "@omni/p2p-core";
 import { ALL, type Clause } from "./clause.ts";
 import type { Link } from "./link.ts";
 import { loadSchema } from "./mapping.ts";
@@ -25,12 +25,15 @@ export interface OpenedQuery extends SourceIndex {
  * @throws P2PError `INVALID_QUERY`, `UNSUPPORTED_QUERY`, `SOURCE_NOT_FOUND`
  */
 export async function openQuery(source: SourceIndex, query: P2PQuery, signal: AbortSignal): Promise<OpenedQuery> {
-  const schema = await requireSchema(source, "read", signal);
-  const plan = planRead(query, schema);
+  parseQuery(query);
   // So that all that was written before is there. One who may only read sees it after the index's own interval.
   const path = `/${encodeURIComponent(source.index)}/_refresh`;
-  await source.link.request({ method: "POST", path, accept: [400, 403, 404, 405, 429, 503] }, "read", signal);
-  return { ...source, schema, plan };
+  const refresh = { method: "POST", path, accept: [400, 403, 404, 405, 429, 503] } as const;
+  const [schema] = await Promise.all([
+    requireSchema(source, "read", signal),
+    source.link.request(refresh, "read", signal),
+  ]);
+  return { ...source, schema, plan: planRead(query, schema) };
 }
 
 /** The schema of an index that has to be there. */

@@ -131,4 +131,13 @@ describeWithService("elasticsearch", "reading", ({ url }) => {
       expect(size).toBeLessThanOrEqual(300_000);
     }
   });
+
+  test("an index that gives few documents at a time is read all the same", async () => {
+    const { index, endpoint } = testIndex(url);
+    await write(await open(endpoint), RECORDS);
+    await call(url, "PUT", `/${index}/_settings`, { "index.max_result_window": 50 });
+    const source = await open(endpoint, "source");
+    expect(ids(await read(source))).toEqual(ids(RECORDS));
+    expect(ids(await read(source, { orderBy: "n" }))).toEqual(ids(RECORDS));
+  });
 });
