@@ -121,6 +121,7 @@ async function textOf(file: string): Promise<string | undefined> {
   }
 }
 
+/** Records are valid: each has been checked when it was parsed. */
 function emptyBatch() {
-  return { records: [] as P2PRecord[], failures: [] as ReadFailure[], bytes: 0, size: 0, cursor: "" };
+  return { records: [] as P2PRecord[], failures: [] as ReadFailure[], bytes: 0, size: 0, cursor: "", valid: true };
 }
