@@ -60,7 +60,7 @@ export async function sendBulk(
       query: { ...query, filter_path: WANTED },
       body: lines.map(({ text }) => text).join(""),
       lines: true,
-      repeatable: mode !== "insert",
+      repeatable: mode === "upsert",
     },
     "write",
     signal,

@@ -16,7 +16,10 @@ export interface LinkRequest {
   readonly lines?: boolean;
   /** Statuses that are an answer like any other. */
   readonly accept?: readonly number[];
-  /** False for what must not reach the server twice. Default true, which matters with several nodes only. */
+  /**
+   * False for what must not reach the server twice. Other requests are sent once more when their connection turns out
+   * to be dead, as kept ones are after a restart, and go to the other nodes when there are several. Default true.
+   */
   readonly repeatable?: boolean;
 }
 
@@ -77,7 +80,10 @@ export class Link {
     signal.addEventListener("abort", abort, { once: true });
     this.#inFlight.add(controller);
     try {
-      const answer = await this.#send(request, controller.signal);
+      const answer = await this.#send(request, controller.signal).catch((error: unknown) => {
+        if (request.repeatable === false || !isDeadConnection(error)) throw error;
+        return this.#send(request, controller.signal);
+      });
       if (answer.status < 400 || request.accept?.includes(answer.status)) return answer;
       throw refusalError(answer.refusal, task);
     } catch (error) {
@@ -160,6 +166,11 @@ export class Link {
     const text = await readBody(answer, this.label);
     return { status: answer.statusCode, text, refusal: refusalOf(answer, text) };
   }
+}
+
+function isDeadConnection(error: unknown): boolean {
+  if (!(error instanceof Error) || error.name !== "ConnectionError") return false;
+  return /other side closed|ECONNRESET|EPIPE|socket hang up/.test(error.message);
 }
 
 async function readBody({ body, headers }: StreamedAnswer, label: string): Promise<string> {

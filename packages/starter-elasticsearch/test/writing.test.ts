@@ -91,18 +91,27 @@ describeWithService("elasticsearch", "writing", ({ url }) => {
     await using proxy = await startProxy(url);
     let bulks = 0;
     proxy.onRequest = ({ path }) => {
-      if (path.includes("_bulk") && ++bulks === 3) proxy.cut();
+      if (path.includes("_bulk") && ++bulks >= 3) proxy.cut();
     };
     const target = await open(`${proxy.endpoint}/${index}?maxBulkBytes=5000`);
     const { written, failures } = await write(target, records(20, 900));
     expect(written).toBeGreaterThan(0);
     expect(written + failures.length).toBe(20);
     for (const { error } of failures) expect([error.code, error.retryable]).toEqual(["CONNECTION_LOST", true]);
+    expect(failures.length).toBeGreaterThan(0);
+    proxy.onRequest = () => {};
     const lost = failures.map((failure) => records(20, 900)[failure.index]!);
     expect(await write(target, lost)).toMatchObject({ written: lost.length });
     expect(await read(await open(endpoint, "source"))).toHaveLength(21);
     proxy.onRequest = ({ path }) => path.includes("_bulk") && proxy.cut();
     expect(await rejection(write(target, records(1, 1)))).toMatchObject({ code: "CONNECTION_LOST", retryable: true });
+    // A connection that died while it was kept is no trouble, but what must not be written twice is not sent twice.
+    let cuts = 0;
+    proxy.onRequest = ({ path }) => path.includes("_bulk") && cuts++ === 0 && proxy.cut();
+    expect(await write(target, records(1, 1))).toMatchObject({ written: 1 });
+    cuts = 0;
+    expect((await rejection(write(target, [{ id: "once" }], "insert"))).code).toBe("CONNECTION_LOST");
+    expect(cuts).toBe(1);
   });
 
   test("a 429 is worth another try, after the time that the server asks for", async () => {
