@@ -5,7 +5,7 @@ export { type DeadLetter, type DeadLetterSink, FileDeadLetterSink } from "./dead
 export { deadLetterStarter } from "./dead-letter-source.ts";
 export type { TransferEnd } from "./end.ts";
 export { FileCheckpointStore } from "./file-checkpoint.ts";
-export type { TransferOptions } from "./options.ts";
+export type { RunOptions, TransferOptions } from "./options.ts";
 export type { TransferProgress } from "./progress.ts";
 export { P2PTransferError, type TransferFailure, type TransferResult } from "./result.ts";
 export type { Transform, TransformResult } from "./transform.ts";

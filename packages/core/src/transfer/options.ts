@@ -10,7 +10,7 @@ import type { TransferProgress } from "./progress.ts";
 import type { Transform } from "./transform.ts";
 
 /** What a transfer can be told beyond the settings of its connection. */
-interface RunOptions {
+export interface RunOptions {
   /** Default: none; records go over as they are. */
   readonly transform?: Transform | undefined;
   /** Names the transform in checkpoints, so that another one is not resumed by mistake. */

@@ -6,6 +6,7 @@ import { redactEndpoint, redactError, redactText, secretsOf } from "../storage/r
 import type { P2PValue } from "../storage/value.ts";
 import { type TransferBatch, transferBatches } from "./batches.ts";
 import { assertResumable, type Checkpoint, type TransferIdentity } from "./checkpoint.ts";
+import { assertOtherFile } from "./dead-letter-source.ts";
 import type { TransferEnd } from "./end.ts";
 import { InFlight } from "./in-flight.ts";
 import { Ledger } from "./ledger.ts";
@@ -38,6 +39,7 @@ export class TransferRun {
   async run(): Promise<TransferResult> {
     const { checkpoints, transferId, deadLetters } = this.#options;
     parseQuery(this.#query);
+    assertOtherFile(this.#source.endpoint, deadLetters?.location);
     let unlock: (() => Promise<void>) | undefined;
     try {
       unlock = await checkpoints?.lock(transferId);
