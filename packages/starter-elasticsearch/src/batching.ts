@@ -12,7 +12,7 @@ import {
 const DEFAULT_BATCH_SIZE = 16 * 2 ** 20;
 const LARGEST_PAGE_SIZE = 2 * 2 ** 20;
 /** Documents in the first page, when nothing is known of their size. */
-const FIRST_PAGE = 200;
+const FIRST_PAGE = 500;
 
 /** What limits the pages of a read. */
 export function pageLimits({ batchSize, batchBytes }: ReadOptions): { firstSize: number; pageSize: number } {

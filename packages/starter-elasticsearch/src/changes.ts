@@ -98,8 +98,10 @@ async function* walk(
     const width = nextWidth(request, to - from, hits.length, text.length, left);
     next = to > last || left <= 0 ? undefined : fetch(to, width);
     if (hits.length === 0) continue;
-    const decoded = decodeHits(answer, text, schema, link.label).filter(({ hit }) => isAfter(hit, request.after));
-    if (decoded.length > 0) yield { hits: decoded.sort(byChange), size: text.length };
+    const decoded = decodeHits(answer, text, schema, link.label).sort(byChange);
+    // Only the first range can hold documents from before the position.
+    const rest = from === request.after?.change ? decoded.filter(({ hit }) => isAfter(hit, request.after!)) : decoded;
+    if (rest.length > 0) yield { hits: rest, size: text.length };
   }
 }
 
@@ -152,8 +154,8 @@ function nextWidth(request: ChangesRequest, width: number, count: number, length
   return Math.max(1, Math.floor((wanted * width) / count));
 }
 
-function isAfter(hit: Hit, after: ChangePosition | undefined): boolean {
-  return after === undefined || compare(positionOf(hit), after) > 0;
+function isAfter(hit: Hit, after: ChangePosition): boolean {
+  return compare(positionOf(hit), after) > 0;
 }
 
 function byChange(a: DecodedHit, b: DecodedHit): number {
