@@ -48,6 +48,9 @@ const LARGEST_ANSWER = 256 * 2 ** 20;
 /** The longest wait for connections to end when a link is closed. */
 const CLOSE_TIMEOUT_MS = 1000;
 
+/** Tries after a first one into a connection that the server had closed, at most. */
+const DEAD_CONNECTIONS = 3;
+
 const unzip = promisify(gunzip);
 
 /** The way to a cluster: requests with a time limit, signals that are heeded at once, and errors without secrets. */
@@ -80,10 +83,7 @@ export class Link {
     signal.addEventListener("abort", abort, { once: true });
     this.#inFlight.add(controller);
     try {
-      const answer = await this.#send(request, controller.signal).catch((error: unknown) => {
-        if (request.repeatable === false || !isDeadConnection(error)) throw error;
-        return this.#send(request, controller.signal);
-      });
+      const answer = await this.#sendAlive(request, controller.signal);
       if (answer.status < 400 || request.accept?.includes(answer.status)) return answer;
       throw refusalError(answer.refusal, task);
     } catch (error) {
@@ -103,6 +103,17 @@ export class Link {
       clearTimeout(timer);
       signal.removeEventListener("abort", abort);
       this.#inFlight.delete(controller);
+    }
+  }
+
+  /** Sends a request again that went into a connection which the server had closed; the pool may hold several such. */
+  async #sendAlive(request: LinkRequest, signal: AbortSignal): Promise<Answer> {
+    for (let left = request.repeatable === false ? 0 : DEAD_CONNECTIONS; ; left--) {
+      try {
+        return await this.#send(request, signal);
+      } catch (error) {
+        if (left === 0 || !isDeadConnection(error)) throw error;
+      }
     }
   }
 
