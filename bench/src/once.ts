@@ -1,15 +1,15 @@
-// Runs one direction once, alone in its process, and prints what only a fresh process can tell: time, peak memory and
+// Runs one direction once, ours or the best loop, alone in its process, and prints what only a fresh process can tell: time, peak memory and
 // how late timers were. `main.ts` starts it.
 import { sourceFile } from "./data.ts";
 import { directions } from "./directions.ts";
 import { watchTimers } from "./measure.ts";
 
-const [name, records] = process.argv.slice(2);
+const [name, records, which] = process.argv.slice(2);
 const direction = directions.find((candidate) => candidate.name === name)!;
 const file = sourceFile(Number(records));
 const timers = watchTimers();
 const start = performance.now();
-await direction.ours(file);
+await (which === "limit" ? direction.limit(file) : direction.ours(file));
 const ms = performance.now() - start;
 const timerP99 = timers();
 // maxRSS is in kilobytes: getrusage(2), as Node passes it on.
