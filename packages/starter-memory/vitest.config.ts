@@ -1,3 +1,10 @@
 import { defineProject } from "vitest/config";
 
-export default defineProject({ test: { name: "starter-memory", testTimeout: 60_000, hookTimeout: 120_000 } });
+export default defineProject({
+  test: {
+    name: "starter-memory",
+    setupFiles: ["@omni/p2p-secrecy-watch/setup"],
+    testTimeout: 60_000,
+    hookTimeout: 120_000,
+  },
+});

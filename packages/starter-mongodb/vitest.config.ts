@@ -3,6 +3,7 @@ import { defineProject } from "vitest/config";
 export default defineProject({
   test: {
     name: "starter-mongodb",
+    setupFiles: ["@omni/p2p-secrecy-watch/setup"],
     env: { P2P_TEST_SERVICES: "mongodb" },
     globalSetup: ["@omni/p2p-test-services/vitest-global-setup"],
     testTimeout: 60_000,

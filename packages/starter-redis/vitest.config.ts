@@ -3,6 +3,7 @@ import { defineProject } from "vitest/config";
 export default defineProject({
   test: {
     name: "starter-redis",
+    setupFiles: ["@omni/p2p-secrecy-watch/setup"],
     testTimeout: 60_000,
     hookTimeout: 120_000,
     globalSetup: ["@omni/p2p-test-services/vitest-global-setup"],

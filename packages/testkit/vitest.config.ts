@@ -1,3 +1,5 @@
 import { defineProject } from "vitest/config";
 
-export default defineProject({ test: { name: "testkit", testTimeout: 60_000, hookTimeout: 120_000 } });
+export default defineProject({
+  test: { name: "testkit", setupFiles: ["@omni/p2p-secrecy-watch/setup"], testTimeout: 60_000, hookTimeout: 120_000 },
+});

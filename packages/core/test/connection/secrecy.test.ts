@@ -333,7 +333,7 @@ describe("events", () => {
 
   it("of progress come beside the caller's own", async () => {
     const { manager, events } = watched();
-    const { connectionId } = await manager.establish("from:a", "to:b");
+    const { connectionId } = await manager.establish(SOURCE, TARGET);
     let own = 0;
     await manager.transferThroughConnection(connectionId, {}, { deadLetters: false, onProgress: () => own++ });
     expect(own).toBe(events.filter(([name]) => name === "progress").length);
