@@ -30,14 +30,16 @@ const CLUSTERED: Meaning = {
   advice: "The server belongs to a Redis Cluster: add cluster=true to the endpoint",
 };
 const WAIT = "Try again in a moment";
+/** It answers and cannot serve yet, or not any more: waited for as for a server that is away. */
+const AWAY = { open: "CONNECTION_FAILED", read: "CONNECTION_LOST", write: "CONNECTION_LOST" } as const;
 
 /** The server's own error codes: the first word of its reply. */
 const REPLIES: Readonly<Record<string, Meaning>> = {
-  LOADING: { code: "BUSY", retryable: true, advice: WAIT },
+  LOADING: { code: AWAY, retryable: true, advice: WAIT },
   BUSY: { code: "BUSY", retryable: true, advice: WAIT },
   TRYAGAIN: { code: "BUSY", retryable: true, advice: WAIT },
-  CLUSTERDOWN: { code: "BUSY", retryable: true, advice: "See CLUSTER INFO for the slots that no node serves" },
-  MASTERDOWN: { code: "BUSY", retryable: true, advice: "The replica has lost its primary" },
+  CLUSTERDOWN: { code: AWAY, retryable: true, advice: "See CLUSTER INFO for the slots that no node serves" },
+  MASTERDOWN: { code: AWAY, retryable: true, advice: "The replica has lost its primary" },
   NOREPLICAS: { code: "BUSY", retryable: true, advice: "Too few replicas follow the primary" },
   NOGOODSLAVE: { code: "BUSY", retryable: true, advice: WAIT },
   MISCONF: { code: "STORAGE_FULL", retryable: true, advice: "The server cannot save to its disk; see its log" },
