@@ -28,6 +28,7 @@ export function starterWith(loadModule: () => Promise<ClientModule>): P2PStarter
     storageType: "elasticsearch",
     contractVersion: CONTRACT_VERSION,
     options: elasticsearchOptions,
+    capabilities: elasticsearchCapabilities,
     async open(endpoint, context) {
       const place = parsePlace(endpoint);
       const index = indexOf(place, context.role);

@@ -18,6 +18,7 @@ export const memoryStarter: P2PStarter = {
   storageType: "memory",
   contractVersion: CONTRACT_VERSION,
   options: memoryOptions,
+  capabilities: memoryCapabilities,
   async open(endpoint, context) {
     return openMemory(endpoint, context);
   },

@@ -11,7 +11,7 @@ import type { Db, MongoClient } from "mongodb";
 import { closeClient, connect, type Driver, notInTime } from "./client.ts";
 import { countRecords } from "./count.ts";
 import { RecordDecoder } from "./decode.ts";
-import { dialectOf } from "./dialect.ts";
+import { dialectOf, MONGODB } from "./dialect.ts";
 import { RecordEncoder } from "./encode.ts";
 import { type MongodbTarget, mongodbOptions, parseMongodbEndpoint } from "./endpoint.ts";
 import { mongodbError } from "./errors.ts";
@@ -41,6 +41,7 @@ export const mongodbStarter: P2PStarter = {
   storageType: "mongodb",
   contractVersion: CONTRACT_VERSION,
   options: mongodbOptions,
+  capabilities: mongodbCapabilities(MONGODB),
   async open(endpoint, context) {
     return connected(endpoint, context, async (driver, client, target, signal) =>
       serve(driver, client, await findPlace(driver, client, target, context.role, signal)),

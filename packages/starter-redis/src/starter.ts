@@ -22,6 +22,7 @@ export const redisStarter: P2PStarter = {
   storageType: "redis",
   contractVersion: CONTRACT_VERSION,
   options: redisOptions,
+  capabilities: redisCapabilities(redisOptions.format.default),
   async open(endpoint, context) {
     const settings = parseRedisEndpoint(endpoint);
     const { link, tellsExpiry, maxValueBytes } = await openRedis(endpoint, settings, context);

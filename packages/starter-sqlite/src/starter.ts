@@ -33,6 +33,7 @@ export const sqliteStarter: P2PStarter = {
   storageType: "sqlite",
   contractVersion: CONTRACT_VERSION,
   options: sqliteOptions,
+  capabilities: sqliteCapabilities,
   async open(endpoint, context) {
     return openSqlite(sqliteEndpoint(endpoint), context);
   },

@@ -108,4 +108,27 @@ describe("an empty project", () => {
     );
     expect(await execute("node", ["main.js"], project)).toContain("2 records");
   });
+
+  it("copies one SQLite file into another by one command after the installation", async () => {
+    const project = await emptyProject("command-line", {});
+    await execute(
+      "npm",
+      ["install", "--no-audit", "--no-fund", "--prefer-offline", tarballs.get("@omni/p2p-cli")!],
+      project,
+    );
+    const copy = [
+      "omni-p2p",
+      "copy",
+      "sqlite:./data/knowledge.db?table=docs",
+      "sqlite:./data/copy.db",
+      "--verify",
+      "--json",
+    ];
+    const events = (await execute("npx", copy, project))
+      .trim()
+      .split("\n")
+      .map((line) => JSON.parse(line) as { event: string; successCount?: number; equal?: boolean });
+    expect(events.find(({ event }) => event === "result")?.successCount).toBe(2);
+    expect(events.find(({ event }) => event === "verify")?.equal).toBe(true);
+  });
 });

@@ -5,9 +5,6 @@ import { ExitCode } from "../exit-code.ts";
 import type { Output } from "../output/output.ts";
 import type { Session } from "../session.ts";
 
-/** A starter that tells what its stores can do before one is opened. */
-type TellingStarter = P2PStarter & { readonly capabilities?: P2PCapabilities };
-
 /** `omni-p2p starters` */
 export async function startersCommand({ out }: Session): Promise<ExitCode> {
   const installed = listStarters();
@@ -27,7 +24,7 @@ export async function startersCommand({ out }: Session): Promise<ExitCode> {
   return ExitCode.OK;
 }
 
-function facts(starter: TellingStarter): Pick<StarterEvent, "contractVersion" | "options" | "can" | "capabilities"> {
+function facts(starter: P2PStarter): Pick<StarterEvent, "contractVersion" | "options" | "can" | "capabilities"> {
   const { capabilities, contractVersion, options, inspect, describeMapping } = starter;
   return {
     contractVersion,

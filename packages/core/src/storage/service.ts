@@ -177,6 +177,8 @@ export interface P2PStarter {
   readonly contractVersion: number;
   /** The options it takes in an endpoint's metadata. */
   readonly options: OptionSpecs;
+  /** What its stores can do with the default options; an open service tells of its own store. */
+  readonly capabilities?: P2PCapabilities;
   /**
    * Opens the endpoint and makes sure that it answers. Whatever was opened is closed again when it throws.
    *
