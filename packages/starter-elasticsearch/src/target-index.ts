@@ -1,10 +1,9 @@
-import { isP2PError, P2PError, type P2PRecord } from "@omni/p2p-core";
+import { isP2PError, P2PError, type P2PRecord, unlessAborted } from "@omni/p2p-core";
 import { type DocumentEncoder, documentEncoder } from "./encode.ts";
 import type { Link } from "./link.ts";
 import { DEFAULT_FIELD_LIMIT, loadSchema, newFieldsOf, newIndexBody, propertiesWithin } from "./mapping.ts";
 import type { IndexSchema } from "./schema.ts";
 import { SIDECAR, SIDECAR_PROPERTY } from "./types.ts";
-import { unlessAborted } from "./unless-aborted.ts";
 
 /** How long what is known of an index is believed: somebody may delete it between two transfers. */
 const BELIEVED_MS = 1000;
