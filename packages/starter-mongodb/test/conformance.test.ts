@@ -1,3 +1,4 @@
+import { lacks } from "@omni/p2p-test-services";
 import { describeWithService } from "@omni/p2p-test-services/suite";
 import { describeConformance } from "@omni/p2p-testkit";
 import { mongodbStarter } from "../src/index.ts";
@@ -9,6 +10,10 @@ describeWithService("mongodb", "mongodb", (service) => {
     name: "mongodb",
     starter: mongodbStarter,
     createEndpoint,
+    // Generated ids would meet their like of another type now and then. Dates and bytes as ids are in the other checks.
+    ...(lacks(service.product, "ids of different types that look alike") && {
+      values: { idsWithout: ["date", "bytes"] as const },
+    }),
     lacks: [
       { what: "one identity", reason: 'MongoDB itself tells the ids 1 and "1" apart' },
       { what: "sorted bytes", reason: "MongoDB orders binary data by length first" },

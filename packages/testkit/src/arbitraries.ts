@@ -26,6 +26,8 @@ export interface ValueLimits {
   readonly maxDate?: Date;
   /** Whether fields may have any name at all. Default `true`; otherwise names are of letters. */
   readonly awkwardFieldNames?: boolean;
+  /** Kinds of value that are not generated as ids, beyond those in `without`. Default: none. */
+  readonly idsWithout?: readonly ValueType[];
 }
 
 const MAX_TIME = 8_640_000_000_000_000;
@@ -154,7 +156,7 @@ function objectArbitrary(limits: ValueLimits, inner: fc.Arbitrary<P2PValue>) {
 
 /** Ids of every kind that are scalars: texts of any characters, whole and broken numbers, bigints, dates, bytes, booleans. */
 export function idArbitrary(limits: ValueLimits = {}): fc.Arbitrary<P2PId> {
-  const without = new Set(limits.without);
+  const without = new Set([...(limits.without ?? []), ...(limits.idsWithout ?? [])]);
   const text = fc.oneof(fc.uuid(), textArbitrary(30), fc.constantFrom("a:b", "a/b", "a b", "*", "'", '"', "é", "😀"));
   const choices: [ValueType, fc.Arbitrary<P2PId>][] = [
     ["string", text.filter((id) => id !== "")],

@@ -1,13 +1,14 @@
 import type { P2PRecord } from "@omni/p2p-core";
+import { lacks } from "@omni/p2p-test-services";
 import { describeWithService } from "@omni/p2p-test-services/suite";
-import { recordsArbitrary, sampleRecords } from "@omni/p2p-testkit";
+import { recordsArbitrary, sampleRecords, type ValueLimits } from "@omni/p2p-testkit";
 import fc from "fast-check";
 import { afterAll, describe, it } from "vitest";
 import { newManager, roundTrip } from "../src/round-trip.ts";
 import { Places, type ServerUrls, STORES } from "../src/stores.ts";
 
 /** Every ordered pair of stores, those with a server named first, so that a missing one skips its pairs. */
-function everyPair(servers: ServerUrls): void {
+function everyPair(servers: ServerUrls, limits: ValueLimits): void {
   const places = new Places(servers);
   const manager = newManager();
 
@@ -24,7 +25,7 @@ function everyPair(servers: ServerUrls): void {
       });
 
       it("law 2, round trip: generated records come back", async () => {
-        const property = fc.asyncProperty(recordsArbitrary(), async (records: readonly P2PRecord[]) => {
+        const property = fc.asyncProperty(recordsArbitrary(limits), async (records: readonly P2PRecord[]) => {
           await roundTrip(manager, places, from, to, records);
         });
         await fc.assert(property, { numRuns: 3 });
@@ -36,7 +37,11 @@ function everyPair(servers: ServerUrls): void {
 describeWithService("redis", "all directions", (redis) => {
   describeWithService("mongodb", "with MongoDB", (mongodb) => {
     describeWithService("elasticsearch", "with Elasticsearch", (elasticsearch) => {
-      everyPair({ redis: redis.url, mongodb: mongodb.url, elasticsearch: elasticsearch.url });
+      const alike = lacks(mongodb.product, "ids of different types that look alike");
+      everyPair(
+        { redis: redis.url, mongodb: mongodb.url, elasticsearch: elasticsearch.url },
+        alike ? { idsWithout: ["date", "bytes"] } : {},
+      );
     });
   });
 });

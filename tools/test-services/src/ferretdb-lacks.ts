@@ -1,6 +1,8 @@
 /** What MongoDB has and FerretDB 1.24 on SQLite does not, and what FerretDB does instead. */
 export const ferretdbBehaviour = {
   "Decimal128 values": "closes the connection",
+  "ids of different types that look alike":
+    "one id where their JSON is the same: 0 and the date of 1970, binary data and its base64; error 11000 for the second",
   "NaN values": "closes the connection",
   "infinite numbers": "error 2",
   "negative zero": "comes back as 0",
