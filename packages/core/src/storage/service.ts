@@ -97,6 +97,39 @@ export interface WriteResult {
   readonly bytes?: number;
 }
 
+/** A batch in the store's own form; see {@link RawSource}. */
+export interface RawBatch {
+  /** Owned by the receiver. What they are only the two ends know. */
+  readonly documents: unknown[];
+  /** As in {@link RecordBatch}, and interchangeable with its cursors. */
+  readonly cursor: JsonValue;
+  readonly failures?: readonly ReadFailure[];
+  /** Size of the documents. It bounds the memory of a transfer, so it must be there. */
+  readonly bytes: number;
+}
+
+/**
+ * Reading without making records: for a transfer between two stores of one kind that has no transform, so that a
+ * document need not be taken apart and put together again.
+ *
+ * The same query gives the same documents in the same order as `readFromSource` gives records, with the same cursors.
+ */
+export interface RawSource {
+  /** Names the form of the documents, for instance `elasticsearch:hit`. */
+  readonly format: string;
+  read(query: P2PQuery, options: ReadOptions): AsyncIterable<RawBatch>;
+  /** The record that `readFromSource` would have given, for a dead letter. */
+  decode(document: unknown): P2PRecord;
+}
+
+/** Writing what a {@link RawSource} read, with the outcome that `writeToTarget` would have had for the records. */
+export interface RawTarget {
+  /** Whether documents in this form can be written as they are, given this target's own options. */
+  accepts(format: string): boolean;
+  /** As `writeToTarget`; `index` is the place in `documents`, and documents are never changed. */
+  write(documents: readonly unknown[], options: WriteOptions): Promise<WriteResult>;
+}
+
 /**
  * An open store: what an adapter is, and all it is.
  *
@@ -120,6 +153,10 @@ export interface P2PDataTransferService {
   readonly capabilities: P2PCapabilities;
   readFromSource(query: P2PQuery, options: ReadOptions): AsyncIterable<RecordBatch>;
   writeToTarget(records: readonly P2PRecord[], options: WriteOptions): Promise<WriteResult>;
+  /** A shorter way to another store of this kind; used when the other end accepts its format and nothing transforms. */
+  readonly rawSource?: RawSource;
+  /** The other end of it. */
+  readonly rawTarget?: RawTarget;
   /** How many records the query gives, or `undefined` when only reading would tell. */
   count(query: P2PQuery, signal: AbortSignal): Promise<number | undefined>;
   /** At most `parts` queries that are disjoint and together the whole; the query itself alone when it cannot be parted. */
