@@ -1,8 +1,6 @@
 import { inspect } from "node:util";
 import type { P2PConnectionManager } from "@omni/p2p-core";
-
-/** In every password that a test plants, and in nothing else. */
-export const PLANTED = /s3cr[e3]t/i;
+import { PLANTED } from "./planted.ts";
 
 /** The classes of the core through which things leave it; of any copy, so that no more is asked of their types. */
 export interface WatchedCore {
