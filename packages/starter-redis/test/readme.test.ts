@@ -1,7 +1,7 @@
 import { readFile } from "node:fs/promises";
 import { join } from "node:path";
-import { encodeJson, type OptionSpec, type P2PRecord, valuesEqual } from "@omni/p2p-core";
-import { SAMPLE_VALUES, VALUE_TYPES } from "@omni/p2p-testkit";
+import { encodeJson, type P2PRecord, valuesEqual } from "@omni/p2p-core";
+import { optionRows, SAMPLE_VALUES, tableRows, VALUE_TYPES } from "@omni/p2p-testkit";
 import { expect, test } from "vitest";
 import { decodeHashRecord, encodeHashRecord } from "../src/hash-record.ts";
 import { redisMapping, redisStarter } from "../src/index.ts";
@@ -9,30 +9,12 @@ import { decodeJsonRecord, encodeJsonRecord } from "../src/json-record.ts";
 
 const readme = await readFile(join(import.meta.dirname, "../README.md"), "utf8");
 
-/** The rows of the README's table whose first column has this heading. */
-function rowsOf(heading: string): string[][] {
-  const lines = readme.split("\n");
-  const start = lines.findIndex((line) => line.startsWith(`| ${heading} `));
-  const end = lines.findIndex((line, i) => i > start && !line.startsWith("|"));
-  return lines.slice(start + 2, end).map((line) =>
-    line
-      .split("|")
-      .slice(1, -1)
-      .map((cell) => cell.trim()),
-  );
-}
-
 test("the README's table of options is that of the starter", () => {
-  const options = Object.entries(redisStarter.options as Readonly<Record<string, OptionSpec>>);
-  const type = ({ type, values }: OptionSpec) => values?.map((value) => `\`${value}\``).join(", ") ?? type;
-  const fallback = (value: OptionSpec["default"]) => (value === undefined || value === "" ? "" : `\`${value}\``);
-  expect(rowsOf("option")).toEqual(
-    options.map(([name, spec]) => [`\`${name}\``, type(spec), fallback(spec.default), spec.description]),
-  );
+  expect(tableRows(readme, "option")).toEqual(optionRows(redisStarter.options));
 });
 
 test("the README's table of types is that of the code", () => {
-  expect(rowsOf("value")).toEqual(
+  expect(tableRows(readme, "value")).toEqual(
     VALUE_TYPES.map((type) => [type, redisMapping[type].json, redisMapping[type].hash, redisMapping[type].back]),
   );
 });
