@@ -97,7 +97,10 @@ export interface WriteResult {
   readonly bytes?: number;
 }
 
-/** A batch in the store's own form; see {@link RawSource}. */
+/**
+ * A batch in the store's own form; see {@link RawSource}. The core cannot look at a document, so one whose record
+ * `recordTrouble` would find fault with must be among `failures`.
+ */
 export interface RawBatch {
   /** Owned by the receiver. What they are only the two ends know. */
   readonly documents: unknown[];

@@ -1,31 +1,30 @@
 import { toP2PError } from "../errors.ts";
 import type { JsonValue } from "../storage/json.ts";
 import type { P2PQuery } from "../storage/query.ts";
-import type { P2PRecord } from "../storage/record.ts";
-import type { P2PDataTransferService, RecordBatch } from "../storage/service.ts";
-import { estimateBytes } from "../storage/size.ts";
 import type { DeadLetter } from "./dead-letter.ts";
+import type { Lane, LaneBatch } from "./lane.ts";
 import type { ResolvedTransfer } from "./options.ts";
 import { RetryBudget } from "./retry.ts";
 import { Breather } from "./settle.ts";
-import { checkBatch, idText, transformBatch } from "./transform.ts";
+import { idText } from "./transform.ts";
 
 /** A failure on the way to the target, not yet given a time. */
 export type Letter = Omit<DeadLetter, "transferId" | "at">;
 
-/** A run of records in a batch that come from one read. */
+/** A run of items in a batch that come from one read. */
 interface BatchPart {
-  /** Where it begins among the records of the batch. */
+  /** Where it begins among the items of the batch. */
   readonly from: number;
   /** The number of the first record of the read, among all records read. */
   readonly firstPosition: number;
-  /** For each record its place in the read; `undefined` when the two are the same. */
+  /** For each item its place in the read; `undefined` when the two are the same. */
   readonly origins: readonly number[] | undefined;
 }
 
-/** Records ready to be written, with what is needed to account for them. */
+/** Items ready to be written, with what is needed to account for them. */
 export interface TransferBatch {
-  records: P2PRecord[];
+  /** Records or documents: the lane knows. */
+  items: unknown[];
   readonly parts: BatchPart[];
   /** What failed before the target was asked. */
   readonly letters: Letter[];
@@ -52,11 +51,11 @@ const FULL_ENOUGH = 0.5;
 const MAX_MERGED = 50;
 
 /**
- * Reads the source and transforms what it gives. A source that fails for the moment is read again from the last
+ * Reads the source by a lane, which transforms what it gives. A source that fails for the moment is read again from the last
  * cursor.
  */
 export async function* transferBatches(
-  source: P2PDataTransferService,
+  lane: Lane,
   query: P2PQuery,
   start: ReadStart,
   options: ResolvedTransfer,
@@ -67,10 +66,10 @@ export async function* transferBatches(
   const enough = options.transform ? batchSize * FULL_ENOUGH : 0;
   let batch = emptyBatch(start.recordsRead);
   let merged = 0;
-  for await (const read of resumingReads(source, query, start, options, signal)) {
-    await append(batch, read, options, signal);
+  for await (const read of resumingReads(lane, query, start, options, signal)) {
+    await append(batch, read, lane, options, signal);
     merged++;
-    if (batch.records.length < enough && batch.letters.length < batchSize && merged < MAX_MERGED) continue;
+    if (batch.items.length < enough && batch.letters.length < batchSize && merged < MAX_MERGED) continue;
     yield batch;
     signal.throwIfAborted();
     await breather.due();
@@ -81,16 +80,16 @@ export async function* transferBatches(
 }
 
 function emptyBatch(recordsRead: number): TransferBatch {
-  return { records: [], parts: [], letters: [], dropped: 0, recordsRead, cursor: null, bytes: 0 };
+  return { items: [], parts: [], letters: [], dropped: 0, recordsRead, cursor: null, bytes: 0 };
 }
 
 async function* resumingReads(
-  source: P2PDataTransferService,
+  lane: Lane,
   query: P2PQuery,
   start: ReadStart,
   options: ResolvedTransfer,
   signal: AbortSignal,
-): AsyncGenerator<RecordBatch> {
+): AsyncGenerator<LaneBatch> {
   const budget = new RetryBudget(options.config);
   let after = start.cursor;
   let read = start.recordsRead;
@@ -99,7 +98,7 @@ async function* resumingReads(
       const limit = query.limit === undefined ? undefined : query.limit - read;
       if (limit !== undefined && limit <= 0) return;
       const rest = limit === undefined ? query : { ...query, limit };
-      for await (const batch of source.readFromSource(rest, {
+      for await (const batch of lane.read(rest, {
         batchSize: options.config.batchSize,
         batchBytes: Math.min(BATCH_BYTES, options.config.maxBytesInFlight),
         after,
@@ -107,7 +106,7 @@ async function* resumingReads(
       })) {
         budget.succeeded();
         after = batch.cursor;
-        read += batch.records.length + (batch.failures?.length ?? 0);
+        read += batch.items.length + (batch.failures?.length ?? 0);
         yield batch;
       }
       return;
@@ -122,17 +121,16 @@ async function* resumingReads(
 
 async function append(
   batch: TransferBatch,
-  read: RecordBatch,
+  read: LaneBatch,
+  lane: Lane,
   options: ResolvedTransfer,
   signal: AbortSignal,
 ): Promise<void> {
   const first = batch.recordsRead;
-  const { records, origins, dropped, failures } = options.transform
-    ? await transformBatch(read.records, options.transform, signal)
-    : checkBatch(read);
-  batch.parts.push({ from: batch.records.length, firstPosition: first, origins });
-  if (batch.records.length === 0) batch.records = records;
-  else for (const record of records) batch.records.push(record);
+  const { items, origins, dropped, failures, bytes } = await lane.sift(read, signal);
+  batch.parts.push({ from: batch.items.length, firstPosition: first, origins });
+  if (batch.items.length === 0) batch.items = items;
+  else for (const item of items) batch.items.push(item);
   for (const { index, record, error } of failures) {
     batch.letters.push({
       id: idText(record),
@@ -145,16 +143,16 @@ async function append(
     });
   }
   for (const [i, { id, error }] of (read.failures ?? []).entries()) {
-    const position = first + read.records.length + i;
+    const position = first + read.items.length + i;
     batch.letters.push({ id, phase: "read", code: error.code, reason: error.message, attempts: 0, position });
   }
   batch.dropped += dropped;
-  batch.recordsRead += read.records.length + (read.failures?.length ?? 0);
+  batch.recordsRead += read.items.length + (read.failures?.length ?? 0);
   batch.cursor = read.cursor;
-  batch.bytes += read.bytes ?? records.reduce((sum, record) => sum + estimateBytes(record), 0);
+  batch.bytes += bytes;
 }
 
-/** The number of a record of the batch among all records read. */
+/** The number of an item of the batch among all records read. */
 export function positionOf({ parts }: TransferBatch, index: number): number {
   const part = parts.findLast(({ from }) => from <= index)!;
   const place = index - part.from;

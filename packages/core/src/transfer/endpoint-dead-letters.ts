@@ -36,16 +36,14 @@ export class EndpointDeadLetterSink implements DeadLetterSink {
         ...(record && letter.phase === "write" && { record }),
       };
     });
-    const { failures } = await writeWithRetry(
-      this.#service,
-      records,
-      "upsert",
-      parseConfig(),
-      this.#closing.signal,
-    ).catch((error: unknown) => {
-      // Never under the store's own code: a lost connection here is none of the transfer's two ends.
-      throw this.#failed(error);
-    });
+    const write: P2PDataTransferService["writeToTarget"] = (some, options) =>
+      this.#service.writeToTarget(some, options);
+    const { failures } = await writeWithRetry(write, records, "upsert", parseConfig(), this.#closing.signal).catch(
+      (error: unknown) => {
+        // Never under the store's own code: a lost connection here is none of the transfer's two ends.
+        throw this.#failed(error);
+      },
+    );
     if (failures[0]) throw this.#failed(failures[0].error);
     this.#written += letters.length;
     return this.#written;

@@ -5,6 +5,7 @@ import { positionOf, type ReadStart, type TransferBatch } from "./batches.ts";
 import { CHECKPOINT_VERSION, type Checkpoint, type TransferIdentity } from "./checkpoint.ts";
 import type { TransferCounts } from "./counts.ts";
 import type { DeadLetter } from "./dead-letter.ts";
+import type { Lane } from "./lane.ts";
 import type { ResolvedTransfer } from "./options.ts";
 import { MAX_LISTED_ERRORS, type TransferFailure } from "./result.ts";
 import type { BatchOutcome } from "./retry.ts";
@@ -36,6 +37,7 @@ export class Ledger {
   readonly #identity: TransferIdentity;
   readonly #options: ResolvedTransfer;
   readonly #redact: (text: string) => string;
+  readonly #recordOf: Lane["recordOf"];
   readonly #tolerates: ((failed: number, total: number) => boolean) | undefined;
   /** What an earlier run had failed in that was ended by it: who resumes has seen to that. */
   readonly #pardoned: { readonly failed: number; readonly total: number } = { failed: 0, total: 0 };
@@ -55,16 +57,21 @@ export class Ledger {
   /** What the earlier runs had done. */
   readonly resumed: TransferCounts | undefined;
 
-  /** @param earlier the checkpoint to go on from. */
+  /**
+   * @param recordOf what an item of a batch is as a record.
+   * @param earlier the checkpoint to go on from.
+   */
   constructor(
     identity: TransferIdentity,
     options: ResolvedTransfer,
     redact: (text: string) => string,
+    recordOf: Lane["recordOf"],
     earlier?: Checkpoint,
   ) {
     this.#identity = identity;
     this.#options = options;
     this.#redact = redact;
+    this.#recordOf = recordOf;
     const { maxFailures } = options.config;
     this.#tolerates = maxFailures === undefined ? undefined : parseTolerance(maxFailures);
     if (!earlier) return;
@@ -162,17 +169,17 @@ export class Ledger {
 
   #letters(batch: TransferBatch, outcome: BatchOutcome): DeadLetter[] {
     if (batch.letters.length === 0 && outcome.failures.length === 0) return [];
-    const refused = outcome.failures.map(({ index, error, attempts }) => {
-      const record = batch.records[index]!;
+    const refused = outcome.failures.map(({ index, id, error, attempts }) => {
+      const record = this.#recordOf(batch.items[index]);
       const position = positionOf(batch, index);
       return {
-        id: idText(record),
+        id: record ? idText(record) : idText({ id }),
         phase: "write" as const,
         code: error.code,
         reason: error.message,
         attempts,
         position,
-        record,
+        ...(record && { record }),
       };
     });
     const at = new Date().toISOString();

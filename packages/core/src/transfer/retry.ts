@@ -1,8 +1,8 @@
 import { setTimeout as sleep } from "node:timers/promises";
 import { MAX_TIMER_MS } from "../config.ts";
 import { isConnectionError, isP2PError, P2PError } from "../errors.ts";
-import type { P2PRecord } from "../storage/record.ts";
-import type { P2PDataTransferService, WriteMode, WriteResult } from "../storage/service.ts";
+import type { P2PId } from "../storage/record.ts";
+import type { WriteMode, WriteOptions, WriteResult } from "../storage/service.ts";
 
 /** When something is tried again. */
 export interface RetryPolicy {
@@ -82,6 +82,7 @@ export class RetryBudget {
 export interface FinalFailure {
   /** Its place in the array that was to be written. */
   readonly index: number;
+  readonly id: P2PId | undefined;
   readonly error: P2PError;
   /** How often it was sent. */
   readonly attempts: number;
@@ -102,27 +103,28 @@ export interface BatchOutcome {
  *
  * @throws P2PError when the store failed as a whole and no try is left; what had been written stays written.
  */
-export async function writeWithRetry(
-  target: P2PDataTransferService,
-  records: readonly P2PRecord[],
+export async function writeWithRetry<T>(
+  write: (items: readonly T[], options: WriteOptions) => Promise<WriteResult>,
+  items: readonly T[],
   mode: WriteMode,
   policy: RetryPolicy,
   signal: AbortSignal,
 ): Promise<BatchOutcome> {
   const outcome: BatchOutcome = { written: 0, skipped: 0, bytes: 0, retries: 0, failures: [] };
   const budget = new RetryBudget(policy);
-  /** The places in `records` of what is to be sent; `undefined` means all of them. */
+  /** The places in `items` of what is to be sent; `undefined` means all of them. */
   let places: readonly number[] | undefined;
   for (let attempts = 1; ; attempts++) {
-    const batch = places?.map((place) => records[place]!) ?? records;
+    const batch = places?.map((place) => items[place]!) ?? items;
     try {
-      const result = await target.writeToTarget(batch, { mode, signal });
+      const result = await write(batch, { mode, signal });
       assertAccounted(result, batch.length);
       outcome.written += result.written;
       outcome.skipped += result.skipped;
       outcome.bytes += result.bytes ?? 0;
-      const failures = result.failures.map(({ index, error }) => ({
+      const failures = result.failures.map(({ index, id, error }) => ({
         index: places?.[index] ?? index,
+        id,
         error,
         attempts,
       }));

@@ -9,6 +9,7 @@ import { assertResumable, type Checkpoint, type TransferIdentity } from "./check
 import { assertOtherFile } from "./dead-letter-source.ts";
 import type { TransferEnd } from "./end.ts";
 import { InFlight } from "./in-flight.ts";
+import { type Lane, laneBetween } from "./lane.ts";
 import { Ledger } from "./ledger.ts";
 import type { ResolvedTransfer } from "./options.ts";
 import { ProgressMeter } from "./progress.ts";
@@ -22,6 +23,7 @@ export class TransferRun {
   readonly #target: TransferEnd;
   readonly #query: P2PQuery;
   readonly #options: ResolvedTransfer;
+  readonly #lane: Lane;
   readonly #secrets: readonly string[];
   readonly #startedAt = performance.now();
   readonly #own = new AbortController();
@@ -33,6 +35,7 @@ export class TransferRun {
     this.#target = target;
     this.#query = query;
     this.#options = options;
+    this.#lane = laneBetween(source.service, target.service, options.transform);
     this.#secrets = secretsOf(source.endpoint, target.endpoint);
   }
 
@@ -46,7 +49,8 @@ export class TransferRun {
       const earlier = await this.#earlierCheckpoint();
       // One of an earlier run must not be taken for this one's, should this one end before its first.
       if (!earlier) await checkpoints?.remove(transferId);
-      const ledger = new Ledger(this.#identity(), this.#options, (text) => redactText(text, this.#secrets), earlier);
+      const redact = (text: string) => redactText(text, this.#secrets);
+      const ledger = new Ledger(this.#identity(), this.#options, redact, this.#lane.recordOf, earlier);
       if (earlier?.status === "completed") return this.#result(ledger);
       await deadLetters?.open(earlier?.deadLetterPosition ?? null);
       try {
@@ -169,13 +173,7 @@ export class TransferRun {
   /** Gives each batch its number, and counts its bytes from the moment it is read. */
   async *#ticketed(ledger: Ledger): AsyncGenerator<{ batch: TransferBatch; ticket: number }> {
     let ticket = 0;
-    for await (const batch of transferBatches(
-      this.#source.service,
-      this.#query,
-      ledger.start,
-      this.#options,
-      this.#signal,
-    )) {
+    for await (const batch of transferBatches(this.#lane, this.#query, ledger.start, this.#options, this.#signal)) {
       this.#bytesInFlight += batch.bytes;
       yield { batch, ticket: ticket++ };
     }
@@ -189,10 +187,10 @@ export class TransferRun {
     const { config } = this.#options;
     const total: BatchOutcome = { written: 0, skipped: 0, bytes: 0, retries: 0, failures: [] };
     // A transform may have made more of a batch than the batch size allows.
-    for (let from = 0; from < batch.records.length; from += config.batchSize) {
+    for (let from = 0; from < batch.items.length; from += config.batchSize) {
       const part =
-        batch.records.length <= config.batchSize ? batch.records : batch.records.slice(from, from + config.batchSize);
-      const outcome = await writeWithRetry(this.#target.service, part, config.mode, config, this.#signal);
+        batch.items.length <= config.batchSize ? batch.items : batch.items.slice(from, from + config.batchSize);
+      const outcome = await writeWithRetry(this.#lane.write, part, config.mode, config, this.#signal);
       total.written += outcome.written;
       total.skipped += outcome.skipped;
       total.bytes += outcome.bytes;

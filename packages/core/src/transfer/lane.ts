@@ -1,0 +1,107 @@
+import type { JsonValue } from "../storage/json.ts";
+import type { P2PQuery } from "../storage/query.ts";
+import type { P2PRecord } from "../storage/record.ts";
+import type {
+  P2PDataTransferService,
+  RawSource,
+  RawTarget,
+  ReadFailure,
+  ReadOptions,
+  WriteOptions,
+  WriteResult,
+} from "../storage/service.ts";
+import { estimateBytes } from "../storage/size.ts";
+import { checkBatch, type Transform, type TransformFailure, transformBatch } from "./transform.ts";
+
+/** A batch as it is read. What its items are only the lane knows. */
+export interface LaneBatch {
+  readonly items: unknown[];
+  readonly cursor: JsonValue;
+  readonly failures?: readonly ReadFailure[] | undefined;
+  readonly bytes?: number | undefined;
+  readonly valid?: boolean | undefined;
+}
+
+/** What of a batch goes to the target. */
+interface Sifted {
+  readonly items: unknown[];
+  /** For each item the place in the batch it came from; `undefined` when the two are the same. */
+  readonly origins: readonly number[] | undefined;
+  readonly dropped: number;
+  readonly failures: readonly TransformFailure[];
+  readonly bytes: number;
+}
+
+/**
+ * What the pipeline carries from one store to the other: records, or documents in the stores' own form. Whatever can
+ * happen on the way happens in the pipeline; the lane only knows how to take an item up, look at it and put it down.
+ */
+export interface Lane {
+  read(query: P2PQuery, options: ReadOptions): AsyncIterable<LaneBatch>;
+  sift(batch: LaneBatch, signal: AbortSignal): Sifted | Promise<Sifted>;
+  write(items: readonly unknown[], options: WriteOptions): Promise<WriteResult>;
+  /** The item as a record, for a dead letter; `undefined` when it cannot be made out. */
+  recordOf(item: unknown): P2PRecord | undefined;
+}
+
+/** The shortest lane: the raw one where the two stores know each other's form and nobody wants to see the records. */
+export function laneBetween(
+  source: P2PDataTransferService,
+  target: P2PDataTransferService,
+  transform: Transform | undefined,
+): Lane {
+  const { rawSource } = source;
+  const { rawTarget } = target;
+  if (rawSource && rawTarget && !transform && rawTarget.accepts(rawSource.format)) {
+    return rawLane(rawSource, rawTarget);
+  }
+  return recordLane(source, target, transform);
+}
+
+function recordLane(
+  source: P2PDataTransferService,
+  target: P2PDataTransferService,
+  transform: Transform | undefined,
+): Lane {
+  return {
+    async *read(query, options) {
+      for await (const { records: items, cursor, failures, bytes, valid } of source.readFromSource(query, options)) {
+        yield { items, cursor, failures, bytes, valid };
+      }
+    },
+    async sift({ items, bytes, valid }, signal) {
+      const input = items as P2PRecord[];
+      const { records, origins, dropped, failures } = transform
+        ? await transformBatch(input, transform, signal)
+        : checkBatch({ records: input, valid: valid ?? false });
+      return { items: records, origins, dropped, failures, bytes: bytes ?? sizeOf(records) };
+    },
+    write: (items, options) => target.writeToTarget(items as readonly P2PRecord[], options),
+    recordOf: (item) => item as P2PRecord,
+  };
+}
+
+function rawLane(source: RawSource, target: RawTarget): Lane {
+  return {
+    async *read(query, options) {
+      for await (const { documents: items, cursor, failures, bytes } of source.read(query, options)) {
+        yield { items, cursor, failures, bytes };
+      }
+    },
+    sift: ({ items, bytes }) => ({ items, origins: undefined, dropped: 0, failures: [], bytes: bytes ?? 0 }),
+    write: (items, options) => target.write(items, options),
+    recordOf(item) {
+      try {
+        return source.decode(item);
+      } catch {
+        return undefined;
+      }
+    },
+  };
+}
+
+function sizeOf(records: readonly P2PRecord[]): number {
+  let bytes = 0;
+  for (const record of records) bytes += estimateBytes(record);
+  return bytes;
+}
