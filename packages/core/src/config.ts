@@ -28,6 +28,7 @@ const SETTINGS = {
   readAhead: { type: "integer", min: 1, max: 64, default: 2 },
   maxBytesInFlight: { type: "integer", min: 1024, max: Number.MAX_SAFE_INTEGER, default: 64 * 1024 * 1024 },
   mode: { type: "word", words: ["upsert", "insert", "skip"], default: "upsert" },
+  partitions: { type: "integer", min: 1, max: 64, default: 1 },
   maxFailures: { type: "tolerance" },
   retryDelay: { type: "integer", min: 0, max: MAX_TIMER_MS, default: 100 },
   maxRetryDelay: { type: "integer", min: 0, max: MAX_TIMER_MS, default: 10_000 },
@@ -55,6 +56,8 @@ export interface ConnectionConfig {
   readonly maxBytesInFlight: number;
   /** What becomes of a record whose id is in the target already. Default `"upsert"`. */
   readonly mode: "upsert" | "insert" | "skip";
+  /** Parts of the query that are moved side by side; a source that cannot be parted runs as one, and says so. Default 1. */
+  readonly partitions: number;
   /** Failed records borne before the transfer stops. Default: all, unless the first 1000 fail without exception. */
   readonly maxFailures?: FailureTolerance;
   /** Longest wait before the first retry, in ms; it doubles with each, and the wait is drawn at random below it. Default 100. */

@@ -8,6 +8,7 @@ import { StarterRegistry } from "../storage/registry.ts";
 import type { P2PStarter } from "../storage/service.ts";
 import { DefaultP2PTransferBridge, type P2PTransferBridge } from "../transfer/bridge.ts";
 import { deadLetterStarter } from "../transfer/dead-letter-source.ts";
+import type { PartitionPlan } from "../transfer/partitioned/plan.ts";
 import { P2PTransferError, type TransferResult } from "../transfer/result.ts";
 import type { VerifyOptions, VerifyResult } from "../transfer/verify.ts";
 import type { P2PConnection } from "./connection.ts";
@@ -116,6 +117,7 @@ export class DefaultP2PConnectionManager implements P2PConnectionManager {
       target: parseEndpoint(target),
       config: parseConfig(config, parseConfig(this.#options.config)),
       pool: this.#pool,
+      slots: this.#slots,
       bridge: this.#bridge,
       listener: this.#listener,
     };
@@ -199,6 +201,12 @@ export class DefaultP2PConnectionManager implements P2PConnectionManager {
     const connection = this.#find(connectionId, "transfer");
     this.#assertOpen();
     return connection.verify(query, options);
+  }
+
+  async partitions(connectionId: string, query: P2PQuery, parts: number): Promise<PartitionPlan> {
+    const connection = this.#find(connectionId, "transfer");
+    this.#assertOpen();
+    return connection.partitions(query, parts);
   }
 
   getConnectionStatistics(connectionId: string): ConnectionStatistics {

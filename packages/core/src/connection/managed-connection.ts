@@ -4,15 +4,18 @@ import { isConnectionError, P2PError, toP2PError } from "../errors.ts";
 import { type EndpointInfo, endpointLabel, parseEndpoint } from "../storage/endpoint.ts";
 import type { P2PQuery } from "../storage/query.ts";
 import { redactEndpoint, redactError, secretsOf } from "../storage/redact.ts";
+import type { OpenContext } from "../storage/service.ts";
 import type { P2PTransferBridge } from "../transfer/bridge.ts";
-import type { TransferEnd } from "../transfer/end.ts";
+import type { AnotherService, TransferEnd } from "../transfer/end.ts";
 import { EndpointDeadLetterSink } from "../transfer/endpoint-dead-letters.ts";
 import type { TransferOptions } from "../transfer/options.ts";
+import { type PartitionPlan, planPartitions } from "../transfer/partitioned/plan.ts";
 import { P2PTransferError, type TransferResult } from "../transfer/result.ts";
 import { type VerifyOptions, type VerifyResult, verify } from "../transfer/verify.ts";
 import type { P2PConnection } from "./connection.ts";
 import type { ManagedTransferOptions } from "./manager.ts";
 import type { ServiceLease, ServicePool } from "./service-pool.ts";
+import type { Slots } from "./slots.ts";
 import { type ConnectionStatistics, StatisticsBook } from "./statistics.ts";
 import { assertTransition, ConnectionStatus, invalidForTransfer } from "./status.ts";
 
@@ -30,6 +33,8 @@ export interface ConnectionParts {
   readonly target: EndpointInfo;
   readonly config: ConnectionConfig;
   readonly pool: ServicePool;
+  /** Where a store that is opened once more, for parts side by side, takes its place. */
+  readonly slots: Slots;
   readonly bridge: P2PTransferBridge;
   readonly listener: ConnectionListener;
 }
@@ -135,6 +140,11 @@ export class ManagedConnection implements P2PConnection {
     });
   }
 
+  /** Asks the source for the parts of a query. */
+  async partitions(query: P2PQuery, parts: number): Promise<PartitionPlan> {
+    return this.#occupied(async ({ service }, _, cancelled) => planPartitions(service, query, parts, cancelled));
+  }
+
   /** Does a piece of work with both ends, during which the connection is TRANSFERRING. */
   async #occupied<T>(
     work: (source: TransferEnd, target: TransferEnd, cancelled: AbortSignal) => Promise<T>,
@@ -169,9 +179,26 @@ export class ManagedConnection implements P2PConnection {
     const { source, target } = this.#parts;
     const leases = this.#leases!;
     return {
-      source: { service: leases.source.service, endpoint: source },
-      target: { service: leases.target.service, endpoint: target },
+      source: { service: leases.source.service, endpoint: source, another: () => this.#another(source, "source") },
+      target: { service: leases.target.service, endpoint: target, another: () => this.#another(target, "target") },
     };
+  }
+
+  /** One more store for parts that run side by side: it counts as a connection, and nobody waits for it. */
+  async #another(endpoint: EndpointInfo, role: OpenContext["role"]): Promise<AnotherService | undefined> {
+    const { pool, slots, config } = this.#parts;
+    if (!slots.tryTake()) return undefined;
+    try {
+      const lease = await pool.acquire(endpoint, role, config.connectionTimeout);
+      const release = async () => {
+        await lease.release();
+        slots.give();
+      };
+      return { service: lease.service, release };
+    } catch (error) {
+      slots.give();
+      throw error;
+    }
   }
 
   /** Opens the store that was named for the dead letters, if one was. */

@@ -5,6 +5,7 @@ import type { EndpointInput } from "../storage/endpoint.ts";
 import type { P2PQuery } from "../storage/query.ts";
 import type { P2PStarter } from "../storage/service.ts";
 import type { TransferOptions } from "../transfer/options.ts";
+import type { PartitionPlan } from "../transfer/partitioned/plan.ts";
 import type { TransferProgress } from "../transfer/progress.ts";
 import type { TransferResult } from "../transfer/result.ts";
 import type { VerifyOptions, VerifyResult } from "../transfer/verify.ts";
@@ -69,6 +70,13 @@ export interface P2PConnectionManager extends AsyncDisposable {
    * @throws P2PError `INVALID_STATE` when the connection cannot be used, or what reading throws.
    */
   verify(connectionId: string, query: P2PQuery, options?: VerifyOptions): Promise<VerifyResult>;
+  /**
+   * Asks the source for at most so many parts of a query: disjoint, and together the whole. They can be transferred
+   * each by itself, in any process; a transfer with `partitions` does all of that in this one.
+   *
+   * @throws P2PError `INVALID_STATE`, `INVALID_QUERY`, or what the source throws.
+   */
+  partitions(connectionId: string, query: P2PQuery, parts: number): Promise<PartitionPlan>;
   /** @throws P2PError `INVALID_STATE` when there is no such connection. */
   getConnectionStatistics(connectionId: string): ConnectionStatistics;
   /** Asks both stores for a sign of life, within the connection's `connection_timeout`. */

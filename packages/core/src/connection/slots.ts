@@ -44,6 +44,13 @@ export class Slots {
     }
   }
 
+  /** Takes a slot if one is free. */
+  tryTake(): boolean {
+    if (this.#taken >= this.#limit) return false;
+    this.#taken++;
+    return true;
+  }
+
   /** Gives a slot back, to the one who has waited longest. */
   give(): void {
     const [first] = this.#waiters;

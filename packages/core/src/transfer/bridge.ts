@@ -2,6 +2,7 @@ import type { ConnectionConfig } from "../config.ts";
 import type { P2PQuery } from "../storage/query.ts";
 import type { TransferEnd } from "./end.ts";
 import { resolveTransfer, type TransferOptions } from "./options.ts";
+import { PartitionedRun } from "./partitioned/run.ts";
 import type { TransferResult } from "./result.ts";
 import { TransferRun } from "./run.ts";
 
@@ -35,6 +36,13 @@ export class DefaultP2PTransferBridge implements P2PTransferBridge {
     options: TransferOptions = {},
     defaults?: ConnectionConfig,
   ): Promise<TransferResult> {
-    return new TransferRun(source, target, query, resolveTransfer(options, defaults)).run();
+    const resolved = resolveTransfer(options, defaults);
+    const { config, resume, checkpoints, transferId } = resolved;
+    const earlier = resume ? await checkpoints?.load(transferId) : undefined;
+    // A transfer is resumed as it began, in parts or whole.
+    const inParts = earlier ? earlier.parts !== undefined : config.partitions > 1;
+    return inParts
+      ? new PartitionedRun(source, target, query, resolved).run(earlier)
+      : new TransferRun(source, target, query, resolved).run();
   }
 }

@@ -29,6 +29,8 @@ export interface Checkpoint {
   readonly counts: TransferCounts;
   /** Where the dead-letter sink was then; what it holds beyond is written again on resuming. */
   readonly deadLetterPosition: JsonValue;
+  /** Of a transfer in parts: their queries as JSON text. Each part has a checkpoint of its own then, and `cursor` is `null`. */
+  readonly parts?: readonly string[];
   /** ISO 8601. For people: nothing is decided by it, since clocks jump. */
   readonly updatedAt: string;
 }
@@ -130,8 +132,13 @@ export function checkpointTrouble(value: unknown): string | undefined {
       Number.isSafeInteger(counts?.[key]),
     ) &&
     "cursor" in checkpoint &&
+    (checkpoint.parts === undefined || isListOfTexts(checkpoint.parts)) &&
     "deadLetterPosition" in checkpoint;
   return whole ? undefined : "parts of it are missing";
+}
+
+function isListOfTexts(value: unknown): boolean {
+  return Array.isArray(value) && value.length > 0 && value.every((item) => typeof item === "string");
 }
 
 export function invalidCheckpoint(transferId: string, why: string, cause?: unknown): P2PError {

@@ -3,9 +3,11 @@ export { type Checkpoint, type CheckpointStore, MemoryCheckpointStore, type Tran
 export type { TransferCounts } from "./counts.ts";
 export { type DeadLetter, type DeadLetterSink, FileDeadLetterSink } from "./dead-letter.ts";
 export { deadLetterStarter } from "./dead-letter-source.ts";
-export type { TransferEnd } from "./end.ts";
+export type { AnotherService, TransferEnd } from "./end.ts";
 export { FileCheckpointStore } from "./file-checkpoint.ts";
 export type { RunOptions, TransferOptions } from "./options.ts";
+export { addUp, outcomeOf, type PartOutcome } from "./partitioned/add-up.ts";
+export { decodePlan, encodePlan, type PartitionPlan, planPartitions } from "./partitioned/plan.ts";
 export type { TransferProgress } from "./progress.ts";
 export { P2PTransferError, type TransferFailure, type TransferResult } from "./result.ts";
 export type { Transform, TransformResult } from "./transform.ts";

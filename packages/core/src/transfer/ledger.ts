@@ -1,10 +1,10 @@
-import { parseTolerance } from "../config.ts";
 import { P2PError } from "../errors.ts";
 import type { JsonValue } from "../storage/json.ts";
 import { positionOf, type ReadStart, type TransferBatch } from "./batches.ts";
 import { CHECKPOINT_VERSION, type Checkpoint, type TransferIdentity } from "./checkpoint.ts";
 import type { TransferCounts } from "./counts.ts";
 import type { DeadLetter } from "./dead-letter.ts";
+import { FailureBudget } from "./failure-budget.ts";
 import type { Lane } from "./lane.ts";
 import type { ResolvedTransfer } from "./options.ts";
 import { MAX_LISTED_ERRORS, type TransferFailure } from "./result.ts";
@@ -23,9 +23,6 @@ interface Gap {
   readonly error: unknown;
 }
 
-/** Without a tolerance of the user's: this many failures and nothing else mean that the target takes nothing. */
-const HOPELESS_FAILURES = 1000;
-
 /** How often a checkpoint is made to survive a loss of power, in ms. */
 const FLUSH_MS = 1000;
 
@@ -38,9 +35,7 @@ export class Ledger {
   readonly #options: ResolvedTransfer;
   readonly #redact: (text: string) => string;
   readonly #recordOf: Lane["recordOf"];
-  readonly #tolerates: ((failed: number, total: number) => boolean) | undefined;
-  /** What an earlier run had failed in that was ended by it: who resumes has seen to that. */
-  readonly #pardoned: { readonly failed: number; readonly total: number } = { failed: 0, total: 0 };
+  readonly #budget: FailureBudget;
   readonly #settled = new Map<number, Settled | Gap>();
   #next = 0;
   #committing = false;
@@ -72,16 +67,13 @@ export class Ledger {
     this.#options = options;
     this.#redact = redact;
     this.#recordOf = recordOf;
-    const { maxFailures } = options.config;
-    this.#tolerates = maxFailures === undefined ? undefined : parseTolerance(maxFailures);
+    this.#budget = new FailureBudget(options.config.maxFailures, earlier?.counts);
     if (!earlier) return;
     this.#cursor = earlier.cursor;
     this.#deadLetterPosition = earlier.deadLetterPosition;
     this.#status = earlier.status;
     this.#counts = { ...earlier.counts };
     this.resumed = { ...earlier.counts };
-    const { failureCount: failed, totalRecords: total } = earlier.counts;
-    if (this.#tolerates?.(failed, total) === false) this.#pardoned = { failed, total };
     this.recordsRead = earlier.recordsRead;
   }
 
@@ -164,7 +156,7 @@ export class Ledger {
       if (this.errors.length < MAX_LISTED_ERRORS) this.errors.push({ id, phase, code, reason, attempts });
     }
     await this.#save();
-    this.#assertTolerable(letters.at(-1));
+    this.#budget.assertBorne(this.#counts, letters.at(-1)?.reason);
   }
 
   #letters(batch: TransferBatch, outcome: BatchOutcome): DeadLetter[] {
@@ -214,19 +206,6 @@ export class Ledger {
   async #flush(): Promise<void> {
     await this.#options.deadLetters?.flush?.();
     await this.#options.checkpoints?.flush?.(this.#options.transferId);
-  }
-
-  #assertTolerable(last: DeadLetter | undefined): void {
-    const { failureCount, totalRecords } = this.#counts;
-    const borne = this.#tolerates
-      ? this.#tolerates(failureCount - this.#pardoned.failed, totalRecords - this.#pardoned.total)
-      : failureCount < HOPELESS_FAILURES || failureCount < totalRecords;
-    if (borne || failureCount === 0) return;
-    throw new P2PError(
-      "TOO_MANY_FAILURES",
-      `${failureCount} of ${totalRecords} records failed, which is more than max_failures bears` +
-        `${last ? `; the last one: ${last.reason}` : ""}. Mend the cause and resume, or allow more failures`,
-    );
   }
 
   /** Marks the transfer as completed. */

@@ -27,6 +27,10 @@ export interface TransferResult extends TransferCounts {
   readonly checkpoint: Checkpoint;
   /** The part of the counts that the earlier runs did; absent when there were none. */
   readonly resumed?: TransferCounts;
+  /** In how many parts it ran, where `partitions` were asked for. */
+  readonly partitions?: number;
+  /** What the user should know, in sentences: for instance why there were fewer parts than asked for. */
+  readonly notes?: readonly string[];
 }
 
 /** Failures that a {@link TransferResult} lists. */

@@ -1,13 +1,11 @@
-import { isP2PError, P2PError, toP2PError } from "../errors.ts";
-import { type EndpointInfo, endpointLabel } from "../storage/endpoint.ts";
-import { encodeJson } from "../storage/json.ts";
+import { toP2PError } from "../errors.ts";
 import { type P2PQuery, parseQuery } from "../storage/query.ts";
-import { redactEndpoint, redactError, redactText, secretsOf } from "../storage/redact.ts";
-import type { P2PValue } from "../storage/value.ts";
+import { redactError, redactText, secretsOf } from "../storage/redact.ts";
 import { type TransferBatch, transferBatches } from "./batches.ts";
-import { assertResumable, type Checkpoint, type TransferIdentity } from "./checkpoint.ts";
+import { assertResumable, type Checkpoint } from "./checkpoint.ts";
 import { assertOtherFile } from "./dead-letter-source.ts";
 import type { TransferEnd } from "./end.ts";
+import { identityOf } from "./identity.ts";
 import { InFlight } from "./in-flight.ts";
 import { type Lane, laneBetween } from "./lane.ts";
 import { Ledger } from "./ledger.ts";
@@ -16,6 +14,7 @@ import { ProgressMeter } from "./progress.ts";
 import { readAhead } from "./read-ahead.ts";
 import { P2PTransferError, type TransferResult } from "./result.ts";
 import { type BatchOutcome, writeWithRetry } from "./retry.ts";
+import { stopSignal } from "./stop.ts";
 
 /** One run of a transfer, from its checkpoint to its result. */
 export class TransferRun {
@@ -50,7 +49,13 @@ export class TransferRun {
       // One of an earlier run must not be taken for this one's, should this one end before its first.
       if (!earlier) await checkpoints?.remove(transferId);
       const redact = (text: string) => redactText(text, this.#secrets);
-      const ledger = new Ledger(this.#identity(), this.#options, redact, this.#lane.recordOf, earlier);
+      const ledger = new Ledger(
+        identityOf(this.#source, this.#target, this.#query, this.#options),
+        this.#options,
+        redact,
+        this.#lane.recordOf,
+        earlier,
+      );
       if (earlier?.status === "completed") return this.#result(ledger);
       await deadLetters?.open(earlier?.deadLetterPosition ?? null);
       try {
@@ -69,23 +74,14 @@ export class TransferRun {
     const { resume, checkpoints, transferId } = this.#options;
     if (!resume || !checkpoints) return undefined;
     const checkpoint = await checkpoints.load(transferId);
-    if (checkpoint) assertResumable(checkpoint, transferId, this.#identity());
+    if (checkpoint)
+      assertResumable(checkpoint, transferId, identityOf(this.#source, this.#target, this.#query, this.#options));
     const usable = checkpoint?.status === "completed" || this.#source.service.capabilities.resumable;
     return usable ? checkpoint : undefined;
   }
 
-  #identity(): TransferIdentity {
-    return {
-      source: identify(this.#source.endpoint),
-      target: identify(this.#target.endpoint),
-      query: encodeJson(this.#query as unknown as P2PValue),
-      mode: this.#options.config.mode,
-      transform: this.#options.transformVersion,
-    };
-  }
-
   async #transfer(ledger: Ledger): Promise<TransferResult> {
-    const disarm = this.#armSignals();
+    const { disarm } = stopSignal(this.#options, this.#own);
     const progress = this.#meter(ledger);
     try {
       await this.#pump(ledger, () => progress?.());
@@ -104,34 +100,6 @@ export class TransferRun {
     } finally {
       disarm();
     }
-  }
-
-  /** Lets the caller's signal and the timeout abort this run, each with its own reason. */
-  #armSignals(): () => void {
-    const { signal, transferId, config } = this.#options;
-    const cancel = () => {
-      const reason: unknown = signal?.reason;
-      this.#own.abort(
-        isP2PError(reason)
-          ? reason
-          : new P2PError("ABORTED", `The transfer "${transferId}" was cancelled`, { cause: reason }),
-      );
-    };
-    const stop = () => {
-      this.#own.abort(
-        new P2PError(
-          "TIMEOUT",
-          `The transfer "${transferId}" was stopped after its transfer_timeout of ${config.transferTimeout} ms; resume it, or allow more`,
-        ),
-      );
-    };
-    if (signal?.aborted) cancel();
-    else signal?.addEventListener("abort", cancel, { once: true });
-    const timer = config.transferTimeout > 0 ? setTimeout(stop, config.transferTimeout) : undefined;
-    return () => {
-      clearTimeout(timer);
-      signal?.removeEventListener("abort", cancel);
-    };
   }
 
   /** Reads, writes and settles until the source ends or something breaks. */
@@ -233,14 +201,4 @@ export class TransferRun {
       ...(ledger.resumed && { resumed: ledger.resumed }),
     };
   }
-}
-
-/** The endpoint with its options and without its secrets, as text. */
-function identify(endpoint: EndpointInfo): string {
-  const { metadata } = redactEndpoint(endpoint);
-  const options = Object.entries(metadata ?? {})
-    .filter(([, value]) => value === null || typeof value !== "object")
-    .sort(([a], [b]) => (a < b ? -1 : 1))
-    .map(([key, value]) => `${key}=${String(value)}`);
-  return options.length > 0 ? `${endpointLabel(endpoint)}?${options.join("&")}` : endpointLabel(endpoint);
 }

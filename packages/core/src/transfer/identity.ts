@@ -1,0 +1,34 @@
+import { type EndpointInfo, endpointLabel } from "../storage/endpoint.ts";
+import { encodeJson } from "../storage/json.ts";
+import type { P2PQuery } from "../storage/query.ts";
+import { redactEndpoint } from "../storage/redact.ts";
+import type { P2PValue } from "../storage/value.ts";
+import type { TransferIdentity } from "./checkpoint.ts";
+import type { TransferEnd } from "./end.ts";
+import type { ResolvedTransfer } from "./options.ts";
+
+/** What a transfer is about, as its checkpoint says it. */
+export function identityOf(
+  source: TransferEnd,
+  target: TransferEnd,
+  query: P2PQuery,
+  { config, transformVersion }: ResolvedTransfer,
+): TransferIdentity {
+  return {
+    source: identify(source.endpoint),
+    target: identify(target.endpoint),
+    query: encodeJson(query as unknown as P2PValue),
+    mode: config.mode,
+    transform: transformVersion,
+  };
+}
+
+/** The endpoint with its options and without its secrets, as text. */
+function identify(endpoint: EndpointInfo): string {
+  const { metadata } = redactEndpoint(endpoint);
+  const options = Object.entries(metadata ?? {})
+    .filter(([, value]) => value === null || typeof value !== "object")
+    .sort(([a], [b]) => (a < b ? -1 : 1))
+    .map(([key, value]) => `${key}=${String(value)}`);
+  return options.length > 0 ? `${endpointLabel(endpoint)}?${options.join("&")}` : endpointLabel(endpoint);
+}

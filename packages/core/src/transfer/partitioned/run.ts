@@ -1,0 +1,237 @@
+import { toP2PError } from "../../errors.ts";
+import type { P2PQuery } from "../../storage/query.ts";
+import { redactError, redactText, secretsOf } from "../../storage/redact.ts";
+import { assertResumable, CHECKPOINT_VERSION, type Checkpoint } from "../checkpoint.ts";
+import { assertOtherFile } from "../dead-letter-source.ts";
+import type { TransferEnd } from "../end.ts";
+import { FailureBudget } from "../failure-budget.ts";
+import { identityOf } from "../identity.ts";
+import type { ResolvedTransfer } from "../options.ts";
+import { ProgressMeter } from "../progress.ts";
+import { P2PTransferError, type TransferResult } from "../result.ts";
+import { TransferRun } from "../run.ts";
+import { stopSignal } from "../stop.ts";
+import { addUp, type PartOutcome } from "./add-up.ts";
+import { openLanes, type PartLane } from "./lanes.ts";
+import { PartBooks, partId } from "./part-books.ts";
+import { decodePlan, encodePlan, type PartitionPlan, planPartitions } from "./plan.ts";
+import { SharedLetters } from "./shared-letters.ts";
+
+/** One run of a transfer in parts: each part is an ordinary transfer, and all of them together are one. */
+export class PartitionedRun {
+  readonly #source: TransferEnd;
+  readonly #target: TransferEnd;
+  readonly #query: P2PQuery;
+  readonly #options: ResolvedTransfer;
+  readonly #secrets: readonly string[];
+  readonly #startedAt = performance.now();
+  #parentSave: Promise<void> = Promise.resolve();
+
+  constructor(source: TransferEnd, target: TransferEnd, query: P2PQuery, options: ResolvedTransfer) {
+    this.#source = source;
+    this.#target = target;
+    this.#query = query;
+    this.#options = options;
+    this.#secrets = secretsOf(source.endpoint, target.endpoint);
+  }
+
+  /** @param earlier the checkpoint to go on from, with the plan that it began with. */
+  async run(earlier?: Checkpoint): Promise<TransferResult> {
+    const { transferId, config, checkpoints, deadLetters } = this.#options;
+    const stop = stopSignal(this.#options);
+    try {
+      if (earlier) assertResumable(earlier, transferId, this.#identity());
+      if (earlier?.status === "completed") return this.#result(earlier, outcomeBefore(earlier));
+      assertOtherFile(this.#source.endpoint, deadLetters?.location);
+      const plan = earlier?.parts
+        ? decodePlan(earlier.parts)
+        : await planPartitions(this.#source.service, this.#query, config.partitions, stop.signal);
+      if (plan.queries.length === 1 && !earlier) return await this.#whole(plan);
+      const unlock = await checkpoints?.lock(transferId);
+      try {
+        return await this.#inParts(plan, earlier !== undefined, stop.controller);
+      } finally {
+        await unlock?.();
+      }
+    } catch (error) {
+      if (error instanceof P2PTransferError) throw error;
+      const reason: unknown = stop.signal.aborted ? stop.signal.reason : error;
+      throw redactError(toP2PError(reason, "WRITE_FAILED", "The transfer failed"), this.#secrets);
+    } finally {
+      stop.disarm();
+    }
+  }
+
+  async #whole({ note }: PartitionPlan): Promise<TransferResult> {
+    const result = await new TransferRun(this.#source, this.#target, this.#query, this.#options).run();
+    return { ...result, partitions: 1, ...(note !== undefined && { notes: [note] }) };
+  }
+
+  async #inParts(plan: PartitionPlan, resumed: boolean, stop: AbortController): Promise<TransferResult> {
+    const { transferId, config, checkpoints, deadLetters } = this.#options;
+    const earlier = await this.#partsBefore(plan, resumed);
+    const letters =
+      deadLetters &&
+      new SharedLetters(
+        deadLetters,
+        transferId,
+        earlier.flatMap((checkpoint) => checkpoint ?? []),
+      );
+    const before = addUp(earlier.flatMap((checkpoint) => (checkpoint ? [outcomeBefore(checkpoint)] : [])));
+    const meter = this.#meter(before.recordsRead, stop.signal);
+    const budget = new FailureBudget(config.maxFailures, resumed ? before.counts : undefined);
+    const books = new PartBooks(transferId, checkpoints, earlier, budget, () => meter?.(books.sum));
+    await checkpoints?.save(this.#checkpoint(plan, "running", books.sum));
+    const wanted = config.partitions > 1 ? config.partitions : plan.queries.length;
+    const { lanes, release } = await openLanes(this.#source, this.#target, Math.min(wanted, plan.queries.length));
+    try {
+      await letters?.open();
+      const waiting = plan.queries.entries();
+      const work = lanes.map(async (lane) => {
+        for (const [part, query] of waiting) {
+          stop.signal.throwIfAborted();
+          await this.#part(part, query, lane, { books, letters, stop, resumed, width: lanes.length }).catch((error) => {
+            stop.abort(error);
+            throw error;
+          });
+          await this.#saveParent(this.#checkpoint(plan, "running", books.sum));
+        }
+      });
+      const ends = await Promise.allSettled(work);
+      if (ends.some(({ status }) => status === "rejected")) throw stop.signal.reason;
+      await this.#saveParent(this.#checkpoint(plan, "completed", books.sum));
+      await checkpoints?.flush?.(transferId);
+      for (const part of plan.queries.keys()) await checkpoints?.remove(partId(transferId, part));
+      meter?.(books.sum, true);
+      const done = this.#result(this.#checkpoint(plan, "completed", books.sum), books.sum);
+      return plan.note === undefined ? done : { ...done, notes: [plan.note] };
+    } catch (error) {
+      const reason: unknown = stop.signal.aborted ? stop.signal.reason : error;
+      const { code, message, retryable } = toP2PError(reason, "WRITE_FAILED", "The transfer failed");
+      const checkpoint = this.#checkpoint(plan, "running", books.sum);
+      await this.#saveParent(checkpoint).catch(() => {});
+      const result = this.#result(checkpoint, books.sum);
+      throw redactError(new P2PTransferError(code, message, result, { cause: error, retryable }), this.#secrets);
+    } finally {
+      await letters?.close();
+      await release();
+    }
+  }
+
+  /** The checkpoints that the parts go on from. What is left of an earlier run that is not resumed goes away. */
+  async #partsBefore(plan: PartitionPlan, resumed: boolean): Promise<(Checkpoint | undefined)[]> {
+    const { checkpoints, transferId } = this.#options;
+    if (resumed) {
+      return Promise.all(plan.queries.map((_, part) => checkpoints?.load(partId(transferId, part))));
+    }
+    const old = await checkpoints?.load(transferId).catch(() => undefined);
+    const parts = Math.max(plan.queries.length, old?.parts?.length ?? 0);
+    // The parent first: without it nobody takes the rest for parts.
+    await checkpoints?.remove(transferId);
+    for (let part = 0; part < parts; part++) await checkpoints?.remove(partId(transferId, part));
+    return plan.queries.map(() => undefined);
+  }
+
+  async #part(
+    part: number,
+    query: P2PQuery,
+    lane: PartLane,
+    run: {
+      readonly books: PartBooks;
+      readonly letters: SharedLetters | undefined;
+      readonly stop: AbortController;
+      readonly resumed: boolean;
+      readonly width: number;
+    },
+  ): Promise<void> {
+    const { config, checkpoints } = this.#options;
+    const letters = run.letters?.forPart(checkpoints !== undefined);
+    const options: ResolvedTransfer = {
+      ...this.#options,
+      transferId: partId(this.#options.transferId, part),
+      resume: run.resumed,
+      signal: run.stop.signal,
+      onProgress: undefined,
+      checkpoints: run.books.storeFor(part, letters),
+      deadLetters: letters,
+      config: {
+        ...config,
+        // The whole is held to these, not each part.
+        maxFailures: "all",
+        transferTimeout: 0,
+        maxBytesInFlight: Math.max(1024, Math.floor(config.maxBytesInFlight / run.width)),
+      },
+    };
+    try {
+      run.books.enter(part, await new TransferRun(lane.source, lane.target, query, options).run());
+    } catch (error) {
+      if (error instanceof P2PTransferError) run.books.enter(part, error.result);
+      throw error;
+    }
+  }
+
+  #meter(initial: number, signal: AbortSignal): ((sum: PartOutcome, last?: boolean) => void) | undefined {
+    const { onProgress, progressInterval, transferId } = this.#options;
+    if (!onProgress) return undefined;
+    const meter = new ProgressMeter(transferId, initial);
+    const counting = async () => this.#source.service.count(this.#query, signal);
+    counting().then(
+      (total) => {
+        meter.total = total;
+      },
+      () => {},
+    );
+    let toldAt = performance.now();
+    return ({ recordsRead, counts }, last = false) => {
+      if (!last && performance.now() - toldAt < progressInterval) return;
+      toldAt = performance.now();
+      onProgress(meter.read(recordsRead, counts.failureCount));
+    };
+  }
+
+  /** One save after the other, so that an older one never comes last. */
+  async #saveParent(checkpoint: Checkpoint): Promise<void> {
+    const save = async () => this.#options.checkpoints?.save(checkpoint);
+    this.#parentSave = this.#parentSave.then(save, save);
+    await this.#parentSave;
+  }
+
+  #identity() {
+    return identityOf(this.#source, this.#target, this.#query, this.#options);
+  }
+
+  #checkpoint(plan: PartitionPlan, status: Checkpoint["status"], { counts, recordsRead }: PartOutcome): Checkpoint {
+    return {
+      version: CHECKPOINT_VERSION,
+      transferId: this.#options.transferId,
+      status,
+      identity: this.#identity(),
+      cursor: null,
+      recordsRead,
+      counts,
+      deadLetterPosition: null,
+      parts: encodePlan(plan),
+      updatedAt: new Date().toISOString(),
+    };
+  }
+
+  #result(checkpoint: Checkpoint, { counts, bytes, errors, resumed }: PartOutcome): TransferResult {
+    const { deadLetters, transferId } = this.#options;
+    return {
+      transferId,
+      ...counts,
+      durationMs: performance.now() - this.#startedAt,
+      bytes,
+      errors,
+      partitions: checkpoint.parts?.length ?? 1,
+      ...(deadLetters && counts.failureCount > 0 && { deadLetters: redactText(deadLetters.location, this.#secrets) }),
+      checkpoint,
+      ...(resumed && { resumed }),
+    };
+  }
+}
+
+/** What a run that is resumed had done. */
+function outcomeBefore({ counts, recordsRead }: Checkpoint): PartOutcome {
+  return { counts, recordsRead, bytes: 0, errors: [], resumed: counts };
+}
