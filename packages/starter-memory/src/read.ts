@@ -9,6 +9,7 @@ import {
   type ParsedQuery,
   parseQuery,
   projectRecord,
+  type RawBatch,
   type ReadOptions,
   type RecordBatch,
 } from "@omni/p2p-core";
@@ -22,40 +23,67 @@ interface SequenceRange {
   readonly upTo: number;
 }
 
-/** The store's records that a query asks for, in batches. */
+/** The store's records that a query asks for, in batches of copies. */
 export async function* readBatches(
   store: MemoryStore,
   query: P2PQuery,
   options: ReadOptions,
 ): AsyncGenerator<RecordBatch> {
-  const { signal, batchSize, batchBytes = Number.POSITIVE_INFINITY } = options;
-  signal.throwIfAborted();
   const parsed = parseMemoryQuery(query);
-  let batch: MemoryBatch = { records: [], cursor: 0, bytes: 0 };
-  for (const { entry, cursor } of select(store, parsed, options.after)) {
-    const record = projectRecord(entry.record, parsed.fields);
-    const size = estimateBytes(record);
-    if (batch.records.length > 0 && batch.bytes + size > batchBytes) {
-      yield batch;
-      signal.throwIfAborted();
-      batch = { records: [], cursor, bytes: 0 };
-    }
-    batch.records.push(record);
-    batch.cursor = cursor;
-    batch.bytes += size;
-    if (batch.records.length < batchSize) continue;
-    yield batch;
-    signal.throwIfAborted();
-    batch = { records: [], cursor, bytes: 0 };
+  const copy = (record: P2PRecord) => projectRecord(record, parsed.fields);
+  for await (const { items: records, cursor, bytes } of pages(store, parsed, options, copy, estimateBytes)) {
+    // What is in a store was checked when it was put there.
+    yield { records, cursor, bytes, valid: true };
   }
-  if (batch.records.length > 0) yield batch;
 }
 
-/** A batch while it is being filled. */
-interface MemoryBatch {
-  records: P2PRecord[];
+/** The same records as the store has them: they are never changed, only replaced, so another store may share them. */
+export async function* readShared(store: MemoryStore, query: P2PQuery, options: ReadOptions): AsyncGenerator<RawBatch> {
+  const parsed = parseMemoryQuery(query);
+  const { fields } = parsed;
+  const share = fields ? (record: P2PRecord) => projectRecord(record, fields) : (record: P2PRecord) => record;
+  const size = fields ? estimateBytes : () => REFERENCE_BYTES;
+  for await (const { items: documents, cursor, bytes } of pages(store, parsed, options, share, size)) {
+    yield { documents, cursor, bytes };
+  }
+}
+
+/** What a shared record costs. */
+const REFERENCE_BYTES = 8;
+
+/** Records while a batch is being filled. */
+interface Page {
+  readonly items: P2PRecord[];
   cursor: number;
   bytes: number;
+}
+
+async function* pages(
+  store: MemoryStore,
+  query: ParsedQuery,
+  { signal, batchSize, batchBytes = Number.POSITIVE_INFINITY, after }: ReadOptions,
+  take: (record: P2PRecord) => P2PRecord,
+  sizeOf: (record: P2PRecord) => number,
+): AsyncGenerator<Page> {
+  signal.throwIfAborted();
+  let page: Page = { items: [], cursor: 0, bytes: 0 };
+  for (const { entry, cursor } of select(store, query, after)) {
+    const record = take(entry.record);
+    const size = sizeOf(record);
+    if (page.items.length > 0 && page.bytes + size > batchBytes) {
+      yield page;
+      signal.throwIfAborted();
+      page = { items: [], cursor, bytes: 0 };
+    }
+    page.items.push(record);
+    page.cursor = cursor;
+    page.bytes += size;
+    if (page.items.length < batchSize) continue;
+    yield page;
+    signal.throwIfAborted();
+    page = { items: [], cursor, bytes: 0 };
+  }
+  if (page.items.length > 0) yield page;
 }
 
 /** How many records a query gives. */

@@ -1,17 +1,22 @@
 import {
   CONTRACT_VERSION,
+  cloneValue,
   type EndpointInfo,
   type OpenContext,
   type P2PDataTransferService,
   P2PError,
+  type P2PRecord,
   type P2PStarter,
 } from "@omni/p2p-core";
 import { memoryOptions, storeName } from "./endpoint.ts";
 import { describeMemoryMapping, inspectMemory } from "./inspect.ts";
-import { countRecords, partitionQuery, readBatches } from "./read.ts";
+import { countRecords, partitionQuery, readBatches, readShared } from "./read.ts";
 import { existingStore, memoryStore } from "./store.ts";
 import { memoryCapabilities } from "./types.ts";
 import { writeRecords } from "./write.ts";
+
+/** The form of what two stores of this process hand over: the record itself. */
+const SHARED_RECORD = "memory:record";
 
 /** Opens `memory:<name>` endpoints: named stores shared in the process. */
 export const memoryStarter: P2PStarter = {
@@ -50,6 +55,18 @@ function openMemory(endpoint: EndpointInfo, context: OpenContext): P2PDataTransf
     writeToTarget: async (records, { mode, signal }) => {
       signal.throwIfAborted();
       return writeRecords(store, records, mode);
+    },
+    rawSource: {
+      format: SHARED_RECORD,
+      read: (query, options) => readShared(store, query, options),
+      decode: (document) => cloneValue(document as P2PRecord),
+    },
+    rawTarget: {
+      accepts: (format) => format === SHARED_RECORD,
+      write: async (documents, { mode, signal }) => {
+        signal.throwIfAborted();
+        return writeRecords(store, documents as readonly P2PRecord[], mode);
+      },
     },
     count: async (query, signal) => {
       signal.throwIfAborted();

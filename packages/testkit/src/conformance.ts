@@ -7,6 +7,7 @@ import { filteringChecks } from "./checks/filtering.ts";
 import { idChecks } from "./checks/ids.ts";
 import { inspectingChecks } from "./checks/inspecting.ts";
 import { partitionChecks } from "./checks/partitioning.ts";
+import { rawLaneChecks } from "./checks/raw-lane.ts";
 import { readingChecks } from "./checks/reading.ts";
 import { resumingChecks } from "./checks/resuming.ts";
 import { roundTripChecks } from "./checks/round-trip.ts";
@@ -71,6 +72,7 @@ export const GROUPS = {
   ids: idChecks,
   aborting: abortingChecks,
   transfers: transferChecks,
+  rawLane: rawLaneChecks,
   inspecting: inspectingChecks,
 } as const satisfies Record<string, (suite: Suite) => void>;
 
