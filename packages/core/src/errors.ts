@@ -45,6 +45,11 @@ export type P2PErrorCode =
   /** Another process is running the same transfer. */
   | "CHECKPOINT_LOCKED"
   | "DEAD_LETTER_FAILED"
+  /** A distributed transfer with this id has been submitted already. */
+  | "TRANSFER_EXISTS"
+  | "TRANSFER_NOT_FOUND"
+  /** A job was made by a newer version of the engine than this worker's. */
+  | "JOB_TOO_NEW"
   | "POOL_EXHAUSTED"
   | "CLOSED";
 

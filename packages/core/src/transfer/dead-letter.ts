@@ -124,7 +124,8 @@ export class FileDeadLetterSink implements DeadLetterSink {
   }
 }
 
-function letterToJson(letter: DeadLetter): JsonValue {
+/** A dead letter as plain JSON, as it stands in a file. */
+export function letterToJson(letter: DeadLetter): JsonValue {
   const { record, ...rest } = letter;
   if (record === undefined) return rest;
   try {

@@ -1,3 +1,4 @@
+import type { ConnectionConfig } from "../config.ts";
 import { type EndpointInfo, endpointLabel } from "../storage/endpoint.ts";
 import { encodeJson } from "../storage/json.ts";
 import type { P2PQuery } from "../storage/query.ts";
@@ -5,14 +6,13 @@ import { redactEndpoint } from "../storage/redact.ts";
 import type { P2PValue } from "../storage/value.ts";
 import type { TransferIdentity } from "./checkpoint.ts";
 import type { TransferEnd } from "./end.ts";
-import type { ResolvedTransfer } from "./options.ts";
 
 /** What a transfer is about, as its checkpoint says it. */
 export function identityOf(
-  source: TransferEnd,
-  target: TransferEnd,
+  source: Pick<TransferEnd, "endpoint">,
+  target: Pick<TransferEnd, "endpoint">,
   query: P2PQuery,
-  { config, transformVersion }: ResolvedTransfer,
+  { config, transformVersion }: { readonly config: Pick<ConnectionConfig, "mode">; readonly transformVersion: string },
 ): TransferIdentity {
   return {
     source: identify(source.endpoint),

@@ -1,12 +1,14 @@
 export { DefaultP2PTransferBridge, type P2PTransferBridge } from "./bridge.ts";
 export { type Checkpoint, type CheckpointStore, MemoryCheckpointStore, type TransferIdentity } from "./checkpoint.ts";
 export type { TransferCounts } from "./counts.ts";
-export { type DeadLetter, type DeadLetterSink, FileDeadLetterSink } from "./dead-letter.ts";
+export { type DeadLetter, type DeadLetterSink, FileDeadLetterSink, letterToJson } from "./dead-letter.ts";
 export { deadLetterStarter } from "./dead-letter-source.ts";
 export type { AnotherService, TransferEnd } from "./end.ts";
+export { FailureBudget } from "./failure-budget.ts";
 export { FileCheckpointStore } from "./file-checkpoint.ts";
+export { identityOf } from "./identity.ts";
 export type { RunOptions, TransferOptions } from "./options.ts";
-export { addUp, outcomeOf, type PartOutcome } from "./partitioned/add-up.ts";
+export { addUp, NO_COUNTS, outcomeOf, type PartOutcome } from "./partitioned/add-up.ts";
 export { decodePlan, encodePlan, type PartitionPlan, planPartitions } from "./partitioned/plan.ts";
 export type { TransferProgress } from "./progress.ts";
 export { P2PTransferError, type TransferFailure, type TransferResult } from "./result.ts";
