@@ -1,51 +1,40 @@
 import { existsSync, mkdirSync, readdirSync, readFileSync, renameSync, rmSync } from "node:fs";
 import { join } from "node:path";
 import Database from "better-sqlite3";
+import { SQLITE_TABLE } from "./places.ts";
+import { SHAPES, type ShapeName } from "./shapes.ts";
 
 /** Where the data and the targets of a run are. */
 export const workFolder = process.env.P2P_BENCH_FOLDER ?? join(import.meta.dirname, "..", ".cache");
 
-/** Columns of the measured table, after its key. */
-export const columns = ["title", "body", "kind", "words", "rank"] as const;
-
 /**
- * A SQLite file with so many records of about 600 bytes: paragraphs of the repository's own documents and of its
+ * A SQLite file with so many records of a shape. Their texts are paragraphs of the repository's own documents and of its
  * installed packages, repeated with other keys until there are enough. Made once and kept.
  *
- * @returns the file's path; the table is `docs`, its key `id` a text that grows.
+ * @returns the file's path; its key `id` is a text that grows.
  */
-export function sourceFile(records: number): string {
+export function sourceFile(shapeName: ShapeName, records: number): string {
   mkdirSync(workFolder, { recursive: true });
-  const file = join(workFolder, `source-${records}.db`);
+  const file = join(workFolder, `source-${shapeName}-${records}.db`);
   if (existsSync(file)) return file;
   const unfinished = `${file}.tmp`;
   rmSync(unfinished, { force: true });
-  const paragraphs = collectParagraphs();
+  const shape = SHAPES[shapeName];
+  const texts = collectParagraphs();
   const database = new Database(unfinished);
   database.pragma("journal_mode = OFF");
-  database.exec(
-    "CREATE TABLE docs (id TEXT PRIMARY KEY NOT NULL, title TEXT, body TEXT, kind TEXT, words INTEGER, rank REAL)",
-  );
-  const insert = database.prepare("INSERT INTO docs VALUES (?, ?, ?, ?, ?, ?)");
+  const columns = shape.columns.map(({ name, declared }) => `${name} ${declared}`);
+  database.exec(`CREATE TABLE ${SQLITE_TABLE} (id TEXT PRIMARY KEY NOT NULL, ${columns.join(", ")})`);
+  const insert = database.prepare(`INSERT INTO ${SQLITE_TABLE} VALUES (?${", ?".repeat(columns.length)})`);
   database.transaction(() => {
-    for (let i = 0; i < records; i++) {
-      const body = paragraphs[i % paragraphs.length]!;
-      insert.run(
-        `doc-${String(i).padStart(9, "0")}`,
-        body.slice(0, 40),
-        body,
-        i % 3 ? "knowledge" : "note",
-        body.length >> 3,
-        i / 7,
-      );
-    }
+    for (let i = 0; i < records; i++) insert.run(`doc-${String(i).padStart(9, "0")}`, ...shape.cells(i, texts));
   })();
   database.close();
   renameSync(unfinished, file);
   return file;
 }
 
-/** Texts of about 500 characters from real Markdown. */
+/** Texts of 500 characters from real Markdown. */
 function collectParagraphs(): string[] {
   const root = join(import.meta.dirname, "..", "..");
   const store = join(root, "node_modules", ".pnpm");

@@ -1,71 +1,49 @@
-import { execFileSync } from "node:child_process";
-import { mkdirSync, writeFileSync } from "node:fs";
-import { cpus } from "node:os";
-import { join } from "node:path";
-import { sourceFile } from "./data.ts";
-import { directions } from "./directions.ts";
-import { median, timed } from "./measure.ts";
+// `npm run bench`: measures directions between the stores, and keeps what it found.
+import { measureDirection, profileDirection } from "./measure-direction.ts";
+import { type Options, readOptions, USAGE } from "./options.ts";
+import { directionName } from "./places.ts";
+import { printTable } from "./report/table.ts";
+import { type Entry, saveEntry } from "./results.ts";
+import { Servers } from "./servers.ts";
+import { Places } from "./sources.ts";
 
-const RECORDS = Number(process.env.P2P_BENCH_RECORDS ?? 200_000);
-const ROUNDS = Number(process.env.P2P_BENCH_ROUNDS ?? 5);
-const GROWTH = 10;
+/** Records of a profile, where nothing else is asked for. */
+const PROFILE_RECORDS = 200_000;
 
-/** What a fresh process says of one run. */
-interface Once {
-  readonly ms: number;
-  readonly peakMb: number;
-  readonly timerP99: number;
+const options = optionsOrUsage();
+const servers = new Servers();
+const places = new Places(servers);
+const entries: Entry[] = [];
+
+try {
+  for (const shape of options.shapes) {
+    for (const direction of options.directions) {
+      const subject = { ...direction, shape, places, servers };
+      try {
+        if (options.profile) {
+          await profileDirection(subject, options.records ?? PROFILE_RECORDS, options.profile);
+          continue;
+        }
+        const entry = await measureDirection(subject, options);
+        saveEntry(options.results, entry);
+        entries.push(entry);
+        console.log(`${entry.direction}, ${shape}: ${entry.ofLimit.toFixed(2)} of the best loop`);
+      } catch (error) {
+        console.error(`${directionName(direction.from, direction.to)}, ${shape}: ${(error as Error).message}`);
+        process.exitCode = 1;
+      }
+    }
+  }
+} finally {
+  await servers.stop();
 }
+if (entries.length > 0) printTable(entries);
 
-function once(name: string, records: number, which: "ours" | "limit" = "ours"): Once {
-  return JSON.parse(
-    execFileSync("node", [join(import.meta.dirname, "once.ts"), name, String(records), which], { encoding: "utf8" }),
-  ) as Once;
+function optionsOrUsage(): Options {
+  try {
+    return readOptions(process.argv.slice(2));
+  } catch (error) {
+    console.error(`${(error as Error).message}\n\n${USAGE}`);
+    process.exit(2);
+  }
 }
-
-const results = [];
-for (const { name, ours, limit } of directions) {
-  const file = sourceFile(RECORDS);
-  const rounds: { ours: number; limit: number }[] = [];
-  for (let round = 0; round < ROUNDS; round++)
-    rounds.push({ limit: await timed(() => limit(file)), ours: await timed(() => ours(file)) });
-  const small = once(name, RECORDS);
-  sourceFile(RECORDS * GROWTH);
-  const large = once(name, RECORDS * GROWTH);
-  const loop = once(name, RECORDS * GROWTH, "limit");
-  results.push({
-    direction: name,
-    recordsPerSecond: Math.round((RECORDS * 1000) / median(rounds.map((round) => round.ours))),
-    ofLimit: median(rounds.map((round) => round.limit / round.ours)),
-    timePerRecordGrowth: large.ms / GROWTH / small.ms,
-    peakMemoryGrowth: large.peakMb / small.peakMb,
-    peakMb: large.peakMb,
-    peakMbOfLimit: loop.peakMb,
-    timerP99: Math.max(small.timerP99, large.timerP99),
-  });
-}
-
-const round = (value: number) => Math.round(value * 100) / 100;
-console.log(
-  `${RECORDS.toLocaleString("en")} records of about 600 bytes, medians of ${ROUNDS} alternating rounds; growth to ${GROWTH} times as many\n`,
-);
-console.log("A target in memory holds every record, so its peak grows with them: compare it with the loop's.\n");
-console.table(
-  results.map((result) => ({
-    direction: result.direction,
-    "records/s": result.recordsPerSecond.toLocaleString("en"),
-    "of the best loop": round(result.ofLimit),
-    "time/record grows": round(result.timePerRecordGrowth),
-    "peak memory grows": round(result.peakMemoryGrowth),
-    "peak MB": Math.round(result.peakMb),
-    "peak MB of the loop": Math.round(result.peakMbOfLimit),
-    "timer late p99 ms": round(result.timerP99),
-  })),
-);
-const folder = join(import.meta.dirname, "..", "results");
-mkdirSync(folder, { recursive: true });
-const machine = { node: process.version, cpu: cpus()[0]?.model, cores: cpus().length };
-writeFileSync(
-  join(folder, "embedded.json"),
-  `${JSON.stringify({ machine, records: RECORDS, rounds: ROUNDS, results }, null, 2)}\n`,
-);

@@ -1,16 +1,33 @@
-// Runs one direction once, ours or the best loop, alone in its process, and prints what only a fresh process can tell: time, peak memory and
-// how late timers were. `main.ts` starts it.
-import { sourceFile } from "./data.ts";
-import { directions } from "./directions.ts";
-import { watchTimers } from "./measure.ts";
+// Runs one direction once, alone in its process, and reports what only a fresh process can tell: peak memory, how late
+// timers were, and the time without anything that ran before. `measure-direction.ts` starts it.
+import { type Job, report, thisJob } from "./job.ts";
+import { runLimit } from "./limits/index.ts";
+import { alone } from "./lock.ts";
+import { timed, watchTimers } from "./measure.ts";
+import { runOurs } from "./ours.ts";
+import { SHAPES } from "./shapes.ts";
+import { fillMemory } from "./sources.ts";
 
-const [name, records, which] = process.argv.slice(2);
-const direction = directions.find((candidate) => candidate.name === name)!;
-const file = sourceFile(Number(records));
-const timers = watchTimers();
-const start = performance.now();
-await (which === "limit" ? direction.limit(file) : direction.ours(file));
-const ms = performance.now() - start;
-const timerP99 = timers();
+/** The job of this file. */
+export interface OnceJob extends Job {
+  readonly which: "ours" | "limit";
+}
+
+/** What it reports. */
+export interface Once {
+  readonly ms: number;
+  /** Peak memory of the process, in MB of 2^20 bytes. */
+  readonly peakMb: number;
+  /** How late a timer of 5 ms was, in ms: the 99th percentile. */
+  readonly timerP99: number;
+}
+
+const { from, to, shape, file, which } = thisJob<OnceJob>();
+await fillMemory(from, file, [which]);
+const result = await alone(async () => {
+  const timers = watchTimers();
+  const ms = await timed(() => (which === "limit" ? runLimit(from, to, SHAPES[shape]) : runOurs(from, to)));
+  return { ms, timerP99: timers() };
+});
 // maxRSS is in kilobytes: getrusage(2), as Node passes it on.
-console.log(JSON.stringify({ ms, peakMb: process.resourceUsage().maxRSS / 1024, timerP99 }));
+report({ ...result, peakMb: process.resourceUsage().maxRSS / 1024 } satisfies Once);

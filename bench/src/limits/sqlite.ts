@@ -1,56 +1,77 @@
 import Database from "better-sqlite3";
-import { columns } from "../data.ts";
+import { SQLITE_TABLE } from "../places.ts";
+import type { Column, Shape } from "../shapes.ts";
+import { type Loop, PAGE } from "./loop.ts";
+import { fields, writtenOut } from "./written-out.ts";
 
-const PAGE = 500;
-const names = ["id", ...columns];
+/** The cells of a row, with its rowid at the end where it was read. */
+type Cells = unknown[];
 
-/** A record as the hand-written loops know it: what better-sqlite3 returns. */
-export type Row = Record<string, unknown> & { readonly id: string };
+const names = (shape: Shape) => ["id", ...shape.columns.map(({ name }) => name)];
 
-/** Reads a table by keyset, page by page, with one prepared statement. */
-function* readByKeyset(file: string): Generator<Row[]> {
-  const database = new Database(file, { readonly: true });
-  try {
-    const next = database.prepare<[string, number], Row>(
-      `SELECT ${names.join(", ")} FROM docs WHERE id > ? ORDER BY id LIMIT ?`,
-    );
-    let last = "";
-    for (;;) {
-      const page = next.all(last, PAGE);
-      if (page.length === 0) return;
-      yield page;
-      last = page.at(-1)!.id;
+/** SQLite by hand: keyset pages of raw rows, and upserts by a prepared statement in one transaction a page. */
+export const sqliteLoop: Loop<Cells> = {
+  async *read({ name }, shape) {
+    const database = new Database(name, { readonly: true });
+    try {
+      const next = database
+        .prepare<[number, number], Cells>(
+          `SELECT ${names(shape).join(", ")}, rowid FROM ${SQLITE_TABLE} WHERE rowid > ? ORDER BY rowid LIMIT ?`,
+        )
+        .raw();
+      let last = 0;
+      for (;;) {
+        const page = next.all(last, PAGE);
+        if (page.length === 0) return;
+        // The last cell is no column, so a row is what the writer binds.
+        for (const cells of page) last = cells.pop() as number;
+        yield page;
+      }
+    } finally {
+      database.close();
     }
-  } finally {
-    database.close();
-  }
-}
-
-/** The best loop from SQLite into a `Map`. */
-export function sqliteToMap(file: string): Map<string, Row> {
-  const target = new Map<string, Row>();
-  for (const page of readByKeyset(file)) for (const row of page) target.set(row.id, row);
-  return target;
-}
-
-/** The best loop from SQLite to SQLite: upsert by a prepared statement, one transaction a page. */
-export function sqliteToSqlite(file: string, target: string): void {
-  const database = new Database(target);
-  try {
+  },
+  async openWriter({ name }, shape) {
+    const database = new Database(name);
     database.pragma("journal_mode = WAL");
     database.pragma("synchronous = NORMAL");
-    database.exec(
-      "CREATE TABLE docs (id TEXT PRIMARY KEY NOT NULL, title TEXT, body TEXT, kind TEXT, words NUMERIC, rank NUMERIC)",
+    const declared = shape.columns.map(({ name: column, kind }) => `${column} ${DECLARED[kind]}`);
+    database.exec(`CREATE TABLE ${SQLITE_TABLE} (id TEXT PRIMARY KEY NOT NULL, ${declared.join(", ")})`);
+    const upsert = database.prepare<[Cells]>(
+      `INSERT INTO ${SQLITE_TABLE} (${names(shape).join(", ")}) VALUES (${names(shape)
+        .map(() => "?")
+        .join(", ")})
+       ON CONFLICT (id) DO UPDATE SET ${shape.columns.map(({ name: column }) => `${column} = excluded.${column}`).join(", ")}`,
     );
-    const upsert = database.prepare(
-      `INSERT INTO docs (${names.join(", ")}) VALUES (${names.map(() => "?").join(", ")})
-       ON CONFLICT (id) DO UPDATE SET ${columns.map((name) => `${name} = excluded.${name}`).join(", ")}`,
-    );
-    const write = database.transaction((page: readonly Row[]) => {
-      for (const row of page) upsert.run(row.id, row.title, row.body, row.kind, row.words, row.rank);
+    const write = database.transaction((page: readonly Cells[]) => {
+      for (const cells of page) upsert.run(cells);
     });
-    for (const page of readByKeyset(file)) write(page);
-  } finally {
-    database.close();
-  }
+    return {
+      inFlight: 1,
+      write(page) {
+        write(page);
+        return undefined;
+      },
+      close: () => void database.close(),
+    };
+  },
+  decode: (shape) =>
+    writtenOut(
+      "cells",
+      `({ id: cells[0], ${fields(shape, (column, index) => fromCell(column, `cells[${index + 1}]`))} })`,
+    ),
+  encode: (shape) =>
+    writtenOut("row", `[row.id, ${shape.columns.map((column) => toCell(column, `row.${column.name}`)).join(", ")}]`),
+};
+
+const DECLARED = { text: "TEXT", number: "NUMERIC", boolean: "BOOLEAN", date: "TIMESTAMP" } as const;
+
+function fromCell({ kind }: Column, cell: string): string {
+  if (kind === "boolean") return `${cell} === 1`;
+  return kind === "date" ? `new Date(${cell})` : cell;
+}
+
+function toCell({ kind }: Column, value: string): string {
+  if (kind === "boolean") return `${value} ? 1 : 0`;
+  return kind === "date" ? `${value}.toISOString()` : value;
 }

@@ -1,0 +1,71 @@
+import { parseArgs } from "node:util";
+import { DIRECTIONS, directionName, type Store } from "./places.ts";
+import { RESULTS_FILE } from "./results.ts";
+import { SHAPE_NAMES, type ShapeName } from "./shapes.ts";
+
+/** What `npm run bench` was asked for. */
+export interface Options {
+  readonly directions: readonly { readonly from: Store; readonly to: Store }[];
+  readonly shapes: readonly ShapeName[];
+  readonly records: number | undefined;
+  readonly rounds: number;
+  readonly growth: boolean;
+  readonly results: string;
+  readonly profile: string | undefined;
+}
+
+export const USAGE = `npm run bench -- [options]
+  --only 'sqlite -> redis'  only this direction; * stands for any store; may be given again
+  --shape text              only this shape: ${SHAPE_NAMES.join(" or ")}
+  --records 200000          records in each direction; without it as many as a round has time for
+  --rounds 5                rounds that count
+  --no-growth               leaves out the runs in fresh processes, with more records
+  --results FILE            keeps the results there, and leaves chart and page as they are
+  --profile FOLDER          writes CPU profiles of ours and of the best loop, and measures nothing`;
+
+/**
+ * Reads the command line.
+ *
+ * @throws TypeError that says what is wrong with it.
+ */
+export function readOptions(args: readonly string[]): Options {
+  const { values } = parseArgs({
+    args: [...args],
+    allowNegative: true,
+    options: {
+      only: { type: "string", multiple: true, default: ["* -> *"] },
+      shape: { type: "string", multiple: true, default: [...SHAPE_NAMES] },
+      records: { type: "string" },
+      rounds: { type: "string", default: "5" },
+      growth: { type: "boolean", default: true },
+      results: { type: "string", default: RESULTS_FILE },
+      profile: { type: "string" },
+    },
+  });
+  const shapes = SHAPE_NAMES.filter((name) => values.shape.includes(name));
+  const directions = DIRECTIONS.filter(({ from, to }) => values.only.some((pattern) => matches(pattern, from, to)));
+  if (directions.length === 0) throw new TypeError(`--only ${values.only.join(", ")} is no direction`);
+  if (shapes.length === 0)
+    throw new TypeError(`--shape ${values.shape.join(", ")} is none of ${SHAPE_NAMES.join(", ")}`);
+  return {
+    directions,
+    shapes,
+    records: values.records === undefined ? undefined : wholeNumber("--records", values.records),
+    rounds: wholeNumber("--rounds", values.rounds),
+    growth: values.growth,
+    results: values.results,
+    profile: values.profile,
+  };
+}
+
+function matches(pattern: string, from: Store, to: Store): boolean {
+  const [left, right] = pattern.split("->").map((side) => side.trim());
+  const wanted = [left === "*" ? from : left, right === "*" ? to : right] as [Store, Store];
+  return directionName(...wanted) === directionName(from, to);
+}
+
+function wholeNumber(option: string, text: string): number {
+  const value = Number(text);
+  if (!Number.isInteger(value) || value < 1) throw new TypeError(`${option} must be a whole number, not ${text}`);
+  return value;
+}

@@ -1,0 +1,49 @@
+/** The five stores, in the order of the guide. */
+export const STORES = ["memory", "sqlite", "redis", "mongodb", "elasticsearch"] as const;
+
+/** One of the five. */
+export type Store = (typeof STORES)[number];
+
+/** A table, keyspace, collection or index that the bench reads or writes. */
+export interface Place {
+  readonly store: Store;
+  /** URL of the server; empty for the stores that have none. */
+  readonly server: string;
+  /** Name of the memory store, path of the SQLite file, number of the Redis database, or name of collection or index. */
+  readonly name: string;
+}
+
+/** What every key in Redis begins with. */
+export const REDIS_PREFIX = "docs:";
+
+/** The database in MongoDB. */
+export const MONGODB_DATABASE = "bench";
+
+/** The table in SQLite. */
+export const SQLITE_TABLE = "docs";
+
+/** The place as an endpoint of the library. */
+export function endpointOf({ store, server, name }: Place): string {
+  switch (store) {
+    case "memory":
+      return `memory:${name}`;
+    case "sqlite":
+      return `sqlite:${name}?table=${SQLITE_TABLE}`;
+    case "redis":
+      return `${new URL(`/${name}`, server).href}?prefix=${REDIS_PREFIX}`;
+    case "mongodb":
+      return `${new URL(`/${MONGODB_DATABASE}`, server).href}?collection=${name}`;
+    case "elasticsearch":
+      return new URL(`/${name}`, server).href.replace(/^https?:/, (found) => `elasticsearch+${found}`);
+  }
+}
+
+/** A direction's name, such as `sqlite -> redis`. */
+export function directionName(from: Store, to: Store): string {
+  return `${from} -> ${to}`;
+}
+
+/** All 25 directions. */
+export const DIRECTIONS: readonly { readonly from: Store; readonly to: Store }[] = STORES.flatMap((from) =>
+  STORES.map((to) => ({ from, to })),
+);

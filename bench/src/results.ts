@@ -1,0 +1,110 @@
+import { execFileSync } from "node:child_process";
+import { existsSync, mkdirSync, readFileSync, writeFileSync } from "node:fs";
+import { cpus, totalmem } from "node:os";
+import { dirname, join } from "node:path";
+import { DIRECTIONS, directionName } from "./places.ts";
+import { SHAPE_NAMES, type ShapeName } from "./shapes.ts";
+
+/** Where the results are kept that the page in the documents tells of. */
+export const RESULTS_FILE = join(import.meta.dirname, "..", "results", "results.json");
+
+/** What the figures depend on. */
+export interface Machine {
+  readonly node: string;
+  readonly cpu: string;
+  readonly cores: number;
+  readonly memoryGb: number;
+}
+
+/** How it grows from `records` to `factor` times as many, each in a fresh process. */
+export interface Growth {
+  readonly factor: number;
+  /** Time per record, as a multiple. */
+  readonly timePerRecord: number;
+  readonly peakMb: number;
+  readonly peakMbGrown: number;
+  /** Peak of the best loop with the larger number. */
+  readonly peakMbOfLimit: number;
+  /** How late a timer of 5 ms was, in ms: the 99th percentile, the worse of both. */
+  readonly timerP99: number;
+}
+
+/** What was measured of one direction and one shape. */
+export interface Entry {
+  readonly direction: string;
+  readonly shape: ShapeName;
+  readonly date: string;
+  readonly commit: string;
+  /** The servers that took part, such as `Redis 7.0.15`. */
+  readonly servers: readonly string[];
+  readonly records: number;
+  /** What each round took, in ms. */
+  readonly ours: readonly number[];
+  readonly limit: readonly number[];
+  readonly elasticdump?: { readonly what: string; readonly ms: readonly number[] };
+  /** Records per second of the usual loop, each round, and how far it came. */
+  readonly usual: { readonly records: readonly number[]; readonly recordsPerSecond: readonly number[] };
+  /** Medians of the ratios of the rounds. */
+  readonly ofLimit: number;
+  readonly timesUsual: number;
+  readonly timesElasticdump?: number;
+  readonly recordsPerSecond: number;
+  readonly growth?: Growth;
+}
+
+/** A file of results. */
+export interface Results {
+  readonly note: string;
+  readonly machine: Machine;
+  readonly entries: readonly Entry[];
+}
+
+const NOTE =
+  "Each entry was measured by itself, with its own date and commit, and replaces an older one of its direction and shape; so the file may come from several sittings on one machine.";
+
+/** The machine that this runs on. */
+export function thisMachine(): Machine {
+  const [cpu] = cpus();
+  return {
+    node: process.version,
+    cpu: cpu?.model.trim() ?? "unknown",
+    cores: cpus().length,
+    memoryGb: Math.round(totalmem() / 2 ** 30),
+  };
+}
+
+/** The commit that is measured, with a mark when what is measured differs from it. */
+export function thisCommit(): string {
+  const git = (...args: string[]) => execFileSync("git", args, { cwd: import.meta.dirname, encoding: "utf8" }).trim();
+  const changed = git("status", "--porcelain", "--", "../../packages", ".") !== "";
+  return git("rev-parse", "--short", "HEAD") + (changed ? " with changes" : "");
+}
+
+/** The results in a file; none when there is no file. */
+export function readResults(file: string): Results {
+  if (!existsSync(file)) return { note: NOTE, machine: thisMachine(), entries: [] };
+  return JSON.parse(readFileSync(file, "utf8")) as Results;
+}
+
+/**
+ * Puts an entry in the place of the older one.
+ *
+ * @throws when the file has results of another machine, which do not compare.
+ */
+export function saveEntry(file: string, entry: Entry): void {
+  const { machine, entries } = readResults(file);
+  const here = thisMachine();
+  if (JSON.stringify(machine) !== JSON.stringify(here))
+    throw new Error(`${file} has results of another machine; remove it, or name another file with --results`);
+  const kept = entries.filter(({ direction, shape }) => direction !== entry.direction || shape !== entry.shape);
+  const results: Results = { note: NOTE, machine: here, entries: [...kept, entry].sort(byPlace) };
+  mkdirSync(dirname(file), { recursive: true });
+  writeFileSync(file, `${JSON.stringify(results, null, 2)}\n`);
+}
+
+const order = DIRECTIONS.map(({ from, to }) => directionName(from, to));
+
+function byPlace(a: Entry, b: Entry): number {
+  const place = ({ direction, shape }: Entry) => SHAPE_NAMES.indexOf(shape) * order.length + order.indexOf(direction);
+  return place(a) - place(b);
+}
