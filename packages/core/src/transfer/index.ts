@@ -1,5 +1,11 @@
 export { DefaultP2PTransferBridge, type P2PTransferBridge } from "./bridge.ts";
-export { type Checkpoint, type CheckpointStore, MemoryCheckpointStore, type TransferIdentity } from "./checkpoint.ts";
+export {
+  CHECKPOINT_VERSION,
+  type Checkpoint,
+  type CheckpointStore,
+  MemoryCheckpointStore,
+  type TransferIdentity,
+} from "./checkpoint.ts";
 export type { TransferCounts } from "./counts.ts";
 export { type DeadLetter, type DeadLetterSink, FileDeadLetterSink, letterToJson } from "./dead-letter.ts";
 export { deadLetterStarter } from "./dead-letter-source.ts";
