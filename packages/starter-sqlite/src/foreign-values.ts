@@ -1,5 +1,6 @@
 import { encodeJson, type P2PValue, valueType } from "@omni/p2p-core";
-import { decoderOf } from "./decode.ts";
+import { decoders } from "./decode.ts";
+import { isoText } from "./iso-date.ts";
 import { isInt64, type SqlValue } from "./sql.ts";
 import type { ColumnKind } from "./types.ts";
 
@@ -27,7 +28,7 @@ export function storeForeign(kind: ColumnKind, value: P2PValue): SqlValue | type
   }
 }
 
-const decodeJsonCell = decoderOf("json")!;
+const decodeJsonCell = decoders.json!;
 
 /** What SQLite would take for a number when it stores a text in a numeric column. */
 const NUMERIC_TEXT = /^\s*[+-]?(\d+\.?\d*|\.\d+)(e[+-]?\d+)?\s*$/i;
@@ -92,7 +93,7 @@ function storeObject(
 ): SqlValue | typeof REFUSED {
   if (value instanceof Uint8Array) return value;
   if (value instanceof Date) {
-    return kind === "date" || kind === "text" || kind === "numeric" || kind === "any" ? value.toISOString() : REFUSED;
+    return kind === "date" || kind === "text" || kind === "numeric" || kind === "any" ? isoText(value) : REFUSED;
   }
   return kind === "json" || kind === "text" || kind === "numeric" || kind === "any" ? encodeJson(value) : REFUSED;
 }

@@ -9,7 +9,7 @@ import {
   valuesEqual,
   valueType,
 } from "@omni/p2p-core";
-import { decoderOf } from "./decode.ts";
+import { decoders } from "./decode.ts";
 import type { SqliteEndpoint } from "./endpoint.ts";
 import { REFUSED, refusal, storeForeign } from "./foreign-values.ts";
 import { openStore } from "./open.ts";
@@ -142,5 +142,5 @@ function readBack({ kind, affinity }: Column, value: P2PValue): P2PValue {
   const stored = storeForeign(kind, value) as P2PValue;
   const plain = typeof stored === "bigint" && Number.isSafeInteger(Number(stored)) ? Number(stored) : stored;
   const cell = plain === 0 && affinity !== "none" ? 0 : plain;
-  return decoderOf(kind)?.(cell) ?? cell;
+  return decoders[kind]?.(cell) ?? cell;
 }

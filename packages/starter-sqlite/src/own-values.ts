@@ -1,5 +1,5 @@
 import { encodeJson, type P2PValue } from "@omni/p2p-core";
-import { YEAR_0 } from "./decode.ts";
+import { isoText, YEAR_0 } from "./iso-date.ts";
 import { isInt64, type SqlValue } from "./sql.ts";
 import type { ColumnKind } from "./types.ts";
 
@@ -39,7 +39,7 @@ export function storeOwn(kind: ColumnKind, value: P2PValue): SqlValue | typeof M
 export function storeDate(date: Date): SqlValue {
   const time = date.getTime();
   if (time < YEAR_0) return time;
-  const text = date.toISOString();
+  const text = isoText(date);
   return text[0] === "+" ? new Uint8Array(Buffer.from(text, "latin1")) : text;
 }
 

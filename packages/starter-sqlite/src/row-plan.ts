@@ -1,18 +1,19 @@
 import { encodeJson, type P2PId, type P2PRecord, type P2PValue, setField } from "@omni/p2p-core";
-import { type Decoder, decoderOf } from "./decode.ts";
-import type { Row } from "./measure.ts";
+import { decoders } from "./decode.ts";
+import { measureExact, type Row } from "./measure.ts";
 import { storeId } from "./own-ids.ts";
 import { approximate } from "./own-values.ts";
 import { readSidecar, type Sidecar } from "./sidecar.ts";
 import { quote } from "./sql.ts";
 import type { Column, Table } from "./table.ts";
-import { SIDECAR } from "./types.ts";
+import { type ColumnKind, SIDECAR } from "./types.ts";
+import { makeDecode, makeMeasure } from "./written-out.ts";
 
 /** One column of the result: what is selected, under which name, and what becomes of it. */
 interface Output {
   readonly alias: string;
   readonly expression: string;
-  readonly decode: Decoder | undefined;
+  readonly kind: ColumnKind;
   /** The field of the record; `undefined` when it is only there to find the way. */
   readonly field: string | undefined;
 }
@@ -31,13 +32,15 @@ export class RowPlan {
   readonly #table: Table;
   readonly #fields: ReadonlySet<string> | undefined;
   readonly #outputs: Output[] = [];
-  readonly #decoded: Output[];
-  readonly #keyOutputs: readonly Output[];
+  readonly #keys: readonly string[];
   /** Aliases that are not simply the field of that name; `undefined` when there is none. */
   readonly #renamed: ReadonlyMap<string, string | undefined> | undefined;
   /** Aliases of columns in which NULL means that the field is absent. */
   readonly #optional: readonly string[];
   readonly #readsSidecar: boolean;
+  #measure: ((row: Row) => number) | undefined;
+  #decode: ((row: Row) => void) | undefined;
+  #decodeExact: ((row: Row) => void) | undefined;
 
   /**
    * @param fields what the records must have beside the id; all when `undefined`.
@@ -59,9 +62,8 @@ export class RowPlan {
       if (column.field !== "id" && (fields === undefined || fields.has(column.field))) this.#add(column, column.field);
     }
     if (readsSidecar) this.#add(quote(SIDECAR), undefined, SIDECAR);
-    this.#keyOutputs = key.map((column) => this.#find(column));
+    this.#keys = key.map((column) => this.#find(column).alias);
     this.place = place.map((item) => this.#find(item).alias);
-    this.#decoded = this.#outputs.filter(({ decode }) => decode !== undefined);
     const renamed = this.#outputs.filter(({ alias, field }) => alias !== field);
     this.#renamed = renamed.length === 0 ? undefined : new Map(renamed.map(({ alias, field }) => [alias, field]));
     this.soundValues = !readsSidecar && table.columns.every(({ kind }) => kind !== "json");
@@ -80,7 +82,7 @@ export class RowPlan {
       alias,
       field,
       expression: typeof source === "string" ? source : quote(source.name),
-      decode: field === undefined || typeof source === "string" ? undefined : decoderOf(source.kind),
+      kind: typeof source === "string" ? "any" : source.kind,
     };
     this.#outputs.push(output);
     return output;
@@ -101,14 +103,41 @@ export class RowPlan {
     return `p2p:${number}`;
   }
 
+  /**
+   * The size of a row in bytes, roughly; `INEXACT` when it must be read again with integers as bigints. Must be called
+   * before {@link RowPlan.record}.
+   *
+   * @param exact whether its integers were read as bigints.
+   */
+  measure(row: Row, exact: boolean): number {
+    if (exact) return measureExact(row);
+    this.#measure ??= makeMeasure(this.#outputs);
+    return this.#measure(row);
+  }
+
   /** The record of a row, which may be the same object; `undefined` when a part of its key is NULL. */
-  record(row: Row): P2PRecord | undefined {
-    for (const { alias } of this.#keyOutputs) if (row[alias] === null) return undefined;
-    if (this.#keyOutputs.length > 1) row.id = this.#compositeId(row);
+  record(row: Row, exact: boolean): P2PRecord | undefined {
+    const keys = this.#keys;
+    for (let i = 0; i < keys.length; i++) if (row[keys[i]!] === null) return undefined;
+    if (keys.length > 1) row.id = this.#compositeId(row);
     const storedId = row.id!;
-    for (const { alias, decode } of this.#decoded) row[alias] = decode!(row[alias]!);
+    this.#decodeCells(row, exact);
     if (this.#renamed !== undefined || this.#lacksField(row)) return this.#copy(row, storedId);
     return row as P2PRecord;
+  }
+
+  #decodeCells(row: Row, exact: boolean): void {
+    if (exact) {
+      this.#decodeExact ??= makeDecode(this.#fieldOutputs(), true);
+      this.#decodeExact(row);
+    } else {
+      this.#decode ??= makeDecode(this.#fieldOutputs(), false);
+      this.#decode(row);
+    }
+  }
+
+  #fieldOutputs(): Output[] {
+    return this.#outputs.filter(({ field }) => field !== undefined);
   }
 
   #lacksField(row: Row): boolean {
@@ -120,8 +149,8 @@ export class RowPlan {
   #compositeId(row: Row): string {
     const key = this.#table.key.columns;
     return encodeJson(
-      this.#keyOutputs.map(({ alias }, at) => {
-        const decode = decoderOf(key[at]!.column.kind);
+      this.#keys.map((alias, at) => {
+        const decode = decoders[key[at]!.column.kind];
         return decode === undefined ? row[alias]! : decode(row[alias]!);
       }),
     );

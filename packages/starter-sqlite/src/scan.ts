@@ -9,7 +9,7 @@ import {
   setField,
 } from "@omni/p2p-core";
 import { orderClause, rowsAfter, rowsUpTo, type Term } from "./keyset.ts";
-import { INEXACT, measure, measureExact, type Row } from "./measure.ts";
+import { INEXACT, type Row } from "./measure.ts";
 import { type Filter, translateWhere } from "./query.ts";
 import type { Relation } from "./relation.ts";
 import { RowPlan } from "./row-plan.ts";
@@ -99,7 +99,10 @@ export interface Page {
   readonly place: readonly SqlValue[];
 }
 
-/** The statement of a page. */
+/**
+ * The statement of a page. Its limit is written out: SQLite plans a statement anew whenever a parameter is set that
+ * its plan hangs on, as it does on a limit, and the driver then makes anew what it makes the rows with.
+ */
 export function pageSql({ relation, plan, order, condition }: Scan, request: PageRequest, select = plan.select): Sql {
   const where = allOf([
     request.after && rowsAfter(order, request.after),
@@ -110,13 +113,8 @@ export function pageSql({ relation, plan, order, condition }: Scan, request: Pag
   return {
     text:
       `SELECT ${select} FROM ${relation.from.text}${hint}${whereClause(where)}${orderClause(order)} ` +
-      `LIMIT ?${request.offset > 0 ? " OFFSET ?" : ""}`,
-    params: [
-      ...relation.from.params,
-      ...(where?.params ?? []),
-      request.limit,
-      ...(request.offset > 0 ? [request.offset] : []),
-    ],
+      `LIMIT ${request.limit}${request.offset > 0 ? " OFFSET ?" : ""}`,
+    params: [...relation.from.params, ...(where?.params ?? []), ...(request.offset > 0 ? [request.offset] : [])],
   };
 }
 
@@ -129,7 +127,6 @@ export function readPage(scan: Scan, request: PageRequest): Page {
 function fillPage(scan: Scan, request: PageRequest, exact: boolean): Page | undefined {
   const { store, plan, check, conditions, pick } = scan;
   const sql = pageSql(scan, request);
-  const size = exact ? measureExact : measure;
   const [firstPlace, ...otherPlaces] = plan.place as readonly [string, ...string[]];
   const records: P2PRecord[] = [];
   const keyless: number[] = [];
@@ -145,7 +142,7 @@ function fillPage(scan: Scan, request: PageRequest, exact: boolean): Page | unde
   const statement = store.rows(sql.text, exact);
   const rows = request.atOnce ? statement.all(...sql.params) : statement.iterate(...sql.params);
   for (const row of rows as Iterable<Row>) {
-    const rowBytes = size(row);
+    const rowBytes = plan.measure(row, exact);
     if (rowBytes === INEXACT) return undefined;
     if (bytes + rowBytes > request.budget && !(scanned === 0 && request.alone)) {
       cut = true;
@@ -156,7 +153,7 @@ function fillPage(scan: Scan, request: PageRequest, exact: boolean): Page | unde
     if (otherPlaces.length > 0) others = otherPlaces.map((alias) => row[alias] as SqlValue);
     if (withSidecar && row[SIDECAR] !== null) sidecars++;
     const checked = check === "all" || (check === "sidecar" && row[SIDECAR] !== null);
-    const record = plan.record(row);
+    const record = plan.record(row, exact);
     if (record === undefined) keyless.push(scanned);
     else if (!checked || matches(conditions, record)) {
       if (valid && !isSoundId(record.id)) valid = false;
