@@ -1,8 +1,5 @@
 import {
-  compareRecords,
   estimateBytes,
-  type JsonValue,
-  matches,
   P2PError,
   type P2PQuery,
   type P2PRecord,
@@ -13,15 +10,8 @@ import {
   type ReadOptions,
   type RecordBatch,
 } from "@omni/p2p-core";
-import type { MemoryEntry, MemoryStore } from "./store.ts";
-
-/** A half-open range of sequences: what a cursor and a partition of this store are. */
-interface SequenceRange {
-  /** Exclusive. */
-  readonly after: number;
-  /** Inclusive. */
-  readonly upTo: number;
-}
+import { select } from "./select.ts";
+import type { MemoryStore } from "./store.ts";
 
 /** The store's records that a query asks for, in batches of copies. */
 export async function* readBatches(
@@ -29,67 +19,64 @@ export async function* readBatches(
   query: P2PQuery,
   options: ReadOptions,
 ): AsyncGenerator<RecordBatch> {
+  const { signal, batchSize, batchBytes = Number.POSITIVE_INFINITY, after } = options;
+  signal.throwIfAborted();
   const parsed = parseMemoryQuery(query);
-  const copy = (record: P2PRecord) => projectRecord(record, parsed.fields);
-  for await (const { items: records, cursor, bytes } of pages(store, parsed, options, copy, estimateBytes)) {
+  const selection = select(store, parsed, after);
+  for (let taken = selection.take(batchSize); taken.records.length > 0; taken = selection.take(batchSize)) {
+    let records: P2PRecord[] = [];
+    let bytes = 0;
+    for (const [index, shared] of taken.records.entries()) {
+      const record = projectRecord(shared, parsed.fields);
+      const size = estimateBytes(record);
+      if (records.length > 0 && bytes + size > batchBytes) {
+        yield { records, cursor: taken.cursors[index - 1]!, bytes, valid: true };
+        signal.throwIfAborted();
+        records = [];
+        bytes = 0;
+      }
+      records.push(record);
+      bytes += size;
+    }
     // What is in a store was checked when it was put there.
-    yield { records, cursor, bytes, valid: true };
+    yield { records, cursor: taken.cursors.at(-1)!, bytes, valid: true };
+    signal.throwIfAborted();
   }
 }
+
+/** What a record that two stores share costs. */
+const REFERENCE_BYTES = 8;
 
 /** The same records as the store has them: they are never changed, only replaced, so another store may share them. */
 export async function* readShared(store: MemoryStore, query: P2PQuery, options: ReadOptions): AsyncGenerator<RawBatch> {
   const parsed = parseMemoryQuery(query);
-  const { fields } = parsed;
-  const share = fields ? (record: P2PRecord) => projectRecord(record, fields) : (record: P2PRecord) => record;
-  const size = fields ? estimateBytes : () => REFERENCE_BYTES;
-  for await (const { items: documents, cursor, bytes } of pages(store, parsed, options, share, size)) {
-    yield { documents, cursor, bytes };
-  }
-}
-
-/** What a shared record costs. */
-const REFERENCE_BYTES = 8;
-
-/** Records while a batch is being filled. */
-interface Page {
-  readonly items: P2PRecord[];
-  cursor: number;
-  bytes: number;
-}
-
-async function* pages(
-  store: MemoryStore,
-  query: ParsedQuery,
-  { signal, batchSize, batchBytes = Number.POSITIVE_INFINITY, after }: ReadOptions,
-  take: (record: P2PRecord) => P2PRecord,
-  sizeOf: (record: P2PRecord) => number,
-): AsyncGenerator<Page> {
-  signal.throwIfAborted();
-  let page: Page = { items: [], cursor: 0, bytes: 0 };
-  for (const { entry, cursor } of select(store, query, after)) {
-    const record = take(entry.record);
-    const size = sizeOf(record);
-    if (page.items.length > 0 && page.bytes + size > batchBytes) {
-      yield page;
-      signal.throwIfAborted();
-      page = { items: [], cursor, bytes: 0 };
+  if (parsed.fields) {
+    for await (const { records: documents, cursor, bytes = 0 } of readBatches(store, query, options)) {
+      yield { documents, cursor, bytes };
     }
-    page.items.push(record);
-    page.cursor = cursor;
-    page.bytes += size;
-    if (page.items.length < batchSize) continue;
-    yield page;
-    signal.throwIfAborted();
-    page = { items: [], cursor, bytes: 0 };
+    return;
   }
-  if (page.items.length > 0) yield page;
+  const { signal, batchSize, batchBytes = Number.POSITIVE_INFINITY, after } = options;
+  signal.throwIfAborted();
+  const selection = select(store, parsed, after);
+  const most = Math.max(1, Math.min(batchSize, Math.floor(batchBytes / REFERENCE_BYTES)));
+  for (let taken = selection.take(most); taken.records.length > 0; taken = selection.take(most)) {
+    const { records: documents, cursors } = taken;
+    yield { documents, cursor: cursors.at(-1)!, bytes: documents.length * REFERENCE_BYTES };
+    signal.throwIfAborted();
+  }
 }
+
+/** Records looked at in one go when they are counted. */
+const COUNTED = 10_000;
 
 /** How many records a query gives. */
 export function countRecords(store: MemoryStore, query: P2PQuery): number {
+  const selection = select(store, parseMemoryQuery(query), undefined);
   let count = 0;
-  for (const _ of select(store, parseMemoryQuery(query), undefined)) count++;
+  for (let taken = selection.take(COUNTED); taken.records.length > 0; taken = selection.take(COUNTED)) {
+    count += taken.records.length;
+  }
   return count;
 }
 
@@ -99,7 +86,7 @@ export function partitionQuery(store: MemoryStore, query: P2PQuery, parts: numbe
   if (parts < 2 || store.size < 2 || orderBy.length > 0 || offset > 0 || limit < Infinity || partition !== undefined) {
     return [query];
   }
-  const sequences = Array.from(store.entries.values(), (entry) => entry.sequence);
+  const sequences = Array.from(store.values(), (record, place) => store.sequenceOf(record, place));
   const size = Math.ceil(sequences.length / parts);
   const queries: P2PQuery[] = [];
   for (let start = 0; start < sequences.length; start += size) {
@@ -121,39 +108,4 @@ function parseMemoryQuery(query: P2PQuery): ParsedQuery {
     );
   }
   return parsed;
-}
-
-/** The matching entries in order, each with the cursor that points after it. */
-function* select(
-  store: MemoryStore,
-  query: ParsedQuery,
-  after: JsonValue | undefined,
-): Generator<{ entry: MemoryEntry; cursor: number }> {
-  const range = (query.partition ?? { after: 0, upTo: Number.MAX_SAFE_INTEGER }) as unknown as SequenceRange;
-  const sorted = query.orderBy.length > 0;
-  // What is added while this read goes on is not part of it: a store that is copied into itself must come to an end.
-  const upTo = Math.min(range.upTo, store.lastSequence);
-  const candidates = filter(store.entries.values(), query, { after: range.after, upTo });
-  const entries = sorted
-    ? [...candidates].sort((a, b) => compareRecords(query.orderBy, a.record, b.record))
-    : candidates;
-  const from = typeof after === "number" ? after : undefined;
-  let rank = 0;
-  let taken = 0;
-  for (const entry of entries) {
-    rank++;
-    // A sorted read has no sequence to go by, so its cursor is the rank.
-    const cursor = sorted ? rank : entry.sequence;
-    if (from === undefined ? rank <= query.offset : cursor <= from) continue;
-    if (taken++ >= query.limit) return;
-    yield { entry, cursor };
-  }
-}
-
-function* filter(entries: Iterable<MemoryEntry>, query: ParsedQuery, range: SequenceRange): Generator<MemoryEntry> {
-  for (const entry of entries) {
-    if (entry.sequence <= range.after) continue;
-    if (entry.sequence > range.upTo) return;
-    if (matches(query.conditions, entry.record)) yield entry;
-  }
 }

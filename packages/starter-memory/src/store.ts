@@ -1,30 +1,28 @@
 import { assertRecord, cloneValue, idKey, type P2PId, type P2PRecord } from "@omni/p2p-core";
 
-/** A record with its place in the order of the store. */
-export interface MemoryEntry {
-  /** Grows with every new record; a record that is replaced keeps its own. */
-  readonly sequence: number;
-  readonly record: P2PRecord;
-}
-
 /** A named set of records in this process, shared by everything that names it. Made by {@link memoryStore}. */
 export class MemoryStore {
   readonly name: string;
-  /** By canonical id, in the order of insertion, which is the order of `sequence`. */
-  readonly entries = new Map<string, MemoryEntry>();
-  #nextSequence = 1;
+  /** By canonical id, in the order in which the ids first came; a record that is replaced keeps its place. */
+  readonly #records = new Map<string, P2PRecord>();
+  /** The sequence of the record before the first, as long as the sequences of the others follow from their places. */
+  #before = 0;
+  /** The sequences by canonical id, once a record was deleted and places no longer tell. */
+  #sequences: Map<string, number> | undefined;
+  /** The newest of them. */
+  #newest = 0;
 
   constructor(name: string) {
     this.name = name;
   }
 
   get size(): number {
-    return this.entries.size;
+    return this.#records.size;
   }
 
   /** The sequence of the newest record, 0 before the first. */
   get lastSequence(): number {
-    return this.#nextSequence - 1;
+    return this.#sequences ? this.#newest : this.#before + this.#records.size;
   }
 
   /**
@@ -39,31 +37,64 @@ export class MemoryStore {
 
   /** A copy of the record with this id, if there is one. */
   get(id: P2PId): P2PRecord | undefined {
-    const entry = this.entries.get(idKey(id));
-    return entry && (cloneValue(entry.record) as P2PRecord);
+    const record = this.#records.get(idKey(id));
+    return record && (cloneValue(record) as P2PRecord);
   }
 
   has(id: P2PId): boolean {
-    return this.entries.has(idKey(id));
+    return this.holds(idKey(id));
   }
 
   delete(id: P2PId): boolean {
-    return this.entries.delete(idKey(id));
+    const key = idKey(id);
+    if (!this.#records.has(key)) return false;
+    this.#number().delete(key);
+    return this.#records.delete(key);
   }
 
   /** Copies of all records, in order. */
   records(): P2PRecord[] {
-    return Array.from(this.entries.values(), ({ record }) => cloneValue(record) as P2PRecord);
+    return Array.from(this.#records.values(), (record) => cloneValue(record) as P2PRecord);
   }
 
   clear(): void {
-    this.entries.clear();
+    this.#before = this.lastSequence;
+    this.#sequences = undefined;
+    this.#records.clear();
+  }
+
+  /** Whether there is a record with this canonical id. */
+  holds(key: string): boolean {
+    return this.#records.has(key);
   }
 
   /** Takes a valid record as its own, without a copy. */
   keep(record: P2PRecord, key = idKey(record.id)): void {
-    const sequence = this.entries.get(key)?.sequence ?? this.#nextSequence++;
-    this.entries.set(key, { sequence, record });
+    if (this.#sequences && !this.#records.has(key)) this.#sequences.set(key, ++this.#newest);
+    this.#records.set(key, record);
+  }
+
+  /** The records themselves, in order: never to be changed, and not to leave the process. */
+  values(): MapIterator<P2PRecord> {
+    return this.#records.values();
+  }
+
+  /**
+   * The sequence of a record that is in the store: it grows in the order of the store, and is never given twice.
+   *
+   * @param place how many records `values()` gave before it, if nothing was deleted meanwhile.
+   */
+  sequenceOf(record: P2PRecord, place: number): number {
+    return this.#sequences ? this.#sequences.get(idKey(record.id))! : this.#before + place + 1;
+  }
+
+  #number(): Map<string, number> {
+    if (!this.#sequences) {
+      this.#newest = this.lastSequence;
+      let sequence = this.#before;
+      this.#sequences = new Map(Array.from(this.#records.keys(), (key) => [key, ++sequence]));
+    }
+    return this.#sequences;
   }
 }
 

@@ -5,19 +5,15 @@ import type { MemoryStore } from "./store.ts";
 export function writeRecords(store: MemoryStore, records: readonly P2PRecord[], mode: WriteMode): WriteResult {
   const failures: WriteFailure[] = [];
   let skipped = 0;
-  for (const [index, record] of records.entries()) {
+  for (let index = 0; index < records.length; index++) {
+    const record = records[index]!;
     const key = idKey(record.id);
-    if (mode !== "upsert" && store.entries.has(key)) {
-      if (mode === "skip") skipped++;
-      else
-        failures.push({
-          index,
-          id: record.id,
-          error: new P2PError("DUPLICATE_ID", `The id ${key} is in the store already`),
-        });
-      continue;
+    if (mode === "upsert" || !store.holds(key)) store.keep(record, key);
+    else if (mode === "skip") skipped++;
+    else {
+      const error = new P2PError("DUPLICATE_ID", `The id ${key} is in the store already`);
+      failures.push({ index, id: record.id, error });
     }
-    store.keep(record, key);
   }
   return { written: records.length - skipped - failures.length, skipped, failures };
 }

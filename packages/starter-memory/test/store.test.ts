@@ -76,3 +76,48 @@ test("an endpoint without a name is the store called default", async () => {
   expect(await service.count({}, signal)).toBe(existed + 1);
   memoryStore("default").delete("from the test");
 });
+
+test("a cursor serves after records were deleted, and after the store was cleared", async () => {
+  const store = memoryStore("store-test");
+  const context = { role: "source", signal, connectTimeoutMs: 1000 } as const;
+  for (let id = 0; id < 10; id++) store.put({ id });
+  const service = await memoryStarter.open(parseEndpoint("memory:store-test"), context);
+  const idsAfter = async (after?: number) => {
+    const ids: unknown[] = [];
+    let cursor = after;
+    for await (const batch of service.readFromSource({}, { batchSize: 3, after, signal })) {
+      ids.push(...batch.records.map(({ id }) => id));
+      cursor = batch.cursor as number;
+    }
+    return { ids, cursor };
+  };
+  const [first] = await Array.fromAsync(service.readFromSource({}, { batchSize: 4, signal }));
+  const fourth = first!.cursor as number;
+  for (const id of [0, 2, 5]) store.delete(id);
+  store.put({ id: 5, back: true });
+  store.put({ id: 6, again: true });
+  expect((await idsAfter(fourth)).ids).toEqual([4, 6, 7, 8, 9, 5]);
+  const { ids, cursor } = await idsAfter();
+  expect(ids).toEqual([1, 3, 4, 6, 7, 8, 9, 5]);
+  store.clear();
+  for (const id of [1, 20, 21]) store.put({ id });
+  expect((await idsAfter(cursor)).ids).toEqual([1, 20, 21]);
+  store.delete(20);
+  expect((await idsAfter(cursor)).ids).toEqual([1, 21]);
+});
+
+test("records that two stores share stay what they are in each", async () => {
+  const store = memoryStore("store-test");
+  store.put({ id: 1, list: [1] });
+  const service = await memoryStarter.open(parseEndpoint("memory:store-test"), {
+    role: "target",
+    signal,
+    connectTimeoutMs: 1000,
+  });
+  const [batch] = await Array.fromAsync(service.rawSource!.read({}, { batchSize: 3, signal }));
+  const decoded = service.rawSource!.decode(batch!.documents[0]) as unknown as { list: number[] };
+  decoded.list.push(2);
+  (store.get(1) as unknown as typeof decoded).list.push(3);
+  store.put({ id: 1, list: [] });
+  expect(batch!.documents).toEqual([{ id: 1, list: [1] }]);
+});
