@@ -11,18 +11,27 @@ import type * as Mongodb from "mongodb";
 import type { Document } from "mongodb";
 import type { Dialect } from "./dialect.ts";
 import { fitsLong, nearestNumber } from "./numbers.ts";
+import { documentField } from "./query.ts";
+import { Shape } from "./shape.ts";
 import { SIDECAR } from "./sidecar.ts";
 import { tagEncoder } from "./tags.ts";
+
+/** Stands in a shape for the name of a field that a document cannot have; no name of BSON holds a NUL. */
+const UNFIT = "\0";
 
 /** Makes documents of records. Values that the driver takes as they are are shared, not copied. */
 export class RecordEncoder {
   readonly #dialect: Dialect;
   readonly #encodeTag: (value: TaggedValue, encode: (inner: P2PValue) => unknown) => unknown;
+  readonly #shapes: Shape;
+  /** Room for the values of a document that is being made. */
+  readonly #values: unknown[] = [];
   #bytes = 0;
 
   constructor(dialect: Dialect, bson: typeof Mongodb) {
     this.#dialect = dialect;
     this.#encodeTag = tagEncoder(dialect.nativeTags, bson);
+    this.#shapes = Shape.root((name) => (dialect.unfitName.test(name) ? UNFIT : documentField(name)));
   }
 
   /** An upper bound, not a close one, of the size of the document that was encoded last. */
@@ -32,6 +41,31 @@ export class RecordEncoder {
 
   /** The document of a record: the reverse of the decoder's `decode`. */
   document(record: P2PRecord): Document {
+    this.#bytes = 0;
+    return this.#plainDocument(record) ?? this.#anyDocument(record);
+  }
+
+  /** The document of a record of which every field has a place of its own; `undefined` for others. */
+  #plainDocument(record: P2PRecord): Document | undefined {
+    const keys = Object.keys(record);
+    // Servers want the `_id` first.
+    const names = keys[0] === "id" ? keys : ["id", ...keys.filter((key) => key !== "id")];
+    let shape: Shape | undefined = this.#shapes;
+    for (const name of names) {
+      shape = shape.with(name);
+      if (shape === undefined || shape.field === UNFIT) return undefined;
+    }
+    const values = this.#values;
+    for (let i = 0; i < names.length; i++) {
+      const value = record[names[i]!];
+      if (value === undefined || nearestNumber(value, this.#dialect) !== undefined) return undefined;
+      this.#bytes += names[i]!.length * 3 + 8;
+      values[i] = names[i] === "id" ? this.id(value as P2PId) : this.value(value);
+    }
+    return shape.object(values, 0);
+  }
+
+  #anyDocument(record: P2PRecord): Document {
     this.#bytes = 0;
     const document: Document = { _id: this.id(record.id) };
     let sidecar: Record<string, P2PValue> | undefined;
@@ -48,7 +82,7 @@ export class RecordEncoder {
       }
       if (unfit) continue;
       this.#bytes += name.length * 3 + 8;
-      setField(document, name === "_id" ? "id" : name, near ?? this.value(value));
+      setField(document, documentField(name), near ?? this.value(value));
     }
     if (sidecar !== undefined) document[SIDECAR] = this.#text(sidecar);
     return document;

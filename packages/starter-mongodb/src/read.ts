@@ -16,6 +16,7 @@ import {
   setField,
   toJson,
 } from "@omni/p2p-core";
+import type { FindCursor } from "mongodb";
 import { isCursorGone, mongodbError } from "./errors.ts";
 import { assertCollectionExists, type Place } from "./place.ts";
 import { parseMongodbQuery } from "./query.ts";
@@ -52,16 +53,19 @@ export async function* readBatches(place: Place, query: P2PQuery, options: ReadO
       const cursor = openCursor(place, plan, position, signal);
       const from = batch.documents;
       try {
-        for (;;) {
-          const first = (await cursor.next()) as Uint8Array | null;
-          if (first === null) break;
-          for (const document of [first, ...(cursor.readBufferedDocuments() as unknown[] as Uint8Array[])]) {
-            if (batch.isFullFor(document)) {
+        for await (const documents of answers(cursor)) {
+          for (const document of documents) {
+            if (batch.hasNoRoomFor(document)) {
               yield batch.take();
               signal.throwIfAborted();
             }
             batch.add(document);
             if (position.left === 0) break;
+          }
+          // What is full goes out at once, not when the server has answered again.
+          if (batch.isFull) {
+            yield batch.take();
+            signal.throwIfAborted();
           }
           if (position.left === 0) break;
         }
@@ -79,6 +83,23 @@ export async function* readBatches(place: Place, query: P2PQuery, options: ReadO
     throw mongodbError(error, "read", place.label);
   }
   if (!batch.isEmpty) yield batch.take();
+}
+
+/**
+ * The server's answers, one after the other. The next one is asked for before this one is worked on, so that server and
+ * client have something to do at the same time.
+ */
+async function* answers(cursor: FindCursor): AsyncGenerator<readonly Uint8Array[]> {
+  let next = cursor.next();
+  for (;;) {
+    const first: unknown = await next;
+    if (first === null) return;
+    const documents = [first, ...cursor.readBufferedDocuments()];
+    next = cursor.next();
+    // Who stops before the end never asks for it.
+    next.catch(() => {});
+    yield documents as Uint8Array[];
+  }
 }
 
 function startOf({ query, sorted }: ReadPlan, after: JsonValue | undefined): Position {
@@ -120,6 +141,7 @@ class Batch {
   readonly #maxBytes: number;
   #records: P2PRecord[] = [];
   #failures: ReadFailure[] = [];
+  #valid = true;
   #bytes = 0;
 
   constructor(place: Place, plan: ReadPlan, position: Position, options: ReadOptions) {
@@ -134,10 +156,12 @@ class Batch {
     return this.#records.length === 0 && this.#failures.length === 0;
   }
 
-  isFullFor(document: Uint8Array): boolean {
-    if (this.isEmpty) return false;
-    const count = this.#records.length + this.#failures.length;
-    return count >= this.#maxRecords || this.#bytes + document.length > this.#maxBytes;
+  get isFull(): boolean {
+    return this.#records.length + this.#failures.length >= this.#maxRecords || this.#bytes >= this.#maxBytes;
+  }
+
+  hasNoRoomFor(document: Uint8Array): boolean {
+    return !this.isEmpty && (this.isFull || this.#bytes + document.length > this.#maxBytes);
   }
 
   add(document: Uint8Array): void {
@@ -154,6 +178,7 @@ class Batch {
     }
     this.#position.left--;
     this.#bytes += document.length;
+    this.#valid &&= this.#place.decoder.isSound;
     this.#records.push(query.fields === undefined ? record : pick(record, query.fields));
   }
 
@@ -179,10 +204,12 @@ class Batch {
       records: this.#records,
       cursor: this.#plan.sorted ? { rank } : after === undefined ? {} : { id: toJson(after) },
       bytes: this.#bytes,
+      valid: this.#valid,
       ...(this.#failures.length > 0 ? { failures: this.#failures } : {}),
     };
     this.#records = [];
     this.#failures = [];
+    this.#valid = true;
     this.#bytes = 0;
     return batch;
   }
