@@ -1,0 +1,101 @@
+import {
+  type EndpointInfo,
+  type EndpointInput,
+  isP2PError,
+  type OpenContext,
+  type P2PDataTransferService,
+  P2PError,
+  type P2PStarter,
+  parseEndpoint,
+  redactError,
+  StarterRegistry,
+  secretsOf,
+  toP2PError,
+  unlessAborted,
+} from "@omni/p2p-core";
+
+/** An endpoint as it is named to the engine: as every endpoint is given, or a function that fetches it when needed. */
+export type NamedEndpoint = EndpointInput | (() => EndpointInput | Promise<EndpointInput>);
+
+/** Time in which a store must answer that is opened to be looked at, in ms. */
+const OPEN_TIMEOUT_MS = 10_000;
+
+/** What this process cannot do for a transfer: another one may, so the job is left to it. */
+export class UnsuitedError extends P2PError {
+  constructor(cause: P2PError) {
+    super(cause.code, cause.message, { cause });
+    this.name = "UnsuitedError";
+  }
+}
+
+/** The endpoints and starters of one process. */
+export class Endpoints {
+  readonly #named: Readonly<Record<string, NamedEndpoint>>;
+  readonly registry: StarterRegistry;
+
+  constructor(
+    named: Readonly<Record<string, NamedEndpoint>>,
+    starters: readonly P2PStarter[] = [],
+    appRoot: string | undefined,
+  ) {
+    this.#named = named;
+    this.registry = new StarterRegistry(appRoot);
+    for (const starter of starters) this.registry.register(starter.storageType, starter);
+  }
+
+  /**
+   * The endpoint with this name, whose starter is there.
+   *
+   * @throws UnsuitedError when this process does not know the name, or lacks the starter (the message says which).
+   */
+  async resolve(name: string): Promise<EndpointInfo> {
+    const named = Object.hasOwn(this.#named, name) ? this.#named[name] : undefined;
+    if (named === undefined) {
+      throw new UnsuitedError(
+        new P2PError("INVALID_ENDPOINT", `This worker has no endpoint named "${name}"; add it to its endpoints`),
+      );
+    }
+    const endpoint = parseEndpoint(typeof named === "function" ? await fetched(name, named) : named);
+    try {
+      await this.registry.resolve(endpoint.storageType);
+    } catch (error) {
+      if (isP2PError(error, "SERVICE_NOT_FOUND") || isP2PError(error, "STARTER_INCOMPATIBLE")) {
+        throw new UnsuitedError(error);
+      }
+      throw error;
+    }
+    return endpoint;
+  }
+
+  /** Opens an endpoint for a piece of work, and closes it. Errors come out without its secrets. */
+  async withSource<T>(name: string, work: (service: P2PDataTransferService, signal: AbortSignal) => Promise<T>) {
+    const endpoint = await this.resolve(name);
+    const starter = await this.registry.resolve(endpoint.storageType);
+    const signal = AbortSignal.timeout(OPEN_TIMEOUT_MS);
+    const context: OpenContext = { role: "source", signal, connectTimeoutMs: OPEN_TIMEOUT_MS };
+    const opening = starter.open(endpoint, context);
+    try {
+      const service = await unlessAborted(opening, signal);
+      try {
+        return await work(service, new AbortController().signal);
+      } finally {
+        await service.close();
+      }
+    } catch (error) {
+      if (signal.aborted) opening.then((late) => late.close()).catch(() => {});
+      throw redactError(toP2PError(error, "READ_FAILED", `"${name}" could not be read`), secretsOf(endpoint));
+    }
+  }
+}
+
+async function fetched(name: string, fetch: () => EndpointInput | Promise<EndpointInput>): Promise<EndpointInput> {
+  try {
+    return await fetch();
+  } catch (cause) {
+    // What it threw may hold what it fetched, so only its kind is told.
+    throw new P2PError("INVALID_ENDPOINT", `The endpoint "${name}" could not be fetched by the function given for it`, {
+      cause,
+      retryable: true,
+    });
+  }
+}

@@ -1,0 +1,178 @@
+import { isConnectionError, isP2PError, messageOf, P2PError } from "@omni/p2p-core";
+import { DelayedError, type Job, UnrecoverableError, WaitingChildrenError, WaitingError } from "bullmq";
+import { UnsuitedError } from "./endpoints.ts";
+import { LetGoError } from "./errors.ts";
+import { EndpointFull, PartRun } from "./part-job.ts";
+import { planTransfer, toldError } from "./plan.ts";
+import { type JobData, type JobKind, PROTOCOL_VERSION, type TransferSpec } from "./protocol.ts";
+import { addLostParts, sumUp, unfinishedParts } from "./sum-job.ts";
+import { wait } from "./throttle.ts";
+import { STEP } from "./transfer-scripts.ts";
+import { type KeptTransfer, specOf, type WorkerContext } from "./worker-context.ts";
+
+export type TransferJob = Job<JobData, unknown, JobKind>;
+
+/** How long a job is left to others that this worker cannot do, in ms; somewhat more by chance. */
+const UNSUITED_MS = 1000;
+/** How soon a partition asks again for a place at an endpoint, in ms. */
+const FULL_MS = 500;
+/** How long a partition of a paused transfer lies still, unless the transfer is resumed, in ms. */
+const PAUSED_MS = 60_000;
+/** How often partitions whose jobs were lost are added anew. */
+const ROUNDS = 3;
+
+/** Does the jobs of a worker, and tells BullMQ what is to become of each. */
+export class JobRunner {
+  readonly #context: WorkerContext;
+  /** Jobs that this worker has left to others. */
+  readonly #left = new Set<string>();
+  #runs = 0;
+
+  constructor(context: WorkerContext) {
+    this.#context = context;
+  }
+
+  async run(job: TransferJob, token: string): Promise<unknown> {
+    const { v, transfer } = job.data;
+    try {
+      if (v > PROTOCOL_VERSION) throw new UnsuitedError(tooNew(v));
+      const found = await specOf(this.#context, transfer);
+      // Removed meanwhile: there is nothing left to do.
+      if (!found) return { ended: "gone" };
+      if (found.spec.v > PROTOCOL_VERSION) throw new UnsuitedError(tooNew(found.spec.v));
+      if (job.name === "part") return await this.#part(job, token, found);
+      if (job.name === "sum") return await this.#sum(job, token, found.spec, found.state);
+      return await this.#plan(found.spec);
+    } catch (error) {
+      return await this.#settle(job, token, error);
+    }
+  }
+
+  async #plan(spec: TransferSpec): Promise<unknown> {
+    await this.#context.endpoints.resolve(spec.target);
+    await this.#context.endpoints.withSource(spec.source, (source, signal) =>
+      planTransfer(spec, source, this.#context, AbortSignal.any([signal, this.#context.closing])),
+    );
+    return { ended: "done" };
+  }
+
+  async #part(job: TransferJob, token: string, kept: KeptTransfer): Promise<unknown> {
+    const { lost, tell } = this.#context;
+    const part = job.data.part ?? 0;
+    const { id: transfer } = kept.spec;
+    const run = new PartRun(this.#context, kept, part);
+    lost.set(job.id!, (reason) => run.stop(reason));
+    tell("partStarted", { transfer, part });
+    try {
+      await run.run(`${job.id}/${token}/${++this.#runs}`);
+      tell("partEnded", { transfer, part, ended: "done" });
+      return { ended: "done" };
+    } catch (error) {
+      const ended = error instanceof LetGoError ? error.why : "failed";
+      if (!(error instanceof EndpointFull || error instanceof UnsuitedError)) {
+        tell("partEnded", { transfer, part, ended });
+      }
+      throw error;
+    } finally {
+      lost.delete(job.id!);
+    }
+  }
+
+  async #sum(job: TransferJob, token: string, spec: TransferSpec, state: string): Promise<unknown> {
+    const { redis, keys } = this.#context;
+    const key = keys.transfer(spec.id);
+    if (state === "cancelled") return { ended: "cancelled" };
+    if (state === "failed") throw new UnrecoverableError(await this.#errorOf(spec.id));
+    if (state !== "completed") {
+      const missing = await unfinishedParts(this.#context, spec.id);
+      if (missing.length > 0) {
+        if (state === "paused") throw new LetGoError("paused", `The transfer "${spec.id}" is paused`);
+        const round = await redis.hincrby(key, "rounds", 1);
+        if (round > ROUNDS) {
+          throw new P2PError(
+            "WRITE_FAILED",
+            `${missing.length} partitions of "${spec.id}" do not come to an end: every worker that takes one dies or stalls. See the workers' logs, then resume it`,
+          );
+        }
+        await addLostParts(this.#context, spec.id, missing, round);
+        if (await job.moveToWaitingChildren(token)) throw new WaitingChildrenError();
+      }
+    }
+    const result = await sumUp(this.#context, spec);
+    await redis.hset(key, "result", JSON.stringify(result));
+    await STEP.run(redis, [key], ["completed", "", "running", "paused"]);
+    return result;
+  }
+
+  async #errorOf(id: string): Promise<string> {
+    const error = await this.#context.redis.hget(this.#context.keys.transfer(id), "error");
+    return error ? (JSON.parse(error) as { message: string }).message : "The transfer failed";
+  }
+
+  /** Says what becomes of a job that did not come to its end. */
+  async #settle(job: TransferJob, token: string, error: unknown): Promise<unknown> {
+    const { tell, redis, keys, name } = this.#context;
+    const { transfer } = job.data;
+    if (error instanceof UnrecoverableError || error instanceof WaitingChildrenError) throw error;
+    if (error instanceof UnsuitedError) {
+      tell("unsuited", { transfer, error });
+      // For people who wonder why nothing happens. A transfer that was removed is not to come back by it.
+      if (await redis.exists(keys.transfer(transfer))) {
+        await redis.hset(keys.transfer(transfer), "hint", `${name}: ${error.message}`);
+      }
+      return this.#leave(job, token);
+    }
+    if (error instanceof EndpointFull) return delay(job, token, FULL_MS * (1 + Math.random()));
+    if (error instanceof LetGoError) {
+      if (error.why === "stopped") return { ended: "stopped" };
+      if (error.why === "paused") return delay(job, token, PAUSED_MS);
+      // Back to the others; without the lock that fails, and then it is with them already.
+      await job.moveToWait(token);
+      throw new WaitingError();
+    }
+    const last = job.attemptsMade + 1 >= (job.opts.attempts ?? 1);
+    if (!last && mayPass(error)) throw toldError(error);
+    await this.#fail(transfer, error);
+    throw new UnrecoverableError(messageOf(error));
+  }
+
+  /**
+   * Leaves a job to others. Who meets the same one again waits until after it is there for all once more: else of
+   * several workers one that cannot do it might be first each time.
+   */
+  async #leave(job: TransferJob, token: string): Promise<never> {
+    const ms = UNSUITED_MS * (1 + Math.random());
+    await job.moveToDelayed(Date.now() + Math.ceil(ms), token);
+    if (this.#left.has(job.id!)) await wait(ms + UNSUITED_MS * Math.random(), this.#context.closing).catch(() => {});
+    this.#left.add(job.id!);
+    throw new DelayedError();
+  }
+
+  async #fail(transfer: string, error: unknown): Promise<void> {
+    const { redis, keys } = this.#context;
+    const told = JSON.stringify({
+      code: isP2PError(error) ? error.code : "WRITE_FAILED",
+      message: messageOf(error),
+    });
+    await STEP.run(redis, [keys.transfer(transfer)], ["failed", told, "running", "paused", "planning"]);
+  }
+}
+
+/** Whether another try may go better. What is no error of ours comes from the engine's Redis, which comes back. */
+function mayPass(error: unknown): boolean {
+  if (!isP2PError(error)) return true;
+  if (error.code === "AUTHENTICATION_FAILED") return false;
+  return error.retryable || error.code === "TIMEOUT" || isConnectionError(error);
+}
+
+async function delay(job: TransferJob, token: string, ms: number): Promise<never> {
+  await job.moveToDelayed(Date.now() + Math.ceil(ms), token);
+  throw new DelayedError();
+}
+
+function tooNew(version: number): P2PError {
+  return new P2PError(
+    "JOB_TOO_NEW",
+    `This worker understands jobs up to version ${PROTOCOL_VERSION}, and this one has version ${version}: it is left to newer workers; upgrade @omni/p2p-engine-bullmq`,
+  );
+}

@@ -1,0 +1,96 @@
+import {
+  decodeJson,
+  encodeJson,
+  messageOf,
+  type P2PDataTransferService,
+  type P2PQuery,
+  type P2PValue,
+  planPartitions,
+} from "@omni/p2p-core";
+import type { FlowProducer } from "bullmq";
+import type { Redis } from "ioredis";
+import { transferFlow } from "./flow.ts";
+import type { EngineKeys } from "./keys.ts";
+import type { TransferSpec } from "./protocol.ts";
+import { ENTER_PLAN } from "./transfer-scripts.ts";
+
+/** Where a plan goes. */
+export interface PlanPlace {
+  readonly redis: Redis;
+  readonly keys: EngineKeys;
+  readonly prefix: string;
+  readonly flows: FlowProducer;
+}
+
+/** Parts the query of a transfer, keeps the plan and adds the jobs for it. Doing it twice is doing it once. */
+export async function planTransfer(
+  spec: TransferSpec,
+  source: P2PDataTransferService,
+  { redis, keys, prefix, flows }: PlanPlace,
+  signal: AbortSignal,
+): Promise<void> {
+  const key = keys.transfer(spec.id);
+  if ((await redis.hexists(key, "parts")) === 0) {
+    const query = decodeJson(spec.query) as unknown as P2PQuery;
+    const plan = await planPartitions(source, query, spec.partitions * spec.grains, signal);
+    const parts = Math.min(spec.partitions, plan.queries.length);
+    const total = source.capabilities.countable ? await counted(source, query, signal) : undefined;
+    await ENTER_PLAN.run(
+      redis,
+      [key, keys.grains(spec.id), keys.parts(spec.id)],
+      [
+        parts,
+        total ?? "",
+        noteOf(spec, plan.queries.length, plan.note),
+        ...plan.queries.map((q) => grainText(query, q)),
+      ],
+    );
+  }
+  const parts = Number(await redis.hget(key, "planned"));
+  await flows.add(transferFlow(spec.id, parts, prefix));
+}
+
+async function counted(
+  source: P2PDataTransferService,
+  query: P2PQuery,
+  signal: AbortSignal,
+): Promise<number | undefined> {
+  try {
+    return await source.count(query, signal);
+  } catch {
+    // Progress without a total is no reason not to begin; what is really wrong shows when the source is read.
+    signal.throwIfAborted();
+    return undefined;
+  }
+}
+
+/** The user asked for partitions; that these are planned in smaller pieces need not concern them. */
+function noteOf({ partitions }: TransferSpec, pieces: number, note: string | undefined): string {
+  if (note === undefined || pieces >= partitions) return "";
+  return pieces === 1 ? note : `It ran in ${pieces} parts instead of ${partitions}: the source finds no more places`;
+}
+
+/** A grain's query as short as can be: what it has beyond the query of the transfer is its partition. */
+function grainText(whole: P2PQuery, { partition, ...rest }: P2PQuery): string {
+  const { partition: _, ...base } = whole;
+  const alike = partition !== undefined && text(rest) === text(base);
+  return alike
+    ? `p${JSON.stringify(partition)}`
+    : `q${text({ ...rest, ...(partition !== undefined && { partition }) })}`;
+}
+
+/** The query that a grain's text stands for. */
+export function grainQuery(whole: P2PQuery, kept: string): P2PQuery {
+  const body = kept.slice(1);
+  if (kept.startsWith("p")) return { ...whole, partition: JSON.parse(body) as NonNullable<P2PQuery["partition"]> };
+  return decodeJson(body) as unknown as P2PQuery;
+}
+
+function text(query: P2PQuery): string {
+  return encodeJson(query as unknown as P2PValue);
+}
+
+/** What a job tells BullMQ, which keeps it: the message alone. */
+export function toldError(error: unknown): Error {
+  return new Error(messageOf(error));
+}

@@ -1,0 +1,12 @@
+import { defineProject } from "vitest/config";
+
+export default defineProject({
+  test: {
+    name: "engine-bullmq",
+    setupFiles: ["@omni/p2p-secrecy-watch/setup"],
+    testTimeout: 60_000,
+    hookTimeout: 120_000,
+    globalSetup: ["@omni/p2p-test-services/vitest-global-setup"],
+    env: { P2P_TEST_SERVICES: "redis" },
+  },
+});
