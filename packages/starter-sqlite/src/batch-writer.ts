@@ -11,31 +11,45 @@ import {
 import type { Breather } from "./breather.ts";
 import { isRowError, sqliteCode } from "./errors.ts";
 import { foreignShape } from "./foreign-shape.ts";
-import { insertSql, paramsOf, rowsPerStatement } from "./insert.ts";
+import { insertSql, paramsOf, powerOfTwo, rowsPerStatement } from "./insert.ts";
 import { OwnShape } from "./own-shape.ts";
 import { addColumnsSql } from "./schema.ts";
-import { definedFields, hasFields, type Shape } from "./shape.ts";
+import { definedFields, type Shape } from "./shape.ts";
 import { quote, type SqlValue } from "./sql.ts";
 import type { SqliteStore } from "./store.ts";
 import type { Table } from "./table.ts";
+
+const MAX_SHAPES = 500;
+const FEW_SHAPES = 8;
+
+/** The shapes that were found for a table, kept from batch to batch as long as its schema is the same. */
+const shapesByTable = new WeakMap<Table, Map<string, Shape>>();
+
+function shapesOf(table: Table): Map<string, Shape> {
+  const shapes = shapesByTable.get(table) ?? new Map<string, Shape>();
+  shapesByTable.set(table, shapes);
+  return shapes;
+}
 
 /** Writes the records of one batch inside a transaction, many to a statement, and keeps account of them. */
 export class BatchWriter {
   readonly #store: SqliteStore;
   readonly #mode: WriteMode;
-  readonly #shapes = new Map<string, Shape>();
   readonly #failures: WriteFailure[] = [];
   #table: Table;
+  #shapes: Map<string, Shape>;
   #shape: Shape | undefined;
   #rows = 1;
-  /** Parameters of records that wait for a full statement, and their indexes. */
+  #width = 0;
+  /** Parameters of records that wait for a full statement, and the records' indexes. */
   #params: SqlValue[] = [];
-  #waiting: number[] = [];
+  readonly #waiting: number[] = [];
   #skipped = 0;
 
   constructor(store: SqliteStore, table: Table, mode: WriteMode) {
     this.#store = store;
     this.#table = table;
+    this.#shapes = shapesOf(table);
     this.#mode = mode;
   }
 
@@ -56,13 +70,11 @@ export class BatchWriter {
 
   #add(records: readonly P2PRecord[], index: number): void {
     const record = records[index]!;
-    if (this.#shape === undefined || !hasFields(record, this.#shape.fields)) this.#changeShape(records, index);
-    const start = this.#params.length;
+    if (this.#shape === undefined || !this.#shape.fits(record)) this.#changeShape(records, index);
     try {
-      this.#shape!.encode(record, this.#params);
+      this.#shape!.encode(record, this.#params, this.#waiting.length * this.#width);
     } catch (error) {
       if (!isP2PError(error)) throw error;
-      this.#params.length = start;
       this.#failures.push({ index, id: record.id, error });
       return;
     }
@@ -72,18 +84,35 @@ export class BatchWriter {
 
   /** Makes ready for a record whose fields are others than those of the one before. */
   #changeShape(records: readonly P2PRecord[], index: number): void {
-    const fields = definedFields(records[index]!);
-    const name = JSON.stringify(fields);
-    let shape = this.#shapes.get(name);
-    if (shape === undefined) {
-      this.#addColumns(records, index, fields);
-      shape = this.#makeShape(fields);
-      this.#shapes.set(name, shape);
-    }
+    const shape = this.#knownShape(records[index]!) ?? this.#newShape(records, index);
     // Shapes that write the same columns share their statements; only others must not be mixed with what waits.
     if (this.#shape !== undefined && !sameColumns(this.#shape, shape)) this.#flush(records);
+    if (this.#waiting.length === 0) this.#params = [];
     this.#shape = shape;
     this.#rows = rowsPerStatement(this.#table, shape);
+    this.#width = paramsOf(shape);
+  }
+
+  /** One of the shapes that came last; trying many takes longer than naming the fields. */
+  #knownShape(record: P2PRecord): Shape | undefined {
+    let tried = 0;
+    for (const shape of this.#shapes.values()) {
+      if (shape.fits(record)) return shape;
+      if (++tried === FEW_SHAPES) return undefined;
+    }
+    return undefined;
+  }
+
+  #newShape(records: readonly P2PRecord[], index: number): Shape {
+    const fields = definedFields(records[index]!);
+    const name = JSON.stringify(fields);
+    const known = this.#shapes.get(name);
+    if (known !== undefined) return known;
+    this.#addColumns(records, index, fields);
+    const shape = this.#makeShape(fields);
+    if (this.#shapes.size >= MAX_SHAPES) this.#shapes.clear();
+    this.#shapes.set(name, shape);
+    return shape;
   }
 
   #makeShape(fields: readonly string[]): Shape {
@@ -101,31 +130,43 @@ export class BatchWriter {
     this.#flush(records);
     for (const statement of sql) this.#store.db.exec(statement);
     this.#table = this.#store.table(this.#table.name)!;
-    this.#shapes.clear();
+    this.#shapes = shapesOf(this.#table);
     this.#shape = undefined;
   }
 
   /** Writes what waits. */
   #flush(records: readonly P2PRecord[]): void {
     const waiting = this.#waiting;
-    if (waiting.length === 0) return;
-    const params = this.#params;
-    this.#waiting = [];
-    this.#params = [];
-    if (waiting.length === this.#rows && this.#rows > 1) {
-      const statement = this.#store.rows(insertSql(this.#table, this.#shape!, this.#mode, this.#rows));
-      try {
-        const { changes } = statement.run(...params);
-        if (this.#mode === "skip") this.#skipped += waiting.length - changes;
-        return;
-      } catch (error) {
-        // The statement took back all of its rows; one by one it shows which was the bad one.
-        this.#assertRowError(error);
-      }
+    const width = this.#width;
+    for (let at = 0; at < waiting.length; ) {
+      const rows = powerOfTwo(waiting.length - at);
+      const isAll = rows === this.#rows;
+      const params = isAll ? this.#params : this.#params.slice(at * width, (at + rows) * width);
+      const indexes = isAll ? waiting : waiting.slice(at, at + rows);
+      if (rows === 1 || !this.#writeTogether(params, rows)) this.#writeSingly(records, params, indexes);
+      at += rows;
     }
+    waiting.length = 0;
+  }
+
+  /** @returns whether it went well; a statement that fails takes back all of its rows. */
+  #writeTogether(params: readonly SqlValue[], rows: number): boolean {
+    const statement = this.#store.rows(insertSql(this.#table, this.#shape!, this.#mode, rows));
+    try {
+      const { changes } = statement.run(...params);
+      if (this.#mode === "skip") this.#skipped += rows - changes;
+      return true;
+    } catch (error) {
+      this.#assertRowError(error);
+      return false;
+    }
+  }
+
+  /** One by one, so that it shows which is a bad one. */
+  #writeSingly(records: readonly P2PRecord[], params: readonly SqlValue[], indexes: readonly number[]): void {
     const statement = this.#store.rows(insertSql(this.#table, this.#shape!, this.#mode, 1));
-    const width = paramsOf(this.#shape!);
-    for (const [at, index] of waiting.entries()) {
+    const width = this.#width;
+    for (const [at, index] of indexes.entries()) {
       const row = params.slice(at * width, (at + 1) * width);
       try {
         const { changes } = statement.run(...row);

@@ -2,9 +2,10 @@ import { encodeJson, idKey, P2PError, type P2PId, type P2PRecord, type P2PValue 
 import { REFUSED, refusal, storeForeign } from "./foreign-values.ts";
 import { parseCompositeId } from "./id-query.ts";
 import { nearName } from "./near-name.ts";
-import type { Shape } from "./shape.ts";
+import { type Shape, usualOf } from "./shape.ts";
 import type { SqlValue } from "./sql.ts";
 import type { Column, Table } from "./table.ts";
+import { makeEncode, makeFits } from "./written-out.ts";
 
 /**
  * The shape of records for a table that others made. Only columns of fields that the records have are written. Key
@@ -21,14 +22,26 @@ export function foreignShape(table: Table, fields: readonly string[], ignoreUnkn
   const columns = [...key, ...plain];
   const given = key.map((column) => fields.includes(column.field));
 
-  const encode = (record: P2PRecord, params: SqlValue[]): void => {
+  const store = (at: number, value: P2PValue): SqlValue => storeCell(plain[at]!, value);
+  const encodePlain = makeEncode(plain.map(({ field, kind }) => ({ field, usual: usualOf(kind) })));
+
+  const encode = (record: P2PRecord, params: SqlValue[], place: number): void => {
     if (unknown !== undefined) throw unknownField(table, unknown);
-    if (key.length === 0) params.push(storeRowid(record.id));
-    else if (keyIsId) params.push(storeCell(key[0]!, record.id));
-    else for (const [at, value] of keyValues(key, given, record).entries()) params.push(storeCell(key[at]!, value));
-    for (const column of plain) params.push(storeCell(column, record[column.field]!));
+    let next = place;
+    if (key.length === 0) params[next++] = storeRowid(record.id);
+    else if (keyIsId) params[next++] = storeCell(key[0]!, record.id);
+    else for (const [at, value] of keyValues(key, given, record).entries()) params[next++] = storeCell(key[at]!, value);
+    encodePlain(record, params, next, store);
   };
-  return { fields, columns, writesRowid: key.length === 0, writesSidecar: false, statements: new Map(), encode };
+  return {
+    fields,
+    columns,
+    writesRowid: key.length === 0,
+    writesSidecar: false,
+    statements: new Map(),
+    fits: makeFits(fields),
+    encode,
+  };
 }
 
 /** The values of the key columns, from the fields, checked against the id, or from the id. */

@@ -4,8 +4,8 @@ import { quote } from "./sql.ts";
 import type { Table } from "./table.ts";
 import { SIDECAR } from "./types.ts";
 
-/** Parameters of one statement that are worth their while; more rows gain nothing. */
-const PARAMS = 400;
+/** Parameters of one statement that are worth their while; more rows gain nothing, or lose. */
+const PARAMS = 256;
 const MAX_ROWS = 32;
 
 /** How many parameters one record takes. */
@@ -13,10 +13,18 @@ export function paramsOf(shape: Shape): number {
   return shape.columns.length + Number(shape.writesRowid) + Number(shape.writesSidecar);
 }
 
-/** How many records of a shape go into one statement. Triggers are watched one record at a time. */
+/**
+ * How many records of a shape go into one statement: a power of two, so that fewer are written by few statements of
+ * half the size and less. Triggers are watched one record at a time.
+ */
 export function rowsPerStatement(table: Table, shape: Shape): number {
   if (table.hasTriggers) return 1;
-  return Math.min(MAX_ROWS, Math.max(1, Math.floor(PARAMS / Math.max(1, paramsOf(shape)))));
+  return powerOfTwo(Math.min(MAX_ROWS, PARAMS / Math.max(1, paramsOf(shape))));
+}
+
+/** The largest power of two up to a number; 1 at least. */
+export function powerOfTwo(most: number): number {
+  return most < 2 ? 1 : 2 ** Math.floor(Math.log2(most));
 }
 
 /** The statement that writes so many records of a shape. */

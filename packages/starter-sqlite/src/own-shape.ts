@@ -1,19 +1,11 @@
 import type { P2PRecord, P2PValue } from "@omni/p2p-core";
 import { isPlainId, storeId } from "./own-ids.ts";
 import { approximate, MISFIT, storeOwn } from "./own-values.ts";
-import type { Shape } from "./shape.ts";
+import { type Shape, usualOf } from "./shape.ts";
 import { SidecarWriter } from "./sidecar.ts";
 import type { SqlValue } from "./sql.ts";
 import type { Column, Table } from "./table.ts";
-
-/** What goes into one column. */
-interface Cell {
-  readonly column: Column;
-  /** `undefined` when these records do not have the field. */
-  readonly field: string | undefined;
-  readonly isText: boolean;
-  readonly isId: boolean;
-}
+import { type Encode, makeEncode, makeFits } from "./written-out.ts";
 
 /**
  * The shape of records for a table of ours. Every column is written, so that a record is replaced as a whole; what
@@ -25,7 +17,9 @@ export class OwnShape implements Shape {
   readonly writesRowid = false;
   readonly writesSidecar = true;
   readonly statements = new Map<string, string>();
-  readonly #cells: readonly Cell[];
+  readonly fits: Shape["fits"];
+  readonly #idColumn: Column;
+  readonly #encode: Encode;
   /** Fields that have no column. */
   readonly #homeless: readonly string[];
   /** Fields that are absent, in columns where NULL would say that they are null. */
@@ -40,34 +34,31 @@ export class OwnShape implements Shape {
     const idColumn = table.key.columns[0]!.column;
     this.fields = fields;
     this.columns = table.columns;
-    this.#cells = table.columns.map((column) => ({
-      column,
-      field: given.has(column.field) ? column.field : undefined,
-      isText: column.kind === "text" && column !== idColumn,
-      isId: column === idColumn,
-    }));
+    this.fits = makeFits(fields);
+    this.#idColumn = idColumn;
+    this.#encode = makeEncode(
+      table.columns.map((column) => ({
+        field: given.has(column.field) ? column.field : undefined,
+        usual: column === idColumn && column.kind !== "text" ? "other" : usualOf(column.kind),
+      })),
+    );
     this.#homeless = fields.filter((field) => !table.columns.some((column) => column.field === field));
     this.#absent = table.columns.filter((column) => !column.optional && !given.has(column.field)).map((c) => c.field);
     this.#restart();
     this.#usual = this.#sidecar.text();
   }
 
-  encode(record: P2PRecord, params: SqlValue[]): void {
+  encode(record: P2PRecord, params: SqlValue[], place: number): void {
     this.#isUsual = true;
-    for (const cell of this.#cells) {
-      if (cell.field === undefined) {
-        params.push(null);
-        continue;
-      }
-      const value = record[cell.field]!;
-      params.push(typeof value === "string" && cell.isText ? value : this.#store(cell, value));
-    }
+    this.#encode(record, params, place, this.#store);
     for (const field of this.#homeless) this.#note(field, record[field]!);
-    params.push(this.#isUsual ? this.#usual : this.#sidecar.text());
+    params[place + this.columns.length] = this.#isUsual ? this.#usual : this.#sidecar.text();
   }
 
-  #store({ column: { field, kind, optional }, isId }: Cell, value: P2PValue): SqlValue {
-    if (isId) {
+  readonly #store = (at: number, value: P2PValue): SqlValue => {
+    const column = this.columns[at]!;
+    const { field, kind, optional } = column;
+    if (column === this.#idColumn) {
       const id = value as P2PRecord["id"];
       if (!isPlainId(kind, id)) this.#note(field, id);
       return storeId(kind, id);
@@ -80,7 +71,7 @@ export class OwnShape implements Shape {
     if (stored !== MISFIT) return stored;
     this.#note(field, value);
     return approximate(kind, value);
-  }
+  };
 
   #note(field: string, value: P2PValue): void {
     if (this.#isUsual) this.#restart();

@@ -1,6 +1,8 @@
 import type { P2PRecord } from "@omni/p2p-core";
 import type { SqlValue } from "./sql.ts";
 import type { Column } from "./table.ts";
+import type { ColumnKind } from "./types.ts";
+import type { Parameter } from "./written-out.ts";
 
 /**
  * How records with the same fields in the same order become the parameters of a statement. Most records of a batch
@@ -17,22 +19,30 @@ export interface Shape {
   readonly writesSidecar: boolean;
   /** The SQL of its statements, by mode and number of records. */
   readonly statements: Map<string, string>;
+  /** Whether a record has just these fields, in any order. */
+  fits(record: P2PRecord): boolean;
   /**
-   * Adds the parameters of a record.
+   * Puts the parameters of a record into a list, from a place on.
    *
    * @throws P2PError `TYPE_MISMATCH` or `INVALID_RECORD` when the table cannot hold it.
    */
-  encode(record: P2PRecord, params: SqlValue[]): void;
+  encode(record: P2PRecord, params: SqlValue[], place: number): void;
 }
 
-/** Whether a record has exactly these fields in this order. */
-export function hasFields(record: P2PRecord, fields: readonly string[]): boolean {
-  let at = 0;
-  for (const field in record) {
-    if (fields[at] !== field || record[field] === undefined) return false;
-    at++;
+/** How values of a kind mostly are, and are stored as they are then. */
+export function usualOf(kind: ColumnKind): Parameter["usual"] {
+  switch (kind) {
+    case "text":
+    case "boolean":
+      return kind;
+    case "number":
+    case "integer":
+    case "real":
+    case "numeric":
+      return "number";
+    default:
+      return "other";
   }
-  return at === fields.length;
 }
 
 /** The fields of a record that have a value. */

@@ -1,5 +1,7 @@
+import type { P2PRecord, P2PValue } from "@omni/p2p-core";
 import { type Decoder, decoders } from "./decode.ts";
 import { cellBytes, INEXACT, measure, type Row } from "./measure.ts";
+import type { SqlValue } from "./sql.ts";
 import type { ColumnKind } from "./types.ts";
 
 /** One cell of the rows that a function is written for. */
@@ -66,3 +68,58 @@ export function makeDecode(cells: readonly Cell[], exact: boolean): (row: Row) =
   const helpers: readonly Decoder[] = kinds.map((kind) => decoders[kind]!);
   return writtenOut(`/* ${kinds.join(" ")} */ return (row) => { ${steps.join("\n")} };`, ...helpers);
 }
+
+/** Whether a record has exactly these fields, in any order. */
+export function makeFits(fields: readonly string[]): (record: P2PRecord) => boolean {
+  // What every object inherits is there in records without the field too.
+  if (fields.length > MAX_CELLS || fields.some((field) => field in Object.prototype)) {
+    return (record) =>
+      Object.keys(record).length === fields.length &&
+      fields.every((field) => Object.hasOwn(record, field) && record[field] !== undefined);
+  }
+  const tests = fields.map((field) => `record[${JSON.stringify(field)}] !== undefined`);
+  const all = [`Object.keys(record).length === ${fields.length}`, ...tests].join(" && ");
+  return writtenOut(`return (record) => ${all};`);
+}
+
+/** One parameter of a statement: what of it can be said in a word, for values of the kind that its column is for. */
+export interface Parameter {
+  /** `undefined` where the records have no such field: it is NULL then. */
+  readonly field: string | undefined;
+  readonly usual: "text" | "number" | "boolean" | "other";
+}
+
+/**
+ * Puts the values of a record among the parameters of a statement, from a place on. A value that is not the usual one
+ * of its parameter is handed to `store`, with the parameter's number.
+ */
+export type Encode = (
+  record: P2PRecord,
+  params: SqlValue[],
+  place: number,
+  store: (parameter: number, value: P2PValue) => SqlValue,
+) => void;
+
+export function makeEncode(parameters: readonly Parameter[]): Encode {
+  if (parameters.length > MAX_CELLS) {
+    return (record, params, place, store) => {
+      for (const [at, { field }] of parameters.entries()) {
+        params[place + at] = field === undefined ? null : store(at, record[field]!);
+      }
+    };
+  }
+  const steps = parameters.map(({ field, usual }, at) => {
+    if (field === undefined) return `params[place + ${at}] = null;`;
+    const other = `store(${at}, v)`;
+    return `v = record[${JSON.stringify(field)}]; params[place + ${at}] = ${USUAL[usual](other)};`;
+  });
+  return writtenOut(`return (record, params, place, store) => { let v; ${steps.join("\n")} };`);
+}
+
+const USUAL: Readonly<Record<Parameter["usual"], (other: string) => string>> = {
+  text: (other) => `typeof v === "string" ? v : ${other}`,
+  // Neither 0, which may be -0, nor what is not finite.
+  number: (other) => `typeof v === "number" && v - v === 0 && v !== 0 ? v : ${other}`,
+  boolean: (other) => `v === true ? 1 : v === false ? 0 : ${other}`,
+  other: (other) => other,
+};
