@@ -78,6 +78,8 @@ export class TransferWorker implements AsyncDisposable {
       stalledInterval: options.stalledInterval ?? 10_000,
       maxStalledCount: MAX_STALLED,
       drainDelay: 2,
+      // After a loss of Redis a worker looks for jobs again as soon as this; BullMQ waits 15 s.
+      runRetryDelay: 2000,
     });
     this.#worker.on("lockRenewalFailed", (ids) => {
       for (const id of ids) context.lost.get(id)?.(fenced(id));

@@ -1,0 +1,30 @@
+import { setTimeout as sleep } from "node:timers/promises";
+import type { P2PDataTransferService, P2PStarter } from "@omni/p2p-core";
+
+/** What a network adds to each batch, in ms. */
+export const LATENCY_MS = 20;
+
+/** A starter whose stores take their time for every batch that is written, as if they were far away. */
+export function delayedStarter(storageType: string, starter: P2PStarter): P2PStarter {
+  return {
+    storageType,
+    contractVersion: starter.contractVersion,
+    options: starter.options,
+    async open(endpoint, context) {
+      const store = await starter.open({ ...endpoint, storageType: starter.storageType }, context);
+      const far: P2PDataTransferService = {
+        capabilities: store.capabilities,
+        readFromSource: (query, options) => store.readFromSource(query, options),
+        async writeToTarget(records, options) {
+          await sleep(LATENCY_MS, undefined, { signal: options.signal });
+          return store.writeToTarget(records, options);
+        },
+        count: (query, signal) => store.count(query, signal),
+        partitions: (query, parts, signal) => store.partitions(query, parts, signal),
+        ping: (signal) => store.ping(signal),
+        close: () => store.close(),
+      };
+      return far;
+    },
+  };
+}

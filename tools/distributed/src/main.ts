@@ -1,0 +1,116 @@
+// `npm run distributed`: workers killed in the middle of transfers, then how they scale and what the engine costs.
+//   node tools/distributed/src/main.ts [kill|speed|overhead|footprint]
+// P2P_DISTRIBUTED_RECORDS (200000), P2P_DISTRIBUTED_KILLS (20), P2P_DISTRIBUTED_RATE (10000 records a second while workers
+// are killed), P2P_DISTRIBUTED_RUNS (3), P2P_DISTRIBUTED_ONLY (a direction) and P2P_CHAOS_SEED change a run.
+import { parseArgs } from "node:util";
+import { Places, type ServerUrls, type Store } from "@omni/p2p-matrix/stores";
+import { type ServiceKind, startService, type TestService } from "@omni/p2p-test-services";
+import { measureFootprint } from "./footprint.ts";
+import { type KillOutcome, killWorkers } from "./kill.ts";
+import { measureOverhead } from "./overhead.ts";
+import { enterResults } from "./results.ts";
+import { measureSpeed } from "./speed.ts";
+
+const number = (name: string, fallback: number) => Number(process.env[name] ?? fallback);
+const RECORDS = number("P2P_DISTRIBUTED_RECORDS", 200_000);
+const KILLS = number("P2P_DISTRIBUTED_KILLS", 20);
+const RATE = number("P2P_DISTRIBUTED_RATE", 10_000);
+const RUNS = number("P2P_DISTRIBUTED_RUNS", 3);
+const ONLY = process.env.P2P_DISTRIBUTED_ONLY;
+const seed = number("P2P_CHAOS_SEED", Date.now() % 1_000_000_000);
+const { positionals } = parseArgs({ allowPositionals: true });
+let failed = false;
+
+/** Numbers by chance that come again with the seed: mulberry32. */
+function seeded(start: number): () => number {
+  let state = start;
+  return () => {
+    state = (state + 0x6d2b79f5) | 0;
+    let mixed = Math.imul(state ^ (state >>> 15), 1 | state);
+    mixed = (mixed + Math.imul(mixed ^ (mixed >>> 7), 61 | mixed)) ^ mixed;
+    return ((mixed ^ (mixed >>> 14)) >>> 0) / 2 ** 32;
+  };
+}
+
+/** Starts servers for a piece of work, and ends them. */
+async function withServers<T>(
+  kinds: readonly ServiceKind[],
+  work: (places: Places, engine: TestService) => Promise<T>,
+): Promise<T> {
+  const engine = await startService("redis", { persistent: true, exclusive: true });
+  const services = await Promise.all(kinds.map((kind) => startService(kind, { exclusive: true })));
+  const places = new Places(Object.fromEntries(services.map(({ kind, url }) => [kind, url])) as ServerUrls);
+  try {
+    return await work(places, engine);
+  } finally {
+    places.dispose();
+    await Promise.all([engine, ...services].map((service) => service.stop()));
+  }
+}
+
+async function part(name: string, work: () => Promise<unknown>): Promise<void> {
+  if (positionals.length > 0 && !positionals.includes(name)) return;
+  console.log(`\n${name}`);
+  const outcome = await work();
+  console.log(JSON.stringify(outcome, undefined, 2));
+  enterResults(name, outcome);
+}
+
+const isServer = (store: Store): store is ServiceKind => store !== "memory" && store !== "sqlite";
+
+const DIRECTIONS: readonly (readonly [Store, Store, number | undefined])[] = [
+  ["mongodb", "elasticsearch", undefined],
+  ["sqlite", "redis", undefined],
+  // A file has one writer at a time, so more than two would only wait for each other.
+  ["elasticsearch", "sqlite", 2],
+];
+
+await part("kill", async () => {
+  console.log(`Seed ${seed}; the same run again: P2P_CHAOS_SEED=${seed}`);
+  const random = seeded(seed);
+  const outcomes: KillOutcome[] = [];
+  for (const [from, to, targetPartitions] of DIRECTIONS) {
+    const name = `${from} to ${to}`;
+    if (ONLY !== undefined && ONLY !== name) continue;
+    const outcome = await withServers([from, to].filter(isServer), (places, redis) =>
+      killWorkers({
+        ...{ name, records: RECORDS, partitions: 16, workers: 4, kills: KILLS, rate: RATE, random, redis },
+        ...{ source: places.fresh(from), target: places.fresh(to), namespaces: true },
+        ...(targetPartitions !== undefined && { targetPartitions }),
+      }),
+    );
+    console.log(`${name}: ${outcome.trouble.length === 0 ? "held" : outcome.trouble.join("; ")}`);
+    failed ||= outcome.trouble.length > 0;
+    outcomes.push(outcome);
+  }
+  return outcomes;
+});
+
+await part("speed", () =>
+  withServers(["redis"], async (places, { url }) => {
+    const outcome = await measureSpeed(url, places.fresh("sqlite"), () => places.fresh("redis"), RECORDS);
+    failed ||= (outcome.speeds.at(-1)?.times ?? 0) < 3.2;
+    return outcome;
+  }),
+);
+
+await part("overhead", async () => {
+  const outcomes = [];
+  for (const to of ["redis", "elasticsearch"] as const) {
+    if (ONLY !== undefined && ONLY !== `sqlite to ${to}`) continue;
+    const outcome = await withServers([to], (places, { url }) =>
+      measureOverhead(url, `sqlite to ${to}`, places.fresh("sqlite"), () => places.fresh(to), RECORDS, RUNS),
+    );
+    failed ||= outcome.overhead > 0.15;
+    outcomes.push(outcome);
+  }
+  return outcomes;
+});
+
+await part("footprint", () =>
+  withServers(["redis"], (places, { url }) =>
+    measureFootprint(url, places.fresh("sqlite"), places.fresh("redis"), RECORDS),
+  ),
+);
+
+if (failed) process.exitCode = 1;
