@@ -7,6 +7,7 @@ export default defineConfig({
       "tools/*/vitest.config.ts",
       "examples/*/vitest.config.ts",
       "docs/vitest.config.ts",
+      "bench/vitest.config.ts",
     ],
     reporters: ["default", ["json", { outputFile: ".cache/test-results.json" }]],
   },

@@ -7,21 +7,26 @@ import { SHAPES, type ShapeName } from "./shapes.ts";
 /** Where the data and the targets of a run are. */
 export const workFolder = process.env.P2P_BENCH_FOLDER ?? join(import.meta.dirname, "..", ".cache");
 
-/**
- * A SQLite file with so many records of a shape. Their texts are paragraphs of the repository's own documents and of its
- * installed packages, repeated with other keys until there are enough. Made once and kept.
- *
- * @returns the file's path; its key `id` is a text that grows.
- */
+/** The path of a SQLite file with so many records of a shape, made once and kept. */
 export function sourceFile(shapeName: ShapeName, records: number): string {
   mkdirSync(workFolder, { recursive: true });
   const file = join(workFolder, `source-${shapeName}-${records}.db`);
   if (existsSync(file)) return file;
   const unfinished = `${file}.tmp`;
   rmSync(unfinished, { force: true });
+  makeSource(unfinished, shapeName, records);
+  renameSync(unfinished, file);
+  return file;
+}
+
+/**
+ * Makes a SQLite file with so many records of a shape; the key `id` is a text that grows. Their texts are paragraphs of
+ * the installed packages' documents, repeated with other keys until there are enough.
+ */
+export function makeSource(file: string, shapeName: ShapeName, records: number): void {
   const shape = SHAPES[shapeName];
   const texts = collectParagraphs();
-  const database = new Database(unfinished);
+  const database = new Database(file);
   database.pragma("journal_mode = OFF");
   const columns = shape.columns.map(({ name, declared }) => `${name} ${declared}`);
   database.exec(`CREATE TABLE ${SQLITE_TABLE} (id TEXT PRIMARY KEY NOT NULL, ${columns.join(", ")})`);
@@ -30,8 +35,6 @@ export function sourceFile(shapeName: ShapeName, records: number): string {
     for (let i = 0; i < records; i++) insert.run(`doc-${String(i).padStart(9, "0")}`, ...shape.cells(i, texts));
   })();
   database.close();
-  renameSync(unfinished, file);
-  return file;
 }
 
 /** Texts of 500 characters from real Markdown. */

@@ -33,8 +33,9 @@ export async function inFreshProcess<Result, J extends Job>(
   return result;
 }
 
-/** In such a process: the job. */
+/** In such a process: the job. The process ends with the one that started it. */
 export function thisJob<J extends Job>(): J {
+  process.once("disconnect", () => process.exit());
   return JSON.parse(process.argv[2]!) as J;
 }
 

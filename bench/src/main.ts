@@ -3,7 +3,8 @@ import { measureDirection, profileDirection } from "./measure-direction.ts";
 import { type Options, readOptions, USAGE } from "./options.ts";
 import { directionName } from "./places.ts";
 import { printTable } from "./report/table.ts";
-import { type Entry, saveEntry } from "./results.ts";
+import { writeReports } from "./report/write.ts";
+import { type Entry, RESULTS_FILE, saveEntry } from "./results.ts";
 import { Servers } from "./servers.ts";
 import { Places } from "./sources.ts";
 
@@ -38,6 +39,7 @@ try {
   await servers.stop();
 }
 if (entries.length > 0) printTable(entries);
+if (entries.length > 0 && options.results === RESULTS_FILE) writeReports();
 
 function optionsOrUsage(): Options {
   try {

@@ -1,3 +1,4 @@
+import { readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { sourceFile, workFolder } from "./data.ts";
 import { elasticdump } from "./elasticdump.ts";
@@ -6,6 +7,7 @@ import { inFreshProcess, type Job } from "./job.ts";
 import { median } from "./measure.ts";
 import type { Once, OnceJob } from "./once.ts";
 import { directionName, type Place, type Store } from "./places.ts";
+import { profileName, profileSummary } from "./profile-summary.ts";
 import { type Entry, type Growth, thisCommit } from "./results.ts";
 import type { Dump, Rounds, RoundsJob } from "./rounds.ts";
 import type { Servers } from "./servers.ts";
@@ -74,13 +76,17 @@ export async function measureDirection(subject: Subject, wishes: Wishes): Promis
   };
 }
 
-/** Writes CPU profiles of ours and of the best loop. */
+/** Writes CPU profiles of ours and of the best loop, and beside each what its process was busy with. */
 export async function profileDirection(subject: Subject, records: number, folder: string): Promise<void> {
   const job = await jobOf(subject, records);
   for (const which of ["ours", "limit"] as const) {
-    const name = `${which}-${subject.from}-${subject.to}-${subject.shape}.cpuprofile`;
-    const { ms } = await once(job, which, ["--cpu-prof", `--cpu-prof-dir=${folder}`, `--cpu-prof-name=${name}`]);
-    console.log(`${join(folder, name)}: ${Math.round((records * 1000) / ms).toLocaleString("en")} records/s`);
+    const name = profileName(which, directionName(subject.from, subject.to), subject.shape);
+    const profile = join(folder, `${name}.cpuprofile`);
+    const flags = ["--cpu-prof", `--cpu-prof-dir=${folder}`, `--cpu-prof-name=${name}.cpuprofile`];
+    const { ms } = await once(job, which, flags);
+    const rate = `${Math.round((records * 1000) / ms).toLocaleString("en")} records/s`;
+    writeFileSync(join(folder, `${name}.txt`), `${rate}; ${profileSummary(readFileSync(profile, "utf8"))}`);
+    console.log(`${profile}: ${rate}`);
   }
 }
 

@@ -1,5 +1,5 @@
 import { parseArgs } from "node:util";
-import { DIRECTIONS, directionName, type Store } from "./places.ts";
+import { DIRECTIONS, directionName, matchesDirection, type Store } from "./places.ts";
 import { RESULTS_FILE } from "./results.ts";
 import { SHAPE_NAMES, type ShapeName } from "./shapes.ts";
 
@@ -43,7 +43,9 @@ export function readOptions(args: readonly string[]): Options {
     },
   });
   const shapes = SHAPE_NAMES.filter((name) => values.shape.includes(name));
-  const directions = DIRECTIONS.filter(({ from, to }) => values.only.some((pattern) => matches(pattern, from, to)));
+  const directions = DIRECTIONS.filter(({ from, to }) =>
+    values.only.some((pattern) => matchesDirection(pattern, directionName(from, to))),
+  );
   if (directions.length === 0) throw new TypeError(`--only ${values.only.join(", ")} is no direction`);
   if (shapes.length === 0)
     throw new TypeError(`--shape ${values.shape.join(", ")} is none of ${SHAPE_NAMES.join(", ")}`);
@@ -56,12 +58,6 @@ export function readOptions(args: readonly string[]): Options {
     results: values.results,
     profile: values.profile,
   };
-}
-
-function matches(pattern: string, from: Store, to: Store): boolean {
-  const [left, right] = pattern.split("->").map((side) => side.trim());
-  const wanted = [left === "*" ? from : left, right === "*" ? to : right] as [Store, Store];
-  return directionName(...wanted) === directionName(from, to);
 }
 
 function wholeNumber(option: string, text: string): number {

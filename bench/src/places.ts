@@ -43,6 +43,14 @@ export function directionName(from: Store, to: Store): string {
   return `${from} -> ${to}`;
 }
 
+/** Whether a direction is meant by a pattern, in which `*` stands for any store: `* -> redis`. */
+export function matchesDirection(pattern: string, direction: string): boolean {
+  const sides = (text: string) => text.split("->").map((side) => side.trim());
+  const wanted = sides(pattern);
+  const found = sides(direction);
+  return wanted.length === 2 && wanted.every((side, index) => side === "*" || side === found[index]);
+}
+
 /** All 25 directions. */
 export const DIRECTIONS: readonly { readonly from: Store; readonly to: Store }[] = STORES.flatMap((from) =>
   STORES.map((to) => ({ from, to })),

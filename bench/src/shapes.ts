@@ -21,7 +21,7 @@ export interface Shape {
 export const SHAPE_NAMES = ["text", "wide"] as const;
 export type ShapeName = (typeof SHAPE_NAMES)[number];
 
-/** A record as the hand-written loops know it. */
+/** A record as the hand-written loops know it; its dates may be ISO 8601 text on their way. */
 export type Row = Record<string, unknown> & { readonly id: string };
 
 const DECLARED = { text: "TEXT", number: "NUMERIC", boolean: "BOOLEAN", date: "TIMESTAMP" } as const;

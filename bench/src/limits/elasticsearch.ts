@@ -1,16 +1,13 @@
 import { Client, type estypes } from "@elastic/elasticsearch";
 import type { Place } from "../places.ts";
 import type { Row, Shape } from "../shapes.ts";
-import { type Loop, readAhead } from "./loop.ts";
+import { type Loop, PAGE, readAhead } from "./loop.ts";
 
 /** A document, with the id that it has in the index. */
 interface Stored {
   readonly id: string;
   readonly source: Row;
 }
-
-/** Documents in a page. */
-const PAGE = 1000;
 
 /** Elasticsearch by hand: a point in time with `search_after`, bulk requests of ready lines with several in flight. */
 export const elasticsearchLoop: Loop<Stored> = {
@@ -33,13 +30,10 @@ export const elasticsearchLoop: Loop<Stored> = {
       },
     };
   },
-  decode(shape) {
-    const dates = shape.columns.filter(({ kind }) => kind === "date").map(({ name }) => name);
-    return ({ source }) => {
-      for (const name of dates) source[name] = new Date(source[name] as string);
-      return source;
-    };
-  },
+  decode:
+    () =>
+    ({ source }) =>
+      source,
   encode: () => (row) => ({ id: row.id, source: row }),
 };
 

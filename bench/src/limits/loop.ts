@@ -1,8 +1,8 @@
 import type { Place } from "../places.ts";
 import type { Row, Shape } from "../shapes.ts";
 
-/** Records in a page of the hand-written loops. */
-export const PAGE = 500;
+/** Records in a page of the hand-written loops, and so in a command of them. */
+export const PAGE = 1000;
 
 /** Writes pages of records, several at a time. */
 export interface PageWriter<Stored> {

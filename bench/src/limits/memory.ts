@@ -29,7 +29,16 @@ export const memoryLoop: Loop<Row> = {
     };
   },
   decode: () => (row) => row,
-  encode: () => (row) => row,
+  encode(shape) {
+    const dates = shape.columns.filter(({ kind }) => kind === "date").map(({ name }) => name);
+    return (row) => {
+      for (const name of dates) {
+        const date = row[name];
+        if (typeof date === "string") row[name] = new Date(date);
+      }
+      return row;
+    };
+  },
   // Two maps that share their records would not be two stores.
   copy: (shape) =>
     writtenOut(

@@ -1,13 +1,10 @@
 import { type Collection, MongoBulkWriteError, MongoClient } from "mongodb";
 import { MONGODB_DATABASE } from "../places.ts";
-import { type Loop, readAhead } from "./loop.ts";
-import { fields, writtenOut } from "./written-out.ts";
+import { type Loop, PAGE, readAhead } from "./loop.ts";
+import { asDate, fields, writtenOut } from "./written-out.ts";
 
 /** What the driver reads and writes. */
 type Stored = { readonly _id: string } & Record<string, unknown>;
-
-/** Documents in one answer of the server. */
-const BATCH = 1000;
 
 /** MongoDB by hand: a cursor with the next batch on its way, unordered inserts that replace what is there already. */
 export const mongodbLoop: Loop<Stored> = {
@@ -16,19 +13,24 @@ export const mongodbLoop: Loop<Stored> = {
     const client = await MongoClient.connect(server);
     const collection = client.db(MONGODB_DATABASE).collection<Stored>(name);
     return {
-      inFlight: 4,
+      // One is prepared while the other is being written; with more, they only wait for each other in the server.
+      inFlight: 2,
       write: (page) => upsert(collection, page),
       close: () => client.close(),
     };
   },
   decode: (shape) => writtenOut("stored", `({ id: stored._id, ${fields(shape, ({ name }) => `stored.${name}`)} })`),
-  encode: (shape) => writtenOut("row", `({ _id: row.id, ${fields(shape, ({ name }) => `row.${name}`)} })`),
+  encode: (shape) =>
+    writtenOut(
+      "row",
+      `({ _id: row.id, ${fields(shape, ({ name, kind }) => (kind === "date" ? asDate(`row.${name}`) : `row.${name}`))} })`,
+    ),
 };
 
 async function* readPages(server: string, name: string): AsyncGenerator<Stored[]> {
   const client = await MongoClient.connect(server);
   try {
-    const cursor = client.db(MONGODB_DATABASE).collection<Stored>(name).find({}, { batchSize: BATCH });
+    const cursor = client.db(MONGODB_DATABASE).collection<Stored>(name).find({}, { batchSize: PAGE });
     while (await cursor.hasNext()) yield cursor.readBufferedDocuments() as Stored[];
   } finally {
     await client.close();

@@ -1,14 +1,11 @@
 import { Redis } from "ioredis";
 import { type Place, REDIS_PREFIX } from "../places.ts";
-import type { Row } from "../shapes.ts";
-import { type Loop, readAhead } from "./loop.ts";
-import { fields, writtenOut } from "./written-out.ts";
+import type { Column, Row } from "../shapes.ts";
+import { type Loop, PAGE, readAhead } from "./loop.ts";
+import { asText, fields, writtenOut } from "./written-out.ts";
 
 /** A key, and the JSON text at it. */
 type Pair = readonly [key: string, text: string];
-
-/** Keys that the server looks at in one step. */
-const SCAN_COUNT = 1000;
 
 /** Redis by hand: SCAN and MGET with the next page on its way, MSET of JSON with several in flight. */
 export const redisLoop: Loop<Pair> = {
@@ -30,23 +27,26 @@ export const redisLoop: Loop<Pair> = {
     const dates = shape.columns.filter(({ kind }) => kind === "date").map(({ name }) => name);
     return ([, text]) => {
       const row = JSON.parse(text) as Row;
-      for (const name of dates) row[name] = new Date((row[name] as { value: string }).value);
+      for (const name of dates) row[name] = (row[name] as { value: string }).value;
       return row;
     };
   },
   encode(shape) {
-    const value = writtenOut<Row, unknown>(
-      "row",
-      `({ id: row.id, ${fields(shape, ({ name, kind }) => (kind === "date" ? `{ $p2p: "date", value: row.${name} }` : `row.${name}`))} })`,
-    );
+    if (shape.columns.every(({ kind }) => kind !== "date"))
+      return (row) => [REDIS_PREFIX + row.id, JSON.stringify(row)];
+    const value = writtenOut<Row, unknown>("row", `({ id: row.id, ${fields(shape, jsonValue)} })`);
     return (row) => [REDIS_PREFIX + row.id, JSON.stringify(value(row))];
   },
 };
 
+function jsonValue({ name, kind }: Column): string {
+  return kind === "date" ? `{ $p2p: "date", value: ${asText(`row.${name}`)} }` : `row.${name}`;
+}
+
 async function* readPages(place: Place): AsyncGenerator<Pair[]> {
   const redis = connect(place);
   try {
-    const scan = (cursor: string) => redis.scan(cursor, "MATCH", `${REDIS_PREFIX}*`, "COUNT", SCAN_COUNT);
+    const scan = (cursor: string) => redis.scan(cursor, "MATCH", `${REDIS_PREFIX}*`, "COUNT", PAGE);
     let names: Promise<[cursor: string, keys: string[]]> | undefined = scan("0");
     while (names !== undefined) {
       const [cursor, keys]: [string, string[]] = await names;

@@ -12,3 +12,13 @@ export function writtenOut<From, To>(parameter: string, expression: string): (fr
 export function fields(shape: Shape, value: (column: Column, index: number) => string): string {
   return shape.columns.map((column, index) => `${column.name}: ${value(column, index)}`).join(", ");
 }
+
+/** A date as `Date`: loops pass it on as the text or the `Date` that the source gave them, whichever that was. */
+export function asDate(value: string): string {
+  return `typeof ${value} === "string" ? new Date(${value}) : ${value}`;
+}
+
+/** A date as ISO 8601 text. */
+export function asText(value: string): string {
+  return `typeof ${value} === "string" ? ${value} : ${value}.toISOString()`;
+}

@@ -1,0 +1,107 @@
+import { existsSync, readFileSync } from "node:fs";
+import { join } from "node:path";
+import { describe, expect, it } from "vitest";
+import { chart } from "../src/report/chart.ts";
+import { readExplanations, reports } from "../src/report/write.ts";
+import { type Entry, RESULTS_FILE, readResults } from "../src/results.ts";
+import { missesOf, type Reason, reasonOf } from "../src/targets.ts";
+
+const repository = join(import.meta.dirname, "..", "..");
+
+const entry: Entry = {
+  direction: "sqlite -> redis",
+  shape: "text",
+  date: "2026-11-25T03:00:00.000Z",
+  commit: "abcdef0",
+  servers: ["Redis 7.0.15"],
+  records: 200_000,
+  ours: [1000],
+  limit: [950],
+  usual: { records: [9000], recordsPerSecond: [4500] },
+  ofLimit: 0.95,
+  timesUsual: 44,
+  recordsPerSecond: 200_000,
+  growth: { factor: 10, timePerRecord: 1.02, peakMb: 150, peakMbGrown: 160, peakMbOfLimit: 140, timerP99: 12 },
+};
+
+describe("what is committed", () => {
+  it.each([...reports(readResults(RESULTS_FILE), readExplanations())])(
+    "%s tells of the results as they are",
+    (path, text) => {
+      expect(readFileSync(join(repository, path), "utf8")).toBe(text);
+    },
+  );
+
+  it("has results to tell of", () => expect(existsSync(RESULTS_FILE)).toBe(true));
+});
+
+describe("the targets", () => {
+  it("are reached by what is good enough", () => expect(missesOf([entry])).toEqual([]));
+
+  it("are missed by what is not", () => {
+    const growth = { ...entry.growth!, timePerRecord: 1.3, peakMbGrown: 301, timerP99: 51 };
+    const misses = missesOf([{ ...entry, ofLimit: 0.89, timesUsual: 9, growth }]);
+    expect(misses.map(({ target }) => target.name)).toEqual([
+      "bestLoop",
+      "usualLoop",
+      "growth",
+      "memoryGrowth",
+      "peakMemory",
+      "timers",
+    ]);
+  });
+
+  it("ask for more than the usual loop only where a network is written", () => {
+    expect(missesOf([{ ...entry, direction: "redis -> memory", timesUsual: 2 }])).toEqual([]);
+  });
+
+  it("ask for more than elasticdump only between two indices", () => {
+    const slow = { ...entry, timesElasticdump: 2 };
+    expect(missesOf([{ ...slow, direction: "elasticsearch -> sqlite" }])).toEqual([]);
+    expect(missesOf([{ ...slow, direction: "elasticsearch -> elasticsearch" }])).toHaveLength(1);
+  });
+
+  it("are missed for the first reason that fits", () => {
+    const [miss] = missesOf([{ ...entry, ofLimit: 0.5 }]);
+    const reasons: Reason[] = [
+      { directions: "* -> redis", shape: "wide", target: "bestLoop", en: "another shape" },
+      { directions: "* -> redis", target: "timers", en: "another target" },
+      { directions: "sqlite -> *", target: "bestLoop", en: "this one" },
+    ];
+    expect(reasonOf(miss!, reasons)?.en).toBe("this one");
+  });
+});
+
+describe("the page", () => {
+  const machine = { node: "v24.0.0", cpu: "A", cores: 2, memoryGb: 24 };
+  const files = reports({ note: "", machine, entries: [entry] }, { reasons: [], profiles: new Set() });
+
+  it("tells of it in both languages", () => {
+    for (const page of ["docs/guide/performance.md", "docs/zh/guide/performance.md"]) {
+      expect(files.get(page)).toContain("| sqlite → redis | 200,000 | 200,000 | 0.95 | 44.0 |  |");
+      expect(files.get(page)).toContain("| sqlite → redis | 200,000 → 2,000,000 | 1.02 | 150 → 160 | 140 | 12 |");
+    }
+  });
+
+  it("tells why a target is missed, and leads to the profile", () => {
+    const results = { note: "", machine, entries: [{ ...entry, ofLimit: 0.5 }] };
+    const reasons: Reason[] = [{ directions: "* -> redis", target: "bestLoop", en: "for a reason", zh: "有原因" }];
+    const told = reports(results, { reasons, profiles: new Set(["ours-sqlite-redis-text.txt"]) });
+    const profile = "bench/results/profiles/ours-sqlite-redis-text.txt";
+    expect(told.get("docs/guide/performance.md")).toContain(`| 0.50 | for a reason [profile](../../${profile}) |`);
+    expect(told.get("docs/zh/guide/performance.md")).toContain(`| 0.50 | 有原因 [剖析](../../../${profile}) |`);
+  });
+
+  it("has a chart of each shape that was measured", () => {
+    expect([...files.keys()].filter((path) => path.endsWith(".svg"))).toEqual(["bench/results/text.svg"]);
+  });
+});
+
+describe("the chart", () => {
+  it("has a bar for each direction, and marks those below the target", () => {
+    const svg = chart("Two", [entry, { ...entry, direction: "redis -> sqlite", ofLimit: 0.5 }]);
+    expect(svg.match(/class="bar"/g)).toHaveLength(1);
+    expect(svg.match(/class="missed"/g)).toHaveLength(1);
+    expect(svg.match(/<\w+/g)).toContain("<svg");
+  });
+});
