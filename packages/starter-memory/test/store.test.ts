@@ -91,8 +91,8 @@ test("a cursor serves after records were deleted, and after the store was cleare
     }
     return { ids, cursor };
   };
-  const [first] = await Array.fromAsync(service.readFromSource({}, { batchSize: 4, signal }));
-  const fourth = first!.cursor as number;
+  const first = await service.readFromSource({}, { batchSize: 4, signal })[Symbol.asyncIterator]().next();
+  const fourth = first.value!.cursor as number;
   for (const id of [0, 2, 5]) store.delete(id);
   store.put({ id: 5, back: true });
   store.put({ id: 6, again: true });
@@ -114,7 +114,7 @@ test("records that two stores share stay what they are in each", async () => {
     signal,
     connectTimeoutMs: 1000,
   });
-  const [batch] = await Array.fromAsync(service.rawSource!.read({}, { batchSize: 3, signal }));
+  const { value: batch } = await service.rawSource!.read({}, { batchSize: 3, signal })[Symbol.asyncIterator]().next();
   const decoded = service.rawSource!.decode(batch!.documents[0]) as unknown as { list: number[] };
   decoded.list.push(2);
   (store.get(1) as unknown as typeof decoded).list.push(3);

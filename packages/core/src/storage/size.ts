@@ -12,7 +12,13 @@ export function estimateBytes(value: P2PValue | undefined): number {
       if (value instanceof TaggedValue) return 32 + estimateBytes(value.value);
       let bytes = 32;
       if (Array.isArray(value)) for (const item of value) bytes += estimateBytes(item);
-      else for (const key of Object.keys(value)) bytes += 16 + estimateBytes((value as P2PObject)[key]);
+      else {
+        // A list of the keys would cost more than the rest, and what is inherited does not matter to an estimate.
+        for (const key in value) {
+          const inner = (value as P2PObject)[key];
+          bytes += typeof inner === "string" ? 40 + inner.length : 16 + estimateBytes(inner);
+        }
+      }
       return bytes;
     }
     default:

@@ -123,7 +123,9 @@ function findInvalidObject(value: object, path: string, depth: number): string |
   for (const key of Object.keys(value)) {
     if (!key.isWellFormed()) return `${path} has a field name with a lone surrogate`;
     const inner = (value as Record<string, unknown>)[key];
-    if (inner === undefined) continue;
+    // Most fields are sound scalars, and a path made for each of them would cost more than looking at them.
+    if (inner === undefined || typeof inner === "number" || (typeof inner === "string" && inner.isWellFormed()))
+      continue;
     const trouble = findInvalidValue(inner, `${path}.${key}`, depth + 1);
     if (trouble !== undefined) return trouble;
   }
@@ -161,10 +163,12 @@ function clone(value: P2PValue): P2PValue {
   if (value instanceof Uint8Array) return new Uint8Array(value);
   if (value instanceof TaggedValue) return new TaggedValue(value.type, clone(value.value));
   if (Array.isArray(value)) return value.map(clone);
-  const copy: Record<string, P2PValue> = {};
-  for (const key of Object.keys(value)) {
-    const inner = (value as P2PObject)[key];
-    if (inner !== undefined) setField(copy, key, clone(inner));
+  // Spreading and then mending is several times as fast as setting field by field, and keeps the shape of the object.
+  const copy: Record<string, P2PValue | undefined> = { ...(value as P2PObject) };
+  for (const key in copy) {
+    const inner = copy[key];
+    if (inner === undefined) delete copy[key];
+    else if (typeof inner === "object" && inner !== null && Object.hasOwn(copy, key)) setField(copy, key, clone(inner));
   }
   return copy;
 }
