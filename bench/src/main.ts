@@ -1,12 +1,15 @@
 // `npm run bench`: measures directions between the stores, and keeps what it found.
-import { measureDirection, profileDirection } from "./measure-direction.ts";
+import { measureGrowth } from "./measure-growth.ts";
+import { measureRounds } from "./measure-rounds.ts";
 import { type Options, readOptions, USAGE } from "./options.ts";
 import { directionName } from "./places.ts";
+import { profileDirection } from "./profile.ts";
 import { printTable } from "./report/table.ts";
 import { writeReports } from "./report/write.ts";
-import { type Entry, RESULTS_FILE, saveEntry } from "./results.ts";
+import { type Entry, entryIn, RESULTS_FILE, readResults, saveEntry } from "./results.ts";
 import { Servers } from "./servers.ts";
 import { Places } from "./sources.ts";
+import type { Subject } from "./subject.ts";
 
 /** Records of a profile, where nothing else is asked for. */
 const PROFILE_RECORDS = 200_000;
@@ -14,23 +17,18 @@ const PROFILE_RECORDS = 200_000;
 const options = optionsOrUsage();
 const servers = new Servers();
 const places = new Places(servers);
-const entries: Entry[] = [];
+const measured: Entry[] = [];
 
 try {
   for (const shape of options.shapes) {
     for (const direction of options.directions) {
       const subject = { ...direction, shape, places, servers };
+      const name = directionName(direction.from, direction.to);
       try {
-        if (options.profile) {
-          await profileDirection(subject, options.records ?? PROFILE_RECORDS, options.profile);
-          continue;
-        }
-        const entry = await measureDirection(subject, options);
-        saveEntry(options.results, entry);
-        entries.push(entry);
-        console.log(`${entry.direction}, ${shape}: ${entry.ofLimit.toFixed(2)} of the best loop`);
+        if (options.profile) await profileDirection(subject, options.records ?? PROFILE_RECORDS, options.profile);
+        else measured.push(await measure(subject, name));
       } catch (error) {
-        console.error(`${directionName(direction.from, direction.to)}, ${shape}: ${(error as Error).message}`);
+        console.error(`${name}, ${shape}: ${(error as Error).message}`);
         process.exitCode = 1;
       }
     }
@@ -38,8 +36,29 @@ try {
 } finally {
   await servers.stop();
 }
-if (entries.length > 0) printTable(entries);
-if (entries.length > 0 && options.results === RESULTS_FILE) writeReports();
+if (measured.length > 0) printTable(measured);
+
+async function measure(subject: Subject, name: string): Promise<Entry> {
+  const rounds = options.rounds > 0 ? await measureRounds(subject, options) : earlierRounds(subject, name);
+  keep(rounds);
+  console.log(`${name}, ${subject.shape}: ${rounds.ofLimit.toFixed(2)} of the best loop`);
+  if (!options.growth) return rounds;
+  const entry = { ...rounds, growth: await measureGrowth(subject, rounds) };
+  keep(entry);
+  return entry;
+}
+
+function keep(entry: Entry): void {
+  saveEntry(options.results, entry);
+  // Charts and page never tell of anything but the results beside them.
+  if (options.results === RESULTS_FILE) writeReports();
+}
+
+function earlierRounds({ shape }: Subject, name: string): Entry {
+  const entry = entryIn(readResults(options.results), name, shape);
+  if (entry === undefined) throw new Error("without rounds, growth can only be added to earlier results");
+  return entry;
+}
 
 function optionsOrUsage(): Options {
   try {

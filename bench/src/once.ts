@@ -1,5 +1,5 @@
 // Runs one direction once, alone in its process, and reports what only a fresh process can tell: peak memory, how late
-// timers were, and the time without anything that ran before. `measure-direction.ts` starts it.
+// timers were, and the time without anything that ran before. `subject.ts` starts it.
 import { type Job, report, thisJob } from "./job.ts";
 import { runLimit } from "./limits/index.ts";
 import { alone } from "./lock.ts";
@@ -25,9 +25,13 @@ export interface Once {
 const { from, to, shape, file, which } = thisJob<OnceJob>();
 await fillMemory(from, file, [which]);
 const result = await alone(async () => {
-  const timers = watchTimers();
-  const ms = await timed(() => (which === "limit" ? runLimit(from, to, SHAPES[shape]) : runOurs(from, to)));
-  return { ms, timerP99: timers() };
+  let timerP99 = 0;
+  const ms = await timed(async () => {
+    const timers = watchTimers();
+    await (which === "limit" ? runLimit(from, to, SHAPES[shape]) : runOurs(from, to));
+    timerP99 = timers();
+  });
+  return { ms, timerP99 };
 });
 // maxRSS is in kilobytes: getrusage(2), as Node passes it on.
 report({ ...result, peakMb: process.resourceUsage().maxRSS / 1024 } satisfies Once);

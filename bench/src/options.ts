@@ -18,8 +18,8 @@ export const USAGE = `npm run bench -- [options]
   --only 'sqlite -> redis'  only this direction; * stands for any store; may be given again
   --shape text              only this shape: ${SHAPE_NAMES.join(" or ")}
   --records 200000          records in each direction; without it as many as a round has time for
-  --rounds 5                rounds that count
-  --no-growth               leaves out the runs in fresh processes, with more records
+  --rounds 5                rounds that count; 0 adds growth to earlier results
+  --no-growth               leaves out the runs in fresh processes, with more records, and keeps earlier ones
   --results FILE            keeps the results there, and leaves chart and page as they are
   --profile FOLDER          writes CPU profiles of ours and of the best loop, and measures nothing`;
 
@@ -52,16 +52,17 @@ export function readOptions(args: readonly string[]): Options {
   return {
     directions,
     shapes,
-    records: values.records === undefined ? undefined : wholeNumber("--records", values.records),
-    rounds: wholeNumber("--rounds", values.rounds),
+    records: values.records === undefined ? undefined : wholeNumber("--records", values.records, 1),
+    rounds: wholeNumber("--rounds", values.rounds, 0),
     growth: values.growth,
     results: values.results,
     profile: values.profile,
   };
 }
 
-function wholeNumber(option: string, text: string): number {
+function wholeNumber(option: string, text: string, least: number): number {
   const value = Number(text);
-  if (!Number.isInteger(value) || value < 1) throw new TypeError(`${option} must be a whole number, not ${text}`);
+  if (!Number.isInteger(value) || value < least)
+    throw new TypeError(`${option} must be a whole number from ${least} on, not ${text}`);
   return value;
 }

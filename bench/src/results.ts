@@ -18,13 +18,16 @@ export interface Machine {
 
 /** How it grows from `records` to `factor` times as many, each in a fresh process. */
 export interface Growth {
+  readonly date: string;
+  readonly commit: string;
+  readonly records: number;
   readonly factor: number;
   /** Time per record, as a multiple. */
   readonly timePerRecord: number;
   readonly peakMb: number;
   readonly peakMbGrown: number;
-  /** Peak of the best loop with the larger number. */
-  readonly peakMbOfLimit: number;
+  /** Peak of the best loop with the larger number, where memory is one of the stores. */
+  readonly peakMbOfLimit?: number;
   /** How late a timer of 5 ms was, in ms: the 99th percentile, the worse of both. */
   readonly timerP99: number;
 }
@@ -63,7 +66,7 @@ const NOTE =
   "Each entry was measured by itself, with its own date and commit, and replaces an older one of its direction and shape; so the file may come from several sittings on one machine.";
 
 /** The machine that this runs on. */
-export function thisMachine(): Machine {
+function thisMachine(): Machine {
   const [cpu] = cpus();
   return {
     node: process.version,
@@ -86,18 +89,30 @@ export function readResults(file: string): Results {
   return JSON.parse(readFileSync(file, "utf8")) as Results;
 }
 
+/** The entry of a direction and a shape, if it was measured. */
+export function entryIn({ entries }: Results, direction: string, shape: ShapeName): Entry | undefined {
+  return entries.find((entry) => entry.direction === direction && entry.shape === shape);
+}
+
 /**
- * Puts an entry in the place of the older one.
+ * Puts an entry in the place of the older one, whose growth it takes over when it has none of its own.
  *
  * @throws when the file has results of another machine, which do not compare.
  */
 export function saveEntry(file: string, entry: Entry): void {
-  const { machine, entries } = readResults(file);
+  const before = readResults(file);
+  const { machine, entries } = before;
   const here = thisMachine();
   if (JSON.stringify(machine) !== JSON.stringify(here))
     throw new Error(`${file} has results of another machine; remove it, or name another file with --results`);
-  const kept = entries.filter(({ direction, shape }) => direction !== entry.direction || shape !== entry.shape);
-  const results: Results = { note: NOTE, machine: here, entries: [...kept, entry].sort(byPlace) };
+  const older = entryIn(before, entry.direction, entry.shape);
+  const growth = entry.growth ?? older?.growth;
+  const merged: Entry = growth ? { ...entry, growth } : entry;
+  const results: Results = {
+    note: NOTE,
+    machine: here,
+    entries: [...entries.filter((kept) => kept !== older), merged].sort(byPlace),
+  };
   mkdirSync(dirname(file), { recursive: true });
   writeFileSync(file, `${JSON.stringify(results, null, 2)}\n`);
 }

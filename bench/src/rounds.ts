@@ -1,5 +1,5 @@
 // Measures one direction in one process: ours, the best loop, the usual loop and elasticdump by turns, after a round that
-// does not count. `measure-direction.ts` starts it.
+// does not count. `measure-rounds.ts` starts it.
 import { rmSync } from "node:fs";
 import { Client } from "@elastic/elasticsearch";
 import { elasticdump } from "./elasticdump.ts";

@@ -20,7 +20,7 @@ describe("npm run bench", () => {
   const results = join(folder, "results.json");
 
   it("measures a direction, and adds it to the results", () => {
-    expect(bench(...few, "--results", results)).toContain("memory -> sqlite");
+    expect(bench(...few, "--no-growth", "--results", results)).toContain("memory -> sqlite");
     bench(...few, "--only", "sqlite -> sqlite", "--no-growth", "--results", results);
     const [first, second, ...others] = readResults(results).entries;
     expect(others).toEqual([]);
@@ -31,11 +31,15 @@ describe("npm run bench", () => {
     expect(second!.timesUsual).toBeGreaterThan(0);
   });
 
-  it("measures how it grows", () => {
-    bench(...few, "--results", join(folder, "grown.json"));
-    const [entry] = readResults(join(folder, "grown.json")).entries;
-    expect(entry!.growth).toMatchObject({ factor: 10 });
-    expect(entry!.growth!.peakMbGrown).toBeGreaterThan(20);
+  it("adds how it grows to what was measured, and keeps it when the rounds are measured again", () => {
+    bench(...few, "--rounds", "0", "--results", results);
+    const [grown] = readResults(results).entries;
+    expect(grown!.growth).toMatchObject({ records: 300, factor: 10 });
+    expect(grown!.growth!.peakMbGrown).toBeGreaterThan(20);
+    bench(...few, "--no-growth", "--results", results);
+    const [again] = readResults(results).entries;
+    expect(again!.growth).toEqual(grown!.growth);
+    expect(again!.ours).not.toEqual(grown!.ours);
   });
 
   it("writes profiles", () => {

@@ -14,13 +14,21 @@ describe("readOptions", () => {
     expect(readOptions(["--only", "* -> redis", "--only", "redis->*"]).directions).toHaveLength(9);
   });
 
+  it("takes no rounds, to add growth alone", () => expect(readOptions(["--rounds", "0"]).rounds).toBe(0));
+
   it("takes numbers, a shape, and no growth", () => {
     const args = ["--records", "300", "--rounds", "1", "--shape", "wide", "--no-growth"];
     expect(readOptions(args)).toMatchObject({ records: 300, rounds: 1, shapes: ["wide"], growth: false });
   });
 
-  it.each([["--only", "sqlite"], ["--shape", "long"], ["--rounds", "0"], ["--records", "many"], ["--fast"]])(
-    "refuses %s %s",
-    (...args) => expect(() => readOptions(args.filter((arg) => arg !== undefined))).toThrow(TypeError),
+  it.each([
+    ["--only", "sqlite"],
+    ["--shape", "long"],
+    ["--rounds", "-1"],
+    ["--records", "0"],
+    ["--records", "many"],
+    ["--fast"],
+  ])("refuses %s %s", (...args) =>
+    expect(() => readOptions(args.filter((arg) => arg !== undefined))).toThrow(TypeError),
   );
 });

@@ -21,7 +21,17 @@ const entry: Entry = {
   ofLimit: 0.95,
   timesUsual: 44,
   recordsPerSecond: 200_000,
-  growth: { factor: 10, timePerRecord: 1.02, peakMb: 150, peakMbGrown: 160, peakMbOfLimit: 140, timerP99: 12 },
+  growth: {
+    date: "2026-11-25T03:00:00.000Z",
+    commit: "abcdef0",
+    records: 200_000,
+    factor: 10,
+    timePerRecord: 1.02,
+    peakMb: 150,
+    peakMbGrown: 160,
+    peakMbOfLimit: 140,
+    timerP99: 12,
+  },
 };
 
 describe("what is committed", () => {

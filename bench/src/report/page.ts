@@ -14,7 +14,7 @@ export interface Words {
   readonly none: string;
   readonly machine: string;
   readonly machineTable: readonly string[];
-  readonly machineRows: readonly [string, string, string, string, string];
+  readonly machineRows: readonly [string, string, string, string, string, string];
   readonly cores: (cores: number) => string;
   readonly sharing: string;
   readonly method: string;
@@ -53,7 +53,8 @@ export function page(
   const dates = entries.map(({ date }) => date.slice(0, 10)).toSorted();
   const measured = [...new Set([dates[0], dates.at(-1)])].join(" – ");
   const servers = [...new Set(entries.flatMap((entry) => entry.servers))].toSorted().join(", ");
-  const [processor, memory, node, serversRow, measuredRow] = words.machineRows;
+  const rounds = [...new Set(entries.map(({ ours }) => ours.length))].toSorted((a, b) => a - b).join(", ");
+  const [processor, memory, node, serversRow, measuredRow, roundsRow] = words.machineRows;
   return `${[
     `# ${words.title}`,
     words.other,
@@ -66,6 +67,7 @@ export function page(
       [node, machine.node.replace(/^v/, "")],
       [serversRow, servers],
       [measuredRow, measured],
+      [roundsRow, rounds],
     ]),
     words.sharing,
     `## ${words.method}`,
@@ -112,14 +114,14 @@ function speedRow(entry: Entry): string[] {
   ];
 }
 
-function growthRow({ direction, records, growth }: Entry): string[] {
-  const { factor, timePerRecord, peakMb, peakMbGrown, peakMbOfLimit, timerP99 } = growth!;
+function growthRow({ direction, growth }: Entry): string[] {
+  const { records, factor, timePerRecord, peakMb, peakMbGrown, peakMbOfLimit, timerP99 } = growth!;
   return [
     arrow(direction),
     `${count(records)} → ${count(records * factor)}`,
     timePerRecord.toFixed(2),
     `${count(Math.round(peakMb))} → ${count(Math.round(peakMbGrown))}`,
-    count(Math.round(peakMbOfLimit)),
+    peakMbOfLimit === undefined ? "" : count(Math.round(peakMbOfLimit)),
     timerP99.toFixed(0),
   ];
 }

@@ -10,7 +10,7 @@ export const english: Words = {
   none: "Nothing has been measured yet.",
   machine: "The machine",
   machineTable: ["what", "which"],
-  machineRows: ["Processor", "Memory", "Node", "Servers", "Measured"],
+  machineRows: ["Processor", "Memory", "Node", "Servers", "Measured", "Rounds of each direction"],
   cores: (cores) => `${cores} cores`,
   sharing:
     "The servers run on the same machine, so that they, the clients and the library share its cores. FerretDB speaks MongoDB's protocol and keeps the data in SQLite: what is said of MongoDB is said of it.",
@@ -38,7 +38,7 @@ export const english: Words = {
   },
   speedTable: ["direction", "records", "records/s", "of the best loop", "× the usual loop", "× elasticdump"],
   growthIntro:
-    "With more records in fresh processes: what a record then costs in time as a multiple, the peak memory of the whole process, that of the best loop with the larger number, and how late a timer of 5 ms was, in 99 of 100 cases. A store in memory holds every record, in the source before the start and in the target as they come, so peaks grow with it by nature.",
+    "With more records in fresh processes: what a record then costs in time as a multiple, the peak memory of the whole process, and how late a timer of 5 ms was, in 99 of 100 cases. A store in memory holds every record, in the source before the start and in the target as they come, so peaks grow with it by nature; there they stand beside that of the best loop with the larger number.",
   growthTable: ["direction", "records", "time per record", "peak MB", "peak MB of the loop", "timer late by, ms"],
   missed: "What is missed",
   missedIntro: (targets) => `The targets: ${targets}. These directions do not reach them:`,
