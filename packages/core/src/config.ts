@@ -3,7 +3,8 @@ import { suggest } from "./suggest.ts";
 
 /** What must hold of a setting: its type, its bounds and what applies without it. */
 interface Setting {
-  readonly type: "integer" | "boolean" | "string" | "word" | "tolerance";
+  /** `integer or auto` is a whole number within the bounds, or the word `auto`. */
+  readonly type: "integer" | "integer or auto" | "boolean" | "string" | "word" | "tolerance";
   readonly min?: number;
   readonly max?: number;
   readonly words?: readonly string[];
@@ -18,7 +19,7 @@ export const MAX_TIMER_MS = 2_147_483_647;
 
 /** Every setting by its camelCase name; the guide's spelling is the same in snake_case. */
 const SETTINGS = {
-  batchSize: { type: "integer", min: 1, max: 100_000, default: 500 },
+  batchSize: { type: "integer or auto", min: 1, max: 100_000, default: 500 },
   autoReconnect: { type: "boolean", default: true },
   maxRetries: { type: "integer", min: 0, max: 1000, default: 3 },
   connectionTimeout: { type: "integer", min: 1, max: MAX_TIMER_MS, default: 5000 },
@@ -37,8 +38,11 @@ const SETTINGS = {
 
 /** The settings of a connection, and so of the transfers through it, complete and checked. */
 export interface ConnectionConfig {
-  /** Records in a batch. Default 500. */
-  readonly batchSize: number;
+  /**
+   * Records in a batch. Default 500. With `"auto"` the transfer finds the size itself, between 50 and 4000, and also how
+   * many batches to write at a time, up to `concurrency`.
+   */
+  readonly batchSize: number | "auto";
   /** Wait for a store that went away, and open it anew, rather than fail. Default `true`. */
   readonly autoReconnect: boolean;
   /** How often what the store refused for the moment is sent again. Default 3. */
@@ -117,9 +121,13 @@ export function parseConfig(input: ConnectionConfigInput = {}, fallback?: Connec
 
 function check(key: string, value: unknown, setting: Setting): void {
   switch (setting.type) {
+    case "integer or auto":
+      if (value === "auto" || isWithin(value, setting)) return;
+      throw invalid(
+        `"${key}" must be "auto" or a whole number from ${setting.min} to ${setting.max}, not ${show(value)}`,
+      );
     case "integer":
-      if (typeof value === "number" && Number.isInteger(value) && value >= setting.min! && value <= setting.max!)
-        return;
+      if (isWithin(value, setting)) return;
       throw invalid(`"${key}" must be a whole number from ${setting.min} to ${setting.max}, not ${show(value)}`);
     case "word":
       if (setting.words!.includes(value as string)) return;
@@ -130,6 +138,10 @@ function check(key: string, value: unknown, setting: Setting): void {
     default:
       if (typeof value !== setting.type) throw invalid(`"${key}" must be a ${setting.type}, not ${show(value)}`);
   }
+}
+
+function isWithin(value: unknown, { min, max }: Setting): boolean {
+  return typeof value === "number" && Number.isInteger(value) && value >= min! && value <= max!;
 }
 
 /** A failure tolerance as a function: whether so many failures among so many records are borne. */

@@ -79,6 +79,12 @@ describe("the settings of a connection", () => {
     expectTypeOf<{ max_bytes_in_flight: number }>().toExtend<ConnectionConfigInput>();
   });
 
+  it("leave the batch size to the transfer", () => {
+    for (const input of [{ batchSize: "auto" }, { batch_size: "auto" }] as const) {
+      expect(parseConfig(input).batchSize).toBe("auto");
+    }
+  });
+
   it("go over a fallback", () => {
     expect(parseConfig({ max_retries: 1 }, EVERY)).toEqual({ ...EVERY, maxRetries: 1 });
   });
@@ -99,7 +105,7 @@ describe("the settings of a connection", () => {
     ["an unknown key like no other", { colour: 1 }, /unknown key "colour"\. Known/],
     ["an inherited key", { constructor: 1 }, /unknown key "constructor"/],
     ["__proto__", JSON.parse('{"__proto__": 1}'), /unknown key "__proto__"/],
-    ["batch_size 0", { batch_size: 0 }, /"batch_size" must be a whole number from 1 to 100000, not 0/],
+    ["batch_size 0", { batch_size: 0 }, /"batch_size" must be "auto" or a whole number from 1 to 100000, not 0/],
     ["batch_size -1", { batch_size: -1 }, /"batch_size" must be .* not -1/],
     ["batch_size 1.5", { batch_size: 1.5 }, /"batch_size" must be .* not 1\.5/],
     ["batch_size 1e9", { batch_size: 1e9 }, /"batch_size" must be .* not 1000000000/],
@@ -107,6 +113,8 @@ describe("the settings of a connection", () => {
     ["batchSize Infinity", { batchSize: Infinity }, /"batchSize" must be .* not Infinity/],
     ["batchSize as text", { batchSize: "100" }, /"batchSize" must be .* not "100"/],
     ["batchSize as a bigint", { batchSize: 5n }, /"batchSize" must be .* not 5/],
+    ["another word for batch_size", { batch_size: "Auto" }, /"batch_size" must be .* not "Auto"/],
+    ["auto for another setting", { concurrency: "auto" }, /"concurrency" must be a whole number/],
     ["batchSize null", { batchSize: null }, /"batchSize" must be .* not null/],
     ["batchSize as a list", { batchSize: [5] }, /"batchSize" must be .* not an object/],
     ["auto_reconnect as text", { auto_reconnect: "true" }, /"auto_reconnect" must be a boolean, not "true"/],

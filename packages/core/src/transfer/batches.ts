@@ -4,6 +4,7 @@ import type { P2PQuery } from "../storage/query.ts";
 import type { DeadLetter } from "./dead-letter.ts";
 import type { Lane, LaneBatch } from "./lane.ts";
 import type { ResolvedTransfer } from "./options.ts";
+import type { Pace } from "./pace.ts";
 import { RetryBudget } from "./retry.ts";
 import { Breather } from "./settle.ts";
 import { idText } from "./transform.ts";
@@ -58,18 +59,20 @@ export async function* transferBatches(
   lane: Lane,
   query: P2PQuery,
   start: ReadStart,
+  pace: Pace,
   options: ResolvedTransfer,
   signal: AbortSignal,
 ): AsyncGenerator<TransferBatch> {
-  const { batchSize } = options.config;
+  const bytes = batchBytes(options);
   const breather = new Breather();
-  const enough = options.transform ? batchSize * FULL_ENOUGH : 0;
   let batch = emptyBatch(start.recordsRead);
   let merged = 0;
-  for await (const read of resumingReads(lane, query, start, options, signal)) {
+  for await (const read of resumingReads(lane, query, start, pace, options, signal)) {
     await append(batch, read, lane, options, signal);
     merged++;
-    if (batch.items.length < enough && batch.letters.length < batchSize && merged < MAX_MERGED) continue;
+    const enough = Math.max(pace.enough, options.transform ? pace.page * FULL_ENOUGH : 0);
+    const full = batch.items.length >= enough || batch.letters.length >= pace.page || batch.bytes >= bytes;
+    if (!full && merged < MAX_MERGED) continue;
     yield batch;
     signal.throwIfAborted();
     await breather.due();
@@ -77,6 +80,10 @@ export async function* transferBatches(
     merged = 0;
   }
   if (merged > 0) yield batch;
+}
+
+function batchBytes({ config }: ResolvedTransfer): number {
+  return Math.min(BATCH_BYTES, config.maxBytesInFlight);
 }
 
 function emptyBatch(recordsRead: number): TransferBatch {
@@ -87,6 +94,7 @@ async function* resumingReads(
   lane: Lane,
   query: P2PQuery,
   start: ReadStart,
+  pace: Pace,
   options: ResolvedTransfer,
   signal: AbortSignal,
 ): AsyncGenerator<LaneBatch> {
@@ -99,8 +107,8 @@ async function* resumingReads(
       if (limit !== undefined && limit <= 0) return;
       const rest = limit === undefined ? query : { ...query, limit };
       for await (const batch of lane.read(rest, {
-        batchSize: options.config.batchSize,
-        batchBytes: Math.min(BATCH_BYTES, options.config.maxBytesInFlight),
+        batchSize: pace.page,
+        batchBytes: batchBytes(options),
         after,
         signal,
       })) {

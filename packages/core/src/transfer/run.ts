@@ -10,6 +10,7 @@ import { InFlight } from "./in-flight.ts";
 import { type Lane, laneBetween } from "./lane.ts";
 import { Ledger } from "./ledger.ts";
 import type { ResolvedTransfer } from "./options.ts";
+import { type Pace, paceOf } from "./pace.ts";
 import { ProgressMeter } from "./progress.ts";
 import { readAhead } from "./read-ahead.ts";
 import { P2PTransferError, type TransferResult } from "./result.ts";
@@ -23,6 +24,7 @@ export class TransferRun {
   readonly #query: P2PQuery;
   readonly #options: ResolvedTransfer;
   readonly #lane: Lane;
+  readonly #pace: Pace;
   readonly #secrets: readonly string[];
   readonly #startedAt = performance.now();
   readonly #own = new AbortController();
@@ -35,6 +37,7 @@ export class TransferRun {
     this.#query = query;
     this.#options = options;
     this.#lane = laneBetween(source.service, target.service, options.transform);
+    this.#pace = paceOf(options.config, target.service.capabilities.writeConcurrency);
     this.#secrets = secretsOf(source.endpoint, target.endpoint);
   }
 
@@ -105,7 +108,6 @@ export class TransferRun {
   /** Reads, writes and settles until the source ends or something breaks. */
   async #pump(ledger: Ledger, onCommit: () => void): Promise<void> {
     const { config } = this.#options;
-    const width = Math.min(config.concurrency, Math.max(1, this.#target.service.capabilities.writeConcurrency));
     const inFlight = new InFlight(this.#signal);
     const fail = (error: unknown) => this.#own.abort(error);
     try {
@@ -127,8 +129,8 @@ export class TransferRun {
           })
           .catch(fail);
         inFlight.add(task);
-        // A batch holds its place until it is in the checkpoint, so a crash repeats no more than `width` batches.
-        await inFlight.until(() => inFlight.size < width && (inFlight.size === 0 || this.#hasRoom()));
+        // A batch holds its place until it is in the checkpoint, so a crash repeats no more batches than are written at a time.
+        await inFlight.until(() => inFlight.size < this.#pace.width && (inFlight.size === 0 || this.#hasRoom()));
       }
       await inFlight.until(() => inFlight.size === 0);
     } catch (error) {
@@ -141,7 +143,14 @@ export class TransferRun {
   /** Gives each batch its number, and counts its bytes from the moment it is read. */
   async *#ticketed(ledger: Ledger): AsyncGenerator<{ batch: TransferBatch; ticket: number }> {
     let ticket = 0;
-    for await (const batch of transferBatches(this.#lane, this.#query, ledger.start, this.#options, this.#signal)) {
+    for await (const batch of transferBatches(
+      this.#lane,
+      this.#query,
+      ledger.start,
+      this.#pace,
+      this.#options,
+      this.#signal,
+    )) {
       this.#bytesInFlight += batch.bytes;
       yield { batch, ticket: ticket++ };
     }
@@ -154,16 +163,24 @@ export class TransferRun {
   async #write(batch: TransferBatch): Promise<BatchOutcome> {
     const { config } = this.#options;
     const total: BatchOutcome = { written: 0, skipped: 0, bytes: 0, retries: 0, failures: [] };
-    // A transform may have made more of a batch than the batch size allows.
-    for (let from = 0; from < batch.items.length; from += config.batchSize) {
-      const part =
-        batch.items.length <= config.batchSize ? batch.items : batch.items.slice(from, from + config.batchSize);
-      const outcome = await writeWithRetry(this.#lane.write, part, config.mode, config, this.#signal);
-      total.written += outcome.written;
-      total.skipped += outcome.skipped;
-      total.bytes += outcome.bytes;
-      total.retries += outcome.retries;
-      total.failures.push(...outcome.failures.map((failure) => ({ ...failure, index: failure.index + from })));
+    let most = Number.POSITIVE_INFINITY;
+    for (let from = 0; from < batch.items.length; ) {
+      const length = Math.min(most, this.#pace.portion(batch.items.length - from));
+      const part = length === batch.items.length ? batch.items : batch.items.slice(from, from + length);
+      try {
+        const outcome = await writeWithRetry(this.#lane.write, part, config.mode, config, this.#signal);
+        total.written += outcome.written;
+        total.skipped += outcome.skipped;
+        total.bytes += outcome.bytes;
+        total.retries += outcome.retries;
+        total.failures.push(...outcome.failures.map((failure) => ({ ...failure, index: failure.index + from })));
+        this.#pace.wrote(length, outcome.retries > 0);
+        from += length;
+      } catch (error) {
+        if (this.#signal.aborted || !this.#pace.mayShrink(length, error)) throw error;
+        this.#pace.wrote(0, true);
+        most = Math.ceil(length / 2);
+      }
     }
     return total;
   }

@@ -19,7 +19,7 @@ describe("the options of a transfer", () => {
       /unknown option "transferID" \(did you mean "transferId"\?\)/,
     ],
     ["__proto__", JSON.parse('{"__proto__":1}'), /unknown option "__proto__"/],
-    ["a bad setting", { batch_size: 0 }, /"batch_size" must be a whole number/],
+    ["a bad setting", { batch_size: 0 }, /"batch_size" must be "auto" or a whole number/],
     ["a setting twice", { batch_size: 5, batchSize: 5 }, /are the same setting/],
     ["a transform that is no function", { transform: {} }, /"transform" must be a function/],
     ["a version that is no text", { transformVersion: 2 }, /"transformVersion" must be a string/],
