@@ -13,7 +13,7 @@ export interface QueryFlags {
 /** How a transfer is run. */
 export interface TransferFlags {
   readonly mode?: "upsert" | "insert" | "skip";
-  readonly batchSize?: number;
+  readonly batchSize?: number | "auto";
   readonly concurrency?: number;
   readonly maxFailures?: string;
   readonly maxRetries?: number;
@@ -96,7 +96,9 @@ export function withTransfer(command: Command): Command {
       ),
     )
     .addOption(
-      new Option("--batch-size <n>", "records in a batch (default: 500)").argParser(wholeFrom(1)).helpGroup(TRANSFER),
+      new Option("--batch-size <n>", "records in a batch, or auto (default: 500)")
+        .argParser(wholeOrAuto)
+        .helpGroup(TRANSFER),
     )
     .addOption(
       new Option("--concurrency <n>", "batches written at a time (default: 4)")
@@ -198,6 +200,13 @@ export function wholeFrom(least: number): (value: string) => number {
     }
     return number;
   };
+}
+
+/** A whole number, or the word `auto`. */
+function wholeOrAuto(value: string): number | "auto" {
+  if (value === "auto") return value;
+  if (/^0*[1-9]\d*$/.test(value)) return Number(value);
+  throw new InvalidArgumentError('It must be "auto" or a whole number from 1 up.');
 }
 
 const UNITS: Readonly<Record<string, number>> = { ms: 1, s: 1000, m: 60_000, h: 3_600_000 };

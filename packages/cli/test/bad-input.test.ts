@@ -33,7 +33,11 @@ describe("what is mistyped", () => {
     [[...A, "--limit", "-1"], /--limit/],
     [[...A, "--batch-size", "0"], /--batch-size <n>.*whole number from 1 up/],
     [[...A, "--batch-size", "1.5"], /--batch-size/],
-    [[...A, "--batch-size", "1000000000"], /--batch-size must be a whole number from 1 to 100000, not 1000000000/],
+    [[...A, "--batch-size", "Auto"], /--batch-size <n>.*whole number from 1 up/],
+    [
+      [...A, "--batch-size", "1000000000"],
+      /--batch-size must be "auto" or a whole number from 1 to 100000, not 1000000000/,
+    ],
     [[...A, "--concurrency", "65"], /--concurrency must be a whole number from 1 to 64/],
     [[...A, "--max-failures", "some"], /--max-failures must be "none", "all"/],
     [[...A, "--mode", "replace"], /--mode.*Allowed choices are upsert, insert, skip/],

@@ -133,7 +133,7 @@ describe("a config file with a mistake", () => {
       "transfers:\n  - source: lines:a\n    target: lines:b\n    config: { batch_sise: 3 }",
       /unknown key transfers\[0\]\.config\.batch_sise \(did you mean "batch_size"\?\)/,
     ],
-    ["bounds.yaml", "defaults: { batchSize: 0 }", /defaults\.batchSize must be a whole number from 1/],
+    ["bounds.yaml", "defaults: { batchSize: 0 }", /defaults\.batchSize must be "auto" or a whole number from 1/],
     ["missing.json", '{"transfers":[{"source":"lines:a"}]}', /transfers\[0\]\.target is missing/],
     [
       "type.json",
