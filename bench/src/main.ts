@@ -8,7 +8,7 @@ import { printTable } from "./report/table.ts";
 import { writeReports } from "./report/write.ts";
 import { type Entry, entryIn, RESULTS_FILE, readResults, saveEntry } from "./results.ts";
 import { Servers } from "./servers.ts";
-import { Places } from "./sources.ts";
+import { Sources } from "./sources.ts";
 import type { Subject } from "./subject.ts";
 
 /** Records of a profile, where nothing else is asked for. */
@@ -16,13 +16,13 @@ const PROFILE_RECORDS = 200_000;
 
 const options = optionsOrUsage();
 const servers = new Servers();
-const places = new Places(servers);
+const sources = new Sources(servers);
 const measured: Entry[] = [];
 
 try {
   for (const shape of options.shapes) {
     for (const direction of options.directions) {
-      const subject = { ...direction, shape, places, servers };
+      const subject = { ...direction, shape, sources, servers };
       const name = directionName(direction.from, direction.to);
       try {
         if (options.profile) await profileDirection(subject, options.records ?? PROFILE_RECORDS, options.profile);

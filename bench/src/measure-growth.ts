@@ -9,7 +9,7 @@ const LONGEST_MS = 240_000;
 /** Measures how a direction grows from the number of records that its rounds had. */
 export async function measureGrowth(subject: Subject, { records, ours }: Entry): Promise<Growth> {
   const small = await jobOf(subject, records);
-  const filling = subject.places.fillMs(subject.from, subject.shape, records);
+  const filling = subject.sources.fillMs(subject.from, subject.shape, records);
   const slowest = Math.max(median(ours), filling);
   const factor = FACTORS.find((times) => slowest * times <= LONGEST_MS) ?? FACTORS.at(-1)!;
   const before = await runOnce(small, "ours");

@@ -63,7 +63,7 @@ async function affordableRecords(subject: Subject): Promise<number> {
 
 /** What elasticdump can do of a direction: it knows Elasticsearch and files, which are compared with SQLite here. */
 async function dumpOf(
-  { from, to, shape, places }: Subject,
+  { from, to, shape, sources }: Subject,
   job: Job,
   records: number,
 ): Promise<(Dump & { readonly what: string }) | undefined> {
@@ -76,7 +76,7 @@ async function dumpOf(
       return { what: "index to file", input: indexUrl(job.from), output: file };
     case "sqlite -> elasticsearch": {
       const input = join(workFolder, `elasticdump-${shape}-${records}.ndjson`);
-      await elasticdump(indexUrl(await places.source("elasticsearch", shape, records)), input);
+      await elasticdump(indexUrl(await sources.get("elasticsearch", shape, records)), input);
       return { what: "file to index", input, output: indexUrl(job.to), index: job.to };
     }
     default:

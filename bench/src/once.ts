@@ -23,7 +23,7 @@ export interface Once {
 }
 
 const { from, to, shape, file, which } = thisJob<OnceJob>();
-await fillMemory(from, file, [which]);
+await fillMemory(from, file, shape, [which]);
 const result = await alone(async () => {
   let timerP99 = 0;
   const ms = await timed(async () => {

@@ -68,7 +68,7 @@ async function dumped({ input, output, index }: Dump): Promise<number> {
   return alone(() => timed(() => elasticdump(input, output)));
 }
 
-await fillMemory(from, file, ["ours", "limit"]);
+await fillMemory(from, file, shapeName, ["ours", "limit"]);
 await limit();
 await ours();
 for (let round = 0; round < rounds; round++) {

@@ -1,19 +1,17 @@
-import { join } from "node:path";
-import { dropMemoryStore, memoryStore } from "@omni/p2p-starter-memory";
-import { sourceFile, workFolder } from "./data.ts";
-import { maps } from "./limits/memory.ts";
+import { sourceFile } from "./data.ts";
+import { runLimit } from "./limits/index.ts";
 import { runOurs } from "./ours.ts";
 import type { Place, Store } from "./places.ts";
 import type { Servers } from "./servers.ts";
-import type { Row, ShapeName } from "./shapes.ts";
+import { SHAPES, type ShapeName } from "./shapes.ts";
 
 /** The first database of Redis is the target; sixteen are what a server has. */
 const REDIS_DATABASES = 16;
 
-/** The places of a run. Sources are filled by our own transfer from a SQLite file when they are first needed, and kept. */
-export class Places {
+/** The sources of a run: filled by our own transfer from a SQLite file when they are first needed, and kept. */
+export class Sources {
   readonly #servers: Servers;
-  readonly #sources = new Map<string, Promise<Place>>();
+  readonly #filled = new Map<string, Promise<Place>>();
   readonly #fillMs = new Map<string, number>();
   #nextDatabase = 1;
 
@@ -22,22 +20,18 @@ export class Places {
   }
 
   /** A source with so many records. That in memory is for the process to fill which reads it. */
-  source(store: Store, shape: ShapeName, records: number): Promise<Place> {
+  get(store: Store, shape: ShapeName, records: number): Promise<Place> {
     const key = keyOf(store, shape, records);
-    const source = this.#sources.get(key) ?? this.#fill(store, shape, records);
-    this.#sources.set(key, source);
+    const source = this.#filled.get(key) ?? this.#fill(store, shape, records);
+    this.#filled.set(key, source);
+    // The next direction that needs it may have more luck.
+    source.catch(() => this.#filled.delete(key));
     return source;
   }
 
   /** How long it took to fill a source. */
   fillMs(store: Store, shape: ShapeName, records: number): number {
     return this.#fillMs.get(keyOf(store, shape, records)) ?? 0;
-  }
-
-  /** The place that is written to; it is empty, or does not exist. */
-  async target(store: Store): Promise<Place> {
-    const name = store === "sqlite" ? join(workFolder, "target.db") : store === "redis" ? "0" : "target";
-    return { store, server: await this.#servers.url(store), name };
   }
 
   async #fill(store: Store, shape: ShapeName, records: number): Promise<Place> {
@@ -63,11 +57,14 @@ function keyOf(store: Store, shape: ShapeName, records: number): string {
 }
 
 /** Fills a source in memory, for ours, for the loop, or for both. Does nothing for other stores. */
-export async function fillMemory(place: Place, file: string, users: readonly ("ours" | "limit")[]): Promise<void> {
+export async function fillMemory(
+  place: Place,
+  file: string,
+  shape: ShapeName,
+  users: readonly ("ours" | "limit")[],
+): Promise<void> {
   if (place.store !== "memory") return;
-  await runOurs({ store: "sqlite", server: "", name: file }, place);
-  const store = memoryStore(place.name);
-  if (users.includes("limit"))
-    maps.set(place.name, new Map(store.records().map((record) => [String(record.id), record as Row])));
-  if (!users.includes("ours")) dropMemoryStore(place.name);
+  const records: Place = { store: "sqlite", server: "", name: file };
+  if (users.includes("ours")) await runOurs(records, place);
+  if (users.includes("limit")) await runLimit(records, place, SHAPES[shape]);
 }

@@ -1,29 +1,35 @@
-import { sourceFile } from "./data.ts";
+import { join } from "node:path";
+import { sourceFile, workFolder } from "./data.ts";
 import { emptyPlace } from "./empty.ts";
 import { inFreshProcess, type Job } from "./job.ts";
 import type { Once, OnceJob } from "./once.ts";
 import type { Store } from "./places.ts";
 import type { Servers } from "./servers.ts";
 import type { ShapeName } from "./shapes.ts";
-import type { Places } from "./sources.ts";
+import type { Sources } from "./sources.ts";
 
 /** What is to be measured, and where. */
 export interface Subject {
   readonly from: Store;
   readonly to: Store;
   readonly shape: ShapeName;
-  readonly places: Places;
+  readonly sources: Sources;
   readonly servers: Servers;
 }
 
 /** The subject with so many records; its source is filled. */
-export async function jobOf({ from, to, shape, places }: Subject, records: number): Promise<Job> {
+export async function jobOf({ from, to, shape, sources, servers }: Subject, records: number): Promise<Job> {
   return {
-    from: await places.source(from, shape, records),
-    to: await places.target(to),
+    from: await sources.get(from, shape, records),
+    to: { store: to, server: await servers.url(to), name: targetName(to) },
     shape,
     file: sourceFile(shape, records),
   };
+}
+
+function targetName(store: Store): string {
+  if (store === "sqlite") return join(workFolder, "target.db");
+  return store === "redis" ? "0" : "target";
 }
 
 /** One run in a fresh process, into an empty place. */

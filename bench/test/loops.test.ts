@@ -56,7 +56,7 @@ function everyLoop(servers: Partial<Record<Store, string>>): void {
       makeSource(file, shapeName, RECORDS);
       sources.set("sqlite", { store: "sqlite", server: "", name: file });
       for (const [store, source] of sources) {
-        if (store === "memory") await fillMemory(source, file, ["ours", "limit"]);
+        if (store === "memory") await fillMemory(source, file, shapeName, ["ours", "limit"]);
         else if (store !== "sqlite") {
           await emptyPlace(source);
           await runOurs(sources.get("sqlite")!, source);
