@@ -30,7 +30,7 @@ async function countMatching(
   parsed: MongodbQuery,
   signal: AbortSignal,
 ): Promise<number> {
-  const plan = planRead(place, parsed, READ_BATCH);
+  const plan = planRead(place, parsed);
   const filter = filterFrom(place, plan, undefined);
   const hint = parsed.hint === undefined ? {} : { hint: parsed.hint };
   if (plan.where.exact) {

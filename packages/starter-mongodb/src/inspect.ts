@@ -20,11 +20,15 @@ export async function inspectServer(
   const names = database === undefined ? await databaseNames(client, usual, signal) : [database];
   const found = await Promise.all(names.map((name) => inspectDatabase(client.db(name), signal)));
   const info: Document = await client.db(usual).command({ buildInfo: 1 }, { signal });
-  const ferretdb = typeof info.ferretdbVersion === "string" ? info.ferretdbVersion : undefined;
-  return {
-    product: ferretdb === undefined ? `MongoDB ${info.version}` : `FerretDB ${ferretdb.replace(/^v/, "")}`,
-    collections: found.flat(),
-  };
+  return { product: productOf(info), collections: found.flat() };
+}
+
+/** A FerretDB that was not built by its makers does not know its own version. */
+function productOf({ version, ferretdbVersion }: Document): string {
+  if (typeof ferretdbVersion !== "string") return `MongoDB ${version}`;
+  return /\d/.test(ferretdbVersion)
+    ? `FerretDB ${ferretdbVersion.replace(/^v/, "")}`
+    : `FerretDB as MongoDB ${version}`;
 }
 
 async function databaseNames(client: MongoClient, usual: string, signal: AbortSignal): Promise<string[]> {

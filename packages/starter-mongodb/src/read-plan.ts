@@ -6,9 +6,6 @@ import { documentField, isAddressable, type MongodbQuery, nativeFilter } from ".
 import { SIDECAR } from "./sidecar.ts";
 import { type ServerFilter, serverFilter } from "./where.ts";
 
-/** Documents that one answer of the server brings at most; 16 MB are its limit anyway. */
-const MAX_SERVER_BATCH = 10_000;
-
 /** How a query is put to the server. */
 export interface ReadPlan {
   readonly query: MongodbQuery;
@@ -21,7 +18,7 @@ export interface ReadPlan {
 }
 
 /** Plans the reading of a query. */
-export function planRead(place: Place, query: MongodbQuery, batchSize: number): ReadPlan {
+export function planRead(place: Place, query: MongodbQuery): ReadPlan {
   const where = serverFilter(query.conditions, place);
   const native = query.filter && (nativeFilter(query.filter, (value) => place.encoder.value(value)) as Document);
   const sort = sortOf(query);
@@ -34,9 +31,6 @@ export function planRead(place: Place, query: MongodbQuery, batchSize: number): 
     sorted,
     options: {
       sort,
-      // Documents are decoded here, from the server's own bytes.
-      raw: true,
-      batchSize: Math.min(batchSize, MAX_SERVER_BATCH),
       ...(sorted && place.dialect.complete ? { allowDiskUse: true } : {}),
       ...(projection === undefined ? {} : { projection }),
       ...(query.hint === undefined ? {} : { hint: query.hint }),

@@ -16,7 +16,7 @@ import {
   setField,
   toJson,
 } from "@omni/p2p-core";
-import type { FindCursor } from "mongodb";
+import { answerSize, answers } from "./answers.ts";
 import { isCursorGone, mongodbError } from "./errors.ts";
 import { assertCollectionExists, type Place } from "./place.ts";
 import { parseMongodbQuery } from "./query.ts";
@@ -44,13 +44,14 @@ interface Position {
 export async function* readBatches(place: Place, query: P2PQuery, options: ReadOptions): AsyncGenerator<RecordBatch> {
   const { signal } = options;
   signal.throwIfAborted();
-  const plan = planRead(place, parseMongodbQuery(query, place.dialect), options.batchSize);
+  const plan = planRead(place, parseMongodbQuery(query, place.dialect));
   if (plan.query.limit === 0) return;
   const position = startOf(plan, options.after);
   const batch = new Batch(place, plan, position, options);
   try {
+    const size = await answerSize(place, options.batchSize, signal);
     for (let ended = false; !ended; ) {
-      const cursor = openCursor(place, plan, position, signal);
+      const cursor = openCursor(place, plan, position, size, signal);
       const from = batch.documents;
       try {
         for await (const documents of answers(cursor)) {
@@ -85,23 +86,6 @@ export async function* readBatches(place: Place, query: P2PQuery, options: ReadO
   if (!batch.isEmpty) yield batch.take();
 }
 
-/**
- * The server's answers, one after the other. The next one is asked for before this one is worked on, so that server and
- * client have something to do at the same time.
- */
-async function* answers(cursor: FindCursor): AsyncGenerator<readonly Uint8Array[]> {
-  let next = cursor.next();
-  for (;;) {
-    const first: unknown = await next;
-    if (first === null) return;
-    const documents = [first, ...cursor.readBufferedDocuments()];
-    next = cursor.next();
-    // Who stops before the end never asks for it.
-    next.catch(() => {});
-    yield documents as Uint8Array[];
-  }
-}
-
 function startOf({ query, sorted }: ReadPlan, after: JsonValue | undefined): Position {
   const start: Position = { after: undefined, rank: 0, skip: query.offset, left: query.limit };
   if (after === undefined) return start;
@@ -113,7 +97,7 @@ function startOf({ query, sorted }: ReadPlan, after: JsonValue | undefined): Pos
   return { ...start, after: fromJson(cursor.id!) as P2PId, skip: 0 };
 }
 
-function openCursor(place: Place, plan: ReadPlan, position: Position, signal: AbortSignal) {
+function openCursor(place: Place, plan: ReadPlan, position: Position, batchSize: number, signal: AbortSignal) {
   let skip = plan.sorted ? position.rank : 0;
   // Where the server's filter is exact, it passes over the first records; this happens once, at the start.
   if (plan.where.exact && position.skip > 0) {
@@ -124,6 +108,9 @@ function openCursor(place: Place, plan: ReadPlan, position: Position, signal: Ab
   const limit = plan.where.exact && Number.isFinite(position.left) ? position.left : undefined;
   return place.collection.find(filterFrom(place, plan, plan.sorted ? undefined : position.after), {
     ...plan.options,
+    // Documents are decoded here, from the server's own bytes.
+    raw: true,
+    batchSize,
     ...(skip > 0 ? { skip } : {}),
     ...(limit === undefined ? {} : { limit }),
     signal,
