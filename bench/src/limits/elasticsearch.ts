@@ -1,13 +1,16 @@
 import { Client, type estypes } from "@elastic/elasticsearch";
 import type { Place } from "../places.ts";
 import type { Row, Shape } from "../shapes.ts";
-import { type Loop, PAGE, readAhead } from "./loop.ts";
+import { type Loop, readAhead } from "./loop.ts";
 
 /** A document, with the id that it has in the index. */
 interface Stored {
   readonly id: string;
   readonly source: Row;
 }
+
+/** Documents in a page: a request costs enough for larger ones than elsewhere to be worth it. */
+const PAGE = 2000;
 
 /** Elasticsearch by hand: a point in time with `search_after`, bulk requests of ready lines with several in flight. */
 export const elasticsearchLoop: Loop<Stored> = {
