@@ -12,11 +12,10 @@ export interface Expiry {
  *
  * @throws P2PError `TYPE_MISMATCH` when the field holds something else than a time.
  */
-export function expiryOf(record: P2PRecord, { ttl, ttlField }: RedisSettings): Expiry | undefined {
+export function expiryOf(record: P2PRecord, settings: RedisSettings): Expiry | undefined {
+  const { ttlField } = settings;
   const value = ttlField === undefined ? undefined : (getField(record, ttlField) ?? undefined);
-  if (value === undefined) return ttl === undefined ? undefined : { kind: "after", ms: ttl * 1000 };
-  // Redis refuses the time 0 and before; a time long past is meant all the same.
-  if (value instanceof Date) return { kind: "at", ms: Math.max(1, value.getTime()) };
+  if (value === undefined || value instanceof Date) return expiryAfter(value?.getTime(), settings);
   const seconds = typeof value === "bigint" ? Number(value) : value;
   if (typeof seconds === "number" && seconds > 0 && seconds <= MOST_SECONDS) {
     return { kind: "after", ms: Math.max(1, Math.round(seconds * 1000)) };
@@ -25,6 +24,13 @@ export function expiryOf(record: P2PRecord, { ttl, ttlField }: RedisSettings): E
     "TYPE_MISMATCH",
     `The field ${JSON.stringify(ttlField)} must hold the Date of expiry or a number of seconds above 0`,
   );
+}
+
+/** When to expire that is to expire at a time in ms since 1970, or has no such time of its own. */
+export function expiryAfter(at: number | undefined, { ttl }: RedisSettings): Expiry | undefined {
+  // Redis refuses the time 0 and before; a time long past is meant all the same.
+  if (at !== undefined) return { kind: "at", ms: Math.max(1, at) };
+  return ttl === undefined ? undefined : { kind: "after", ms: ttl * 1000 };
 }
 
 /** Redis counts milliseconds in 64 bits; this is far below, and far beyond any Date. */

@@ -1,6 +1,7 @@
 import type { ReadOptions } from "@omni/p2p-core";
 import type { KeySlice, KeySource } from "./key-source.ts";
 import type { RedisQuery } from "./query.ts";
+import { quietly } from "./race.ts";
 import { fetchedBytes } from "./records.ts";
 import type { RedisSource } from "./source.ts";
 import { type FetchedKeys, ValueReader } from "./values.ts";
@@ -61,10 +62,4 @@ function sizeFor({ values }: FetchedKeys, batchBytes: number, most: number): num
   const bytes = values.reduce((sum, value) => sum + fetchedBytes(value), 0);
   if (bytes === 0) return most;
   return Math.max(1, Math.min(most, Math.floor((batchBytes * values.length) / bytes)));
-}
-
-/** A promise that may be left alone: when the reader stops early, nobody waits for what is on its way. */
-function quietly<T>(promise: Promise<T>): Promise<T> {
-  promise.catch(() => {});
-  return promise;
 }

@@ -1,5 +1,6 @@
 import { isUtf8 } from "node:buffer";
 import {
+  assertRecord,
   decodeJson,
   encodeJson,
   fromJson,
@@ -14,7 +15,7 @@ import {
   valueType,
 } from "@omni/p2p-core";
 import { identify } from "./identity.ts";
-import type { Key } from "./keys.ts";
+import { type Key, REPLACEMENT } from "./keys.ts";
 
 /** The field of a hash that says what its other fields cannot: the types of those that are not plain strings. */
 const SIDECAR = "_p2p";
@@ -83,25 +84,31 @@ function encodeField(type: FieldType, value: P2PValue): string | Buffer {
  * where it is not UTF-8. A value that does not fit the type that the sidecar tells was changed by someone else since,
  * and is text too.
  *
- * @throws P2PError `INVALID_RECORD` when a field's name is not UTF-8.
+ * @throws P2PError `INVALID_RECORD` when a field's name is not UTF-8, or when what the sidecar tells makes no record.
  */
 export function decodeHashRecord(parts: readonly Buffer[], suffix: Key): P2PRecord {
   const fields: Record<string, P2PValue> = {};
   let sidecar: Sidecar | undefined;
   for (let i = 0; i < parts.length; i += 2) {
     const [name, value] = [parts[i]!, parts[i + 1]!];
-    if (!isUtf8(name)) throw new P2PError("INVALID_RECORD", "the name of a field is not UTF-8; read it as a dump");
     const field = name.toString();
+    if (field.includes(REPLACEMENT) && !isUtf8(name)) {
+      throw new P2PError("INVALID_RECORD", "the name of a field is not UTF-8; read it as a dump");
+    }
     if (field === SIDECAR) sidecar = parseSidecar(value);
     if (field !== SIDECAR || sidecar === undefined) setField(fields, field, plainValue(value));
   }
   if (sidecar?.types) applyTypes(fields, sidecar.types);
   if (sidecar?.value !== undefined) setField(fields, SIDECAR, fromJson(sidecar.value));
-  return identify(fields, suffix);
+  const record = identify(fields, suffix);
+  // Only JSON can hold what no record may, and only another type than text be no id.
+  if (sidecar?.types?.json || sidecar?.value !== undefined || typeof record.id !== "string") assertRecord(record);
+  return record;
 }
 
 function plainValue(bytes: Buffer): string | Uint8Array {
-  return isUtf8(bytes) ? bytes.toString() : new Uint8Array(bytes);
+  const text = bytes.toString();
+  return text.includes(REPLACEMENT) && !isUtf8(bytes) ? new Uint8Array(bytes) : text;
 }
 
 /** `undefined` for a field of the same name that is someone else's. */

@@ -4,14 +4,16 @@ import {
   fromJson,
   JSON_TAG,
   type JsonValue,
+  MAX_DEPTH,
   P2PError,
   type P2PObject,
   type P2PRecord,
   type P2PValue,
   recordTrouble,
+  setField,
 } from "@omni/p2p-core";
 import { identify } from "./identity.ts";
-import type { Key } from "./keys.ts";
+import { type Key, REPLACEMENT } from "./keys.ts";
 
 /** A record as JSON text, tagged where JSON lacks the type. */
 export function encodeJsonRecord(record: P2PObject): string {
@@ -42,26 +44,77 @@ const WHOLE_NUMBER = /^-?\d+$/;
 
 /**
  * The record in a string value: its fields when it is a JSON object, else `{ id, type: "string", value }` with the
- * text, or the bytes where they are not UTF-8.
+ * text, or the bytes where they are not UTF-8. What comes back is valid as `recordTrouble` sees it.
  *
  * @throws P2PError `INVALID_RECORD` when tags in it are broken.
  */
 export function decodeJsonRecord(bytes: Buffer, suffix: Key): P2PRecord {
-  if (!isUtf8(bytes)) return foreignString(new Uint8Array(bytes), suffix);
   const text = bytes.toString();
-  const json = parseObject(text);
-  if (json === undefined) return foreignString(text, suffix);
-  if (!text.includes(JSON_TAG) && !text.includes("\\u") && !holdsLargeNumber(json)) return identify(json, suffix);
-  return decodeWithCare(text, suffix);
+  if (text.includes(REPLACEMENT) && !isUtf8(bytes)) return foreignString(new Uint8Array(bytes), suffix);
+  return decodeJsonText(text, suffix);
 }
 
-/** Reads tags, whole numbers beyond 2^53, and escapes that may be lone surrogates. */
-function decodeWithCare(text: string, suffix: Key): P2PRecord {
-  const value = untag(JSON.parse(text, keepWholeNumbers) as JsonValue);
+/** {@link decodeJsonRecord} of bytes that are UTF-8. */
+export function decodeJsonText(text: string, suffix: Key): P2PRecord {
+  const json = parseObject(text);
+  if (json === undefined) return foreignString(text, suffix);
+  const trait = traitOf(json, 0);
+  // An escape may be half of a surrogate pair.
+  if (trait === "plain" && !text.includes("\\u")) return identify(json, suffix);
+  const value = untagged(trait === "large" ? (JSON.parse(text, keepWholeNumbers) as P2PObject) : json);
   const record = isPlainObject(value) ? identify(value, suffix) : identify({ type: "json", value }, suffix);
-  const trouble = recordTrouble(record);
+  const certain = trait === "tagged" && typeof record.id === "string" && !text.includes("\\u");
+  const trouble = certain ? undefined : recordTrouble(record);
   if (trouble !== undefined) throw new P2PError("INVALID_RECORD", `the JSON text cannot be a record: ${trouble}`);
   return record;
+}
+
+/** What parsed JSON holds beside plain values: tags, or else what needs a closer look yet. */
+type Trait = "plain" | "tagged" | "large" | "deep";
+
+function traitOf(value: object, depth: number): Trait {
+  // Making a record of it may add a level.
+  if (depth >= MAX_DEPTH - 1) return "deep";
+  let trait: Trait = "plain";
+  if (Array.isArray(value)) {
+    for (const item of value as readonly unknown[]) {
+      const inner = traitOfValue(item, depth);
+      if (inner === "tagged") trait = inner;
+      else if (inner !== "plain") return inner;
+    }
+    return trait;
+  }
+  for (const field in value) {
+    const item = (value as Record<string, unknown>)[field];
+    const inner = field === JSON_TAG ? "tagged" : traitOfValue(item, depth);
+    if (inner === "tagged") trait = inner;
+    else if (inner !== "plain") return inner;
+  }
+  return trait;
+}
+
+function traitOfValue(value: unknown, depth: number): Trait {
+  if (typeof value === "number") {
+    return value > Number.MAX_SAFE_INTEGER || value < Number.MIN_SAFE_INTEGER ? "large" : "plain";
+  }
+  return typeof value === "object" && value !== null ? traitOf(value, depth + 1) : "plain";
+}
+
+/** Puts in the place of tagged objects what they stand for. */
+function untagged(json: P2PValue): P2PValue {
+  if (typeof json !== "object" || json === null) return json;
+  if (Object.hasOwn(json, JSON_TAG)) return untag(json as JsonValue);
+  if (Array.isArray(json)) {
+    for (let i = 0; i < json.length; i++) json[i] = untagged(json[i] as P2PValue);
+    return json;
+  }
+  for (const field in json) {
+    const inner = (json as P2PObject)[field];
+    if (typeof inner === "object" && inner !== null) {
+      setField(json as Record<string, unknown>, field, untagged(inner));
+    }
+  }
+  return json;
 }
 
 function foreignString(value: string | Uint8Array, suffix: Key): P2PRecord {
@@ -76,21 +129,6 @@ function parseObject(text: string): Record<string, P2PValue> | undefined {
   } catch {
     return undefined;
   }
-}
-
-function holdsLargeNumber(value: object): boolean {
-  if (Array.isArray(value)) {
-    for (const item of value as readonly P2PValue[]) if (isLargeOrHolds(item)) return true;
-    return false;
-  }
-  for (const field in value) if (isLargeOrHolds((value as P2PObject)[field])) return true;
-  return false;
-}
-
-function isLargeOrHolds(value: P2PValue | undefined): boolean {
-  if (typeof value === "string") return false;
-  if (typeof value === "object") return value !== null && holdsLargeNumber(value);
-  return typeof value === "number" && (value > Number.MAX_SAFE_INTEGER || value < Number.MIN_SAFE_INTEGER);
 }
 
 /** Whole numbers that a double cannot hold become bigints. What we wrote ourselves is never one of them. */

@@ -4,9 +4,13 @@ import { type JsonValue, P2PError } from "@omni/p2p-core";
 /** The name of a key. Bytes only where they are not valid UTF-8. */
 export type Key = string | Buffer;
 
+/** What the decoder of UTF-8 puts where bytes are none. To look for it costs less than to look at the bytes first. */
+export const REPLACEMENT = "\ufffd";
+
 /** Makes a key of bytes that are part of a reply. */
 export function toKey(bytes: Buffer): Key {
-  return isUtf8(bytes) ? bytes.toString() : Buffer.from(bytes);
+  const text = bytes.toString();
+  return text.includes(REPLACEMENT) && !isUtf8(bytes) ? Buffer.from(bytes) : text;
 }
 
 /**

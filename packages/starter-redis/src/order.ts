@@ -43,7 +43,11 @@ export async function keysInOrder(
     throw new P2PError("CHECKPOINT_INVALID", "The cursor is not one of a Redis source; start the transfer anew");
   }
   if (last !== undefined || query.offset > 0 || query.limit < Infinity) return inKeyOrder();
-  return keyOrderIfFew(pages(), settings.maxSortedKeys);
+  // A scan of all keys tells beforehand whether they are few.
+  const { pattern, type, slots } = query.request;
+  const whole = pattern === undefined && type === undefined && slots === undefined;
+  const many = whole && (await link.size(signal)) > settings.maxSortedKeys;
+  return many ? scanOrder(pages(), undefined) : keyOrderIfFew(pages(), settings.maxSortedKeys);
 }
 
 /** How many names are worth keeping. */

@@ -25,3 +25,9 @@ export function race<T>(promise: Promise<T>, signal: AbortSignal | undefined, ti
     else signal?.addEventListener("abort", abort, { once: true });
   });
 }
+
+/** A promise that may be left alone: when who asked stops early, nobody waits for what is on its way. */
+export function quietly<T>(promise: Promise<T>): Promise<T> {
+  promise.catch(() => {});
+  return promise;
+}

@@ -1,7 +1,9 @@
 import {
+  type JsonValue,
   matches,
   type P2PQuery,
   type P2PRecord,
+  type RawBatch,
   type ReadFailure,
   type ReadOptions,
   type RecordBatch,
@@ -9,10 +11,24 @@ import {
 } from "@omni/p2p-core";
 import { fetchAhead } from "./fetch-ahead.ts";
 import type { KeySlice } from "./key-source.ts";
+import type { Key } from "./keys.ts";
 import { keysInOrder } from "./order.ts";
 import { parseRedisQuery, type RedisQuery } from "./query.ts";
+import { type RedisDocument, toDocument } from "./raw-document.ts";
 import { fetchedBytes, toRecord, UnreadableKey } from "./records.ts";
 import type { RedisSource } from "./source.ts";
+import type { Fetched } from "./values.ts";
+
+/** Makes of a key what is asked for; `undefined` when it is gone, or not one of the query's. */
+type Make<T> = (key: Key, fetched: Fetched, expiry: number | undefined) => T | UnreadableKey | undefined;
+
+/** What was made of some keys. */
+interface ItemBatch<T> {
+  readonly items: T[];
+  readonly cursor: JsonValue;
+  readonly failures?: readonly ReadFailure[];
+  readonly bytes: number;
+}
 
 /** The records that a query asks for, in batches. */
 export async function* readBatches(
@@ -21,22 +37,61 @@ export async function* readBatches(
   options: ReadOptions,
 ): AsyncGenerator<RecordBatch> {
   const parsed = parseRedisQuery(query, source.settings.prefix);
+  for await (const { items, ...rest } of readItems(source, parsed, options, recordsOf(source, parsed))) {
+    yield { records: items, ...rest, valid: true };
+  }
+}
+
+/** The same as documents. What must be looked into is a record still. */
+export async function* readDocuments(
+  source: RedisSource,
+  query: P2PQuery,
+  options: ReadOptions,
+): AsyncGenerator<RawBatch> {
+  const { settings } = source;
+  const parsed = parseRedisQuery(query, settings.prefix);
+  const toItem = recordsOf(source, parsed);
+  const whole = !parsed.filtered && parsed.fields === undefined;
+  const make: Make<RedisDocument> = (key, fetched, expiry) => {
+    const document = whole ? toDocument(key, fetched, expiry, settings) : undefined;
+    if (document) return document;
+    const record = toItem(key, fetched, expiry);
+    return record === undefined || record instanceof UnreadableKey ? record : { record };
+  };
+  for await (const { items, ...rest } of readItems(source, parsed, options, make)) yield { documents: items, ...rest };
+}
+
+function recordsOf({ settings }: RedisSource, { filtered, conditions, fields }: RedisQuery): Make<P2PRecord> {
+  return (key, fetched, expiry) => {
+    const result = toRecord(key, fetched, expiry, settings);
+    if (result === undefined || result instanceof UnreadableKey) return result;
+    return filtered && !matches(conditions, result) ? undefined : project(result, fields);
+  };
+}
+
+async function* readItems<T>(
+  source: RedisSource,
+  query: RedisQuery,
+  options: ReadOptions,
+  make: Make<T>,
+): AsyncGenerator<ItemBatch<T>> {
   options.signal.throwIfAborted();
-  if (parsed.limit === 0) return;
-  const skip = options.after === undefined ? parsed.offset : 0;
-  const keys = await keysInOrder(source, parsed, options.after, options.signal);
-  const batches = new Batches(parsed, options);
-  let passed = parsed.orderBy.length > 0 ? skip : 0;
-  for await (const { slice, fetched } of fetchAhead(source, keys, parsed, skip, options)) {
-    for (const [i, key] of slice.keys.entries()) {
-      const result = toRecord(key, fetched.values[i], fetched.expiries[i], source.settings);
-      if (result === undefined) continue;
-      if (parsed.filtered && !(result instanceof UnreadableKey) && !matches(parsed.conditions, result)) continue;
-      if (parsed.filtered && passed++ < skip) continue;
-      const full = batches.add(result, fetchedBytes(fetched.values[i]), slice, i);
-      if (full) yield full;
-      options.signal.throwIfAborted();
-      if (batches.count < parsed.limit) continue;
+  if (query.limit === 0) return;
+  const skip = options.after === undefined ? query.offset : 0;
+  const keys = await keysInOrder(source, query, options.after, options.signal);
+  const batches = new Batches<T>(options);
+  let passed = query.orderBy.length > 0 ? skip : 0;
+  for await (const { slice, fetched } of fetchAhead(source, keys, query, skip, options)) {
+    for (let i = 0; i < slice.keys.length; i++) {
+      const value = fetched.values[i];
+      const item = make(slice.keys[i]!, value, fetched.expiries[i]);
+      if (item === undefined || (query.filtered && passed++ < skip)) continue;
+      const full = batches.add(item, fetchedBytes(value), slice, i);
+      if (full) {
+        yield full;
+        options.signal.throwIfAborted();
+      }
+      if (batches.count < query.limit) continue;
       const last = batches.rest();
       if (last) yield last;
       return;
@@ -46,30 +101,28 @@ export async function* readBatches(
   if (last) yield last;
 }
 
-/** Gathers records into batches of the size asked for. */
-class Batches {
-  readonly #query: RedisQuery;
+/** Gathers items into batches of the size asked for. */
+class Batches<T> {
   readonly #options: ReadOptions;
-  #records: P2PRecord[] = [];
+  #items: T[] = [];
   #failures: ReadFailure[] = [];
   #bytes = 0;
   #slice: KeySlice | undefined;
   #index = 0;
-  /** Records and failures so far. */
+  /** Items and failures so far. */
   count = 0;
 
-  constructor(query: RedisQuery, options: ReadOptions) {
-    this.#query = query;
+  constructor(options: ReadOptions) {
     this.#options = options;
   }
 
-  /** Takes a record or a failure; returns the batch before it when that is full. */
-  add(result: P2PRecord | UnreadableKey, bytes: number, slice: KeySlice, index: number): RecordBatch | undefined {
+  /** Takes an item or a failure; returns the batch before it when that is full. */
+  add(item: T | UnreadableKey, bytes: number, slice: KeySlice, index: number): ItemBatch<T> | undefined {
     const { batchSize, batchBytes = Infinity } = this.#options;
-    const size = this.#records.length + this.#failures.length;
+    const size = this.#items.length + this.#failures.length;
     const full = size >= batchSize || (size > 0 && this.#bytes + bytes > batchBytes) ? this.rest() : undefined;
-    if (result instanceof UnreadableKey) this.#failures.push(result);
-    else this.#records.push(project(result, this.#query.fields));
+    if (item instanceof UnreadableKey) this.#failures.push(item);
+    else this.#items.push(item);
     this.#bytes += bytes;
     this.#slice = slice;
     this.#index = index;
@@ -78,15 +131,15 @@ class Batches {
   }
 
   /** The batch begun, if there is any. */
-  rest(): RecordBatch | undefined {
+  rest(): ItemBatch<T> | undefined {
     if (this.#slice === undefined) return undefined;
-    const batch: RecordBatch = {
-      records: this.#records,
+    const batch: ItemBatch<T> = {
+      items: this.#items,
       cursor: this.#slice.cursorAt(this.#index),
       ...(this.#failures.length > 0 && { failures: this.#failures }),
       bytes: this.#bytes,
     };
-    this.#records = [];
+    this.#items = [];
     this.#failures = [];
     this.#bytes = 0;
     this.#slice = undefined;

@@ -26,9 +26,10 @@ class RecentKeys {
   /** Whether the key is new; it is not any more then. */
   add(key: Key): boolean {
     const name = keyName(key);
-    if (this.#newer.has(name) || this.#older.has(name)) return false;
-    this.#newer.add(name);
-    if (this.#newer.size >= this.#size) {
+    if (this.#older.has(name)) return false;
+    const { size } = this.#newer;
+    if (this.#newer.add(name).size === size) return false;
+    if (size + 1 >= this.#size) {
       this.#older = this.#newer;
       this.#newer = new Set();
     }
@@ -71,7 +72,9 @@ export function scanOrder(pages: AsyncIterator<KeyPage>, after: PagePosition | u
   return {
     async take(count): Promise<KeySlice> {
       const keys: Key[] = [];
-      const places: [KeyPage, number][] = [];
+      /** The place after each key in its page, and the pages with the index of the first key from them. */
+      const places: number[] = [];
+      const parts: { readonly page: KeyPage; readonly first: number }[] = [];
       while (keys.length < count) {
         if (page === undefined || index >= page.keys.length) {
           if (await turnPage()) continue;
@@ -79,10 +82,11 @@ export function scanOrder(pages: AsyncIterator<KeyPage>, after: PagePosition | u
         }
         const key = page.keys[index++]!;
         if (!recent.add(key)) continue;
+        if (parts.at(-1)?.page !== page) parts.push({ page, first: keys.length });
         keys.push(key);
-        places.push([page, index]);
+        places.push(index);
       }
-      return { keys, cursorAt: (i) => cursorAfter(...places[i]!) };
+      return { keys, cursorAt: (i) => cursorAfter(parts.findLast(({ first }) => first <= i)!.page, places[i]!) };
     },
   };
 }

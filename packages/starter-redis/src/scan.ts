@@ -3,6 +3,7 @@ import type { Command } from "./command.ts";
 import { type Key, toKey } from "./keys.ts";
 import type { RedisLink } from "./link.ts";
 import type { KeyRequest } from "./query.ts";
+import { quietly } from "./race.ts";
 import { ALL_SLOTS, inRanges, keySlot, otherSlots, type SlotRange, unitedSlots } from "./slots.ts";
 import type { Share } from "./topology.ts";
 
@@ -62,21 +63,26 @@ async function* scanShare(
   signal: AbortSignal,
 ): AsyncGenerator<{ keys: Key[]; run: string; at: string }> {
   const wholeServer = !link.clustered && request.slots === undefined;
+  const ask = (at: string) => quietly(link.send("read", signal, scanCommand(request, scanCount, at), share.node));
   let run = await link.runId(share.node, signal);
   let at = from?.run === run ? from.at : ORIGIN;
+  let asked = ask(at);
   for (;;) {
-    const reply = await link.send("read", signal, scanCommand(request, scanCount, at), share.node);
-    const [next, found] = reply as [Buffer, Buffer[]];
+    const [next, found] = (await asked) as [Buffer, Buffer[]];
     const now = await link.runId(share.node, signal);
     if (now !== run) {
       run = now;
       at = ORIGIN;
+      asked = ask(at);
       continue;
     }
+    const after = next.toString();
+    // The next page travels while this one is worked on.
+    if (after !== ORIGIN) asked = ask(after);
     const ours = wholeServer ? found : found.filter((key) => inRanges(share.slots, keySlot(key)));
     yield { keys: ours.map(toKey), run, at };
-    at = next.toString();
-    if (at === ORIGIN) return;
+    if (after === ORIGIN) return;
+    at = after;
   }
 }
 

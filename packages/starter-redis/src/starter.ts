@@ -5,9 +5,10 @@ import { parseRedisEndpoint, redisOptions } from "./endpoint.ts";
 import { inspectRedis } from "./inspect.ts";
 import { describeSample } from "./mapping.ts";
 import { partitionQuery } from "./query.ts";
-import { readBatches } from "./read.ts";
+import { type RedisDocument, rawFormat, recordOf } from "./raw-document.ts";
+import { readBatches, readDocuments } from "./read.ts";
 import { redisCapabilities } from "./types.ts";
-import { writeRecords } from "./write.ts";
+import { writeDocuments, writeRecords } from "./write.ts";
 
 /**
  * Opens `redis://user:password@host:6379/0?prefix=docs:` endpoints.
@@ -32,6 +33,17 @@ export const redisStarter: P2PStarter = {
       capabilities: redisCapabilities(settings.format),
       readFromSource: (query, options) => readBatches(source, query, options),
       writeToTarget: (records, options) => writeRecords(target, records, options),
+      ...(settings.format === "json" && {
+        rawSource: {
+          format: rawFormat(settings),
+          read: (query, options) => readDocuments(source, query, options),
+          decode: (document) => recordOf(document as RedisDocument, settings),
+        },
+        rawTarget: {
+          accepts: (format) => format === rawFormat(settings),
+          write: (documents, options) => writeDocuments(target, documents as readonly RedisDocument[], options),
+        },
+      }),
       count: (query, signal) => countRecords(source, query, signal),
       partitions: async (query, parts, signal) => {
         signal.throwIfAborted();

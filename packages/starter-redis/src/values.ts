@@ -17,7 +17,7 @@ export type Fetched = KeyValue | P2PError | undefined;
 /** Keys as they were read. */
 export interface FetchedKeys {
   readonly values: readonly Fetched[];
-  /** When each key expires, in ms since 1970; `undefined` for those that do not, or when it was not asked. */
+  /** When each key expires, in ms since 1970; `undefined` for those that do not. Empty when it was not asked. */
   readonly expiries: readonly (number | undefined)[];
 }
 
@@ -54,8 +54,10 @@ export class ValueReader {
     const replies = await this.#send(commands, signal);
     const first = together ? unwrap(replies[0]) : replies.slice(0, keys.length);
     const values = await this.#guessed(keys, first as unknown[], signal);
-    const expiries = keys.map((_, i) => (ttlField === undefined ? undefined : this.#expiry(replies[expiriesAt + i])));
-    const open = keys.map((_, i) => i).filter((i) => values[i] === UNKNOWN);
+    const expiries = ttlField === undefined ? [] : keys.map((_, i) => this.#expiry(replies[expiriesAt + i]));
+    const open: number[] = [];
+    for (let i = 0; i < values.length; i++) if (values[i] === UNKNOWN) open.push(i);
+    this.#mixed = false;
     if (open.length > 0) {
       const types = withTypes
         ? open.map((i) => replies[typesAt + i])
@@ -71,8 +73,6 @@ export class ValueReader {
       );
       for (const [n, i] of open.entries()) values[i] = found[n];
       this.#mixed = names.some((name) => name !== "none");
-    } else {
-      this.#mixed = false;
     }
     return { values: values as Fetched[], expiries };
   }

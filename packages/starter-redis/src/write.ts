@@ -1,41 +1,20 @@
 import {
-  idKey,
   isP2PError,
   P2PError,
   type P2PErrorCode,
-  type P2PObject,
+  type P2PId,
   type P2PRecord,
-  toP2PError,
   type WriteFailure,
   type WriteMode,
   type WriteOptions,
   type WriteResult,
 } from "@omni/p2p-core";
 import type { Command } from "./command.ts";
-import type { RedisSettings } from "./endpoint.ts";
-import { type Expiry, expiryOf, setWords } from "./expiry.ts";
-import { encodeHashRecord } from "./hash-record.ts";
+import { setWords } from "./expiry.ts";
 import { writeHashes } from "./hash-script.ts";
-import { withoutField } from "./identity.ts";
-import { encodeJsonRecord } from "./json-record.ts";
 import type { RedisLink } from "./link.ts";
-
-/** What writing works with. */
-export interface RedisTarget {
-  readonly link: RedisLink;
-  readonly settings: RedisSettings;
-  /** Bytes that a value may have, at most. */
-  readonly maxValueBytes: number;
-}
-
-/** A record made ready to be sent. */
-interface Parcel {
-  readonly index: number;
-  readonly key: string;
-  readonly content: string | Buffer | readonly (string | Buffer)[];
-  readonly bytes: number;
-  readonly expiry: Expiry | undefined;
-}
+import { documentRecord, type Parcel, packDocument, packRecord, type RedisTarget, refusal } from "./parcel.ts";
+import type { RedisDocument } from "./raw-document.ts";
 
 /** A command, and the records that it carries. */
 interface Consignment {
@@ -53,19 +32,39 @@ const COMMAND_BYTES = 4 * 1024 * 1024;
 const COMMAND_RECORDS = 1000;
 
 /** Writes the records as the mode says. */
-export async function writeRecords(
+export function writeRecords(
   target: RedisTarget,
   records: readonly P2PRecord[],
+  options: WriteOptions,
+): Promise<WriteResult> {
+  return writeItems(target, records, packRecord, ({ id }) => id, options);
+}
+
+/** The same with documents. */
+export function writeDocuments(
+  target: RedisTarget,
+  documents: readonly RedisDocument[],
+  options: WriteOptions,
+): Promise<WriteResult> {
+  return writeItems(target, documents, packDocument, (document) => documentRecord(document, target).id, options);
+}
+
+async function writeItems<T>(
+  target: RedisTarget,
+  items: readonly T[],
+  pack: (item: T, index: number, target: RedisTarget) => Parcel,
+  idOf: (item: T) => P2PId,
   { mode, signal }: WriteOptions,
 ): Promise<WriteResult> {
   signal.throwIfAborted();
   const failures: WriteFailure[] = [];
   const parcels: Parcel[] = [];
-  for (const [index, record] of records.entries()) {
+  for (let index = 0; index < items.length; index++) {
+    const item = items[index]!;
     try {
-      parcels.push(makeParcel(record, index, target));
+      parcels.push(pack(item, index, target));
     } catch (error) {
-      failures.push({ index, id: record.id, error: refusal(error) });
+      failures.push({ index, id: idOf(item), error: refusal(error) });
     }
   }
   const consignments = consign(target, parcels, mode);
@@ -81,49 +80,21 @@ export async function writeRecords(
   for (const [n, consignment] of consignments.entries()) {
     const reply = replies[n];
     const outcomes = isP2PError(reply) ? undefined : consignment.outcomes(reply);
-    for (const [i, parcel] of consignment.parcels.entries()) {
+    for (let i = 0; i < consignment.parcels.length; i++) {
+      const parcel = consignment.parcels[i]!;
       const outcome = told(outcomes?.[i] ?? (reply as P2PError));
       if (outcome === "written") {
         written++;
         bytes += parcel.bytes;
       } else if (outcome === "there" && mode === "skip") skipped++;
-      else failures.push(failed(parcel, records, outcome === "there" ? duplicate(parcel.key) : outcome));
+      else {
+        const error = outcome === "there" ? duplicate(parcel.key) : outcome;
+        failures.push({ index: parcel.index, id: idOf(items[parcel.index]!), error });
+      }
     }
   }
   if (written + skipped === 0) throwIfUnusable(failures);
   return { written, skipped, failures, bytes };
-}
-
-function makeParcel(record: P2PRecord, index: number, { settings, maxValueBytes }: RedisTarget): Parcel {
-  const { format, prefix, ttlField } = settings;
-  const key = prefix + idKey(record.id);
-  const expiry = expiryOf(record, settings);
-  const body: P2PObject =
-    ttlField !== undefined && Object.hasOwn(record, ttlField) ? withoutField(record, ttlField) : record;
-  const content =
-    format === "dump" ? dumpOf(record) : format === "hash" ? encodeHashRecord(body) : encodeJsonRecord(body);
-  const bytes = byteLength(content);
-  if (bytes > maxValueBytes) {
-    throw new P2PError("RECORD_TOO_LARGE", `The server takes no value of more than ${maxValueBytes} bytes`);
-  }
-  return { index, key, content, bytes, expiry };
-}
-
-function dumpOf({ dump }: P2PRecord): Buffer {
-  if (dump instanceof Uint8Array) return Buffer.from(dump.buffer, dump.byteOffset, dump.byteLength);
-  throw new P2PError("INVALID_RECORD", "With format=dump a record must be one that was read with format=dump");
-}
-
-function byteLength(content: Parcel["content"]): number {
-  if (typeof content === "string" || Buffer.isBuffer(content)) return Buffer.byteLength(content);
-  return content.reduce((sum, part) => sum + Buffer.byteLength(part), 0);
-}
-
-function refusal(error: unknown): P2PError {
-  if (error instanceof RangeError) {
-    return new P2PError("RECORD_TOO_LARGE", "The record is larger than a string can be", { cause: error });
-  }
-  return toP2PError(error, "INVALID_RECORD", "The record cannot be written");
 }
 
 /** The commands that carry the records, in their order. */
@@ -191,10 +162,6 @@ function restore(parcel: Parcel, mode: WriteMode): Consignment {
   if (mode === "upsert") args.push("REPLACE");
   if (expiry?.kind === "at") args.push("ABSTTL");
   return { command: { name: "restore", args }, parcels: [parcel], outcomes: () => ["written"] };
-}
-
-function failed({ index }: Parcel, records: readonly P2PRecord[], error: P2PError): WriteFailure {
-  return { index, id: records[index]!.id, error };
 }
 
 function duplicate(key: string): P2PError {
