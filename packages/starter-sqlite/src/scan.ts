@@ -29,6 +29,8 @@ export interface Scan {
   readonly condition: Sql | undefined;
   readonly check: Filter["check"];
   readonly conditions: readonly QueryCondition[];
+  /** Pages that are still read with exact integers, since a large one was met: they come together. */
+  readonly exactPages: { left: number };
   /** The fields to pick after the check; `undefined` when the plan reads just those. */
   readonly pick: readonly string[] | undefined;
 }
@@ -56,6 +58,7 @@ export function makeScan(
     condition: allOf([filter.sql && { ...filter.sql, text: `(${filter.sql.text})` }, where]),
     check: filter.check,
     conditions: query.conditions,
+    exactPages: { left: 0 },
     pick,
   };
 }
@@ -79,6 +82,9 @@ export interface PageRequest {
   /** Whether all rows may be fetched in one go; else they are drawn one by one, which takes a fifth longer. */
   readonly atOnce: boolean;
 }
+
+/** Pages read with exact integers once there was need, before it is tried again without. */
+const EXACT_PAGES = 16;
 
 /** Rows that were looked at, and what became of them. */
 export interface Page {
@@ -120,7 +126,14 @@ export function pageSql({ relation, plan, order, condition }: Scan, request: Pag
 
 /** Reads a page in one statement. */
 export function readPage(scan: Scan, request: PageRequest): Page {
-  return fillPage(scan, request, false) ?? fillPage(scan, request, true)!;
+  const { exactPages } = scan;
+  if (exactPages.left === 0) {
+    const page = fillPage(scan, request, false);
+    if (page !== undefined) return page;
+    exactPages.left = EXACT_PAGES;
+  }
+  exactPages.left--;
+  return fillPage(scan, request, true)!;
 }
 
 /** @returns `undefined` when integers turned up that need the exact way of reading. */
