@@ -4,7 +4,6 @@ import {
   type P2PValue,
   type ReadFailure,
   type ReadOptions,
-  type RecordBatch,
   TaggedValue,
 } from "@omni/p2p-core";
 
@@ -20,58 +19,73 @@ export function pageLimits({ batchSize, batchBytes }: ReadOptions): { firstSize:
   return { firstSize: Math.min(batchSize, FIRST_PAGE), pageSize };
 }
 
-/** Gathers records until they make a batch. */
-export class BatchBuilder {
+/** A batch of records, or of documents. */
+export interface Batch<Item> {
+  readonly items: Item[];
+  readonly cursor: JsonValue;
+  readonly failures: readonly ReadFailure[];
+  readonly bytes: number;
+  readonly valid: boolean;
+}
+
+/** Gathers items until they make a batch. A position is where one of them stands in the read. */
+export class BatchBuilder<Item, Position> {
   readonly #most: number;
   readonly #largest: number;
-  #records: P2PRecord[] = [];
+  readonly #cursorOf: (position: Position) => JsonValue;
+  #items: Item[] = [];
   #failures: ReadFailure[] = [];
   #size = 0;
-  #cursor: JsonValue | undefined;
+  #valid = true;
+  #position: Position | undefined;
 
-  constructor({ batchSize, batchBytes }: ReadOptions) {
+  constructor({ batchSize, batchBytes }: ReadOptions, cursorOf: (position: Position) => JsonValue) {
     this.#most = batchSize;
     this.#largest = batchBytes ?? DEFAULT_BATCH_SIZE;
+    this.#cursorOf = cursorOf;
   }
 
-  /** The size of a record in a page of this size: an estimate is good enough while the whole page fits. */
-  sizeIn(page: { readonly size: number; readonly hits: { readonly length: number } }, record: P2PRecord): number {
-    return page.size <= this.#largest / 2 ? page.size / page.hits.length : sizeOf(record);
+  /** The size of a value in a page of this size: an estimate is good enough while the whole page fits. */
+  sizeIn(page: { readonly size: number; readonly hits: { readonly length: number } }, value: P2PValue): number {
+    return page.size <= this.#largest / 2 ? page.size / page.hits.length : sizeOf(value);
   }
 
-  /** The batch that has to go before a record of this size can be taken, if there is one. */
-  before(size: number): RecordBatch | undefined {
-    const full = this.#records.length >= this.#most;
-    const large = this.#records.length > 0 && this.#size + size > this.#largest;
+  /** The batch that has to go before an item of this size can be taken, if there is one. */
+  before(size: number): Batch<Item> | undefined {
+    const full = this.#items.length >= this.#most;
+    const large = this.#items.length > 0 && this.#size + size > this.#largest;
     return full || large ? this.end() : undefined;
   }
 
-  add(record: P2PRecord, size: number): void {
-    this.#records.push(record);
+  add(item: Item, size: number, valid = false): void {
+    this.#items.push(item);
     this.#size += size;
+    this.#valid &&= valid;
   }
 
   fail(failure: ReadFailure): void {
     this.#failures.push(failure);
   }
 
-  /** Everything up to here has been seen, whether it became a record or not. */
-  passed(cursor: JsonValue): void {
-    this.#cursor = cursor;
+  /** Everything up to here has been seen, whether it became an item or not. */
+  passed(position: Position): void {
+    this.#position = position;
   }
 
   /** What is left. */
-  end(): RecordBatch | undefined {
-    if (this.#cursor === undefined || this.#records.length + this.#failures.length === 0) return undefined;
-    const batch: RecordBatch = {
-      records: this.#records,
-      cursor: this.#cursor,
+  end(): Batch<Item> | undefined {
+    if (this.#position === undefined || this.#items.length + this.#failures.length === 0) return undefined;
+    const batch: Batch<Item> = {
+      items: this.#items,
+      cursor: this.#cursorOf(this.#position),
       bytes: Math.round(this.#size),
-      ...(this.#failures.length > 0 ? { failures: this.#failures } : {}),
+      failures: this.#failures,
+      valid: this.#valid,
     };
-    this.#records = [];
+    this.#items = [];
     this.#failures = [];
     this.#size = 0;
+    this.#valid = true;
     return batch;
   }
 }

@@ -3,13 +3,15 @@ import { recordError } from "./errors.ts";
 import { type Link, reasonOf } from "./link.ts";
 import type { ServerReason } from "./verdicts.ts";
 
-/** A record as two lines of a bulk request. */
+/** A document of a bulk request. */
 export interface BulkLine {
   /** Its place in the batch. */
   readonly index: number;
-  readonly id: P2PId;
+  readonly id: P2PId | undefined;
   readonly key: string;
-  readonly text: string;
+  /** The document, as JSON without line breaks. */
+  readonly source: string;
+  /** Bytes in the request, at most. */
   readonly bytes: number;
 }
 
@@ -24,6 +26,8 @@ export interface BulkTarget {
 export interface BulkResult {
   readonly written: number;
   readonly skipped: number;
+  /** Bytes sent. */
+  readonly bytes: number;
   readonly failures: readonly WriteFailure[];
 }
 
@@ -41,9 +45,17 @@ interface BulkItem {
 const WANTED =
   "errors,items.*.status,items.*.error.type,items.*.error.reason,items.*.error.caused_by.reason,items.*.error.caused_by.caused_by.reason";
 
-/** The line that says what to do with the document on the next one. */
-export function actionLine(key: string, mode: WriteMode): string {
-  return `{"${mode === "upsert" ? "index" : "create"}":{"_id":${JSON.stringify(key)}}}\n`;
+/** The most bytes that a document takes in a request, with the line that says what to do with it. */
+export function bulkBytes(key: string, source: string): number {
+  // The source is counted, and the rest of it, which is short, is only estimated: a character of the key may be escaped.
+  return Buffer.byteLength(source) + key.length * 6 + 32;
+}
+
+/** Each document after a line that says what to do with it. It is made bytes here, once, and not by the client. */
+function bulkBody(lines: readonly BulkLine[], mode: WriteMode): Buffer {
+  const action = `{"${mode === "upsert" ? "index" : "create"}":{"_id":`;
+  const pairs = lines.map(({ key, source }) => `${action}${JSON.stringify(key)}}}\n${source}\n`);
+  return Buffer.from(pairs.join(""));
 }
 
 /** Sends lines in one request. */
@@ -53,12 +65,13 @@ export async function sendBulk(
   mode: WriteMode,
   signal: AbortSignal,
 ): Promise<BulkResult> {
+  const body = bulkBody(lines, mode);
   const answer = await link.json<BulkAnswer>(
     {
       method: "POST",
       path: `/${encodeURIComponent(index)}/_bulk`,
       query: { ...query, filter_path: WANTED },
-      body: lines.map(({ text }) => text).join(""),
+      body,
       lines: true,
       repeatable: mode === "upsert",
     },
@@ -71,8 +84,8 @@ export async function sendBulk(
     throw new P2PError("WRITE_FAILED", `${what}; is there a proxy that changes answers?`);
   }
   return answer.errors === false
-    ? { written: lines.length, skipped: 0, failures: [] }
-    : sift(lines, items, mode, link.label);
+    ? { written: lines.length, skipped: 0, bytes: body.length, failures: [] }
+    : { ...sift(lines, items, mode, link.label), bytes: body.length };
 }
 
 function sift(
@@ -80,7 +93,7 @@ function sift(
   items: NonNullable<BulkAnswer["items"]>,
   mode: WriteMode,
   label: string,
-): BulkResult {
+): Omit<BulkResult, "bytes"> {
   let written = 0;
   let skipped = 0;
   const failures: WriteFailure[] = [];

@@ -1,7 +1,8 @@
 import { isP2PError } from "@omni/p2p-core";
 import { allOf, type Clause, range } from "./clause.ts";
-import { type DecodedHit, decodeHits, type Hit } from "./decode.ts";
-import { MOST_HITS, type Page, PointInTime } from "./point-in-time.ts";
+import type { DecodedPage, Hit, PageDecoder, ReadHit } from "./decode.ts";
+import { MOST_HITS, type Page, type PointInTime } from "./point-in-time.ts";
+import { type Fetch, readAhead, type Walk } from "./read-ahead.ts";
 import type { OpenedQuery } from "./source-index.ts";
 
 /**
@@ -30,41 +31,9 @@ export interface ChangesRequest {
   readonly most?: number;
 }
 
-/** Documents in order. */
-export interface DecodedPage {
-  readonly hits: readonly DecodedHit[];
-  /** Characters in the server's answer. */
-  readonly size: number;
-}
-
 /** The position of a document. */
 export function positionOf({ _seq_no, _id, _index }: Hit): ChangePosition {
   return { change: _seq_no!, id: _id, index: _index };
-}
-
-/**
- * Documents in the order of their last changes, page by page. A page is a range of change numbers, so it costs the same
- * wherever it is; within it the server gives documents in the order in which it has them, which is cheapest, and they
- * are sorted here. The next page is on its way while one is being used.
- */
-export async function* readChanges(
-  source: OpenedQuery,
-  request: ChangesRequest,
-  signal: AbortSignal,
-): AsyncGenerator<DecodedPage> {
-  signal.throwIfAborted();
-  const view = new PointInTime(source.link, source.index, source.keepAliveMs);
-  const inner = new AbortController();
-  const abort = (): void => inner.abort(signal.reason);
-  signal.addEventListener("abort", abort, { once: true });
-  try {
-    yield* walk(view, source, request, inner.signal);
-  } finally {
-    signal.removeEventListener("abort", abort);
-    // A page that is still on its way is not waited for.
-    inner.abort();
-    view.close();
-  }
 }
 
 /** A range of change numbers, and the documents in it. */
@@ -75,33 +44,42 @@ interface Stretch extends Page {
   readonly hits: readonly Hit[];
 }
 
-async function* walk(
-  view: PointInTime,
-  { schema, link }: OpenedQuery,
+/**
+ * Documents in the order of their last changes, page by page. A page is a range of change numbers, so it costs the same
+ * wherever it is; within it the server gives documents in the order in which it has them, which is cheapest, and they
+ * are sorted here.
+ */
+export async function* readChanges<Item>(
+  source: OpenedQuery,
   request: ChangesRequest,
   signal: AbortSignal,
-): AsyncGenerator<DecodedPage> {
-  const bounds = await boundsOf(view, request, signal);
-  if (bounds === undefined) return;
-  const [first, last] = bounds;
+  decode: PageDecoder<Item>,
+): AsyncGenerator<DecodedPage<Item>> {
+  let last = -1;
   let left = request.most ?? Infinity;
-  const fetch = (from: number, width: number): Promise<Stretch> => {
-    const stretch = fetchStretch(view, request, from, Math.min(from + width, last + 1), signal);
-    // It is awaited in the next turn, if there is one.
-    stretch.catch(() => {});
-    return stretch;
+  const fetch = (from: number, width: number): Fetch<Stretch> => {
+    const to = Math.min(from + width, last + 1);
+    return (view, signal) => fetchStretch(view, request, from, to, signal);
   };
-  let next = left > 0 && first <= last ? fetch(first, request.firstSize) : undefined;
-  while (next !== undefined) {
-    const { hits, text, answer, from, to } = await next;
-    left -= hits.length;
-    const width = nextWidth(request, to - from, hits.length, text.length, left);
-    next = to > last || left <= 0 ? undefined : fetch(to, width);
-    if (hits.length === 0) continue;
-    const decoded = decodeHits(answer, text, schema, link.label).sort(byChange);
+  const walk: Walk<Stretch> = {
+    async first(view, signal) {
+      const bounds = await boundsOf(view, request, signal);
+      if (bounds === undefined) return undefined;
+      last = bounds[1];
+      return left > 0 && bounds[0] <= last ? fetch(bounds[0], request.firstSize) : undefined;
+    },
+    next({ hits, text, from, to }) {
+      left -= hits.length;
+      if (to > last || left <= 0) return undefined;
+      return fetch(to, nextWidth(request, to - from, hits.length, text.length, left));
+    },
+  };
+  for await (const { answer, text, from } of readAhead(source, walk, signal)) {
+    const page = decode(answer, text, source);
+    const sorted = [...page.hits].sort(byChange);
     // Only the first range can hold documents from before the position.
-    const rest = from === request.after?.change ? decoded.filter(({ hit }) => isAfter(hit, request.after!)) : decoded;
-    if (rest.length > 0) yield { hits: rest, size: text.length };
+    const hits = from === request.after?.change ? sorted.filter(({ hit }) => isAfter(hit, request.after!)) : sorted;
+    if (hits.length > 0) yield { ...page, hits };
   }
 }
 
@@ -158,7 +136,7 @@ function isAfter(hit: Hit, after: ChangePosition): boolean {
   return compare(positionOf(hit), after) > 0;
 }
 
-function byChange(a: DecodedHit, b: DecodedHit): number {
+function byChange(a: ReadHit<unknown>, b: ReadHit<unknown>): number {
   return a.hit._seq_no! - b.hit._seq_no! || compare(positionOf(a.hit), positionOf(b.hit));
 }
 

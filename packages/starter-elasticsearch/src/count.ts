@@ -2,6 +2,7 @@ import { matches, type P2PQuery } from "@omni/p2p-core";
 import { pageLimits } from "./batching.ts";
 import { readChanges } from "./changes.ts";
 import { allOf, NONE, not } from "./clause.ts";
+import { decodePage } from "./decode.ts";
 import { countDocuments, type OpenedQuery, openQuery, type SourceIndex } from "./source-index.ts";
 
 /** Most documents that are looked at one by one for a count. */
@@ -30,9 +31,9 @@ async function countMatching(opened: OpenedQuery, signal: AbortSignal): Promise<
   if (toLookAt === 0) return sure;
   const request = { filter: unsure, ...pageLimits({ batchSize: 1000, signal }) };
   let found = 0;
-  for await (const page of readChanges(opened, request, signal)) {
+  for await (const page of readChanges(opened, request, signal, decodePage)) {
     // A document that cannot be read is told of by reading, so it counts.
-    for (const { record } of page.hits) if (record === undefined || matches(query.conditions, record)) found++;
+    for (const { item } of page.hits) if (item === undefined || matches(query.conditions, item)) found++;
   }
   return sure + found;
 }

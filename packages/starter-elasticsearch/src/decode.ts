@@ -39,11 +39,27 @@ export interface SearchAnswer {
 }
 
 /** A hit whose document was made out, or not. */
-export interface DecodedHit {
+export interface ReadHit<Item> {
   readonly hit: Hit;
-  readonly record: P2PRecord | undefined;
+  readonly item: Item | undefined;
   readonly error: P2PError | undefined;
 }
+
+/** Documents in the order of the search. */
+export interface DecodedPage<Item = P2PRecord> {
+  readonly hits: readonly ReadHit<Item>[];
+  /** Characters in the server's answer. */
+  readonly size: number;
+  /** Whether nothing in it can be anything but a valid value. */
+  readonly valid: boolean;
+}
+
+/** Makes something of the answer to a search. */
+export type PageDecoder<Item> = (
+  answer: SearchAnswer,
+  text: string,
+  source: { readonly schema: IndexSchema; readonly link: { readonly label: string } },
+) => DecodedPage<Item>;
 
 /** Thrown when a number has lost digits in `JSON.parse`. */
 const IMPRECISE = new Error("a whole number beyond 2^53 has to be read again");
@@ -52,18 +68,29 @@ const IMPRECISE = new Error("a whole number beyond 2^53 has to be read again");
  * The records of an answer. Documents become records as the mapping says what their fields hold, and as the sidecar
  * says, which has the last word.
  */
-export function decodeHits(answer: SearchAnswer, text: string, schema: IndexSchema, label: string): DecodedHit[] {
+export const decodePage: PageDecoder<P2PRecord> = (answer, text, { schema, link }) => {
   try {
-    return decodeAll(answer, new DocumentDecoder(schema, false), label);
+    return decodeAll(answer, text, new DocumentDecoder(schema, false), link.label);
   } catch (error) {
     if (error !== IMPRECISE) throw error;
   }
   // What was decoded so far was decoded in place, so it is all done again from the text.
-  return decodeAll(parsePrecisely(text) as SearchAnswer, new DocumentDecoder(schema, true), label);
+  return decodeAll(parsePrecisely(text) as SearchAnswer, text, new DocumentDecoder(schema, true), link.label);
+};
+
+function decodeAll(
+  { hits }: SearchAnswer,
+  text: string,
+  decoder: DocumentDecoder,
+  label: string,
+): DecodedPage<P2PRecord> {
+  const decoded = (hits?.hits ?? []).map((hit) => decodeHit(hit, decoder, label));
+  return { hits: decoded, size: text.length, valid: decoder.vouched && !hasEscapedSurrogates(text) };
 }
 
-function decodeAll({ hits }: SearchAnswer, decoder: DocumentDecoder, label: string): DecodedHit[] {
-  return (hits?.hits ?? []).map((hit) => decodeHit(hit, decoder, label));
+/** Whether a text of JSON may hold a lone surrogate. Only an escape can make one: there is none in UTF-8. */
+export function hasEscapedSurrogates(text: string): boolean {
+  return text.includes("\\ud") || text.includes("\\uD");
 }
 
 /** The sort values of the last document of a page, with all their digits. */
@@ -73,18 +100,14 @@ export function lastSort(answer: SearchAnswer, text: string): readonly SortValue
   return rounded ? (parsePrecisely(text) as SearchAnswer).hits?.hits?.at(-1)?.sort : values;
 }
 
-function decodeHit(hit: Hit, decoder: DocumentDecoder, label: string): DecodedHit {
+function decodeHit(hit: Hit, decoder: DocumentDecoder, label: string): ReadHit<P2PRecord> {
   try {
-    return { hit, record: decoder.decode(hit), error: undefined };
+    return { hit, item: decoder.decode(hit), error: undefined };
   } catch (thrown) {
     if (thrown === IMPRECISE) throw thrown;
     const message = `The document ${JSON.stringify(hit._id)} of ${label} could not be read: ${messageOf(thrown)}`;
-    return { hit, record: undefined, error: new P2PError("READ_FAILED", message, { cause: thrown }) };
+    return { hit, item: undefined, error: new P2PError("READ_FAILED", message, { cause: thrown }) };
   }
-}
-
-interface Sidecar {
-  readonly values?: Readonly<Record<string, Overlay>>;
 }
 
 interface Sidecar {
@@ -103,15 +126,21 @@ function sidecarOf(value: JsonValue | undefined): Sidecar | undefined {
   return value as Sidecar;
 }
 
+/** Levels of objects and lists that are no reason to look at how deep they go. */
+const SURELY_SHALLOW = 20;
+
 function isIdOf(value: P2PValue, key: string): boolean {
   return value !== null && !Array.isArray(value) && idKey(value as P2PId) === key;
 }
 
 /** Makes a record of a document. Lists and objects of the source are changed in place: nobody else has them. */
-class DocumentDecoder {
+export class DocumentDecoder {
   readonly #schema: IndexSchema;
   /** Whether numbers were parsed with all their digits. */
   readonly #precise: boolean;
+  #depth = 0;
+  /** Whether no value of a document so far needs a second look: none is from a sidecar, and none is deep. */
+  vouched = true;
 
   constructor(schema: IndexSchema, precise: boolean) {
     this.#schema = schema;
@@ -145,6 +174,7 @@ class DocumentDecoder {
 
   #assemble(key: string, source: Record<string, P2PValue>, sidecar: Sidecar | undefined): P2PRecord {
     const values = sidecar?.values ?? {};
+    if (sidecar?.values !== undefined) this.vouched = false;
     const record: Record<string, P2PValue> = { id: key };
     let stowed: P2PValue | undefined;
     for (const name of Object.keys(source)) {
@@ -215,12 +245,14 @@ class DocumentDecoder {
   }
 
   #inside(container: Record<string, P2PValue>, schema: FieldSchema | undefined): void {
+    if (++this.#depth > SURELY_SHALLOW) this.vouched = false;
     const inList = Array.isArray(container);
     for (const key of Object.keys(container)) {
       const inner = container[key]!;
       const value = this.#value(inner, inList ? schema : schema?.properties?.get(key));
       if (value !== inner) setField(container, key, value);
     }
+    this.#depth--;
   }
 
   #number(value: number, schema: FieldSchema | undefined): P2PValue {

@@ -17,6 +17,11 @@ import { type FieldKind, SIDECAR } from "./types.ts";
 
 /** Makes documents of records, for an index with a certain mapping. */
 export interface DocumentEncoder {
+  /**
+   * The source of a record that fits the mapping as it is; `undefined` for any other, which may have fields that the
+   * mapping lacks.
+   */
+  encodePlain(record: P2PRecord): string | undefined;
   /** The source of the record's document, as JSON, and whether it has a sidecar. */
   encode(record: P2PRecord, key: string): EncodedDocument;
 }
@@ -52,11 +57,8 @@ export function documentEncoder(schema: IndexSchema): DocumentEncoder {
   // Ids that are text are their own keys; of other kinds only numbers are written as they are.
   if (id?.kind === "number" || id?.idType === "string") tests.set("id", PLAIN_TESTS[id.kind!]);
   return {
-    encode(record, key) {
-      return isPlain(record, tests)
-        ? { source: JSON.stringify(record), sidecar: false }
-        : encodeSlowly(record, key, schema);
-    },
+    encodePlain: (record) => (isPlain(record, tests) ? JSON.stringify(record) : undefined),
+    encode: (record, key) => encodeDocument(record, key, schema),
   };
 }
 
@@ -94,7 +96,7 @@ function isPlainTree(value: P2PValue, depth: number): boolean {
   return true;
 }
 
-function encodeSlowly(record: P2PRecord, key: string, schema: IndexSchema): EncodedDocument {
+function encodeDocument(record: P2PRecord, key: string, schema: IndexSchema): EncodedDocument {
   const native: Record<string, unknown> = {};
   const fields: string[] = [];
   let values: Record<string, Overlay> | undefined;

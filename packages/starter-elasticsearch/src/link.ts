@@ -12,7 +12,7 @@ export interface LinkRequest {
   readonly path: string;
   readonly query?: Readonly<Record<string, string>>;
   /** JSON, or lines of JSON for the bulk API. */
-  readonly body?: string;
+  readonly body?: string | Buffer;
   readonly lines?: boolean;
   /** Statuses that are an answer like any other. */
   readonly accept?: readonly number[];

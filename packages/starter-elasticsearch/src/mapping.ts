@@ -49,10 +49,26 @@ export async function loadSchema(
 /** Fields that a mapping does not have yet, and the kind of value that each first came with. */
 export type NewFields = ReadonlyMap<string, FieldKind>;
 
+/** What documents ask of the index that they go to. */
+export interface MappingNeeds {
+  /** The fields that the index would have to get, if it may get any. */
+  newFields(schema: IndexSchema | undefined): NewFields;
+  /** The field of the ids, in an index that has to be made. */
+  idProperty(): Property;
+}
+
+/** What the documents of these records need. */
+export function needsOf(records: readonly P2PRecord[]): MappingNeeds {
+  return {
+    newFields: (schema) => newFieldsOf(records, schema),
+    idProperty: () => idPropertyOf(idTypeOf(records)),
+  };
+}
+
 /** The fields of the records that an index would have to get, if it may get any. */
 export function newFieldsOf(records: readonly P2PRecord[], schema: IndexSchema | undefined): NewFields {
   const found = new Map<string, FieldKind>();
-  if (schema !== undefined && !schema.ours && schema.dynamic !== "true") return found;
+  if (schema !== undefined && !takesFields(schema)) return found;
   for (const record of records) {
     for (const name of Object.keys(record)) {
       if (name === "id" || found.has(name) || schema?.fields.has(name)) continue;
@@ -61,6 +77,11 @@ export function newFieldsOf(records: readonly P2PRecord[], schema: IndexSchema |
     }
   }
   return found;
+}
+
+/** Whether fields may be added to a mapping. */
+export function takesFields({ ours, dynamic }: IndexSchema): boolean {
+  return ours || dynamic === "true";
 }
 
 /** The kind of the ids, if they are all of one; else that of text. */
@@ -88,11 +109,11 @@ export const DEFAULT_FIELD_LIMIT = 1000;
 
 /** How an index is made that does not exist. */
 export function newIndexBody(
-  records: readonly P2PRecord[],
+  needs: MappingNeeds,
   settings: { readonly shards: number; readonly replicas?: number },
 ): string {
-  const own = { id: idPropertyOf(idTypeOf(records)), [SIDECAR]: SIDECAR_PROPERTY };
-  const properties = propertiesWithin(newFieldsOf(records, undefined), DEFAULT_FIELD_LIMIT - 10);
+  const own = { id: needs.idProperty(), [SIDECAR]: SIDECAR_PROPERTY };
+  const properties = propertiesWithin(needs.newFields(undefined), DEFAULT_FIELD_LIMIT - 10);
   return JSON.stringify({
     settings: {
       number_of_shards: settings.shards,

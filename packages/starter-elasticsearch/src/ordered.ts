@@ -1,9 +1,9 @@
 import { compareRecords, matches, type P2PError, type P2PRecord, type ReadOptions } from "@omni/p2p-core";
 import { pageLimits } from "./batching.ts";
-import { type DecodedPage, readChanges } from "./changes.ts";
+import { readChanges } from "./changes.ts";
 import { allOf, type Clause, NONE, not } from "./clause.ts";
 import { type OrderedPosition, readOrderedCursor } from "./cursor.ts";
-import type { DecodedHit } from "./decode.ts";
+import { type DecodedPage, decodePage, type ReadHit } from "./decode.ts";
 import { isPlainName } from "./names.ts";
 import { readPages } from "./pages.ts";
 import { MOST_ODD, type ServerOrder, serverOrder, tooManyToSort } from "./sorting.ts";
@@ -50,7 +50,7 @@ export async function* locateOrdered(
 }
 
 interface Candidate {
-  readonly hit: DecodedHit;
+  readonly hit: ReadHit<P2PRecord>;
   /** What it is compared by. */
   readonly key: P2PRecord | undefined;
   readonly size: number;
@@ -74,7 +74,7 @@ async function* merge(
         (left.value.key === undefined || compareRecords(query.orderBy, left.value.key, right.value.key!) <= 0));
     const { hit, size, number = 0 } = (takeLeft ? left.value : right.value) as Candidate;
     position = takeLeft ? { ...position, after: hit.hit.sort } : { ...position, odd: number };
-    yield { id: hit.hit._id, record: hit.record, error: hit.error, size, position };
+    yield { id: hit.hit._id, record: hit.item, error: hit.error, size, position };
     if (takeLeft) left = await native.next();
     else right = await odd.next();
   }
@@ -101,8 +101,8 @@ async function* nativeRow(
   };
   for await (const page of readPages(opened, request, options.signal)) {
     for (const hit of page.hits) {
-      if (hit.record !== undefined && !matches(conditions, hit.record)) continue;
-      yield { hit, key: hit.record, size: page.size / page.hits.length };
+      if (hit.item !== undefined && !matches(conditions, hit.item)) continue;
+      yield { hit, key: hit.item, size: page.size / page.hits.length };
     }
   }
 }
@@ -118,11 +118,11 @@ async function sortedKeys(opened: OpenedQuery, order: ServerOrder, options: Read
   };
   const keys: OddKey[] = [];
   const names = new Set(["id", ...orderBy.map(({ field }) => field)]);
-  for await (const page of readChanges(opened, request, options.signal)) {
-    for (const { hit, record, error } of page.hits) {
+  for await (const page of readChanges(opened, request, options.signal, decodePage)) {
+    for (const { hit, item, error } of page.hits) {
       if (error !== undefined) throw error;
-      if (!matches(conditions, record!)) continue;
-      const key = Object.fromEntries(Object.entries(record!).filter(([name]) => names.has(name))) as P2PRecord;
+      if (!matches(conditions, item!)) continue;
+      const key = Object.fromEntries(Object.entries(item!).filter(([name]) => names.has(name))) as P2PRecord;
       if (keys.push({ id: hit._id, key }) > MOST_ODD) throw tooManyToSort(order, opened.link.label);
     }
   }
@@ -162,12 +162,12 @@ async function fetchByIds(
     ...pageLimits(options),
   };
   const found = new Map<string, Candidate>();
-  for await (const page of readChanges(opened, request, options.signal)) {
+  for await (const page of readChanges(opened, request, options.signal, decodePage)) {
     for (const hit of page.hits) found.set(hit.hit._id, candidateOf(hit, page));
   }
   return found;
 }
 
-function candidateOf(hit: DecodedHit, page: DecodedPage): Candidate {
-  return { hit, key: hit.record, size: page.size / page.hits.length };
+function candidateOf(hit: ReadHit<P2PRecord>, page: DecodedPage): Candidate {
+  return { hit, key: hit.item, size: page.size / page.hits.length };
 }

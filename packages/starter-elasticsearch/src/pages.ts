@@ -1,7 +1,7 @@
 import { isP2PError } from "@omni/p2p-core";
-import type { DecodedPage } from "./changes.ts";
-import { decodeHits, lastSort } from "./decode.ts";
-import { type Page, type PageRequest, PointInTime, type Position } from "./point-in-time.ts";
+import { type DecodedPage, decodePage, lastSort, type SearchAnswer } from "./decode.ts";
+import type { Page, PageRequest, PointInTime, Position } from "./point-in-time.ts";
+import { type Fetch, readAhead, type Walk } from "./read-ahead.ts";
 import type { OpenedQuery } from "./source-index.ts";
 
 /** What is read page by page. */
@@ -17,51 +17,35 @@ export interface PagesRequest extends Omit<PageRequest, "size"> {
 /** The server gives 10,000 documents in a page at most; no more than this is of use. */
 const LARGEST_PAGE = 5000;
 
-/** All pages of a search in an order of its own. The next page is on its way while one is being used. */
+/** All pages of a search in an order of its own. */
 export async function* readPages(
   source: OpenedQuery,
   request: PagesRequest,
   signal: AbortSignal,
 ): AsyncGenerator<DecodedPage> {
-  signal.throwIfAborted();
-  const view = new PointInTime(source.link, source.index, source.keepAliveMs);
-  const inner = new AbortController();
-  const abort = (): void => inner.abort(signal.reason);
-  signal.addEventListener("abort", abort, { once: true });
-  try {
-    yield* pagesOf(view, source, request, inner.signal);
-  } finally {
-    signal.removeEventListener("abort", abort);
-    // A page that is still on its way is not waited for.
-    inner.abort();
-    view.close();
+  let size = request.firstSize;
+  let left = request.most;
+  const fetch = (after: Position | undefined): Fetch<Page> => {
+    const wanted = { ...request, size: Math.min(size, left, LARGEST_PAGE), after };
+    return (view, signal) => fetchPage(view, wanted, signal);
+  };
+  const walk: Walk<Page> = {
+    first: async () => (left > 0 ? fetch(request.after) : undefined),
+    next({ answer, text, asked, view }) {
+      const count = countHits(answer);
+      left -= count;
+      if (count > 0) size = nextSize(asked, text.length / count, request.pageSize);
+      const values = lastSort(answer, text);
+      return count < asked || left <= 0 || values === undefined ? undefined : fetch({ values, view });
+    },
+  };
+  for await (const { answer, text } of readAhead(source, walk, signal)) {
+    if (countHits(answer) > 0) yield decodePage(answer, text, source);
   }
 }
 
-async function* pagesOf(
-  view: PointInTime,
-  { schema, link }: OpenedQuery,
-  request: PagesRequest,
-  signal: AbortSignal,
-): AsyncGenerator<DecodedPage> {
-  let size = request.firstSize;
-  let left = request.most;
-  const fetch = (after: Position | undefined): Promise<Page> => {
-    const page = fetchPage(view, { ...request, size: Math.min(size, left, LARGEST_PAGE), after }, signal);
-    // It is awaited in the next turn, if there is one.
-    page.catch(() => {});
-    return page;
-  };
-  let next = left > 0 ? fetch(request.after) : undefined;
-  while (next !== undefined) {
-    const { answer, text, asked, view: viewNumber } = await next;
-    const count = answer.hits?.hits?.length ?? 0;
-    left -= count;
-    if (count > 0) size = nextSize(asked, text.length / count, request.pageSize);
-    const values = lastSort(answer, text);
-    next = count < asked || left <= 0 || values === undefined ? undefined : fetch({ values, view: viewNumber });
-    if (count > 0) yield { hits: decodeHits(answer, text, schema, link.label), size: text.length };
-  }
+function countHits({ hits }: SearchAnswer): number {
+  return hits?.hits?.length ?? 0;
 }
 
 /** A page of the size that was asked for, or of a smaller one where documents turn out to be huge. */

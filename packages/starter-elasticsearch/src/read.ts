@@ -1,5 +1,4 @@
 import {
-  type JsonValue,
   matches,
   type P2PQuery,
   type P2PRecord,
@@ -8,9 +7,10 @@ import {
   type RecordBatch,
   setField,
 } from "@omni/p2p-core";
-import { BatchBuilder, pageLimits } from "./batching.ts";
+import { type Batch, BatchBuilder, pageLimits } from "./batching.ts";
 import { positionOf, readChanges } from "./changes.ts";
-import { readCursor, writeCursor, writeOrderedCursor } from "./cursor.ts";
+import { type OrderedPosition, readCursor, writeCursor, writeOrderedCursor } from "./cursor.ts";
+import { decodePage, type Hit, type PageDecoder } from "./decode.ts";
 import { isPlainName } from "./names.ts";
 import { locateOrdered } from "./ordered.ts";
 import { type OpenedQuery, openQuery, type SourceIndex } from "./source-index.ts";
@@ -24,46 +24,69 @@ export async function* readBatches(
 ): AsyncGenerator<RecordBatch> {
   options.signal.throwIfAborted();
   const opened = await openQuery(source, query, options.signal);
-  const batches = opened.plan.query.orderBy.length > 0 ? readOrdered(opened, options) : readUnordered(opened, options);
-  for await (const batch of batches) {
-    yield batch;
+  for await (const { items: records, cursor, bytes, failures, valid } of readOpened(opened, options)) {
+    yield { records, cursor, bytes, valid, ...(failures.length > 0 ? { failures } : {}) };
     options.signal.throwIfAborted();
   }
 }
 
+/** The records of a query that was opened. */
+export function readOpened(opened: OpenedQuery, options: ReadOptions): AsyncGenerator<Batch<P2PRecord>> {
+  const { orderBy, conditions, fields } = opened.plan.query;
+  if (orderBy.length > 0) return readOrdered(opened, options);
+  return readUnordered(opened, options, {
+    decode: decodePage,
+    wanted: conditions.length === 0 ? undefined : (record) => matches(conditions, record),
+    finish: (record) => project(record, fields),
+    value: (record) => record,
+  });
+}
+
+/** What is made of the documents that are read. */
+export interface ReadForm<Item> {
+  readonly decode: PageDecoder<Item>;
+  /** Whether one meets the query's conditions; `undefined` when it has none. */
+  readonly wanted: ((item: Item) => boolean) | undefined;
+  finish(item: Item): Item;
+  /** What its size is measured by. */
+  value(item: Item): P2PValue;
+}
+
 /** In the order of the last change, which is the cheapest of those that outlive a view of the index. */
-async function* readUnordered(opened: OpenedQuery, options: ReadOptions): AsyncGenerator<RecordBatch> {
+export async function* readUnordered<Item>(
+  opened: OpenedQuery,
+  options: ReadOptions,
+  { decode, wanted, finish, value }: ReadForm<Item>,
+): AsyncGenerator<Batch<Item>> {
   const { query, filter } = opened.plan;
-  const { conditions, fields } = query;
-  const filtered = conditions.length > 0;
   const after = options.after === undefined ? undefined : readCursor(options.after);
   let skip = after === undefined ? query.offset : 0;
   let left = query.limit;
-  const batches = new BatchBuilder(options);
+  const batches = new BatchBuilder<Item, Hit>(options, (hit) => writeCursor(positionOf(hit)));
   const request = {
     filter,
     after,
     source: wantedFields(opened),
     // One more than that: the document of the cursor may come along.
-    most: filtered ? Infinity : skip + left + 1,
+    most: wanted === undefined ? skip + left + 1 : Infinity,
     ...pageLimits(options),
   };
   if (left === 0) return;
-  for await (const page of readChanges(opened, request, options.signal)) {
-    for (const { hit, record, error } of page.hits) {
-      const wanted = record === undefined || !filtered || matches(conditions, record);
-      if (wanted && skip === 0 && left === 0) break;
-      if (wanted && skip > 0) {
+  for await (const page of readChanges(opened, request, options.signal, decode)) {
+    for (const { hit, item, error } of page.hits) {
+      const counts = item === undefined || wanted === undefined || wanted(item);
+      if (counts && skip === 0 && left === 0) break;
+      if (counts && skip > 0) {
         skip--;
-      } else if (wanted) {
+      } else if (counts) {
         left--;
-        const size = record === undefined ? 0 : batches.sizeIn(page, record);
+        const size = item === undefined ? 0 : batches.sizeIn(page, value(item));
         const full = batches.before(size);
         if (full !== undefined) yield full;
-        if (record === undefined) batches.fail({ id: hit._id, error: error! });
-        else batches.add(project(record, fields), size);
+        if (item === undefined) batches.fail({ id: hit._id, error: error! });
+        else batches.add(finish(item), size, page.valid);
       }
-      batches.passed(writeCursor(positionOf(hit)));
+      batches.passed(hit);
     }
     if (left === 0) break;
   }
@@ -71,14 +94,13 @@ async function* readUnordered(opened: OpenedQuery, options: ReadOptions): AsyncG
   if (last !== undefined) yield last;
 }
 
-async function* readOrdered(opened: OpenedQuery, options: ReadOptions): AsyncGenerator<RecordBatch> {
+async function* readOrdered(opened: OpenedQuery, options: ReadOptions): AsyncGenerator<Batch<P2PRecord>> {
   const { fields, offset, limit } = opened.plan.query;
   let skip = options.after === undefined ? offset : 0;
   let left = limit;
-  const batches = new BatchBuilder(options);
+  const batches = new BatchBuilder<P2PRecord, OrderedPosition>(options, writeOrderedCursor);
   if (left === 0) return;
   for await (const { id, record, error, size, position } of locateOrdered(opened, wantedFields(opened), options)) {
-    const cursor: JsonValue = writeOrderedCursor(position);
     if (skip > 0) {
       skip--;
     } else {
@@ -88,7 +110,7 @@ async function* readOrdered(opened: OpenedQuery, options: ReadOptions): AsyncGen
       else batches.add(project(record, fields), size);
       left--;
     }
-    batches.passed(cursor);
+    batches.passed(position);
     if (left === 0) break;
   }
   const last = batches.end();

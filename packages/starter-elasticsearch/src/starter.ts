@@ -5,7 +5,9 @@ import {
   type P2PDataTransferService,
   P2PError,
   type P2PStarter,
+  type WriteResult,
 } from "@omni/p2p-core";
+import type { WriteTarget } from "./bulk-run.ts";
 import { type ClientModule, createClient, loadClientModule } from "./client.ts";
 import { countRecords } from "./count.ts";
 import { type ElasticsearchPlace, elasticsearchOptions, indexOf, parsePlace } from "./endpoint.ts";
@@ -13,11 +15,14 @@ import { describeMapping, inspectCluster } from "./inspect.ts";
 import { Link } from "./link.ts";
 import { loadSchema } from "./mapping.ts";
 import { partitionQuery } from "./partition.ts";
+import { RAW_FORMAT, type RawDocument, recordOf } from "./raw-document.ts";
+import { readRaw } from "./raw-read.ts";
+import { writeRaw } from "./raw-write.ts";
 import { readBatches } from "./read.ts";
 import { openQuery, requireSchema, type SourceIndex } from "./source-index.ts";
 import { TargetIndex } from "./target-index.ts";
 import { elasticsearchCapabilities } from "./types.ts";
-import { type WriteTarget, writeRecords } from "./write.ts";
+import { writeRecords } from "./write.ts";
 
 /** Opens `elasticsearch://host:port/index` endpoints. */
 export const elasticsearchStarter: P2PStarter = starterWith(loadClientModule);
@@ -125,6 +130,11 @@ function serviceOf(source: SourceIndex, target: WriteTarget, refreshAtEnd: boole
   const { link, index } = source;
   let wrote = false;
   let closed: Promise<void> | undefined;
+  const noted = async (writing: Promise<WriteResult>): Promise<WriteResult> => {
+    const result = await writing;
+    wrote ||= result.written > 0;
+    return result;
+  };
   const close = async (): Promise<void> => {
     if (wrote && refreshAtEnd) {
       await link.tidy({ method: "POST", path: `/${encodeURIComponent(index)}/_refresh`, accept: [403, 404] });
@@ -134,10 +144,15 @@ function serviceOf(source: SourceIndex, target: WriteTarget, refreshAtEnd: boole
   return {
     capabilities: elasticsearchCapabilities,
     readFromSource: (query, options) => readBatches(source, query, options),
-    async writeToTarget(records, options) {
-      const result = await writeRecords(target, records, options);
-      wrote ||= result.written > 0;
-      return result;
+    writeToTarget: (records, options) => noted(writeRecords(target, records, options)),
+    rawSource: {
+      format: RAW_FORMAT,
+      read: (query, options) => readRaw(source, query, options),
+      decode: (document) => recordOf(document as RawDocument),
+    },
+    rawTarget: {
+      accepts: (format) => format === RAW_FORMAT,
+      write: (documents, options) => noted(writeRaw(target, documents as readonly RawDocument[], options)),
     },
     count: (query, signal) => countRecords(source, query, signal),
     async partitions(query, parts, signal) {

@@ -1,7 +1,15 @@
 import { isP2PError, P2PError, type P2PRecord, unlessAborted } from "@omni/p2p-core";
 import { type DocumentEncoder, documentEncoder } from "./encode.ts";
 import type { Link } from "./link.ts";
-import { DEFAULT_FIELD_LIMIT, loadSchema, newFieldsOf, newIndexBody, propertiesWithin } from "./mapping.ts";
+import {
+  DEFAULT_FIELD_LIMIT,
+  loadSchema,
+  type MappingNeeds,
+  needsOf,
+  newIndexBody,
+  propertiesWithin,
+} from "./mapping.ts";
+import { holdsDocumentsOf, needsOfIndex } from "./same-form.ts";
 import type { IndexSchema } from "./schema.ts";
 import { SIDECAR, SIDECAR_PROPERTY } from "./types.ts";
 
@@ -30,11 +38,27 @@ export class TargetIndex {
     this.#settings = settings;
   }
 
-  /** Makes the index ready for these records. Resolves with what makes documents of them. */
+  /**
+   * Makes sure that there is an index; a new one has the fields of these records. Resolves with what makes documents of
+   * records that have no other fields than the index.
+   */
   async prepare(records: readonly P2PRecord[], signal: AbortSignal): Promise<DocumentEncoder> {
-    const known = this.#schema !== undefined && performance.now() - this.#loadedAt < BELIEVED_MS;
-    if (!known || this.#lacks(records)) await this.#inTurn(() => this.#bring(records, signal), signal);
+    if (!this.#isKnown()) await this.#inTurn(() => this.#bring(needsOf(records), signal), signal);
     return this.#encoder!;
+  }
+
+  /** Gives the index the fields of these records. Resolves with what makes documents of them. */
+  async adapt(records: readonly P2PRecord[], signal: AbortSignal): Promise<DocumentEncoder> {
+    const needs = needsOf(records);
+    if (this.#lacks(needs)) await this.#inTurn(() => this.#bring(needs, signal), signal);
+    return this.#encoder!;
+  }
+
+  /** Gives the index the fields of another one of ours. Resolves with whether the same documents mean the same in both. */
+  async resemble(schema: IndexSchema, signal: AbortSignal): Promise<boolean> {
+    const needs = needsOfIndex(schema);
+    if (!this.#isKnown() || this.#lacks(needs)) await this.#inTurn(() => this.#bring(needs, signal), signal);
+    return this.#schema !== undefined && holdsDocumentsOf(this.#schema, schema);
   }
 
   /** Makes sure that the sidecar is in the mapping, where a field that is not would be refused or guessed at. */
@@ -63,21 +87,25 @@ export class TargetIndex {
     );
   }
 
-  #lacks(records: readonly P2PRecord[]): boolean {
-    return !this.#full && newFieldsOf(records, this.#schema).size > 0;
+  #isKnown(): boolean {
+    return this.#schema !== undefined && performance.now() - this.#loadedAt < BELIEVED_MS;
   }
 
-  async #bring(records: readonly P2PRecord[], signal: AbortSignal): Promise<void> {
+  #lacks(needs: MappingNeeds): boolean {
+    return !this.#full && needs.newFields(this.#schema).size > 0;
+  }
+
+  async #bring(needs: MappingNeeds, signal: AbortSignal): Promise<void> {
     for (let attempt = 1; ; attempt++) {
-      if (this.#schema === undefined || performance.now() - this.#loadedAt >= BELIEVED_MS) await this.#load(signal);
+      if (!this.#isKnown()) await this.#load(signal);
       let refused = false;
-      if (this.#schema === undefined) await this.#create(records, signal);
-      else if (!this.#lacks(records)) return;
-      else refused = !(await this.#addFields(records, this.#schema, signal));
+      if (this.#schema === undefined) await this.#create(needs, signal);
+      else if (!this.#lacks(needs)) return;
+      else refused = !(await this.#addFields(needs, this.#schema, signal));
       await this.#load(signal);
       // What the server would not have as fields stays in the source alone, and is not tried again and again.
-      if (refused && this.#lacks(records)) this.#full = true;
-      if (this.#schema !== undefined && !this.#lacks(records)) return;
+      if (refused && this.#lacks(needs)) this.#full = true;
+      if (this.#schema !== undefined && !this.#lacks(needs)) return;
       if (attempt < ATTEMPTS) continue;
       const advice = "does another program change or delete the index at the same time?";
       throw new P2PError("WRITE_FAILED", `The mapping of ${this.#link.label} could not be made to fit; ${advice}`, {
@@ -86,8 +114,8 @@ export class TargetIndex {
     }
   }
 
-  async #create(records: readonly P2PRecord[], signal: AbortSignal): Promise<void> {
-    const body = newIndexBody(records, this.#settings);
+  async #create(needs: MappingNeeds, signal: AbortSignal): Promise<void> {
+    const body = newIndexBody(needs, this.#settings);
     const path = `/${encodeURIComponent(this.#index)}`;
     // 400 is what one of two who make the index at once is told, and is for the next look at it to sort out.
     const answer = await this.#link.request({ method: "PUT", path, body, accept: [400] }, "write", signal);
@@ -99,8 +127,8 @@ export class TargetIndex {
   }
 
   /** Whether the server took the fields that there is room for. */
-  async #addFields(records: readonly P2PRecord[], schema: IndexSchema, signal: AbortSignal): Promise<boolean> {
-    const fields = newFieldsOf(records, schema);
+  async #addFields(needs: MappingNeeds, schema: IndexSchema, signal: AbortSignal): Promise<boolean> {
+    const fields = needs.newFields(schema);
     const room = (await this.#fieldLimit(signal)) - schema.size;
     const properties = propertiesWithin(fields, room);
     const count = Object.keys(properties).length;

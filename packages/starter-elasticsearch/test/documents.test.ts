@@ -2,15 +2,15 @@ import { idKey, type P2PRecord, type P2PValue, valuesEqual } from "@omni/p2p-cor
 import { recordArbitrary, SAMPLE_VALUES, VALUE_TYPES } from "@omni/p2p-testkit";
 import * as fc from "fast-check";
 import { describe, expect, test } from "vitest";
-import { decodeHits } from "../src/decode.ts";
+import { decodePage } from "../src/decode.ts";
 import { documentEncoder } from "../src/encode.ts";
-import { newIndexBody } from "../src/mapping.ts";
+import { needsOf, newIndexBody } from "../src/mapping.ts";
 import { type IndexSchema, type MappingJson, type PropertyJson, schemaOf } from "../src/schema.ts";
 import { ELASTICSEARCH_TYPE_MAPPING, SIDECAR } from "../src/types.ts";
 
 /** The schema of the index that would be made for these records. */
 function ownSchema(records: readonly P2PRecord[]): IndexSchema {
-  const { mappings } = JSON.parse(newIndexBody(records, { shards: 1 })) as { mappings: MappingJson };
+  const { mappings } = JSON.parse(newIndexBody(needsOf(records), { shards: 1 })) as { mappings: MappingJson };
   return schemaOf([mappings]);
 }
 
@@ -18,21 +18,31 @@ function foreignSchema(properties: Record<string, PropertyJson>, dynamic = "true
   return schemaOf([{ dynamic, properties }]);
 }
 
+/** A record's document, as it is written. */
+function encode(record: P2PRecord, schema: IndexSchema): string {
+  const encoder = documentEncoder(schema);
+  return encoder.encodePlain(record) ?? encoder.encode(record, idKey(record.id)).source;
+}
+
 function sourceOf(record: P2PRecord, schema: IndexSchema): Record<string, unknown> {
-  return JSON.parse(documentEncoder(schema).encode(record, idKey(record.id)).source) as Record<string, unknown>;
+  return JSON.parse(encode(record, schema)) as Record<string, unknown>;
 }
 
 /** A record after it has been a document. */
 function thereAndBack(record: P2PRecord, schema: IndexSchema): P2PRecord {
-  const { source } = documentEncoder(schema).encode(record, idKey(record.id));
+  const source = encode(record, schema);
   const key = idKey(record.id);
   return read(`{"hits":{"hits":[{"_id":${JSON.stringify(key)},"_source":${source},"sort":[1,2]}]}}`, schema);
 }
 
+function indexOf(schema: IndexSchema) {
+  return { schema, link: { label: "elasticsearch:test" } };
+}
+
 function read(text: string, schema: IndexSchema): P2PRecord {
-  const [hit] = decodeHits(JSON.parse(text) as never, text, schema, "elasticsearch:test");
-  if (hit?.record === undefined) throw hit?.error ?? new Error("nothing was read");
-  return hit.record;
+  const [hit] = decodePage(JSON.parse(text) as never, text, indexOf(schema)).hits;
+  if (hit?.item === undefined) throw hit?.error ?? new Error("nothing was read");
+  return hit.item;
 }
 
 function readSource(key: string, source: string, schema: IndexSchema): P2PRecord {
@@ -196,7 +206,7 @@ describe("documents of others", () => {
 
   test("a document without source is a failure of its own", () => {
     const text = '{"hits":{"hits":[{"_id":"k","sort":[1,2]}]}}';
-    const [hit] = decodeHits(JSON.parse(text) as never, text, schema, "elasticsearch:test");
+    const [hit] = decodePage(JSON.parse(text) as never, text, indexOf(schema)).hits;
     expect(hit?.error?.code).toBe("READ_FAILED");
     expect(hit?.error?.message).toContain('"k"');
   });
