@@ -7,10 +7,17 @@ import { promisify } from "node:util";
 import { beforeAll, describe, expect, test } from "vitest";
 import { brokenFilters } from "./broken/filters.ts";
 import { brokenManners } from "./broken/manners.ts";
+import { brokenRawLanes } from "./broken/raw.ts";
 import { brokenReaders } from "./broken/readers.ts";
 import { brokenWriters } from "./broken/writers.ts";
 
-const brokenAdapters = { ...brokenReaders, ...brokenFilters, ...brokenWriters, ...brokenManners };
+const brokenAdapters = {
+  ...brokenReaders,
+  ...brokenFilters,
+  ...brokenWriters,
+  ...brokenManners,
+  ...brokenRawLanes,
+};
 
 /** What vitest's JSON reporter writes, as far as it is read here. */
 interface Report {

@@ -1,0 +1,4 @@
+import { brokenRawLanes } from "./raw.ts";
+import { describeBroken } from "./suite.ts";
+
+describeBroken(brokenRawLanes, ["rawLane"]);
