@@ -16,6 +16,7 @@ export interface TransferFailure {
 /** What a transfer did. */
 export interface TransferResult extends TransferCounts {
   readonly transferId: string;
+  /** Of this run alone, also where it resumes another: counts add up, and time in which nothing ran does not. */
   readonly durationMs: number;
   /** Bytes written, as far as the target tells. */
   readonly bytes: number;
