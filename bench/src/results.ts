@@ -103,7 +103,7 @@ export function saveEntry(file: string, entry: Entry): void {
   const before = readResults(file);
   const { machine, entries } = before;
   const here = thisMachine();
-  if (JSON.stringify(machine) !== JSON.stringify(here))
+  if (entries.length > 0 && JSON.stringify(machine) !== JSON.stringify(here))
     throw new Error(`${file} has results of another machine; remove it, or name another file with --results`);
   const older = entryIn(before, entry.direction, entry.shape);
   const growth = entry.growth ?? older?.growth;

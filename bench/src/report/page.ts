@@ -17,6 +17,7 @@ export interface Words {
   readonly machineRows: readonly [string, string, string, string, string, string];
   readonly cores: (cores: number) => string;
   readonly sharing: string;
+  readonly ferretdb: string;
   readonly method: string;
   readonly methodPoints: readonly string[];
   readonly shapes: Readonly<
@@ -70,6 +71,7 @@ export function page(
       [roundsRow, rounds],
     ]),
     words.sharing,
+    ...(servers.includes("FerretDB") ? [words.ferretdb] : []),
     `## ${words.method}`,
     words.methodPoints.map((point) => `- ${point}`).join("\n"),
     ...SHAPE_NAMES.flatMap((shape) =>
@@ -80,7 +82,7 @@ export function page(
       ),
     ),
     `## ${words.missed}`,
-    ...missedSection(missesOf(entries), { reasons, profiles }, words, language),
+    ...(entries.length === 0 ? [words.none] : missedSection(missesOf(entries), { reasons, profiles }, words, language)),
     `## ${words.repeat}`,
     fence("npm run bench\nnpm run bench -- --only 'sqlite -> redis' --shape text"),
     words.repeatPoints[0],

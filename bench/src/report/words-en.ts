@@ -12,8 +12,9 @@ export const english: Words = {
   machineTable: ["what", "which"],
   machineRows: ["Processor", "Memory", "Node", "Servers", "Measured", "Rounds of each direction"],
   cores: (cores) => `${cores} cores`,
-  sharing:
-    "The servers run on the same machine, so that they, the clients and the library share its cores. FerretDB speaks MongoDB's protocol and keeps the data in SQLite: what is said of MongoDB is said of it.",
+  sharing: "The servers run on the same machine, so that they, the clients and the library share its cores.",
+  ferretdb:
+    "FerretDB speaks MongoDB's protocol and keeps the data in SQLite: what is said of MongoDB here is said of it.",
   method: "The method",
   methodPoints: [
     "**Ours** is `establish`, `transferThroughConnection` and `close` with the default settings, for all records of the source into an empty place.",
@@ -32,7 +33,7 @@ export const english: Words = {
     },
     wide: {
       heading: "Records with 30 small fields",
-      about: "Ten texts, fourteen numbers, four booleans and two dates, about 700 bytes as JSON.",
+      about: "Ten texts, fourteen numbers, four booleans and two dates, about 600 bytes as JSON.",
       chart: "Records with 30 small fields",
     },
   },

@@ -12,8 +12,8 @@ export const chinese: Words = {
   machineTable: ["项目", "值"],
   machineRows: ["处理器", "内存", "Node", "服务器", "测量日期", "每个方向的轮数"],
   cores: (cores) => `${cores} 核`,
-  sharing:
-    "服务器跑在同一台机器上，服务器、客户端和本库共用它的核。FerretDB 使用 MongoDB 的协议，数据存在 SQLite 里：凡是关于 MongoDB 的数字，说的都是它。",
+  sharing: "服务器跑在同一台机器上，服务器、客户端和本库共用它的核。",
+  ferretdb: "FerretDB 使用 MongoDB 的协议，数据存在 SQLite 里：这里凡是关于 MongoDB 的数字，说的都是它。",
   method: "方法",
   methodPoints: [
     "**本库**：用默认设置执行 `establish`、`transferThroughConnection` 和 `close`，把源里的全部记录搬到一个空的目标。",
@@ -32,7 +32,7 @@ export const chinese: Words = {
     },
     wide: {
       heading: "30 个小字段的记录",
-      about: "十个文本、十四个数字、四个布尔值和两个日期，写成 JSON 约 700 字节。",
+      about: "十个文本、十四个数字、四个布尔值和两个日期，写成 JSON 约 600 字节。",
       chart: "Records with 30 small fields",
     },
   },
