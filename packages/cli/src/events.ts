@@ -143,6 +143,37 @@ export interface StarterEvent {
   readonly trouble?: string;
 }
 
+/** A distributed transfer, in a list. */
+export interface TransferStatusEvent {
+  readonly event: "transfer";
+  readonly id: string;
+  readonly state: "planning" | "running" | "paused" | "completed" | "failed" | "cancelled";
+  readonly source: string;
+  readonly target: string;
+  /** ISO 8601. */
+  readonly createdAt: string;
+  readonly records: number;
+  readonly failures: number;
+  readonly total?: number;
+  readonly partitions: number;
+  /** The share of the work that is finished, from 0 to 1. */
+  readonly done: number;
+}
+
+/** A partition of a distributed transfer, in a list. */
+export interface PartitionEvent {
+  readonly event: "partition";
+  readonly transferId: string;
+  readonly part: number;
+  readonly state: "waiting" | "running" | "done";
+  readonly records: number;
+  readonly failures: number;
+  readonly grains: number;
+  readonly grainsDone: number;
+  readonly worker?: string;
+  readonly runs: number;
+}
+
 /** What went wrong. */
 export interface ErrorEvent {
   readonly event: "error";
@@ -165,4 +196,6 @@ export type CliEvent =
   | CountEvent
   | CollectionEvent
   | StarterEvent
+  | TransferStatusEvent
+  | PartitionEvent
   | ErrorEvent;

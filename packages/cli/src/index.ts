@@ -5,11 +5,13 @@ export type {
   CountEvent,
   DryRunEvent,
   ErrorEvent,
+  PartitionEvent,
   PingEvent,
   ProgressEvent,
   ResultEvent,
   StartEvent,
   StarterEvent,
+  TransferStatusEvent,
   VerifyEvent,
   VerifyProgressEvent,
 } from "./events.ts";

@@ -15,6 +15,7 @@ export interface TransferFlags {
   readonly mode?: "upsert" | "insert" | "skip";
   readonly batchSize?: number | "auto";
   readonly concurrency?: number;
+  readonly partitions?: number;
   readonly maxFailures?: string;
   readonly maxRetries?: number;
   readonly transferTimeout?: number;
@@ -42,6 +43,11 @@ export interface OutputFlags {
   readonly quiet?: boolean;
 }
 
+/** Where the engine for many machines is. */
+export interface EngineFlags {
+  readonly redis?: string;
+}
+
 /** How progress is told. */
 export interface ProgressFlags {
   readonly progressInterval?: number;
@@ -51,6 +57,7 @@ const SELECTION = "Which records:";
 const TRANSFER = "How they go over:";
 const SAFETY = "Safety:";
 const STORES = "Stores:";
+const MACHINES = "Many machines:";
 const OUTPUT = "Output:";
 
 export function withQuery(command: Command): Command {
@@ -102,6 +109,11 @@ export function withTransfer(command: Command): Command {
     )
     .addOption(
       new Option("--concurrency <n>", "batches written at a time (default: 4)")
+        .argParser(wholeFrom(1))
+        .helpGroup(TRANSFER),
+    )
+    .addOption(
+      new Option("--partitions <n>", "parts of the query moved side by side (default: 1; 16 with --distributed)")
         .argParser(wholeFrom(1))
         .helpGroup(TRANSFER),
     )
@@ -164,6 +176,26 @@ export function withStores(command: Command): Command {
         .argParser(duration)
         .helpGroup(STORES),
     );
+}
+
+/** Lets workers do the work. */
+export function withDistribution(command: Command): Command {
+  return withEngine(
+    command.addOption(
+      new Option("--distributed", "let workers do it (omni-p2p worker); endpoints are names that they know").helpGroup(
+        MACHINES,
+      ),
+    ),
+  );
+}
+
+export function withEngine(command: Command): Command {
+  return command.addOption(
+    new Option(
+      "--redis <url>",
+      "Redis of the engine for many machines (default: $P2P_ENGINE_REDIS, or redis://localhost:6379)",
+    ).helpGroup(MACHINES),
+  );
 }
 
 export function withProgress(command: Command): Command {

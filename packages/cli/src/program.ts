@@ -4,11 +4,14 @@ import type { ExitCode } from "./exit-code.ts";
 import {
   collect,
   type EndpointFlags,
+  type EngineFlags,
   type OutputFlags,
   type ProgressFlags,
   type QueryFlags,
   type TransferFlags,
   wholeFrom,
+  withDistribution,
+  withEngine,
   withOutput,
   withProgress,
   withQuery,
@@ -21,7 +24,12 @@ import type { Session } from "./session.ts";
 export type Execute = (options: OutputFlags, task: (session: Session) => Promise<ExitCode>) => Promise<void>;
 
 /** Flags of `copy` and `replay`. */
-export type CopyFlags = QueryFlags & TransferFlags & EndpointFlags & ProgressFlags & OutputFlags;
+export type CopyFlags = QueryFlags &
+  TransferFlags &
+  EndpointFlags &
+  ProgressFlags &
+  OutputFlags &
+  EngineFlags & { readonly distributed?: boolean };
 /** Flags of `replay`. */
 export type ReplayFlags = CopyFlags & { readonly phase?: "write" | "transform" };
 /** Flags of `verify`. */
@@ -48,6 +56,21 @@ export type RunFlags = ProgressFlags &
     readonly stateDir?: string;
   };
 
+/** Flags of `worker`. */
+export type WorkerFlags = EngineFlags &
+  OutputFlags & {
+    readonly endpoints?: string;
+    readonly transform?: readonly string[];
+    readonly concurrency?: number;
+    readonly name?: string;
+  };
+/** Flags of `transfers`. */
+export type TransfersFlags = EngineFlags & ProgressFlags & OutputFlags;
+
+/** What `transfers` can do. */
+const TRANSFERS_ACTIONS = ["list", "watch", "pause", "resume", "cancel", "failed", "remove"] as const;
+export type TransfersAction = (typeof TRANSFERS_ACTIONS)[number];
+
 const SOURCE = "where records come from: a URL such as sqlite:./data.db?table=docs, or a name from the config file";
 const TARGET = "where they go: a URL such as redis://localhost:6379, or a name from the config file";
 const ONE = "a URL such as redis://localhost:6379, or a name from the config file";
@@ -65,6 +88,7 @@ export function buildProgram(execute: Execute): Command {
     .configureOutput({ outputError: () => {} })
     .addHelpText("after", AFTER_HELP);
   addMoving(program, execute);
+  addMachines(program, execute);
   addLooking(program, execute);
   addCompletion(program, execute);
   const help = new Command("help").argument("[command]").description("Show the help of a command");
@@ -74,7 +98,7 @@ export function buildProgram(execute: Execute): Command {
 function addMoving(program: Command, execute: Execute): void {
   const copy = program.command("copy").description("Copy records from one store to another");
   copy.argument("<source>", SOURCE).argument("<target>", TARGET).helpGroup("Moving records:");
-  withOutput(withProgress(withStores(withTransfer(withQuery(copy)))))
+  withOutput(withProgress(withStores(withDistribution(withTransfer(withQuery(copy))))))
     .addHelpText("after", COPY_EXAMPLES)
     .action((source: string, target: string, flags: CopyFlags) =>
       execute(flags, async (session) =>
@@ -114,6 +138,31 @@ function addMoving(program: Command, execute: Execute): void {
   ).action((file: string | undefined, flags: RunFlags) =>
     execute(flags, async (session) => (await import("./commands/run.ts")).runCommand(file, flags, session)),
   );
+}
+
+function addMachines(program: Command, execute: Execute): void {
+  const worker = program.command("worker").description("Run partitions of distributed copies until it is stopped");
+  withOutput(withEngine(worker.helpGroup("Many machines:")))
+    .option("--endpoints <file>", "config file that names the endpoints (default: p2p.config.* here)")
+    .option("--transform <name=file>", "a transform that copies may name; repeat it for more", collect)
+    .option("--concurrency <n>", "partitions run at a time (default: 1)", wholeFrom(1))
+    .option("--name <name>", "how it is called in lists (default: host and process)")
+    .action((flags: WorkerFlags) =>
+      execute(flags, async (session) => (await import("./commands/worker.ts")).workerCommand(flags, session)),
+    );
+
+  const transfers = program
+    .command("transfers")
+    .description("List, watch and steer distributed copies")
+    .addArgument(new Argument("[action]", "what to do").choices(TRANSFERS_ACTIONS).default("list"))
+    .argument("[id]", "the copy; with list, its partitions are shown");
+  withOutput(withProgress(withEngine(transfers.helpGroup("Many machines:"))))
+    .addHelpText("after", TRANSFERS_EXAMPLES)
+    .action((action: TransfersAction, id: string | undefined, flags: TransfersFlags) =>
+      execute(flags, async (session) =>
+        (await import("./commands/transfers.ts")).transfersCommand(action, id, flags, session),
+      ),
+    );
 }
 
 function addLooking(program: Command, execute: Execute): void {
@@ -202,7 +251,14 @@ Values:     text, 42, 9007199254740993, true, null, date:2024-01-31, bytes:<base
 
 Examples:
   omni-p2p copy 'sqlite:./knowledge.db?table=docs' elasticsearch://localhost:9200/docs --where 'version>=2' --verify
-  omni-p2p copy mongodb://localhost/shop redis://localhost --transform ./map.ts --dead-letter ./failed.ndjson`;
+  omni-p2p copy mongodb://localhost/shop redis://localhost --transform ./map.ts --dead-letter ./failed.ndjson
+  omni-p2p copy shop search --distributed --partitions 64`;
+
+const TRANSFERS_EXAMPLES = `
+Examples:
+  omni-p2p transfers
+  omni-p2p transfers watch shop-to-search-m1x2y3
+  omni-p2p transfers failed shop-to-search-m1x2y3 > failed.ndjson`;
 
 const COMPLETION_EXAMPLES = `
 Examples:

@@ -21,6 +21,7 @@ export interface TypedEnds {
 
 /** `omni-p2p copy` */
 export async function copyCommand(typed: TypedEnds, flags: CopyFlags, session: Session): Promise<ExitCode> {
+  if (flags.distributed) return (await import("../engine/distributed-copy.ts")).distributedCopy(typed, flags, session);
   const job = await jobFrom("copy", typed, flags, session);
   return flags.dryRun
     ? dryRun(job, session, { sample: flags.sample, timeoutMs: flags.connectionTimeout })

@@ -1,7 +1,6 @@
 import type { TransferProgress } from "@omni/p2p-core";
-import type { TransferJob } from "../transfer/job.ts";
 import type { Output } from "./output.ts";
-import type { Reporter } from "./reporter.ts";
+import type { Reporter, StartedJob } from "./reporter.ts";
 
 /** One JSON object a line. */
 export class JsonReporter implements Reporter {
@@ -14,7 +13,7 @@ export class JsonReporter implements Reporter {
     this.interval = interval;
   }
 
-  start(job: TransferJob, resumed: boolean): void {
+  start(job: StartedJob, resumed: boolean): void {
     const { name, transferId, source, target } = job;
     this.#out.event({ event: "start", name, transferId, source: source.shown, target: target.shown, resumed });
   }

@@ -2,12 +2,11 @@ import { styleText } from "node:util";
 import type { TransferProgress } from "@omni/p2p-core";
 import { createLogUpdate } from "log-update";
 import stringWidth from "string-width";
-import type { TransferJob } from "../transfer/job.ts";
 import { formatCount } from "./format.ts";
 import type { Output } from "./output.ts";
 import { startLine } from "./plain-reporter.ts";
 import { progressParts, shareOf } from "./progress-parts.ts";
-import type { Reporter } from "./reporter.ts";
+import type { Reporter, StartedJob } from "./reporter.ts";
 
 const BAR_WIDTH = 24;
 const SPINNER = ["⠋", "⠙", "⠹", "⠸", "⠼", "⠴", "⠦", "⠧", "⠇", "⠏"];
@@ -26,7 +25,7 @@ export class LiveReporter implements Reporter {
     this.interval = interval;
   }
 
-  start(job: TransferJob, resumed: boolean): void {
+  start(job: StartedJob, resumed: boolean): void {
     this.#out.note(startLine(job, resumed));
     this.#show(() => `${this.#spin()} reading`);
   }

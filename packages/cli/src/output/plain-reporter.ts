@@ -1,9 +1,8 @@
 import type { TransferProgress } from "@omni/p2p-core";
-import type { TransferJob } from "../transfer/job.ts";
 import { formatCount, formatDuration } from "./format.ts";
 import type { Output } from "./output.ts";
 import { progressParts } from "./progress-parts.ts";
-import type { Reporter } from "./reporter.ts";
+import type { Reporter, StartedJob } from "./reporter.ts";
 
 /** A line now and then, for logs and pipes. */
 export class PlainReporter implements Reporter {
@@ -16,7 +15,7 @@ export class PlainReporter implements Reporter {
     this.interval = interval;
   }
 
-  start(job: TransferJob, resumed: boolean): void {
+  start(job: StartedJob, resumed: boolean): void {
     this.#out.note(startLine(job, resumed));
   }
 
@@ -37,6 +36,6 @@ export class PlainReporter implements Reporter {
 }
 
 /** `copy sqlite:a.db?table=docs → redis://localhost (transfer sqlite-redis-0a1b2c3d)` */
-export function startLine({ name, source, target, transferId }: TransferJob, resumed: boolean): string {
+export function startLine({ name, source, target, transferId }: StartedJob, resumed: boolean): string {
   return `${name}: ${source.shown} → ${target.shown} (${resumed ? "resuming" : "transfer"} ${transferId})`;
 }

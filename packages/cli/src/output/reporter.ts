@@ -4,11 +4,17 @@ import { JsonReporter } from "./json-reporter.ts";
 import type { Output } from "./output.ts";
 import { PlainReporter } from "./plain-reporter.ts";
 
+/** What there is to say of a transfer that begins. */
+export interface StartedJob extends Pick<TransferJob, "name" | "transferId"> {
+  readonly source: Pick<TransferJob["source"], "shown">;
+  readonly target: Pick<TransferJob["target"], "shown">;
+}
+
 /** Tells how a transfer or a comparison is getting on. */
 export interface Reporter {
   /** How often it wants to hear, in ms. */
   readonly interval: number;
-  start(job: TransferJob, resumed: boolean): void;
+  start(job: StartedJob, resumed: boolean): void;
   progress(progress: TransferProgress): void;
   /** @param count records compared so far, of both sides. */
   verifying(count: number): void;

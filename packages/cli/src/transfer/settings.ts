@@ -8,6 +8,7 @@ export function settingsFrom(flags: TransferFlags & EndpointFlags): ConnectionCo
     mode: flags.mode,
     batchSize: flags.batchSize,
     concurrency: flags.concurrency,
+    partitions: flags.partitions,
     maxRetries: flags.maxRetries,
     transferTimeout: flags.transferTimeout,
     reconnectTimeout: flags.reconnectTimeout,
