@@ -4,6 +4,9 @@ import type { TestService } from "@omni/p2p-test-services";
 import { Fleet } from "./fleet.ts";
 import { fill, sameRecords } from "./records.ts";
 
+/** Longest wait for progress between two kills, in ms. */
+const MOST_WAIT_MS = 20_000;
+
 /** What is to be gone through. */
 export interface KillRun {
   readonly name: string;
@@ -11,6 +14,8 @@ export interface KillRun {
   readonly target: string;
   readonly records: number;
   readonly partitions: number;
+  /** Pieces of each partition. Default: the engine's. */
+  readonly grains?: number;
   readonly workers: number;
   readonly kills: number;
   readonly namespaces: boolean;
@@ -49,27 +54,37 @@ export async function killWorkers(run: KillRun): Promise<KillOutcome> {
   });
   const client = new DistributedTransfer({ connection: redis.url, prefix, endpoints, appRoot: import.meta.dirname });
   const trouble: string[] = [];
-  let [kills, restarts] = [0, 0];
+  let [kills, restarts, seen] = [0, 0, 0];
   const startedAt = performance.now();
   try {
     await client.limit("target", {
       recordsPerSecond: run.rate,
       ...(run.targetPartitions !== undefined && { partitions: run.targetPartitions }),
     });
-    await client.submit({ id: "proof", source: "source", target: "target", partitions, verify: "full" });
+    await client.submit({
+      ...{ id: "proof", source: "source", target: "target", partitions, verify: "full" },
+      ...(run.grains !== undefined && { grains: run.grains }),
+    });
     await fleet.start();
     const goingOn = async () => ["planning", "running"].includes((await client.status("proof")).state);
     while (kills < run.kills && (await goingOn())) {
-      await sleep(100 + random() * 500);
+      // Something is to have been done since the last one, or nothing ever would.
+      for (let waited = 0; waited < MOST_WAIT_MS && (await goingOn()); waited += 100) {
+        if ((await client.status("proof")).records > seen) break;
+        await sleep(100);
+      }
+      await sleep(100 + random() * 400);
       await fleet.kill(Math.floor(random() * run.workers));
       kills++;
+      seen = (await client.status("proof")).records;
+      console.log(`  kill ${kills}, after ${seen} records`);
       if (kills === Math.ceil(run.kills / 2) && redis.restart) {
         await redis.restart(() => sleep(1500));
         restarts++;
       }
     }
     if (kills < run.kills) trouble.push(`it ended after ${kills} of ${run.kills} kills; lower the rate`);
-    const result = await client.result("proof", { signal: AbortSignal.timeout(600_000) });
+    const result = await client.result("proof", { signal: AbortSignal.timeout(1_800_000) });
     const seconds = (performance.now() - startedAt) / 1000;
     const parts = await client.partitions("proof");
     for (const { part, grains, grainsDone } of parts) {

@@ -6,7 +6,7 @@ import { parseArgs } from "node:util";
 import { Places, type ServerUrls, type Store } from "@omni/p2p-matrix/stores";
 import { type ServiceKind, startService, type TestService } from "@omni/p2p-test-services";
 import { measureFootprint } from "./footprint.ts";
-import { type KillOutcome, killWorkers } from "./kill.ts";
+import { killWorkers } from "./kill.ts";
 import { measureOverhead } from "./overhead.ts";
 import { enterResults } from "./results.ts";
 import { measureSpeed } from "./speed.ts";
@@ -16,6 +16,7 @@ const RECORDS = number("P2P_DISTRIBUTED_RECORDS", 200_000);
 const KILLS = number("P2P_DISTRIBUTED_KILLS", 20);
 const RATE = number("P2P_DISTRIBUTED_RATE", 10_000);
 const RUNS = number("P2P_DISTRIBUTED_RUNS", 3);
+const NAMESPACES = process.env.P2P_DISTRIBUTED_NAMESPACES !== "0";
 const ONLY = process.env.P2P_DISTRIBUTED_ONLY;
 const seed = number("P2P_CHAOS_SEED", Date.now() % 1_000_000_000);
 const { positionals } = parseArgs({ allowPositionals: true });
@@ -35,25 +36,25 @@ function seeded(start: number): () => number {
 /** Starts servers for a piece of work, and ends them. */
 async function withServers<T>(
   kinds: readonly ServiceKind[],
-  work: (places: Places, engine: TestService) => Promise<T>,
+  work: (places: Places, engine: TestService, services: readonly TestService[]) => Promise<T>,
 ): Promise<T> {
   const engine = await startService("redis", { persistent: true, exclusive: true });
   const services = await Promise.all(kinds.map((kind) => startService(kind, { exclusive: true })));
   const places = new Places(Object.fromEntries(services.map(({ kind, url }) => [kind, url])) as ServerUrls);
   try {
-    return await work(places, engine);
+    return await work(places, engine, services);
   } finally {
     places.dispose();
     await Promise.all([engine, ...services].map((service) => service.stop()));
   }
 }
 
-async function part(name: string, work: () => Promise<unknown>): Promise<void> {
-  if (positionals.length > 0 && !positionals.includes(name)) return;
-  console.log(`\n${name}`);
+async function part(kind: string, name: string, work: () => Promise<unknown>): Promise<void> {
+  if (positionals.length > 0 && !positionals.includes(kind)) return;
+  console.log(`\n${kind}: ${name}`);
   const outcome = await work();
   console.log(JSON.stringify(outcome, undefined, 2));
-  enterResults(name, outcome);
+  enterResults(`${kind}: ${name}`, outcome);
 }
 
 const isServer = (store: Store): store is ServiceKind => store !== "memory" && store !== "sqlite";
@@ -65,28 +66,27 @@ const DIRECTIONS: readonly (readonly [Store, Store, number | undefined])[] = [
   ["elasticsearch", "sqlite", 2],
 ];
 
-await part("kill", async () => {
-  console.log(`Seed ${seed}; the same run again: P2P_CHAOS_SEED=${seed}`);
-  const random = seeded(seed);
-  const outcomes: KillOutcome[] = [];
-  for (const [from, to, targetPartitions] of DIRECTIONS) {
-    const name = `${from} to ${to}`;
-    if (ONLY !== undefined && ONLY !== name) continue;
-    const outcome = await withServers([from, to].filter(isServer), (places, redis) =>
-      killWorkers({
-        ...{ name, records: RECORDS, partitions: 16, workers: 4, kills: KILLS, rate: RATE, random, redis },
-        ...{ source: places.fresh(from), target: places.fresh(to), namespaces: true },
+for (const [from, to, targetPartitions] of DIRECTIONS) {
+  const name = `${from} to ${to}`;
+  if (ONLY !== undefined && ONLY !== name) continue;
+  await part("kill", name, () =>
+    withServers([from, to].filter(isServer), async (places, redis, services) => {
+      console.log(`Seed ${seed}; the same run again: P2P_CHAOS_SEED=${seed}`);
+      // FerretDB looks through the whole collection for every piece, so there are no more pieces than partitions.
+      const whole = services.some(({ product }) => product === "FerretDB");
+      const outcome = await killWorkers({
+        ...{ name, records: RECORDS, partitions: 16, workers: 4, kills: KILLS, rate: RATE, redis },
+        ...{ source: places.fresh(from), target: places.fresh(to), namespaces: NAMESPACES, random: seeded(seed) },
+        ...(whole && { grains: 1 }),
         ...(targetPartitions !== undefined && { targetPartitions }),
-      }),
-    );
-    console.log(`${name}: ${outcome.trouble.length === 0 ? "held" : outcome.trouble.join("; ")}`);
-    failed ||= outcome.trouble.length > 0;
-    outcomes.push(outcome);
-  }
-  return outcomes;
-});
+      });
+      failed ||= outcome.trouble.length > 0;
+      return { seed, servers: services.map(({ product, version }) => `${product} ${version}`), ...outcome };
+    }),
+  );
+}
 
-await part("speed", () =>
+await part("speed", "1, 2 and 4 workers", () =>
   withServers(["redis"], async (places, { url }) => {
     const outcome = await measureSpeed(url, places.fresh("sqlite"), () => places.fresh("redis"), RECORDS);
     failed ||= (outcome.speeds.at(-1)?.times ?? 0) < 3.2;
@@ -94,20 +94,19 @@ await part("speed", () =>
   }),
 );
 
-await part("overhead", async () => {
-  const outcomes = [];
-  for (const to of ["redis", "elasticsearch"] as const) {
-    if (ONLY !== undefined && ONLY !== `sqlite to ${to}`) continue;
-    const outcome = await withServers([to], (places, { url }) =>
-      measureOverhead(url, `sqlite to ${to}`, places.fresh("sqlite"), () => places.fresh(to), RECORDS, RUNS),
-    );
-    failed ||= outcome.overhead > 0.15;
-    outcomes.push(outcome);
-  }
-  return outcomes;
-});
+for (const to of ["redis", "elasticsearch"] as const) {
+  const name = `sqlite to ${to}`;
+  if (ONLY !== undefined && ONLY !== name) continue;
+  await part("overhead", name, () =>
+    withServers([to], async (places, { url }) => {
+      const outcome = await measureOverhead(url, name, places.fresh("sqlite"), () => places.fresh(to), RECORDS, RUNS);
+      failed ||= outcome.overhead > 0.15;
+      return outcome;
+    }),
+  );
+}
 
-await part("footprint", () =>
+await part("footprint", "Redis memory and round trips", () =>
   withServers(["redis"], (places, { url }) =>
     measureFootprint(url, places.fresh("sqlite"), places.fresh("redis"), RECORDS),
   ),

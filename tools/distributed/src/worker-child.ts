@@ -24,6 +24,12 @@ const starters: P2PStarter[] = [
 const orders = JSON.parse(process.env.P2P_WORKER_ORDERS ?? "") as ChildOrders;
 const worker = createTransferWorker({ ...orders, starters, appRoot: import.meta.dirname });
 worker.events.on("unsuited", ({ error }) => console.error(error.message));
+if (process.env.P2P_DISTRIBUTED_VERBOSE) {
+  const say = (...words: unknown[]) => console.error(new Date().toISOString(), orders.name, ...words);
+  worker.events.on("partStarted", (event) => say("began", JSON.stringify(event)));
+  worker.events.on("partEnded", (event) => say("ended", JSON.stringify(event)));
+  worker.events.on("error", (error) => say(error.message));
+}
 await worker.ready();
 console.log("ready");
 process.once("SIGTERM", () => void worker.close());
