@@ -26,8 +26,8 @@ export interface Growth {
   readonly timePerRecord: number;
   readonly peakMb: number;
   readonly peakMbGrown: number;
-  /** Peak of the best loop with the larger number, where memory is one of the stores. */
-  readonly peakMbOfLimit?: number;
+  /** The best loop with as many, where memory is one of the stores. */
+  readonly limit?: { readonly timePerRecord: number; readonly peakMbGrown: number; readonly timerP99: number };
   /** How late a timer of 5 ms was, in ms: the 99th percentile, the worse of both. */
   readonly timerP99: number;
 }

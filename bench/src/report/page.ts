@@ -117,14 +117,14 @@ function speedRow(entry: Entry): string[] {
 }
 
 function growthRow({ direction, growth }: Entry): string[] {
-  const { records, factor, timePerRecord, peakMb, peakMbGrown, peakMbOfLimit, timerP99 } = growth!;
+  const { records, factor, timePerRecord, peakMb, peakMbGrown, timerP99, limit } = growth!;
+  const beside = (figure: string | undefined) => (figure === undefined ? "" : ` (${figure})`);
   return [
     arrow(direction),
     `${count(records)} → ${count(records * factor)}`,
-    timePerRecord.toFixed(2),
-    `${count(Math.round(peakMb))} → ${count(Math.round(peakMbGrown))}`,
-    peakMbOfLimit === undefined ? "" : count(Math.round(peakMbOfLimit)),
-    timerP99.toFixed(0),
+    timePerRecord.toFixed(2) + beside(limit?.timePerRecord.toFixed(2)),
+    `${count(Math.round(peakMb))} → ${count(Math.round(peakMbGrown))}${beside(limit && count(Math.round(limit.peakMbGrown)))}`,
+    timerP99.toFixed(0) + beside(limit?.timerP99.toFixed(0)),
   ];
 }
 

@@ -15,7 +15,7 @@ export function printTable(entries: readonly Entry[]): void {
       grown: growth ? `x${growth.factor}` : "",
       "time/record": two(growth?.timePerRecord),
       "peak MB": growth ? `${Math.round(growth.peakMb)} -> ${Math.round(growth.peakMbGrown)}` : "",
-      "loop's peak MB": growth?.peakMbOfLimit ? Math.round(growth.peakMbOfLimit) : "",
+      "loop's peak MB": growth?.limit ? Math.round(growth.limit.peakMbGrown) : "",
       "timer p99 ms": two(growth?.timerP99),
     })),
   );
