@@ -3,14 +3,11 @@ import { mkdtempSync, readdirSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { promisify } from "node:util";
-import { DefaultP2PConnectionManager, isP2PError } from "@omni/p2p-core";
-import { sqliteStarter } from "@omni/p2p-starter-sqlite";
+import { DefaultP2PConnectionManager, P2PTransferError } from "@omni/p2p-core";
 import { describeWithService } from "@omni/p2p-test-services/suite";
 import { Redis } from "ioredis";
 import { afterAll, expect, it } from "vitest";
 import { writeKnowledgeBase } from "../src/knowledge-base.ts";
-import { partsOf } from "../src/parts.ts";
-import { transferInParts } from "../src/transfer-in-parts.ts";
 
 const folder = mkdtempSync(join(tmpdir(), "omni-p2p-parts-"));
 afterAll(() => rmSync(folder, { recursive: true, force: true }));
@@ -30,40 +27,38 @@ describeWithService("redis", "partitions side by side", ({ url }) => {
 
   it("moves every record once, in four parts", async () => {
     const output = await run();
-    const parts = [...output.matchAll(/^Part \d: (\d+) records$/gm)].map(([, count]) => Number(count));
-    expect(parts).toHaveLength(4);
-    expect(parts.every((count) => count > 1000)).toBe(true);
-    expect(output).toContain("20000 records in ");
+    expect(output).toMatch(/^20000 records in 4 parts, in \d+ ms$/m);
     expect(output).toContain("Source and target agree");
     await using redis = await connected(url);
     expect(await redis.client.get(`${prefix}20000`)).toContain('"title":"Title 20000"');
   });
 
-  it("does nothing for parts that are done", async () => {
-    expect(await run()).toMatch(/^Part 0: (\d+) records, \1 of them before$/m);
+  it("does nothing for a transfer that is done", async () => {
+    expect(await run()).toMatch(/^20000 records in 4 parts, 20000 of them before/m);
   });
 
-  it("goes on where a part was stopped", async () => {
+  it("goes on where its parts were stopped", async () => {
     const source = `sqlite:${join(folder, "stopped.db")}?table=docs`;
     writeKnowledgeBase(join(folder, "stopped.db"), 5000);
-    const parts = await partsOf(sqliteStarter, source, { type: "knowledge" }, 2);
-    const slow = `${target.replace(prefix, `stopped-${prefix}`)}`;
-    process.chdir(folder);
-    {
-      await using manager = new DefaultP2PConnectionManager({
-        appRoot: import.meta.dirname,
-        config: { batchSize: 50 },
-      });
-      manager.events.on("statusChanged", ({ to, connection }) => {
-        if (to === "TRANSFERRING") setTimeout(() => void connection.close(), 20);
-      });
-      const outcome = await transferInParts(manager, source, slow, "stopped", parts).catch((error: unknown) => error);
-      expect(Array.isArray(outcome) || isP2PError(outcome, "ABORTED")).toBe(true);
-    }
-    await using manager = new DefaultP2PConnectionManager({ appRoot: import.meta.dirname, config: { batchSize: 50 } });
-    const results = await transferInParts(manager, source, slow, "stopped", parts);
-    expect(results.reduce((sum, { successCount }) => sum + successCount, 0)).toBe(2500);
-    expect(readdirSync(join(folder, ".omni-p2p"))).toContain("stopped-0.checkpoint.json");
+    const slow = target.replace(prefix, `stopped-${prefix}`);
+    const state = join(folder, "state");
+    const query = { type: "knowledge" };
+    const config = { batchSize: 50, partitions: 2 };
+    const options = { transferId: "stopped", resume: true, checkpoint: state } as const;
+    await using manager = new DefaultP2PConnectionManager({ appRoot: import.meta.dirname, config });
+    const { connectionId } = await manager.establish(source, slow);
+    const stop = new AbortController();
+    const onProgress = () => stop.abort();
+    const stopped: unknown = await manager
+      .transferThroughConnection(connectionId, query, {
+        ...{ ...options, onProgress, progressInterval: 0, signal: stop.signal },
+      })
+      .catch((error: unknown) => error);
+    expect(stopped).toBeInstanceOf(P2PTransferError);
+    expect(readdirSync(state)).toContain("stopped.part-1.checkpoint.json");
+    const result = await manager.transferThroughConnection(connectionId, query, options);
+    expect(result).toMatchObject({ successCount: 2500, partitions: 2 });
+    expect(result.resumed?.successCount).toBeGreaterThan(0);
   });
 });
 

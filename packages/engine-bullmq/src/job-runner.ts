@@ -62,16 +62,13 @@ export class JobRunner {
     const { id: transfer } = kept.spec;
     const run = new PartRun(this.#context, kept, part);
     lost.set(job.id!, (reason) => run.stop(reason));
-    tell("partStarted", { transfer, part });
     try {
       await run.run(`${job.id}/${token}/${++this.#runs}`);
       tell("partEnded", { transfer, part, ended: "done" });
       return { ended: "done" };
     } catch (error) {
       const ended = error instanceof LetGoError ? error.why : "failed";
-      if (!(error instanceof EndpointFull || error instanceof UnsuitedError)) {
-        tell("partEnded", { transfer, part, ended });
-      }
+      if (run.began) tell("partEnded", { transfer, part, ended });
       throw error;
     } finally {
       lost.delete(job.id!);

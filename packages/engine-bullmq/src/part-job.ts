@@ -49,6 +49,11 @@ export class PartRun {
     this.#query = decodeJson(spec.query) as unknown as P2PQuery;
   }
 
+  /** Whether it came so far as to move anything. */
+  get began(): boolean {
+    return this.#run > 0;
+  }
+
   /** Ends the run at its cursor. */
   stop(reason: Error): void {
     this.#stop.abort(reason);
@@ -62,14 +67,8 @@ export class PartRun {
    */
   async run(holder: string): Promise<void> {
     const { redis, keys, endpoints, manager, closing } = this.#context;
-    const { source, target, config, transform } = this.#spec;
-    const ends = { source: await endpoints.resolve(source), target: await endpoints.resolve(target) };
-    if (this.#spec.deadLetters !== undefined) await endpoints.resolve(this.#spec.deadLetters);
-    if (transform !== undefined && !Object.hasOwn(this.#context.transforms, transform)) {
-      throw new UnsuitedError(
-        new P2PError("INVALID_CONFIG", `This worker has no transform named "${transform}"; add it to its transforms`),
-      );
-    }
+    const { source, target, config } = this.#spec;
+    // First of all: whoever finds no place asks again and again, and endpoints may be costly to fetch.
     const slots = new EndpointSlots(redis, keys, [source, target], holder);
     const full = await slots.take();
     if (full !== undefined) throw new EndpointFull(full);
@@ -78,6 +77,8 @@ export class PartRun {
     const beat = setInterval(() => void this.#beat(slots).catch(() => {}), BEAT_MS);
     let connection: P2PConnection | undefined;
     try {
+      const ends = { source: await endpoints.resolve(source), target: await endpoints.resolve(target) };
+      await this.#assertSuited();
       const grains = await this.#begin();
       connection = await manager.establish(ends.source, ends.target, { ...config, maxFailures: "all" });
       this.#open = grains.length;
@@ -96,6 +97,17 @@ export class PartRun {
     }
   }
 
+  /** @throws UnsuitedError when this worker lacks what the transfer names beside its two ends. */
+  async #assertSuited(): Promise<void> {
+    const { endpoints, transforms } = this.#context;
+    const { deadLetters, transform } = this.#spec;
+    if (deadLetters !== undefined) await endpoints.resolve(deadLetters);
+    if (transform === undefined || Object.hasOwn(transforms, transform)) return;
+    throw new UnsuitedError(
+      new P2PError("INVALID_CONFIG", `This worker has no transform named "${transform}"; add it to its transforms`),
+    );
+  }
+
   async #begin(): Promise<number[]> {
     const { redis, keys, name, closing } = this.#context;
     const { id } = this.#spec;
@@ -103,6 +115,7 @@ export class PartRun {
     const [state, run, grains, split] = await BEGIN.run(redis, [keys.transfer(id), keys.parts(id)], [this.#part, name]);
     assertRunning(id, state);
     this.#run = Number(run);
+    this.#context.tell("partStarted", { transfer: id, part: this.#part });
     // Whoever split them off may have died before their jobs were there.
     for (const part of JSON.parse(String(split)) as number[]) await this.#addPart(part);
     return JSON.parse(String(grains)) as number[];

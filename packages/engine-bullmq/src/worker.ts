@@ -153,7 +153,10 @@ export class TransferWorker implements AsyncDisposable {
  * ```ts
  * const worker = createTransferWorker({
  *   connection: "redis://localhost:6379",
- *   endpoints: { shop: process.env.SHOP_URL!, search: async () => ({ ...place, metadata: await secrets("search") }) },
+ *   endpoints: {
+ *     shop: process.env.SHOP_URL!,
+ *     search: async () => ({ storageType: "elasticsearch", host: "search", database: "shop" }),
+ *   },
  * });
  * process.once("SIGTERM", () => void worker.close());
  * ```

@@ -3,7 +3,7 @@ import { DefaultP2PConnectionManager } from "@omni/p2p-core";
 import { memoryStarter } from "@omni/p2p-starter-memory";
 
 /** A record such as a shop has. */
-export function recordAt(at: number): P2PRecord {
+function recordAt(at: number): P2PRecord {
   return {
     id: `r${String(at).padStart(9, "0")}`,
     type: at % 7 === 0 ? "knowledge" : "note",

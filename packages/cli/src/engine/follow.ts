@@ -71,7 +71,7 @@ async function watch(
 }
 
 /** Tells how it ended. */
-export function ending({ id, state, error, result }: TransferStatus, out: Output): ExitCode {
+function ending({ id, state, error, result }: TransferStatus, out: Output): ExitCode {
   if (state === "completed" && result) return reportResult(result, out);
   if (state === "cancelled") {
     out.line(`${id} was cancelled`);

@@ -33,11 +33,11 @@ export function reportResult(
   return partial ? ExitCode.PARTIAL : ExitCode.OK;
 }
 
-function writtenText({ successCount, durationMs }: TransferResult, earlier: Checkpoint | undefined): string {
+function writtenText({ successCount, resumed, durationMs }: TransferResult, earlier: Checkpoint | undefined): string {
   if (earlier?.status === "completed") return `${records(successCount)} written by the earlier run`;
-  const before = earlier?.counts.successCount ?? 0;
-  // A source that cannot be read on from a checkpoint is read from the beginning.
-  const now = successCount >= before ? successCount - before : successCount;
+  // Nothing where the source cannot be read on from a checkpoint.
+  const before = resumed?.successCount ?? 0;
+  const now = successCount - before;
   const rate = durationMs > 0 ? (now * 1000) / durationMs : 0;
   const time = `in ${formatDuration(durationMs)} (${formatCount(rate)}/s)`;
   return before > 0
