@@ -12,8 +12,10 @@ import { type KeptTransfer, specOf, type WorkerContext } from "./worker-context.
 
 export type TransferJob = Job<JobData, unknown, JobKind>;
 
-/** How long a job is left to others that this worker cannot do, in ms; somewhat more by chance. */
-const UNSUITED_MS = 1000;
+/** How long a job is left to others that this worker cannot do, in ms; up to twice that by chance. */
+const UNSUITED_MS = 400;
+/** Longest that a worker with nothing else to do keeps away from such jobs, in ms. */
+const MOST_AWAY_MS = 8000;
 /** How soon a partition asks again for a place at an endpoint, in ms. */
 const FULL_MS = 500;
 /** How long a partition of a paused transfer lies still, unless the transfer is resumed, in ms. */
@@ -24,8 +26,8 @@ const ROUNDS = 3;
 /** Does the jobs of a worker, and tells BullMQ what is to become of each. */
 export class JobRunner {
   readonly #context: WorkerContext;
-  /** Jobs that this worker has left to others. */
-  readonly #left = new Set<string>();
+  /** How often this worker has left a job to others. */
+  readonly #left = new Map<string, number>();
   #runs = 0;
 
   constructor(context: WorkerContext) {
@@ -134,14 +136,19 @@ export class JobRunner {
   }
 
   /**
-   * Leaves a job to others. Who meets the same one again waits until after it is there for all once more: else of
-   * several workers one that cannot do it might be first each time.
+   * Leaves a job to others. Of workers that wait for one, the same is first each time; so one that cannot do it and has
+   * nothing else to do keeps away, longer with each time that it meets it.
    */
   async #leave(job: TransferJob, token: string): Promise<never> {
+    const { queue, closing } = this.#context;
     const ms = UNSUITED_MS * (1 + Math.random());
     await job.moveToDelayed(Date.now() + Math.ceil(ms), token);
-    if (this.#left.has(job.id!)) await wait(ms + UNSUITED_MS * Math.random(), this.#context.closing).catch(() => {});
-    this.#left.add(job.id!);
+    const times = this.#left.get(job.id!) ?? 0;
+    this.#left.set(job.id!, times + 1);
+    if ((await queue.getWaitingCount()) === 0) {
+      const away = Math.min(MOST_AWAY_MS, UNSUITED_MS * 2 ** times);
+      await wait(ms + away * Math.random(), closing).catch(() => {});
+    }
     throw new DelayedError();
   }
 

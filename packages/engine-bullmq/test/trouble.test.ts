@@ -156,7 +156,7 @@ describe("the engine's own Redis", () => {
       if (!service.restart) skip("a Redis from the environment cannot be restarted");
       const { worker, transfers, source, target } = engine(service.url);
       await fill(source, 1500);
-      for (const name of ["a", "b"]) worker({ name, lockDuration: 2000, stalledInterval: 500 });
+      const workers = ["a", "b"].map((name) => worker({ name, lockDuration: 2000, stalledInterval: 500 }));
       const client = transfers();
       await client.submit({ id: "r", ...SLOWLY, partitions: 4, grains: 2, verify: "full" });
       await vi.waitFor(async () => expect((await client.status("r")).records).toBeGreaterThan(200), 5000);
@@ -166,6 +166,7 @@ describe("the engine's own Redis", () => {
       const parts = await client.partitions("r");
       expect(parts.reduce((sum, { records }) => sum + records, 0)).toBe(1500);
       expect(sizeOf(target)).toBe(1500);
+      await Promise.all([...workers, client].map((each) => each.close()));
     } finally {
       await service.stop();
     }
