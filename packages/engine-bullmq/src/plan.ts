@@ -5,6 +5,7 @@ import {
   type P2PDataTransferService,
   type P2PQuery,
   type P2PValue,
+  parseConfig,
   planPartitions,
 } from "@omni/p2p-core";
 import type { FlowProducer } from "bullmq";
@@ -32,9 +33,9 @@ export async function planTransfer(
   const key = keys.transfer(spec.id);
   if ((await redis.hexists(key, "parts")) === 0) {
     const query = decodeJson(spec.query) as unknown as P2PQuery;
-    const plan = await planPartitions(source, query, spec.partitions * spec.grains, signal);
-    const parts = Math.min(spec.partitions, plan.queries.length);
     const total = source.capabilities.countable ? await counted(source, query, signal) : undefined;
+    const plan = await planPartitions(source, query, spec.partitions * grainsFor(spec, total), signal);
+    const parts = Math.min(spec.partitions, plan.queries.length);
     await ENTER_PLAN.run(
       redis,
       [key, keys.grains(spec.id), keys.parts(spec.id)],
@@ -48,6 +49,17 @@ export async function planTransfer(
   }
   const parts = Number(await redis.hget(key, "planned"));
   await flows.add(transferFlow(spec.id, parts, prefix));
+}
+
+/**
+ * Pieces of a partition. One that is not even as long as what is written at a time costs more than it is good for: the
+ * next begins when the last batch of the one before is written.
+ */
+function grainsFor({ partitions, grains, config }: TransferSpec, total: number | undefined): number {
+  if (total === undefined) return grains;
+  const { batchSize, concurrency } = parseConfig(config);
+  const atATime = (typeof batchSize === "number" ? batchSize : 500) * concurrency;
+  return Math.max(1, Math.min(grains, Math.floor(total / (partitions * atATime))));
 }
 
 async function counted(
