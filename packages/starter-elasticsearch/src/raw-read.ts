@@ -1,6 +1,6 @@
-import type { P2PQuery, RawBatch, ReadOptions } from "@omni/p2p-core";
+import type { P2PQuery, P2PValue, RawBatch, ReadOptions } from "@omni/p2p-core";
 import type { Batch } from "./batching.ts";
-import { type RawDocument, rawPage, recordOf } from "./raw-document.ts";
+import { type RawDocument, rawPage } from "./raw-document.ts";
 import { type ReadForm, readOpened, readUnordered } from "./read.ts";
 import { type OpenedQuery, openQuery, type SourceIndex } from "./source-index.ts";
 
@@ -8,7 +8,8 @@ const RAW_FORM: ReadForm<RawDocument> = {
   decode: rawPage,
   wanted: undefined,
   finish: (document) => document,
-  value: (document) => ("record" in document ? document.record : recordOf(document)),
+  // A source is JSON, which is a value too.
+  value: (document) => ("record" in document ? document.record : (document.source as P2PValue)),
 };
 
 /** The documents that a query asks for, in batches. */
