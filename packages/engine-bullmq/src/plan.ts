@@ -51,15 +51,18 @@ export async function planTransfer(
   await flows.add(transferFlow(spec.id, parts, prefix));
 }
 
+/** Least length of a piece, in what is written at a time. */
+const LEAST_ROUNDS = 4;
+
 /**
- * Pieces of a partition. One that is not even as long as what is written at a time costs more than it is good for: the
- * next begins when the last batch of the one before is written.
+ * Pieces of a partition. A piece begins when the last batch of the one before is written, so short ones cost more than
+ * they are good for.
  */
 function grainsFor({ partitions, grains, config }: TransferSpec, total: number | undefined): number {
   if (total === undefined) return grains;
   const { batchSize, concurrency } = parseConfig(config);
   const atATime = (typeof batchSize === "number" ? batchSize : 500) * concurrency;
-  return Math.max(1, Math.min(grains, Math.floor(total / (partitions * atATime))));
+  return Math.max(1, Math.min(grains, Math.floor(total / (partitions * atATime * LEAST_ROUNDS))));
 }
 
 async function counted(

@@ -23,7 +23,7 @@ export interface TransferSubmission {
   /** Partitions, of which each is run by one worker at a time. Default 16. */
   readonly partitions?: number;
   /**
-   * Pieces that each partition is planned in, at most: none is shorter than what is written at a time. Pieces that
+   * Pieces that each partition is planned in, at most: none is shorter than four times what is written at a time. Pieces that
    * nobody has begun are given to workers that have nothing else to do, so more of them even out a skew better; each
    * costs a checkpoint. Default 4.
    */

@@ -5,9 +5,11 @@ import { fill } from "./records.ts";
 
 export interface FootprintOutcome {
   readonly partitions: number;
-  readonly grains: number;
+  /** All partitions taken together. */
+  readonly pieces: number;
   readonly records: number;
   readonly batchSize: number;
+  readonly batches: number;
   /** Bytes of Redis for each partition, as planned: its job and its pieces. */
   readonly bytesPerPartitionPlanned: number;
   /** The same when all have ended, with their jobs kept. */
@@ -27,7 +29,7 @@ export async function measureFootprint(
   target: string,
   records: number,
 ): Promise<FootprintOutcome> {
-  const [partitions, grains, batchSize] = [64, 4, 500];
+  const [partitions, batchSize] = [64, 500];
   await fill(source, records);
   const prefix = `{footprint-${process.pid}}`;
   const redis = new Redis(connection);
@@ -35,7 +37,9 @@ export async function measureFootprint(
   const client = new DistributedTransfer({ connection, prefix, endpoints, appRoot: import.meta.dirname });
   const fleet = new Fleet({ connection, prefix, endpoints, workers: 1, lockDuration: 30_000, stalledInterval: 10_000 });
   try {
-    await client.submit({ id: "f", source: "source", target: "target", partitions, grains, verify: "none" });
+    await client.submit({ id: "f", source: "source", target: "target", partitions, verify: "none" });
+    const parts = await client.partitions("f");
+    const pieces = parts.reduce((sum, part) => sum + part.grains, 0);
     const planned = await bytesUnder(redis, prefix);
     await redis.config("RESETSTAT");
     await fleet.start();
@@ -47,9 +51,9 @@ export async function measureFootprint(
       }
     }
     const { commands, scripts } = await commandsOf(redis);
-    const batches = Math.ceil(records / (partitions * grains) / batchSize) * partitions * grains;
+    const batches = Math.ceil(records / pieces / batchSize) * pieces;
     return {
-      ...{ partitions, grains, records, batchSize, checkpointBytes },
+      ...{ partitions, pieces, records, batchSize, batches, checkpointBytes },
       bytesPerPartitionPlanned: Math.round(planned / partitions),
       bytesPerPartitionDone: Math.round((await bytesUnder(redis, prefix)) / partitions),
       commandsPerBatch: Number((commands / batches).toFixed(2)),

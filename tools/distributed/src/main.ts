@@ -1,4 +1,4 @@
-// `npm run distributed`: workers killed in the middle of transfers, then how they scale and what the engine costs.
+// Workers killed in the middle of transfers, then how they scale and what the engine costs:
 //   node tools/distributed/src/main.ts [kill|speed|overhead|footprint]
 // P2P_DISTRIBUTED_RECORDS (200000), P2P_DISTRIBUTED_KILLS (20), P2P_DISTRIBUTED_RATE (10000 records a second while workers
 // are killed), P2P_DISTRIBUTED_RUNS (3), P2P_DISTRIBUTED_ONLY (a direction) and P2P_CHAOS_SEED change a run.
