@@ -21,6 +21,8 @@ export interface KillRun {
   readonly namespaces: boolean;
   /** The engine's own Redis; it is restarted once when it can be. */
   readonly redis: TestService;
+  /** How long it is gone then, in ms. Default 1500. */
+  readonly downMs?: number;
   /** Records per second at most, so that there is time for all kills. */
   readonly rate: number;
   /** Partitions that the target bears at a time. */
@@ -79,7 +81,7 @@ export async function killWorkers(run: KillRun): Promise<KillOutcome> {
       seen = (await client.status("proof")).records;
       console.log(`  kill ${kills}, after ${seen} records`);
       if (kills === Math.ceil(run.kills / 2) && redis.restart) {
-        await redis.restart(() => sleep(1500));
+        await redis.restart(() => sleep(run.downMs ?? 1500));
         restarts++;
       }
     }

@@ -1,7 +1,8 @@
 // Workers killed in the middle of transfers, then how they scale and what the engine costs:
 //   node tools/distributed/src/main.ts [kill|speed|overhead|footprint]
-// P2P_DISTRIBUTED_RECORDS (200000), P2P_DISTRIBUTED_KILLS (20), P2P_DISTRIBUTED_RATE (10000 records a second while workers
-// are killed), P2P_DISTRIBUTED_RUNS (3), P2P_DISTRIBUTED_ONLY (a direction) and P2P_CHAOS_SEED change a run.
+// What changes a run, with what applies without it: P2P_DISTRIBUTED_RECORDS (200000), P2P_DISTRIBUTED_ONLY (a direction);
+// for kill P2P_DISTRIBUTED_KILLS (20), P2P_DISTRIBUTED_RATE (10000 records a second), P2P_DISTRIBUTED_DOWN (1500 ms without
+// Redis), P2P_DISTRIBUTED_NAMESPACES (1; 0 for one network) and P2P_CHAOS_SEED; for overhead P2P_DISTRIBUTED_RUNS (3).
 import { parseArgs } from "node:util";
 import { Places, type ServerUrls, type Store } from "@omni/p2p-matrix/stores";
 import { type ServiceKind, startService, type TestService } from "@omni/p2p-test-services";
@@ -15,6 +16,7 @@ const number = (name: string, fallback: number) => Number(process.env[name] ?? f
 const RECORDS = number("P2P_DISTRIBUTED_RECORDS", 200_000);
 const KILLS = number("P2P_DISTRIBUTED_KILLS", 20);
 const RATE = number("P2P_DISTRIBUTED_RATE", 10_000);
+const DOWN = number("P2P_DISTRIBUTED_DOWN", 1500);
 const RUNS = number("P2P_DISTRIBUTED_RUNS", 3);
 const NAMESPACES = process.env.P2P_DISTRIBUTED_NAMESPACES !== "0";
 const ONLY = process.env.P2P_DISTRIBUTED_ONLY;
@@ -75,7 +77,7 @@ for (const [from, to, targetPartitions] of DIRECTIONS) {
       // FerretDB looks through the whole collection for every piece, so there are no more pieces than partitions.
       const whole = services.some(({ product }) => product === "FerretDB");
       const outcome = await killWorkers({
-        ...{ name, records: RECORDS, partitions: 16, workers: 4, kills: KILLS, rate: RATE, redis },
+        ...{ name, records: RECORDS, partitions: 16, workers: 4, kills: KILLS, rate: RATE, redis, downMs: DOWN },
         ...{ source: places.fresh(from), target: places.fresh(to), namespaces: NAMESPACES, random: seeded(seed) },
         ...(whole && { grains: 1 }),
         ...(targetPartitions !== undefined && { targetPartitions }),
