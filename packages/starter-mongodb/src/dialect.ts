@@ -23,6 +23,8 @@ export interface Dialect {
   readonly namesFailedUpdates: boolean;
   /** Whether `find` knows `allowDiskUse`, `$sample` exists, and so on. */
   readonly complete: boolean;
+  /** Commands at a time from which writing to one collection still gains. */
+  readonly writeConcurrency: number;
 }
 
 /** The tags of BSON's types that are written back as what they were. */
@@ -43,6 +45,7 @@ export const MONGODB: Dialect = {
   typeOrder: [[-1], [6], [10], [1, 16, 18, 19], [2, 14], [3], [5], [7], [8], [9], [17], [11], [12], [13], [15], [127]],
   namesFailedUpdates: true,
   complete: true,
+  writeConcurrency: 4,
 };
 
 /** FerretDB 1.x keeps documents as JSON text in SQLite or PostgreSQL. */
@@ -57,6 +60,8 @@ export const FERRETDB: Dialect = {
   typeOrder: [[10], [1, 16, 18], [2], [3], [5], [7], [8], [9], [17], [11]],
   namesFailedUpdates: false,
   complete: false,
+  // Its SQLite has one writer; more than one that waits while another works only costs.
+  writeConcurrency: 2,
 };
 
 /** Asks the server what it is. One that will not say is taken for MongoDB. */

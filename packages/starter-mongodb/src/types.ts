@@ -43,16 +43,13 @@ export const BSON_TAGS: Readonly<Record<string, string>> = {
 /** Types that the driver cannot write: they become text in `{ _p2p }`. */
 export const READ_ONLY_TAGS: ReadonlySet<string> = new Set(["undefined", "dbPointer", "date"]);
 
-/** Writes to one collection gain little from more than this many commands at a time. */
-const WRITE_CONCURRENCY = 4;
-
 /** What a MongoDB endpoint can do. */
 export function mongodbCapabilities(dialect: Dialect): P2PCapabilities {
   return {
     resumable: true,
     countable: true,
     partitionable: true,
-    writeConcurrency: WRITE_CONCURRENCY,
+    writeConcurrency: dialect.writeConcurrency,
     atomicBatches: false,
     shareable: true,
     valueTypes: {
