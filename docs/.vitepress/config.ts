@@ -32,6 +32,7 @@ const sidebar: DefaultTheme.SidebarItem[] = [
     text: "Reference",
     items: [
       { text: "Command line", link: "/cli" },
+      { text: "Many machines", link: "/engine" },
       { text: "Testkit", link: "/testkit" },
       { text: "API", link: "/api/" },
     ],
@@ -59,6 +60,7 @@ const sidebarZh: DefaultTheme.SidebarItem[] = [
     text: "参考（英文）",
     items: [
       { text: "命令行", link: "/cli" },
+      { text: "多台机器", link: "/engine" },
       { text: "测试套件", link: "/testkit" },
       { text: "API", link: "/api/" },
     ],
@@ -107,6 +109,7 @@ export default defineConfig({
           { text: "Guide", link: "/getting-started" },
           { text: "Starters", link: "/starters/" },
           { text: "Command line", link: "/cli" },
+      { text: "Many machines", link: "/engine" },
           { text: "API", link: "/api/" },
         ],
         sidebar: {
@@ -125,6 +128,7 @@ export default defineConfig({
           { text: "指南", link: "/zh/getting-started" },
           { text: "Starter", link: "/zh/starters/" },
           { text: "命令行", link: "/cli" },
+      { text: "多台机器", link: "/engine" },
           { text: "API", link: "/api/" },
         ],
         sidebar: { "/zh/": sidebarZh },

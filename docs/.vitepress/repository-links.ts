@@ -17,6 +17,7 @@ export const README_PAGES: ReadonlyMap<string, string> = new Map([
   ["packages/starter-elasticsearch/README.md", "starters/elasticsearch.md"],
   ["packages/testkit/README.md", "testkit.md"],
   ["packages/cli/README.md", "cli.md"],
+  ["packages/engine-bullmq/README.md", "engine.md"],
   ["packages/core/README.md", "getting-started.md"],
 ]);
 

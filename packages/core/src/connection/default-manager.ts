@@ -159,7 +159,7 @@ export class DefaultP2PConnectionManager implements P2PConnectionManager {
   async transferThroughConnection(
     connectionId: string,
     query: P2PQuery,
-    batchSize: number | ManagedTransferOptions = {},
+    batchSize: number | "auto" | ManagedTransferOptions = {},
   ): Promise<TransferResult> {
     const connection = this.#find(connectionId, "transfer");
     this.#assertOpen();

@@ -56,13 +56,13 @@ export interface P2PConnectionManager extends AsyncDisposable {
   /**
    * Moves the records of a query through a connection.
    *
-   * @param batchSize a batch size, or all options of the transfer. Default: the connection's settings.
+   * @param batchSize a batch size, `"auto"`, or all options of the transfer. Default: the connection's settings.
    * @throws P2PTransferError with the result until then; P2PError `INVALID_STATE` when the connection cannot transfer.
    */
   transferThroughConnection(
     connectionId: string,
     query: P2PQuery,
-    batchSize?: number | ManagedTransferOptions,
+    batchSize?: number | "auto" | ManagedTransferOptions,
   ): Promise<TransferResult>;
   /**
    * Compares the two ends record by record; see {@link verify}.
