@@ -109,7 +109,7 @@ export default defineConfig({
           { text: "Guide", link: "/getting-started" },
           { text: "Starters", link: "/starters/" },
           { text: "Command line", link: "/cli" },
-      { text: "Many machines", link: "/engine" },
+          { text: "Many machines", link: "/engine" },
           { text: "API", link: "/api/" },
         ],
         sidebar: {
@@ -128,7 +128,7 @@ export default defineConfig({
           { text: "指南", link: "/zh/getting-started" },
           { text: "Starter", link: "/zh/starters/" },
           { text: "命令行", link: "/cli" },
-      { text: "多台机器", link: "/engine" },
+          { text: "多台机器", link: "/engine" },
           { text: "API", link: "/api/" },
         ],
         sidebar: { "/zh/": sidebarZh },
