@@ -13,7 +13,7 @@ export class InFlight {
     this.#signal = signal;
     signal.addEventListener("abort", () => {
       this.#abortedAt = performance.now();
-      this.#notify();
+      this.changed();
     });
   }
 
@@ -26,7 +26,7 @@ export class InFlight {
     this.#tasks.add(task);
     void task.then(() => {
       this.#tasks.delete(task);
-      this.#notify();
+      this.changed();
     });
   }
 
@@ -41,7 +41,8 @@ export class InFlight {
     await settleSoon([...this.#tasks], this.#abortedAt);
   }
 
-  #notify(): void {
+  /** Lets {@link until} look again. */
+  changed(): void {
     this.#change.resolve();
     this.#change = Promise.withResolvers();
   }

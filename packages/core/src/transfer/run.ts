@@ -17,6 +17,9 @@ import { P2PTransferError, type TransferResult } from "./result.ts";
 import { type BatchOutcome, writeWithRetry } from "./retry.ts";
 import { stopSignal } from "./stop.ts";
 
+/** Batches that wait for an earlier one to be entered, for each that is being written, at most. */
+const MAX_WAITING = 4;
+
 /** One run of a transfer, from its checkpoint to its result. */
 export class TransferRun {
   readonly #source: TransferEnd;
@@ -107,8 +110,15 @@ export class TransferRun {
 
   /** Reads, writes and settles until the source ends or something breaks. */
   async #pump(ledger: Ledger, onCommit: () => void): Promise<void> {
-    const { config } = this.#options;
+    const { config, checkpoints } = this.#options;
     const inFlight = new InFlight(this.#signal);
+    let writing = 0;
+    const mayWrite = () => {
+      const { width } = this.#pace;
+      // With checkpoints a batch holds its place until it is in one, so that a crash repeats no more batches than are
+      // written at a time. Without, those that are done need not wait for an earlier one to make room for the next.
+      return checkpoints ? inFlight.size < width : writing < width && inFlight.size < width * MAX_WAITING;
+    };
     const fail = (error: unknown) => this.#own.abort(error);
     try {
       for await (const { batch, ticket } of readAhead(
@@ -117,20 +127,24 @@ export class TransferRun {
         () => this.#hasRoom(),
         this.#signal,
       )) {
+        writing++;
         const task = this.#write(batch)
           .catch((error) => {
             ledger.fail(ticket, error);
             throw error;
           })
-          .then((outcome) => ledger.settle(ticket, batch, outcome))
+          .then((outcome) => {
+            writing--;
+            inFlight.changed();
+            return ledger.settle(ticket, batch, outcome);
+          })
           .then(() => {
             this.#bytesInFlight -= batch.bytes;
             onCommit();
           })
           .catch(fail);
         inFlight.add(task);
-        // A batch holds its place until it is in the checkpoint, so a crash repeats no more batches than are written at a time.
-        await inFlight.until(() => inFlight.size < this.#pace.width && (inFlight.size === 0 || this.#hasRoom()));
+        await inFlight.until(() => mayWrite() && (inFlight.size === 0 || this.#hasRoom()));
       }
       await inFlight.until(() => inFlight.size === 0);
     } catch (error) {
