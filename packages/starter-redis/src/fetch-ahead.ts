@@ -6,8 +6,8 @@ import { fetchedBytes } from "./records.ts";
 import type { RedisSource } from "./source.ts";
 import { type FetchedKeys, ValueReader } from "./values.ts";
 
-/** Keys whose values are asked for at a time, at most. */
-const MOST_KEYS = 2000;
+/** Keys whose values are asked for at a time, at most, however small the batches are that are cut from them. */
+const MOST_KEYS = 1000;
 /** Keys of the first request, when the size of records is not known yet. */
 const FIRST_KEYS = 200;
 /** Bytes of values that are asked for at a time, about, when the reader sets no limit. */
@@ -24,10 +24,9 @@ export async function* fetchAhead(
   skip: number,
   options: ReadOptions,
 ): AsyncGenerator<{ slice: KeySlice; fetched: FetchedKeys }> {
-  const { signal, batchSize, batchBytes = DEFAULT_BYTES } = options;
+  const { signal, batchBytes = DEFAULT_BYTES } = options;
   const reader = new ValueReader(source.link, source.settings, source.tellsExpiry);
-  const most = Math.min(batchSize, MOST_KEYS);
-  let size = Math.min(most, FIRST_KEYS);
+  let size = FIRST_KEYS;
   let wanted = query.filtered ? Infinity : query.limit;
   if (!query.filtered && query.orderBy.length === 0) await pass(keys, skip);
   const take = async (): Promise<KeySlice> => {
@@ -41,7 +40,7 @@ export async function* fetchAhead(
   while (fetching !== undefined) {
     const taking = quietly(take());
     const fetched = await fetching;
-    size = sizeFor(fetched, batchBytes, most);
+    size = sizeFor(fetched, batchBytes);
     const next = await taking;
     fetching = fetch(next);
     yield { slice, fetched };
@@ -58,8 +57,8 @@ async function pass(keys: KeySource, count: number): Promise<void> {
   }
 }
 
-function sizeFor({ values }: FetchedKeys, batchBytes: number, most: number): number {
+function sizeFor({ values }: FetchedKeys, batchBytes: number): number {
   const bytes = values.reduce((sum, value) => sum + fetchedBytes(value), 0);
-  if (bytes === 0) return most;
-  return Math.max(1, Math.min(most, Math.floor((batchBytes * values.length) / bytes)));
+  if (bytes === 0) return MOST_KEYS;
+  return Math.max(1, Math.min(MOST_KEYS, Math.floor((batchBytes * values.length) / bytes)));
 }

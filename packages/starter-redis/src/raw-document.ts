@@ -1,7 +1,7 @@
 import { isUtf8 } from "node:buffer";
 import { JSON_TAG, type P2PRecord, setField } from "@omni/p2p-core";
 import type { RedisSettings } from "./endpoint.ts";
-import { decodeJsonText } from "./json-record.ts";
+import { decodeJsonText, UNICODE_ESCAPE } from "./json-record.ts";
 import { type Key, keySuffix, REPLACEMENT } from "./keys.ts";
 import type { Fetched } from "./values.ts";
 
@@ -47,7 +47,7 @@ export function toDocument(
   if (typeof key !== "string" || fetched === undefined || fetched instanceof Error) return undefined;
   if (fetched.type !== "string" || key.length === prefix.length) return undefined;
   const text = fetched.value.toString();
-  if (!text.startsWith("{") || text.includes("\\u")) return undefined;
+  if (!text.startsWith("{") || UNICODE_ESCAPE.test(text)) return undefined;
   if (text.includes(REPLACEMENT) && !isUtf8(fetched.value)) return undefined;
   if (text.includes(JSON_TAG) && !hasCertainTags(text)) return undefined;
   if (ttlField !== undefined && text.includes(JSON.stringify(ttlField).slice(1, -1))) return undefined;
