@@ -46,8 +46,10 @@ export async function keysInOrder(
   // A scan of all keys tells beforehand whether they are few.
   const { pattern, type, slots } = query.request;
   const whole = pattern === undefined && type === undefined && slots === undefined;
-  const many = whole && (await link.size(signal)) > settings.maxSortedKeys;
-  return many ? scanOrder(pages(), undefined) : keyOrderIfFew(pages(), settings.maxSortedKeys);
+  const total = await link.size(signal);
+  const { maxSortedKeys, scanCount } = settings;
+  const many = whole && total > maxSortedKeys;
+  return many ? scanOrder(pages(), undefined) : keyOrderIfFew(pages(), maxSortedKeys, total / scanCount);
 }
 
 /** How many names are worth keeping. */
@@ -55,10 +57,21 @@ function mostKeys({ filtered, limit }: RedisQuery, offset: number, most: number)
   return filtered ? most : Math.max(1, Math.min(most, offset + limit));
 }
 
-async function keyOrderIfFew(pages: AsyncGenerator<KeyPage, undefined>, most: number): Promise<KeySource> {
+/** Names that tell well enough how many there are in all: keys lie in the server's table by chance. */
+const SAMPLE = 2000;
+/** How far beyond the limit a guess must be to be believed. */
+const CLEARLY = 1.25;
+
+/** @param expectedPages pages that the scan has, about; while they are counted no record is read yet, so it stops early */
+async function keyOrderIfFew(
+  pages: AsyncGenerator<KeyPage, undefined>,
+  most: number,
+  expectedPages: number,
+): Promise<KeySource> {
   const seen: KeyPage[] = [];
   const names: Key[] = [];
-  while (names.length <= most) {
+  const clearlyMany = () => names.length >= SAMPLE && (names.length / seen.length) * expectedPages > most * CLEARLY;
+  while (names.length <= most && !clearlyMany()) {
     const { value, done } = await pages.next();
     if (done) {
       const found = { keys: sortedKeys(names), more: false };
