@@ -23,6 +23,11 @@ interface Thing {
 
 /** What a server that lacks nothing does: each resolves there, and rejects where the thing is lacking. */
 const trials: Record<FerretdbLack, (things: Collection<Thing>, db: Db, client: MongoClient) => Promise<unknown>> = {
+  "ids of different types that look alike": async (_, db) => {
+    const ids = db.collection<{ _id: number | Date }>("ids-alike");
+    await ids.insertOne({ _id: 5 });
+    await ids.insertOne({ _id: new Date(5) });
+  },
   "Decimal128 values": (things) => keeps(things, Decimal128.fromString("1.5")),
   "NaN values": (things) => keeps(things, Number.NaN),
   "infinite numbers": (things) => keeps(things, Number.POSITIVE_INFINITY),
