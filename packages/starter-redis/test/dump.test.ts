@@ -41,7 +41,10 @@ describeWithService("redis", "dumps", ({ url }) => {
       (JSON.parse(text) as JsonValue[]).map((json) => fromJson(json) as P2PRecord),
     );
     for (const name of names) {
-      expect(await client.dumpBuffer(to.prefix + name), name).toEqual(await client.dumpBuffer(from.prefix + name));
+      // The members of a set lie in a hash table, where those in one bucket may change places.
+      const content = async (key: string) =>
+        name === "set" ? (await client.smembers(key)).sort() : client.dumpBuffer(key);
+      expect(await content(to.prefix + name), name).toEqual(await content(from.prefix + name));
       expect(await client.pexpiretime(to.prefix + name)).toBe(await client.pexpiretime(from.prefix + name));
     }
     expect(await client.xinfo("GROUPS", `${to.prefix}stream`)).toHaveLength(1);
