@@ -11,26 +11,13 @@ import {
   type P2PValue,
   recordTrouble,
   setField,
-  toJson,
 } from "@omni/p2p-core";
 import { identify } from "./identity.ts";
 import { type Key, REPLACEMENT } from "./keys.ts";
 
-/**
- * A record as JSON text, tagged where JSON lacks the type. The same as `encodeJson`, which makes a new object field by
- * field: a copy of the whole, in which only the fields with tags are others, costs a fraction of that.
- */
+/** A record as JSON text, tagged where JSON lacks the type. */
 export function encodeJsonRecord(record: P2PObject): string {
-  if (!isPlain(record)) return encodeJson(record);
-  let tagged: P2PObject | undefined;
-  for (const field in record) {
-    const value = record[field];
-    if (field === JSON_TAG) return encodeJson(record);
-    if (!isTagged(value)) continue;
-    tagged ??= { ...record };
-    setField(tagged, field, toJson(value!) as P2PValue);
-  }
-  return JSON.stringify(tagged ?? record);
+  return needsTags(record) ? encodeJson(record) : JSON.stringify(record);
 }
 
 /** Whether plain JSON would lose something: finding out is much cheaper than the copy that tagging makes. */
@@ -39,14 +26,10 @@ function needsTags(value: object): boolean {
     for (const item of value as readonly P2PValue[]) if (isTagged(item)) return true;
     return false;
   }
-  if (!isPlain(value)) return true;
+  const prototype: unknown = Object.getPrototypeOf(value);
+  if (prototype !== Object.prototype && prototype !== null) return true;
   for (const field in value) if (field === JSON_TAG || isTagged((value as P2PObject)[field])) return true;
   return false;
-}
-
-function isPlain(value: object): boolean {
-  const prototype: unknown = Object.getPrototypeOf(value);
-  return prototype === Object.prototype || prototype === null;
 }
 
 function isTagged(value: P2PValue | undefined): boolean {

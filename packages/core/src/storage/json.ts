@@ -50,17 +50,25 @@ function objectToJson(value: Exclude<P2PValue, null | boolean | number | bigint 
   if (value instanceof Uint8Array) return tag("bytes", base64(value));
   if (value instanceof TaggedValue) return tag(value.type, toJson(value.value));
   const source = value as P2PObject;
-  const keys = Object.keys(source);
   if (Object.hasOwn(source, JSON_TAG)) {
-    const entries = keys.filter((key) => source[key] !== undefined).map((key) => [key, toJson(source[key]!)]);
-    return tag("object", entries);
+    const keys = Object.keys(source).filter((key) => source[key] !== undefined);
+    return tag(
+      "object",
+      keys.map((key) => [key, toJson(source[key]!)]),
+    );
   }
-  const json: Record<string, JsonValue> = {};
-  for (const key of keys) {
+  // Spreading and then mending is several times as fast as setting field by field, and keeps the shape of the object.
+  const json = { ...source } as Record<string, JsonValue | undefined>;
+  for (const key in json) {
     const inner = source[key];
-    if (inner !== undefined) setField(json, key, toJson(inner));
+    if (inner === undefined) {
+      delete json[key];
+      continue;
+    }
+    const told = toJson(inner);
+    if (told !== inner) setField(json, key, told);
   }
-  return json;
+  return json as { readonly [key: string]: JsonValue };
 }
 
 /** {@link decodeJson} on data that is parsed already. Never changes what it is given. */
