@@ -1,3 +1,6 @@
+import type { P2PQuery } from "../storage/query.ts";
+import type { P2PDataTransferService } from "../storage/service.ts";
+
 /** How a transfer is getting on. */
 export interface TransferProgress {
   readonly transferId: string;
@@ -16,8 +19,48 @@ export interface TransferProgress {
 /** Span of time, in ms, over which the rate is taken. */
 const WINDOW_MS = 5000;
 
+/** Tells the user's `onProgress` how far a transfer is: now and then, and always at the end. */
+type ProgressTeller = (recordsRead: number, failures: number, last?: boolean) => void;
+
+/** Who wants to know of a transfer, and how often, in ms. */
+interface Listener {
+  readonly transferId: string;
+  readonly onProgress: ((progress: TransferProgress) => void) | undefined;
+  readonly progressInterval: number;
+}
+
+/**
+ * Makes the teller of a transfer, which asks the source how much there is.
+ *
+ * @param initial records done by the runs that this one resumes.
+ * @returns `undefined` when nobody wants to know.
+ */
+export function progressTeller(
+  source: P2PDataTransferService,
+  query: P2PQuery,
+  { onProgress, progressInterval, transferId }: Listener,
+  initial: number,
+  signal: AbortSignal,
+): ProgressTeller | undefined {
+  if (!onProgress) return undefined;
+  const meter = new ProgressMeter(transferId, initial);
+  const counting = async () => source.count(query, signal);
+  counting().then(
+    (total) => {
+      meter.total = total;
+    },
+    () => {},
+  );
+  let toldAt = performance.now();
+  return (recordsRead, failures, last = false) => {
+    if (!last && performance.now() - toldAt < progressInterval) return;
+    toldAt = performance.now();
+    onProgress(meter.read(recordsRead, failures));
+  };
+}
+
 /** Keeps the rate and the expected time of a transfer. */
-export class ProgressMeter {
+class ProgressMeter {
   readonly #transferId: string;
   readonly #startedAt = performance.now();
   readonly #samples: { at: number; records: number }[];

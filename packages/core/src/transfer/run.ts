@@ -11,7 +11,7 @@ import { type Lane, laneBetween } from "./lane.ts";
 import { Ledger } from "./ledger.ts";
 import type { ResolvedTransfer } from "./options.ts";
 import { type Pace, paceOf } from "./pace.ts";
-import { ProgressMeter } from "./progress.ts";
+import { progressTeller } from "./progress.ts";
 import { readAhead } from "./read-ahead.ts";
 import { P2PTransferError, type TransferResult } from "./result.ts";
 import { type BatchOutcome, writeWithRetry } from "./retry.ts";
@@ -88,11 +88,13 @@ export class TransferRun {
 
   async #transfer(ledger: Ledger): Promise<TransferResult> {
     const { disarm } = stopSignal(this.#options, this.#own);
-    const progress = this.#meter(ledger);
+    const { service } = this.#source;
+    const progress = progressTeller(service, this.#query, this.#options, ledger.recordsRead, this.#signal);
+    const tell = (last?: boolean) => progress?.(ledger.recordsRead, ledger.counts.failureCount, last);
     try {
-      await this.#pump(ledger, () => progress?.());
+      await this.#pump(ledger, tell);
       await ledger.complete();
-      progress?.(true);
+      tell(true);
       return this.#result(ledger);
     } catch (error) {
       // What was acknowledged is in the checkpoint; a checkpoint that cannot be saved must not hide the first error.
@@ -197,25 +199,6 @@ export class TransferRun {
       }
     }
     return total;
-  }
-
-  #meter(ledger: Ledger): ((last?: boolean) => void) | undefined {
-    const { onProgress, progressInterval, transferId } = this.#options;
-    if (!onProgress) return undefined;
-    const meter = new ProgressMeter(transferId, ledger.recordsRead);
-    const counting = async () => this.#source.service.count(this.#query, this.#signal);
-    counting().then(
-      (total) => {
-        meter.total = total;
-      },
-      () => {},
-    );
-    let toldAt = performance.now();
-    return (last = false) => {
-      if (!last && performance.now() - toldAt < progressInterval) return;
-      toldAt = performance.now();
-      onProgress(meter.read(ledger.recordsRead, ledger.counts.failureCount));
-    };
   }
 
   #result(ledger: Ledger): TransferResult {

@@ -17,7 +17,7 @@ export class PartBooks {
   readonly #transferId: string;
   readonly #store: CheckpointStore | undefined;
   readonly #budget: FailureBudget;
-  readonly #onChange: () => void;
+  readonly #onChange: (sum: PartOutcome) => void;
   readonly #outcomes: PartOutcome[];
 
   /** @param earlier the parts' checkpoints of the run that is resumed, as far as there are any. */
@@ -26,7 +26,7 @@ export class PartBooks {
     store: CheckpointStore | undefined,
     earlier: readonly (Checkpoint | undefined)[],
     budget: FailureBudget,
-    onChange: () => void,
+    onChange: (sum: PartOutcome) => void,
   ) {
     this.#transferId = transferId;
     this.#store = store;
@@ -62,8 +62,9 @@ export class PartBooks {
         letters?.saved(checkpoint);
         const { counts, recordsRead } = checkpoint;
         this.#outcomes[part] = { ...this.#outcomes[part]!, counts, recordsRead };
-        this.#onChange();
-        this.#budget.assertBorne(this.sum.counts);
+        const { sum } = this;
+        this.#onChange(sum);
+        this.#budget.assertBorne(sum.counts);
       },
       flush: async () => store?.flush?.(id),
       remove: async () => store?.remove(id),

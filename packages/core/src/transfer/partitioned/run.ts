@@ -7,7 +7,7 @@ import type { TransferEnd } from "../end.ts";
 import { FailureBudget } from "../failure-budget.ts";
 import { identityOf } from "../identity.ts";
 import type { ResolvedTransfer } from "../options.ts";
-import { ProgressMeter } from "../progress.ts";
+import { progressTeller } from "../progress.ts";
 import { P2PTransferError, type TransferResult } from "../result.ts";
 import { TransferRun } from "../run.ts";
 import { stopSignal } from "../stop.ts";
@@ -78,9 +78,11 @@ export class PartitionedRun {
         earlier.flatMap((checkpoint) => checkpoint ?? []),
       );
     const before = addUp(earlier.flatMap((checkpoint) => (checkpoint ? [outcomeBefore(checkpoint)] : [])));
-    const meter = this.#meter(before.recordsRead, stop.signal);
+    const progress = progressTeller(this.#source.service, this.#query, this.#options, before.recordsRead, stop.signal);
+    const tell = ({ recordsRead, counts }: PartOutcome, last?: boolean) =>
+      progress?.(recordsRead, counts.failureCount, last);
     const budget = new FailureBudget(config.maxFailures, resumed ? before.counts : undefined);
-    const books = new PartBooks(transferId, checkpoints, earlier, budget, () => meter?.(books.sum));
+    const books = new PartBooks(transferId, checkpoints, earlier, budget, tell);
     await checkpoints?.save(this.#checkpoint(plan, "running", books.sum));
     const wanted = config.partitions > 1 ? config.partitions : plan.queries.length;
     const { lanes, release } = await openLanes(this.#source, this.#target, Math.min(wanted, plan.queries.length));
@@ -102,7 +104,7 @@ export class PartitionedRun {
       await this.#saveParent(this.#checkpoint(plan, "completed", books.sum));
       await checkpoints?.flush?.(transferId);
       for (const part of plan.queries.keys()) await checkpoints?.remove(partId(transferId, part));
-      meter?.(books.sum, true);
+      tell(books.sum, true);
       const done = this.#result(this.#checkpoint(plan, "completed", books.sum), books.sum);
       return plan.note === undefined ? done : { ...done, notes: [plan.note] };
     } catch (error) {
@@ -168,25 +170,6 @@ export class PartitionedRun {
       if (error instanceof P2PTransferError) run.books.enter(part, error.result);
       throw error;
     }
-  }
-
-  #meter(initial: number, signal: AbortSignal): ((sum: PartOutcome, last?: boolean) => void) | undefined {
-    const { onProgress, progressInterval, transferId } = this.#options;
-    if (!onProgress) return undefined;
-    const meter = new ProgressMeter(transferId, initial);
-    const counting = async () => this.#source.service.count(this.#query, signal);
-    counting().then(
-      (total) => {
-        meter.total = total;
-      },
-      () => {},
-    );
-    let toldAt = performance.now();
-    return ({ recordsRead, counts }, last = false) => {
-      if (!last && performance.now() - toldAt < progressInterval) return;
-      toldAt = performance.now();
-      onProgress(meter.read(recordsRead, counts.failureCount));
-    };
   }
 
   /** One save after the other, so that an older one never comes last. */
