@@ -1,9 +1,9 @@
-import { decodeJson, encodeJson, type P2PValue } from "@omni/p2p-core";
+import { decodeJson, encodeJson, JSON_TAG, type P2PValue } from "@omni/p2p-core";
 import { dateOfIso, YEAR_0 } from "./iso-date.ts";
 import type { ColumnKind } from "./types.ts";
 
 /** What marks a tag in JSON text. */
-const JSON_TAG = '"$p2p"';
+const TAG_TEXT = JSON.stringify(JSON_TAG);
 
 /** Makes the value of a record from what a cell holds: null, number, bigint (unsafe integers only), string or bytes. */
 export type Decoder = (stored: P2PValue) => P2PValue;
@@ -39,7 +39,7 @@ function decodeTimestamp(stored: P2PValue): P2PValue {
 function jsonOrText(text: string): P2PValue {
   if (text[0] !== "{" && text[0] !== "[") return text;
   try {
-    if (!text.includes(JSON_TAG)) {
+    if (!text.includes(TAG_TEXT)) {
       // Without tags the two steps between JSON and values have nothing to do.
       const value = JSON.parse(text) as P2PValue;
       return JSON.stringify(value) === text ? value : text;
