@@ -1,5 +1,6 @@
 import { setTimeout as sleep } from "node:timers/promises";
 import {
+  boundService,
   DefaultP2PTransferBridge,
   type P2PDataTransferService,
   type P2PTransferBridge,
@@ -34,7 +35,7 @@ function throttled(end: TransferEnd, throttle: Throttle): TransferEnd {
   const { service } = end;
   const { rawSource } = service;
   const slow: P2PDataTransferService = {
-    capabilities: service.capabilities,
+    ...boundService(service),
     async *readFromSource(query, options) {
       for await (const batch of service.readFromSource(query, options)) {
         await throttle(batch.records.length, options.signal);
@@ -53,11 +54,6 @@ function throttled(end: TransferEnd, throttle: Throttle): TransferEnd {
         },
       },
     }),
-    writeToTarget: (records, options) => service.writeToTarget(records, options),
-    count: (query, signal) => service.count(query, signal),
-    partitions: (query, parts, signal) => service.partitions(query, parts, signal),
-    ping: (signal) => service.ping(signal),
-    close: () => service.close(),
   };
   return { ...end, service: slow };
 }

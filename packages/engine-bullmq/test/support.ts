@@ -1,5 +1,6 @@
 import { setTimeout as sleep } from "node:timers/promises";
 import {
+  boundService,
   CONTRACT_VERSION,
   type P2PDataTransferService,
   P2PError,
@@ -66,13 +67,9 @@ export const slowStarter: P2PStarter = {
   async open(endpoint, context) {
     const store = await memoryStarter.open({ ...endpoint, storageType: "memory" }, context);
     const slow: P2PDataTransferService = {
+      ...boundService(store),
       capabilities: { ...store.capabilities, writeConcurrency: 4 },
-      readFromSource: (query, options) => store.readFromSource(query, options),
       writeToTarget: (records, options) => slowWrite(store, records, options),
-      count: (query, signal) => store.count(query, signal),
-      partitions: (query, parts, signal) => store.partitions(query, parts, signal),
-      ping: (signal) => store.ping(signal),
-      close: () => store.close(),
     };
     return slow;
   },

@@ -1,17 +1,17 @@
-import type {
-  P2PDataTransferService,
-  P2PQuery,
-  P2PRecord,
-  RawBatch,
-  RawSource,
-  RawTarget,
-  WriteMode,
-  WriteResult,
+import {
+  boundService,
+  type P2PDataTransferService,
+  type P2PQuery,
+  type P2PRecord,
+  type RawBatch,
+  type RawSource,
+  type RawTarget,
+  type WriteMode,
+  type WriteResult,
 } from "@omni/p2p-core";
 import { expect } from "vitest";
 import { calm, type ReadSettings } from "./bench.ts";
 import type { Skip } from "./suite.ts";
-import { bound } from "./transfer-bench.ts";
 
 /** The raw source of a service; ends the check when there is none. */
 export function rawSource({ rawSource: raw }: P2PDataTransferService, skip: Skip): RawSource {
@@ -28,7 +28,7 @@ export function rawTarget({ rawTarget: raw }: P2PDataTransferService, { format }
 export function interceptRaw(service: P2PDataTransferService, onWrite: () => void): P2PDataTransferService {
   const raw = service.rawTarget!;
   return {
-    ...bound(service),
+    ...boundService(service),
     rawTarget: {
       accepts: (format) => raw.accepts(format),
       async write(documents, options) {

@@ -1,4 +1,5 @@
 import {
+  boundService,
   type DeadLetter,
   type DeadLetterSink,
   DefaultP2PTransferBridge,
@@ -75,7 +76,7 @@ export class Killed extends Error {
 export function killedAt(calls: number, when: "before" | "after", onWrite: (records: number) => void): Interposed {
   let seen = 0;
   return (service) => ({
-    ...bound(service),
+    ...boundService(service),
     async writeToTarget(records, options) {
       const call = seen++;
       if (call > calls || (call === calls && when === "before")) throw new Killed();
@@ -85,17 +86,4 @@ export function killedAt(calls: number, when: "before" | "after", onWrite: (reco
       return result;
     },
   });
-}
-
-/** The same service as a plain object, whose methods can be replaced one by one. */
-export function bound(service: P2PDataTransferService): P2PDataTransferService {
-  return {
-    capabilities: service.capabilities,
-    readFromSource: (query, options) => service.readFromSource(query, options),
-    writeToTarget: (records, options) => service.writeToTarget(records, options),
-    count: (query, signal) => service.count(query, signal),
-    partitions: (query, parts, signal) => service.partitions(query, parts, signal),
-    ping: (signal) => service.ping(signal),
-    close: () => service.close(),
-  };
 }

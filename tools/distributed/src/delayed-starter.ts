@@ -1,5 +1,5 @@
 import { setTimeout as sleep } from "node:timers/promises";
-import type { P2PDataTransferService, P2PStarter } from "@omni/p2p-core";
+import { boundService, type P2PDataTransferService, type P2PStarter } from "@omni/p2p-core";
 
 /** What a network adds to each batch, in ms. */
 export const LATENCY_MS = 20;
@@ -13,16 +13,11 @@ export function delayedStarter(storageType: string, starter: P2PStarter): P2PSta
     async open(endpoint, context) {
       const store = await starter.open({ ...endpoint, storageType: starter.storageType }, context);
       const far: P2PDataTransferService = {
-        capabilities: store.capabilities,
-        readFromSource: (query, options) => store.readFromSource(query, options),
+        ...boundService(store),
         async writeToTarget(records, options) {
           await sleep(LATENCY_MS, undefined, { signal: options.signal });
           return store.writeToTarget(records, options);
         },
-        count: (query, signal) => store.count(query, signal),
-        partitions: (query, parts, signal) => store.partitions(query, parts, signal),
-        ping: (signal) => store.ping(signal),
-        close: () => store.close(),
       };
       return far;
     },

@@ -1,4 +1,5 @@
 import {
+  boundService,
   type JsonValue,
   MemoryCheckpointStore,
   type P2PDataTransferService,
@@ -13,7 +14,7 @@ import { holds } from "../holding.ts";
 import { decoded, documentsOf, interceptRaw, rawSource, rawTarget, readRaw, writeRaw } from "../raw-bench.ts";
 import { everyValueType, sampleRecords } from "../sample-records.ts";
 import { check, group, queryText, type Suite, shared } from "../suite.ts";
-import { bound, type Interposed, LetterBox, type Side, transferOnce } from "../transfer-bench.ts";
+import { type Interposed, LetterBox, type Side, transferOnce } from "../transfer-bench.ts";
 
 const COUNT = 40;
 
@@ -190,7 +191,7 @@ function transferringChecks(suite: Suite, records: readonly P2PRecord[]): void {
     let calls = 0;
     const byRaw = await run((service) => interceptRaw(service, () => calls++));
     expect(calls, "raw writes").toBeGreaterThan(0);
-    const { contents, ...told } = await run(bound);
+    const { contents, ...told } = await run(boundService);
     expect({ counts: byRaw.counts, letters: byRaw.letters }).toEqual(told);
     assertSameRecords(byRaw.contents, contents);
   });
@@ -208,7 +209,7 @@ function transferringChecks(suite: Suite, records: readonly P2PRecord[]): void {
           if (calls++ === kill) throw new P2PError("WRITE_FAILED", "killed by the check");
         });
       await rejection(transferOnce(source, target, options, { interpose }), "a transfer that is killed");
-      const result = await transferOnce(source, target, { ...options, resume: true }, { interpose: bound });
+      const result = await transferOnce(source, target, { ...options, resume: true }, { interpose: boundService });
       expect(result).toMatchObject({ totalRecords: COUNT, successCount: COUNT });
       assertSameRecords(await bench.contents(target.endpoint), records, { context: `killed at write ${kill}` });
     }

@@ -1,4 +1,5 @@
 import {
+  boundService,
   type P2PDataTransferService,
   type P2PQuery,
   type P2PRecord,
@@ -8,7 +9,6 @@ import {
   TaggedValue,
 } from "@omni/p2p-core";
 import { type AdapterUnderTest, referenceAdapter } from "../../src/index.ts";
-import { bound } from "../../src/transfer-bench.ts";
 
 /** The parts of a service that a sabotage replaces. */
 export type Replaced = Partial<P2PDataTransferService>;
@@ -30,7 +30,7 @@ export function sabotaged(
     starter: {
       ...good.starter,
       async open(endpoint, context) {
-        const service = bound(await good.starter.open(endpoint, context));
+        const service = boundService(await good.starter.open(endpoint, context));
         return { ...service, ...spoil(service) };
       },
     },

@@ -1,4 +1,5 @@
 import { unlessAborted } from "../../abort.ts";
+import { boundService } from "../../storage/bound-service.ts";
 import type { P2PDataTransferService, WriteOptions } from "../../storage/service.ts";
 
 /** Lets so many through at a time. */
@@ -63,8 +64,7 @@ export function gatedTargets(targets: readonly P2PDataTransferService[]): P2PDat
 function gated(target: P2PDataTransferService, gate: Gate): P2PDataTransferService {
   const { rawTarget, rawSource } = target;
   return {
-    capabilities: target.capabilities,
-    readFromSource: (query, options) => target.readFromSource(query, options),
+    ...boundService(target),
     writeToTarget: (records, options) => gate.pass(options.signal, () => target.writeToTarget(records, options)),
     ...(rawSource && { rawSource }),
     ...(rawTarget && {
@@ -74,9 +74,5 @@ function gated(target: P2PDataTransferService, gate: Gate): P2PDataTransferServi
           gate.pass(options.signal, () => rawTarget.write(documents, options)),
       },
     }),
-    count: (query, signal) => target.count(query, signal),
-    partitions: (query, parts, signal) => target.partitions(query, parts, signal),
-    ping: (signal) => target.ping(signal),
-    close: () => target.close(),
   };
 }

@@ -1,0 +1,20 @@
+import type { P2PDataTransferService } from "./service.ts";
+
+/**
+ * The same service as a plain object, whose methods can be replaced one by one. It has no raw lanes: they would lead
+ * past what is put in the place of the others.
+ *
+ * @example
+ * const slow = { ...boundService(service), ping: async (signal) => (await sleep(1000), service.ping(signal)) };
+ */
+export function boundService(service: P2PDataTransferService): P2PDataTransferService {
+  return {
+    capabilities: service.capabilities,
+    readFromSource: (query, options) => service.readFromSource(query, options),
+    writeToTarget: (records, options) => service.writeToTarget(records, options),
+    count: (query, signal) => service.count(query, signal),
+    partitions: (query, parts, signal) => service.partitions(query, parts, signal),
+    ping: (signal) => service.ping(signal),
+    close: () => service.close(),
+  };
+}
