@@ -5,7 +5,7 @@ import { Fleet } from "./fleet.ts";
 import { fill, sameRecords } from "./records.ts";
 
 /** Longest wait for progress between two kills, in ms. */
-const MOST_WAIT_MS = 20_000;
+const MOST_WAIT_MS = 120_000;
 
 /** What is to be gone through. */
 export interface KillRun {
