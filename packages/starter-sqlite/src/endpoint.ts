@@ -39,6 +39,13 @@ export const sqliteOptions = {
     default: "wal",
     description: "The journal mode a target is set to when it is first written; `keep` leaves it as it is.",
   },
+  thread: {
+    type: "string",
+    values: ["auto", "always", "never"],
+    default: "auto",
+    description:
+      "Whether a target is written by a thread of its own: `auto` begins one when the process has its hands full with reading and writing both, and the machine has a second core.",
+  },
   synchronous: {
     type: "string",
     values: ["off", "normal", "full"],

@@ -31,6 +31,29 @@ export async function openStore(endpoint: SqliteEndpoint, context: OpenContext):
   }
 }
 
+/**
+ * Opens the file of a target once more, for another thread.
+ *
+ * @param inode the file that is open already.
+ * @throws P2PError `CONNECTION_LOST` when the path leads to another one by now.
+ */
+export async function openAgain(
+  endpoint: SqliteEndpoint,
+  patienceMs: number,
+  inode: string | undefined,
+): Promise<SqliteStore> {
+  const db = await openFile(endpoint, false, true);
+  addSortFunctions(db);
+  const store = new SqliteStore(db, endpoint, { patienceMs, readOnly: false, inode });
+  try {
+    store.assertSameFile();
+    return store;
+  } catch (error) {
+    db.close();
+    throw error;
+  }
+}
+
 async function assertSource({ file, label }: SqliteEndpoint): Promise<boolean> {
   const found = await stat(file).catch(() => undefined);
   if (found?.isFile()) return true;
@@ -65,7 +88,7 @@ async function assertTarget({ file, label }: SqliteEndpoint): Promise<boolean> {
   return found !== undefined;
 }
 
-async function openFile(endpoint: SqliteEndpoint, readOnly: boolean): Promise<Database> {
+async function openFile(endpoint: SqliteEndpoint, readOnly: boolean, mustExist = readOnly): Promise<Database> {
   let SqliteDatabase: typeof import("better-sqlite3");
   try {
     SqliteDatabase = (await import("better-sqlite3")).default;
@@ -78,7 +101,7 @@ async function openFile(endpoint: SqliteEndpoint, readOnly: boolean): Promise<Da
   }
   try {
     // Locks are waited for in SqliteStore.patiently: the driver's own waiting would stop the whole process.
-    return new SqliteDatabase(endpoint.file, { readonly: readOnly, fileMustExist: readOnly, timeout: 0 });
+    return new SqliteDatabase(endpoint.file, { readonly: readOnly, fileMustExist: mustExist, timeout: 0 });
   } catch (error) {
     throw readOnly
       ? sqliteError(error, endpoint.label, "opened")

@@ -15,8 +15,8 @@ import { partitionQuery } from "./partition.ts";
 import { readBatches } from "./read.ts";
 import { onlyTable, requireTable } from "./relation.ts";
 import type { SqliteStore } from "./store.ts";
+import { TargetWriter } from "./target-writer.ts";
 import { sqliteCapabilities } from "./types.ts";
-import { TableWriter } from "./write.ts";
 
 /** The table of a target that names none. */
 const DEFAULT_TABLE = "records";
@@ -57,15 +57,16 @@ async function openSqlite(endpoint: SqliteEndpoint, context: OpenContext): Promi
       if (isSource || store.table(chosen) !== undefined) requireTable(store, chosen);
       return chosen;
     });
-    return serve(store, name);
+    const writer = new TargetWriter(store, name);
+    await writer.open();
+    return serve(store, name, writer);
   } catch (error) {
     store.close();
     throw error;
   }
 }
 
-function serve(store: SqliteStore, table: string): P2PDataTransferService {
-  const writer = new TableWriter(store, table);
+function serve(store: SqliteStore, table: string, writer: TargetWriter): P2PDataTransferService {
   let closing: Promise<void> | undefined;
   return {
     capabilities: sqliteCapabilities,
@@ -96,8 +97,8 @@ async function ping(store: SqliteStore, signal: AbortSignal): Promise<void> {
   }
 }
 
-async function close(store: SqliteStore, writer: TableWriter): Promise<void> {
-  await writer.settled();
+async function close(store: SqliteStore, writer: TargetWriter): Promise<void> {
+  await writer.close();
   store.close();
   if (!store.readOnly) await dropIfEmpty(store.endpoint.file);
 }

@@ -24,7 +24,8 @@ export class SqliteStore {
   /** How long a lock is waited for, in milliseconds. */
   readonly patienceMs: number;
   readonly readOnly: boolean;
-  readonly #inode: string | undefined;
+  /** What tells the file that was opened from another one under its path, where that can be told. */
+  readonly inode: string | undefined;
   readonly #statements = new Map<RowForm, Map<string, Statement<SqlValue[], unknown>>>();
   #pageSize: number | undefined;
   #described: { readonly version: SqlValue; readonly name: string; readonly table: Table | undefined } | undefined;
@@ -38,7 +39,7 @@ export class SqliteStore {
     this.endpoint = endpoint;
     this.patienceMs = options.patienceMs;
     this.readOnly = options.readOnly;
-    this.#inode = options.inode;
+    this.inode = options.inode;
   }
 
   /** A statement with rows as objects. Prepared once. */
@@ -146,9 +147,9 @@ export class SqliteStore {
    * @throws P2PError `CONNECTION_LOST`
    */
   assertSameFile(): void {
-    if (this.#inode === undefined) return;
+    if (this.inode === undefined) return;
     const inode = inodeOf(this.endpoint.file);
-    if (inode === this.#inode) return;
+    if (inode === this.inode) return;
     throw new P2PError(
       "CONNECTION_LOST",
       `The file of ${this.endpoint.label} was ${inode === undefined ? "deleted or moved" : "replaced by another"} ` +

@@ -20,6 +20,7 @@ export class TableWriter {
   readonly #tableName: string;
   #queue: Promise<unknown> = Promise.resolve();
   #isSetUp = false;
+  #busyMs = 0;
 
   constructor(store: SqliteStore, tableName: string) {
     this.#store = store;
@@ -31,6 +32,11 @@ export class TableWriter {
     const writing = this.#queue.then(() => this.#writeBatch(records, options));
     this.#queue = writing.catch(() => {});
     return writing;
+  }
+
+  /** How long it has held the thread, in milliseconds. */
+  get busyMs(): number {
+    return this.#busyMs;
   }
 
   /** Resolves when no write is under way. */
@@ -47,7 +53,7 @@ export class TableWriter {
     }
     store.assertSameFile();
     if (!this.#isSetUp) {
-      await store.patiently("written", signal, () => setPragmas(store));
+      await this.#work(signal, () => setPragmas(store));
       this.#isSetUp = true;
     }
     try {
@@ -62,17 +68,17 @@ export class TableWriter {
   async #transaction(records: readonly P2PRecord[], options: WriteOptions): Promise<WriteResult> {
     const store = this.#store;
     const { signal } = options;
-    await store.patiently("written", signal, () => store.db.exec("BEGIN IMMEDIATE"));
+    await this.#work(signal, () => store.db.exec("BEGIN IMMEDIATE"));
     try {
-      const table = await store.patiently("written", signal, () => this.#table(records));
+      const table = await this.#work(signal, () => this.#table(records));
       const batch = new BatchWriter(store, table, options.mode);
       const breather = new Breather();
       for (let next = 0; next < records.length; ) {
-        next = await store.patiently("written", signal, () => batch.writeSome(records, next, breather));
+        next = await this.#work(signal, () => batch.writeSome(records, next, breather));
         await breather.due();
         signal.throwIfAborted();
       }
-      await store.patiently("written", signal, () => store.db.exec("COMMIT"));
+      await this.#work(signal, () => store.db.exec("COMMIT"));
       return batch.result(records);
     } catch (error) {
       if (store.db.inTransaction) store.db.exec("ROLLBACK");
@@ -80,6 +86,18 @@ export class TableWriter {
       store.forgetTable();
       throw error;
     }
+  }
+
+  /** Does something that may meet a lock, and takes the time. */
+  #work<T>(signal: AbortSignal, work: () => T): Promise<T> {
+    return this.#store.patiently("written", signal, () => {
+      const since = performance.now();
+      try {
+        return work();
+      } finally {
+        this.#busyMs += performance.now() - since;
+      }
+    });
   }
 
   /** The table, created when there is none. */

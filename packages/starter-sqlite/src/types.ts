@@ -8,7 +8,7 @@ export const sqliteCapabilities: P2PCapabilities = {
   resumable: true,
   countable: true,
   partitionable: true,
-  writeConcurrency: 1,
+  writeConcurrency: 3,
   atomicBatches: true,
   shareable: true,
   valueTypes: {

@@ -1,4 +1,4 @@
-import type { P2PRecord, P2PValue } from "@omni/p2p-core";
+import { type P2PRecord, type P2PValue, setField } from "@omni/p2p-core";
 import { type Decoder, decoders } from "./decode.ts";
 import { cellBytes, INEXACT, measure, type Row } from "./measure.ts";
 import type { SqlValue } from "./sql.ts";
@@ -80,6 +80,43 @@ export function makeFits(fields: readonly string[]): (record: P2PRecord) => bool
   const tests = fields.map((field) => `record[${JSON.stringify(field)}] !== undefined`);
   const all = [`Object.keys(record).length === ${fields.length}`, ...tests].join(" && ");
   return writtenOut(`return (record) => ${all};`);
+}
+
+/** Adds the values of a record's fields to a list; those that are more than a word go through `other`. */
+export function makePack(
+  fields: readonly string[],
+): (record: P2PRecord, values: unknown[], other: (value: P2PValue) => unknown) => void {
+  if (fields.length > MAX_CELLS) {
+    return (record, values, other) => {
+      for (const field of fields) values.push(other(record[field]!));
+    };
+  }
+  const steps = fields.map(
+    (field) =>
+      `v = record[${JSON.stringify(field)}]; t = typeof v; ` +
+      'values.push(t === "string" || t === "number" || t === "boolean" || v === null ? v : other(v));',
+  );
+  return writtenOut(`return (record, values, other) => { let v, t; ${steps.join("\n")} };`);
+}
+
+/** Makes an object of the values that stand in a list from a place on, turned back by `other`. */
+export function makeUnpack(
+  fields: readonly string[],
+): (values: readonly unknown[], place: number, other: (value: unknown) => P2PValue) => Row {
+  // In a literal, `__proto__` is not a field.
+  if (fields.length > MAX_CELLS || fields.includes("__proto__")) {
+    return (values, place, other) => {
+      const row: Row = {};
+      for (const [at, field] of fields.entries()) setField(row, field, unpackCell(values[place + at], other));
+      return row;
+    };
+  }
+  const cells = fields.map((field, at) => `${JSON.stringify(field)}: h0(values[place + ${at}], other)`);
+  return writtenOut(`return (values, place, other) => ({ ${cells.join(", ")} });`, unpackCell);
+}
+
+function unpackCell(value: unknown, other: (value: unknown) => P2PValue): P2PValue {
+  return typeof value === "object" && value !== null ? other(value) : (value as P2PValue);
 }
 
 /** One parameter of a statement: what of it can be said in a word, for values of the kind that its column is for. */

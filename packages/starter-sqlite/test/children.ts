@@ -2,7 +2,10 @@ import { type ChildProcess, spawn } from "node:child_process";
 import { cleanUp } from "./support.ts";
 
 /** A program in a process of its own, which has the starter as `starter` and `parseEndpoint`. */
-export function runChild(program: string, options: { uid?: number; shell?: string } = {}): ChildProcess {
+export function runChild(
+  program: string,
+  options: { uid?: number; shell?: string; flags?: string[] } = {},
+): ChildProcess {
   const source = `
     const { parseEndpoint } = await import(${JSON.stringify(import.meta.resolve("@omni/p2p-core"))});
     const { sqliteStarter: starter } = await import(${JSON.stringify(new URL("../src/index.ts", import.meta.url).href)});
@@ -10,7 +13,7 @@ export function runChild(program: string, options: { uid?: number; shell?: strin
     const open = (endpoint, role) =>
       starter.open(parseEndpoint(endpoint), { role, signal, connectTimeoutMs: 2000 });
     ${program}`;
-  const args = ["--disable-warning=ExperimentalWarning", "--input-type=module", "-e", source];
+  const args = [...(options.flags ?? []), "--disable-warning=ExperimentalWarning", "--input-type=module", "-e", source];
   const child =
     options.shell === undefined
       ? spawn(process.execPath, args, {

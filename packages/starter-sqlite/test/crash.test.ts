@@ -9,8 +9,8 @@ import { at, cleanUp, open, query, readAll, rejection, temporaryFolder, write } 
 
 const BATCH = 200;
 const WRITER = `
-  const write = async (database, records = 1e9) => {
-    const target = await open({ storageType: "sqlite", database }, "target");
+  const write = async (database, records = 1e9, thread = "never") => {
+    const target = await open({ storageType: "sqlite", database, metadata: { thread } }, "target");
     for (let from = 0; from < records; from += ${BATCH}) {
       const batch = Array.from({ length: ${BATCH} }, (_, i) => ({ id: from + i, body: "x".repeat(500), even: i % 2 === 0 }));
       await target.writeToTarget(batch, { mode: "upsert", signal });
@@ -20,10 +20,10 @@ const WRITER = `
   };`;
 
 describe("a process that is killed", () => {
-  test("leaves whole batches, and a database that opens and goes on", async () => {
+  test.each(["never", "always"])("leaves whole batches, and a database that goes on; thread: %s", async (thread) => {
     const file = join(temporaryFolder(), "killed.db");
     for (const ms of [20, 60, 130]) {
-      const child = runChild(`${WRITER} await write(${JSON.stringify(file)});`);
+      const child = runChild(`${WRITER} await write(${JSON.stringify(file)}, 1e9, "${thread}");`);
       let acknowledged = 0;
       child.stdout!.on("data", (chunk: Buffer) => {
         acknowledged = Number(chunk.toString().trim().split("\n").at(-1));

@@ -1,0 +1,120 @@
+import { Worker } from "node:worker_threads";
+import { P2PError, type P2PRecord, type WriteOptions, type WriteResult } from "@omni/p2p-core";
+import type { PackedRecords } from "./packed-records.ts";
+import { type FromThread, type PackedResult, type ThreadData, type ToThread, unpackError } from "./wire.ts";
+
+/** A batch that the thread has not answered for. */
+interface Waiting {
+  readonly resolve: (result: PackedResult) => void;
+  readonly reject: (error: unknown) => void;
+}
+
+/** Writes batches to one table in a thread of its own, one after the other, each in a transaction of its own. */
+export class ThreadWriter {
+  /** Resolves when batches can be written, and is rejected with the reason why none ever can. */
+  readonly ready: Promise<void>;
+  readonly #label: string;
+  readonly #worker: Worker;
+  readonly #ended: Promise<void>;
+  readonly #waiting = new Map<number, Waiting>();
+  #batches = 0;
+  #alive = true;
+
+  /** @throws Error when this process may have no threads. */
+  constructor(data: ThreadData) {
+    this.#label = data.endpoint.label;
+    // Flags of this process, such as the kind of a script that came by --eval, are not for the thread's file.
+    this.#worker = new Worker(new URL(THREAD_FILE, import.meta.url), { workerData: data, execArgv: [] });
+    const ready = Promise.withResolvers<void>();
+    this.ready = ready.promise;
+    this.#worker.on("message", (message: FromThread) => {
+      if (message.kind !== "ready") return this.#answer(message);
+      // It holds the process only as long as it is waited for.
+      this.#worker.unref();
+      ready.resolve();
+    });
+    // An exit follows.
+    this.#worker.on("error", ready.reject);
+    this.#ended = new Promise((resolve) => {
+      this.#worker.once("exit", () => {
+        ready.reject(new Error("it ended"));
+        this.#fail();
+        resolve();
+      });
+    });
+  }
+
+  /** Whether batches can still be given to it. */
+  get alive(): boolean {
+    return this.#alive;
+  }
+
+  /**
+   * Writes a batch when those before it are done.
+   *
+   * @param packed the same records, packed.
+   */
+  async write(packed: PackedRecords, records: readonly P2PRecord[], options: WriteOptions): Promise<WriteResult> {
+    const { mode, signal } = options;
+    signal.throwIfAborted();
+    if (!this.#alive) throw this.#lost();
+    const batch = this.#batches++;
+    const abort = () => this.#tell({ kind: "abort", batch });
+    signal.addEventListener("abort", abort, { once: true });
+    this.#worker.ref();
+    try {
+      const { written, skipped, failures } = await new Promise<PackedResult>((resolve, reject) => {
+        this.#waiting.set(batch, { resolve, reject });
+        this.#tell({ kind: "write", batch, records: packed, mode });
+      });
+      return {
+        ...{ written, skipped },
+        failures: failures.map(({ index, error }) => ({ index, id: records[index]!.id, error: unpackError(error) })),
+      };
+    } catch (error) {
+      signal.throwIfAborted();
+      throw error;
+    } finally {
+      signal.removeEventListener("abort", abort);
+      this.#waiting.delete(batch);
+      if (this.#waiting.size === 0) this.#worker.unref();
+    }
+  }
+
+  /** Ends the thread when what it was given is written. */
+  async close(): Promise<void> {
+    if (this.#alive) this.#tell({ kind: "close" });
+    // A thread that is waited for must hold the process.
+    this.#worker.ref();
+    await this.#ended;
+  }
+
+  /** Ends the thread at once; the batch at work is rolled back. */
+  async terminate(): Promise<void> {
+    await this.#worker.terminate();
+  }
+
+  #answer(message: Exclude<FromThread, { kind: "ready" }>): void {
+    const waiting = this.#waiting.get(message.batch);
+    if (message.kind === "written") waiting?.resolve(message.result);
+    else waiting?.reject(unpackError(message.error));
+  }
+
+  #tell(message: ToThread): void {
+    this.#worker.postMessage(message);
+  }
+
+  #fail(): void {
+    this.#alive = false;
+    for (const { reject } of this.#waiting.values()) reject(this.#lost());
+  }
+
+  #lost(): P2PError {
+    return new P2PError("CONNECTION_LOST", `The thread that wrote ${this.#label} ended; try again`, {
+      retryable: true,
+    });
+  }
+}
+
+/** Beside this file, in the sources as in the package. */
+const THREAD_FILE = import.meta.url.endsWith(".ts") ? "./writer-thread.ts" : "./writer-thread.js";
