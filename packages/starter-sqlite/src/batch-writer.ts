@@ -1,4 +1,5 @@
 import {
+  type Breather,
   isP2PError,
   messageOf,
   P2PError,
@@ -8,7 +9,6 @@ import {
   type WriteMode,
   type WriteResult,
 } from "@omni/p2p-core";
-import type { Breather } from "./breather.ts";
 import { isRowError, sqliteCode } from "./errors.ts";
 import { foreignShape } from "./foreign-shape.ts";
 import { insertSql, paramsOf, powerOfTwo, rowsPerStatement } from "./insert.ts";

@@ -1,5 +1,4 @@
-import { type P2PQuery, parseQuery } from "@omni/p2p-core";
-import { Breather } from "./breather.ts";
+import { Breather, type P2PQuery, parseQuery } from "@omni/p2p-core";
 import { rowsAfter, rowsUpTo } from "./keyset.ts";
 import { parseNative } from "./native.ts";
 import { readNatural } from "./natural.ts";

@@ -1,6 +1,5 @@
-import type { ParsedQuery, ReadOptions, RecordBatch } from "@omni/p2p-core";
+import { Breather, type ParsedQuery, type ReadOptions, type RecordBatch } from "@omni/p2p-core";
 import { BatchBuilder } from "./batch.ts";
-import { Breather } from "./breather.ts";
 import { assertUniqueKeys, keylessRows } from "./loose-keys.ts";
 import { parsePartition } from "./partition.ts";
 import { findPlace, hasMovingRowids, isAnchor, naturalOrder, rowidOfKey, savePlace } from "./place.ts";

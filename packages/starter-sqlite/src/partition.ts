@@ -1,5 +1,4 @@
-import { type JsonValue, type P2PQuery, parseQuery } from "@omni/p2p-core";
-import { Breather } from "./breather.ts";
+import { Breather, type JsonValue, type P2PQuery, parseQuery } from "@omni/p2p-core";
 import { orderClause, rowsAfter, type Term } from "./keyset.ts";
 import { parseNative } from "./native.ts";
 import { findPlace, hasMovingRowids, naturalOrder, savePlace, strange } from "./place.ts";

@@ -1,6 +1,5 @@
-import { type ParsedQuery, type ReadOptions, type RecordBatch, toJson } from "@omni/p2p-core";
+import { Breather, type ParsedQuery, type ReadOptions, type RecordBatch, toJson } from "@omni/p2p-core";
 import { BatchBuilder } from "./batch.ts";
-import { Breather } from "./breather.ts";
 import { rowsAfter, rowsUpTo } from "./keyset.ts";
 import { keylessRows } from "./loose-keys.ts";
 import { hasSidecars, wantedOrder } from "./order.ts";

@@ -1,4 +1,5 @@
 import {
+  Breather,
   isP2PError,
   P2PError,
   type P2PRecord,
@@ -7,7 +8,6 @@ import {
   type WriteResult,
 } from "@omni/p2p-core";
 import { BatchWriter } from "./batch-writer.ts";
-import { Breather } from "./breather.ts";
 import { sqliteCode } from "./errors.ts";
 import { requireTable, tableMissing } from "./relation.ts";
 import { assertWritable, createTableSql, setPragmas, sidecarIndexSql } from "./schema.ts";

@@ -17,8 +17,10 @@ const DIRECTIONS: readonly (readonly [Store, Store])[] = [
 
 const RECORDS = 6000;
 const BATCH = 100;
-/** Writes in flight, as in the default configuration; SQLite as a target takes one at a time. */
-const inFlight = (target: Store) => (target === "sqlite" ? 1 : 4);
+/** Writes in flight, as in the default configuration; SQLite as a target takes three. */
+const inFlight = (target: Store) => (target === "sqlite" ? 3 : 4);
+/** SQLite is written in the process's own thread and in one beside it by turns. */
+const threadOf = (target: Store, kill: number) => (target === "sqlite" && kill % 2 === 1 ? "&thread=always" : "");
 
 /** Kills a process that transfers, at random moments, and goes on in another one. */
 export async function killProcesses(
@@ -36,7 +38,7 @@ export async function killProcesses(
     const { ms: duration } = await calm.finish().finally(() => calm.dispose());
     for (let kill = 0; kill < kills; kill++) {
       await report.run(scenario, async () => {
-        const target = places.fresh(to);
+        const target = `${places.fresh(to)}${threadOf(to, kill)}`;
         const transfer = new KilledTransfer(source, target);
         try {
           const at = random() * duration;

@@ -1,4 +1,5 @@
 export { boundService } from "./bound-service.ts";
+export { Breather } from "./breather.ts";
 export { type InstalledStarter, installedStarters, loadStarter } from "./discovery.ts";
 export { type EndpointInfo, type EndpointInput, endpointLabel, parseEndpoint } from "./endpoint.ts";
 export { base64, decodeJson, encodeJson, fromBase64, fromJson, JSON_TAG, type JsonValue, toJson } from "./json.ts";

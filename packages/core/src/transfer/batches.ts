@@ -1,4 +1,5 @@
 import { toP2PError } from "../errors.ts";
+import { Breather } from "../storage/breather.ts";
 import type { JsonValue } from "../storage/json.ts";
 import type { P2PQuery } from "../storage/query.ts";
 import type { DeadLetter } from "./dead-letter.ts";
@@ -6,7 +7,6 @@ import type { Lane, LaneBatch } from "./lane.ts";
 import type { ResolvedTransfer } from "./options.ts";
 import type { Pace } from "./pace.ts";
 import { RetryBudget } from "./retry.ts";
-import { Breather } from "./settle.ts";
 import { idText } from "./transform.ts";
 
 /** A failure on the way to the target, not yet given a time. */

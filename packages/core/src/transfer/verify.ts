@@ -1,5 +1,6 @@
 import { hash } from "node:crypto";
 import { isP2PError, P2PError, toP2PError } from "../errors.ts";
+import { Breather } from "../storage/breather.ts";
 import { canonicalText } from "../storage/canonical.ts";
 import { type P2PQuery, parseQuery } from "../storage/query.ts";
 import { idKey } from "../storage/record.ts";
@@ -7,7 +8,6 @@ import { redactError, secretsOf } from "../storage/redact.ts";
 import type { P2PValue } from "../storage/value.ts";
 import type { TransferEnd } from "./end.ts";
 import { readAhead } from "./read-ahead.ts";
-import { Breather } from "./settle.ts";
 import { checkBatch, type Transform, transformBatch } from "./transform.ts";
 import { BucketDigests, type Difference, DifferenceFinder, type Fingerprint } from "./verify-buckets.ts";
 

@@ -1,0 +1,35 @@
+import { setImmediate } from "node:timers/promises";
+
+/** Longest stretch of work without a turn of the event loop, in ms. */
+const STRETCH_MS = 5;
+
+/**
+ * Lets timers and sockets have their turn in long work that is synchronous underneath, such as that of an embedded store.
+ *
+ * @example
+ * ```ts
+ * const breather = new Breather();
+ * for (const record of records) {
+ *   store.put(record);
+ *   await breather.due();
+ * }
+ * ```
+ */
+export class Breather {
+  #since = performance.now();
+
+  /** Whether the others have waited for 5 ms. */
+  get isDue(): boolean {
+    return performance.now() - this.#since >= STRETCH_MS;
+  }
+
+  /** A promise to wait for when a turn is due, else `undefined`. */
+  due(): Promise<void> | undefined {
+    return this.isDue ? this.#rest() : undefined;
+  }
+
+  async #rest(): Promise<void> {
+    await setImmediate();
+    this.#since = performance.now();
+  }
+}
