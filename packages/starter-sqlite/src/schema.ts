@@ -113,19 +113,11 @@ export function addColumnsSql(table: Table, records: readonly P2PRecord[]): stri
   });
 }
 
-/**
- * Pages of the write-ahead log that are moved into the file in one go: 64 MB of pages of 4 KB. With keys in no order,
- * pages of an index are written again and again, and are moved once for all of these times; SQLite's own 1,000 pages
- * make two million such rows take half as long again.
- */
-const CHECKPOINT_PAGES = 16_000;
-
 /** Sets a target to the journal mode and the care that its options name. */
 export function setPragmas({ db, endpoint }: SqliteStore): void {
   const { journalMode, synchronous } = endpoint.options;
   if (journalMode !== "keep") db.pragma(`journal_mode = ${journalMode}`);
   db.pragma(`synchronous = ${synchronous}`);
-  db.pragma(`wal_autocheckpoint = ${CHECKPOINT_PAGES}`);
 }
 
 /** Makes sure that a table can be written. @throws P2PError `TARGET_NOT_WRITABLE` */
