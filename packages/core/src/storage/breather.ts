@@ -9,8 +9,9 @@ const STRETCH_MS = 5;
  * @example
  * ```ts
  * const breather = new Breather();
- * for (const record of records) {
- *   store.put(record);
+ * let sum = 0;
+ * for (let number = 0; number < 1e5; number++) {
+ *   sum += Math.sqrt(number);
  *   await breather.due();
  * }
  * ```
