@@ -30,7 +30,6 @@ export class TargetWriter {
   readonly #here: TableWriter;
   #mayBegin: boolean;
   #thread: ThreadWriter | undefined;
-  #isReady = false;
   #trial: Trial | undefined;
   /** Who was given the last batch. */
   #last: "here" | "thread" = "here";
@@ -68,7 +67,7 @@ export class TargetWriter {
 
   /** Writes a batch when those before it are done. */
   write(records: readonly P2PRecord[], options: WriteOptions): Promise<WriteResult> {
-    // Without a thread it is as fast again, so that it cannot be had is no matter here.
+    // Where none can be had, writing goes on here as before.
     if (this.#mayBegin && this.#isWorthIt()) this.#beginThread().catch(() => {});
     const packed = this.#packForThread(records);
     const writer = packed === undefined ? "here" : "thread";
@@ -77,7 +76,8 @@ export class TargetWriter {
     const writing = this.#before.then(() =>
       packed === undefined ? this.#here.write(records, options) : this.#thread!.write(packed, records, options),
     );
-    this.#settled = Promise.allSettled([this.#settled, writing]);
+    // Without their values, which would hold on to those of all earlier batches.
+    this.#settled = Promise.allSettled([this.#settled, writing]).then(() => {});
     return writing;
   }
 
@@ -92,7 +92,6 @@ export class TargetWriter {
     const { endpoint, patienceMs, inode } = this.#store;
     this.#thread = new ThreadWriter({ endpoint, table: this.#tableName, patienceMs, inode });
     await this.#thread.ready;
-    this.#isReady = true;
   }
 
   /** Whether a thread would gain something, as far as a trial has shown. */
@@ -112,7 +111,7 @@ export class TargetWriter {
 
   /** The records as the thread takes them; `undefined` when they are to be written here. */
   #packForThread(records: readonly P2PRecord[]): PackedRecords | undefined {
-    if (!this.#isReady || !this.#thread!.alive) return undefined;
+    if (!this.#thread?.takesBatches) return undefined;
     try {
       return packRecords(records);
     } catch {

@@ -18,7 +18,7 @@ export class ThreadWriter {
   readonly #ended: Promise<void>;
   readonly #waiting = new Map<number, Waiting>();
   #batches = 0;
-  #alive = true;
+  #takesBatches = false;
 
   /** @throws Error when this process may have no threads. */
   constructor(data: ThreadData) {
@@ -31,6 +31,7 @@ export class ThreadWriter {
       if (message.kind !== "ready") return this.#answer(message);
       // It holds the process only as long as it is waited for.
       this.#worker.unref();
+      this.#takesBatches = true;
       ready.resolve();
     });
     // An exit follows.
@@ -44,9 +45,9 @@ export class ThreadWriter {
     });
   }
 
-  /** Whether batches can still be given to it. */
-  get alive(): boolean {
-    return this.#alive;
+  /** Whether it is ready, and has not ended. */
+  get takesBatches(): boolean {
+    return this.#takesBatches;
   }
 
   /**
@@ -57,7 +58,7 @@ export class ThreadWriter {
   async write(packed: PackedRecords, records: readonly P2PRecord[], options: WriteOptions): Promise<WriteResult> {
     const { mode, signal } = options;
     signal.throwIfAborted();
-    if (!this.#alive) throw this.#lost();
+    if (!this.#takesBatches) throw this.#lost();
     const batch = this.#batches++;
     const abort = () => this.#tell({ kind: "abort", batch });
     signal.addEventListener("abort", abort, { once: true });
@@ -83,15 +84,11 @@ export class ThreadWriter {
 
   /** Ends the thread when what it was given is written. */
   async close(): Promise<void> {
-    if (this.#alive) this.#tell({ kind: "close" });
-    // A thread that is waited for must hold the process.
+    // Until it is ready it holds the process by itself, and lets go of it then.
+    await this.ready.catch(() => {});
     this.#worker.ref();
+    this.#tell({ kind: "close" });
     await this.#ended;
-  }
-
-  /** Ends the thread at once; the batch at work is rolled back. */
-  async terminate(): Promise<void> {
-    await this.#worker.terminate();
   }
 
   #answer(message: Exclude<FromThread, { kind: "ready" }>): void {
@@ -105,7 +102,7 @@ export class ThreadWriter {
   }
 
   #fail(): void {
-    this.#alive = false;
+    this.#takesBatches = false;
     for (const { reject } of this.#waiting.values()) reject(this.#lost());
   }
 

@@ -8,6 +8,7 @@ export const sqliteCapabilities: P2PCapabilities = {
   resumable: true,
   countable: true,
   partitionable: true,
+  // They are written one after the other; those that wait are the next work of a thread.
   writeConcurrency: 3,
   atomicBatches: true,
   shareable: true,

@@ -164,6 +164,19 @@ describe("a target that begins a thread by itself", () => {
   });
 });
 
+test("a thread that is closed before it is ready is waited for", async () => {
+  const file = join(temporaryFolder(), "early.db");
+  const program = `
+    const { ThreadWriter } = await import(${JSON.stringify(new URL("../src/thread-writer.ts", import.meta.url).href)});
+    const { sqliteEndpoint } = await import(${JSON.stringify(new URL("../src/endpoint.ts", import.meta.url).href)});
+    const endpoint = { storageType: "sqlite", database: ${JSON.stringify(file)} };
+    await (await open(endpoint, "target")).writeToTarget([{ id: 1 }], { mode: "upsert", signal });
+    const data = { endpoint: sqliteEndpoint(parseEndpoint(endpoint)), table: "records", patienceMs: 100, inode: undefined };
+    await new ThreadWriter(data).close();
+    console.log("closed");`;
+  expect((await outputOf(runChild(program))).trim()).toBe("closed");
+});
+
 test("a process that may have no threads writes without, and says so where one is demanded", async () => {
   const file = join(temporaryFolder(), "forbidden.db");
   const program = `
