@@ -1,3 +1,5 @@
+import { dateOfIso, hasPlainYear, isoText } from "@omni/p2p-core";
+
 /** How the text and numbers of a date field are to be read and written. */
 export interface DateFormat {
   /** Numbers are milliseconds since 1970. */
@@ -47,7 +49,7 @@ export function looksLikeDate(text: string): boolean {
 export function readDateText(text: string, format: DateFormat): Date | undefined {
   // The form that JavaScript writes itself is by far the most frequent, and is read without a second look.
   if (text.length === 24 && text[10] === "T" && text[4] === "-" && text.endsWith("Z") && format.times) {
-    const date = new Date(text);
+    const date = dateOfIso(text) ?? new Date(text);
     if (!Number.isNaN(date.getTime())) return date;
   }
   const match = looksLikeDate(text) ? DATE_TEXT.exec(text) : null;
@@ -66,18 +68,11 @@ export function readDateNumber(value: number, format: DateFormat): Date | undefi
 }
 
 const DAY_MS = 86_400_000;
-const YEAR_0 = Date.parse("0000-01-01T00:00:00.000Z");
-const YEAR_10000 = Date.UTC(10_000, 0, 1);
-
-/** Whether a time has a year of four digits, which is all that Elasticsearch reads as text. */
-export function hasPlainYear(time: number): boolean {
-  return time >= YEAR_0 && time < YEAR_10000;
-}
 
 /** What stands for a date in the source of a document whose field has this format. */
 export function writeDate(date: Date, format: DateFormat): string | number {
   const time = date.getTime();
-  if (format.times && hasPlainYear(time)) return date.toISOString();
+  if (format.times && hasPlainYear(time)) return isoText(date);
   if (format.milliseconds) return time;
   if (format.seconds && time % 1000 === 0) return time / 1000;
   const text = date.toISOString();

@@ -1,4 +1,13 @@
-import { base64, type JsonValue, type P2PObject, type P2PValue, setField, TaggedValue, toJson } from "@omni/p2p-core";
+import {
+  base64,
+  isoText,
+  type JsonValue,
+  type P2PObject,
+  type P2PValue,
+  setField,
+  TaggedValue,
+  toJson,
+} from "@omni/p2p-core";
 import { DEFAULT_FORMAT, looksLikeDate, readDateNumber, readDateText, writeDate } from "./dates.ts";
 import { exactNumber, mayBeRounded } from "./precise-json.ts";
 import type { FieldSchema } from "./schema.ts";
@@ -199,7 +208,7 @@ function encodeTreeObject(
   value: Exclude<P2PValue, null | boolean | number | bigint | string>,
   guessed: boolean,
 ): EncodedValue {
-  if (value instanceof Date) return twice(value.toISOString(), value, false);
+  if (value instanceof Date) return twice(isoText(value), value, false);
   if (value instanceof Uint8Array) return twice(base64(value), value, false);
   if (value instanceof TaggedValue) return twice(encodeTree(value.value, false).native, value, false);
   if (Array.isArray(value)) {

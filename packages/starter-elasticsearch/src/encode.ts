@@ -1,5 +1,6 @@
 import {
   getField,
+  hasPlainYear,
   idKey,
   type P2PId,
   type P2PObject,
@@ -8,7 +9,6 @@ import {
   setField,
   valueType,
 } from "@omni/p2p-core";
-import { hasPlainYear } from "./dates.ts";
 import { type EncodedValue, encodeAside, encodeForeign, encodeOwn, type Overlay } from "./encode-value.ts";
 import { fieldAt, isStorableName } from "./names.ts";
 import { mayBeRounded } from "./precise-json.ts";

@@ -1,6 +1,5 @@
-import type { P2PValue, QueryOperator } from "@omni/p2p-core";
+import { hasPlainYear, type P2PValue, type QueryOperator } from "@omni/p2p-core";
 import { ALL, type Clause, exists, NONE, range, term, terms } from "./clause.ts";
-import { hasPlainYear } from "./dates.ts";
 import type { FieldSchema } from "./schema.ts";
 
 /** What the server can do for a condition. */

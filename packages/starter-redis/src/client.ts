@@ -7,6 +7,7 @@ import { rememberingConnector } from "./connector.ts";
 import type { RedisSettings } from "./endpoint.ts";
 import { errorTranslator } from "./errors.ts";
 import { RedisLink } from "./link.ts";
+import { PackedSender } from "./packed.ts";
 
 /** A server that was reached. */
 export interface OpenRedis {
@@ -46,7 +47,7 @@ export async function openRedis(
   const signal = AbortSignal.any([context.signal, late.signal]);
   let opened = false;
   const tls = settings.secure ? await tlsOptions(endpoint, settings) : undefined;
-  const { AbstractConnector, Cluster, Redis } = await import("ioredis");
+  const { AbstractConnector, Cluster, Command, Redis } = await import("ioredis");
   const sockets = new Set<Socket>();
   const Connector = rememberingConnector(AbstractConnector, sockets);
   const client = settings.cluster
@@ -55,7 +56,7 @@ export async function openRedis(
         clusterOptions(settings, context, { tls, Connector }, () => opened),
       )
     : new Redis(singleOptions(settings, context, tls, () => opened));
-  const link = new RedisLink(client, connectTimeoutMs, toError, sockets);
+  const link = new RedisLink(client, connectTimeoutMs, toError, sockets, new PackedSender(Command));
   try {
     await link.connect(signal);
     await untilLoaded(link, signal);

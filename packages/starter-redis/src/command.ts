@@ -1,4 +1,5 @@
 import type { Cluster, Redis } from "ioredis";
+import type { PackedSender } from "./packed.ts";
 import { keySlot } from "./slots.ts";
 
 /** A command for the server. */
@@ -7,11 +8,13 @@ export interface Command {
   readonly args: (string | Buffer | number)[];
 }
 
+/** Parts from which on a command is worth to be written down in bytes by ourselves. */
+const MANY_PARTS = 20;
+
 /** Sends commands to one server in one go; the replies, and the errors among them, come in their order. */
-export async function pipelined(client: Redis, commands: readonly Command[]): Promise<unknown[]> {
-  const [only, ...others] = commands;
-  if (only && others.length === 0) {
-    return [await client.callBuffer(only.name, only.args).catch((error: Error) => error)];
+export async function pipelined(client: Redis, commands: readonly Command[], packed: PackedSender): Promise<unknown[]> {
+  if (commands.every(({ args }) => args.length >= MANY_PARTS)) {
+    return Promise.all(commands.map((command) => packed.send(client, command).catch((error: Error) => error)));
   }
   const pipeline = client.pipeline();
   for (const { name, args } of commands) pipeline.callBuffer(name, args);
@@ -25,7 +28,11 @@ const REDIRECTION = /^(?:MOVED|ASK|TRYAGAIN) /;
  * Sends commands of one key each to the nodes that have the keys, to each in one go. Those whose keys are just moving
  * are sent again by the cluster client, which follows.
  */
-export async function pipelinedToNodes(cluster: Cluster, commands: readonly Command[]): Promise<unknown[]> {
+export async function pipelinedToNodes(
+  cluster: Cluster,
+  commands: readonly Command[],
+  packed: PackedSender,
+): Promise<unknown[]> {
   const nodes = new Map(cluster.nodes("master").map((node) => [`${node.options.host}:${node.options.port}`, node]));
   const groups = new Map<Redis | undefined, number[]>();
   for (const [i, command] of commands.entries()) {
@@ -39,7 +46,7 @@ export async function pipelinedToNodes(cluster: Cluster, commands: readonly Comm
   await Promise.all(
     Array.from(groups, async ([node, indexes]) => {
       const group = indexes.map((i) => commands[i]!);
-      const found = node ? await pipelined(node, group) : await Promise.all(group.map(alone));
+      const found = node ? await pipelined(node, group, packed) : await Promise.all(group.map(alone));
       for (const [n, i] of indexes.entries()) replies[i] = found[n];
     }),
   );

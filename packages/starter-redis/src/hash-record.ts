@@ -4,6 +4,7 @@ import {
   decodeJson,
   encodeJson,
   fromJson,
+  isoText,
   type JsonValue,
   P2PError,
   type P2PObject,
@@ -67,7 +68,7 @@ function encodeField(type: FieldType, value: P2PValue): string | Buffer {
     case "number":
       return Object.is(value, -0) ? "-0" : String(value);
     case "date":
-      return (value as Date).toISOString();
+      return isoText(value as Date);
     case "bytes": {
       const bytes = value as Uint8Array;
       return Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength);

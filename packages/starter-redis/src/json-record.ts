@@ -1,6 +1,5 @@
 import { isUtf8 } from "node:buffer";
 import {
-  encodeJson,
   fromJson,
   JSON_TAG,
   type JsonValue,
@@ -15,35 +14,8 @@ import {
 import { identify } from "./identity.ts";
 import { type Key, REPLACEMENT } from "./keys.ts";
 
-/** A record as JSON text, tagged where JSON lacks the type. */
-export function encodeJsonRecord(record: P2PObject): string {
-  return needsTags(record) ? encodeJson(record) : JSON.stringify(record);
-}
-
-/** Whether plain JSON would lose something: finding out is much cheaper than the copy that tagging makes. */
-function needsTags(value: object): boolean {
-  if (Array.isArray(value)) {
-    for (const item of value as readonly P2PValue[]) if (isTagged(item)) return true;
-    return false;
-  }
-  const prototype: unknown = Object.getPrototypeOf(value);
-  if (prototype !== Object.prototype && prototype !== null) return true;
-  for (const field in value) if (field === JSON_TAG || isTagged((value as P2PObject)[field])) return true;
-  return false;
-}
-
-function isTagged(value: P2PValue | undefined): boolean {
-  if (typeof value === "string") return false;
-  if (typeof value === "object") return value !== null && needsTags(value);
-  if (typeof value === "number") return !Number.isFinite(value) || Object.is(value, -0);
-  return typeof value === "bigint";
-}
-
-/**
- * An escape may be half of a surrogate pair, so text with one needs a closer look. An expression finds it in half the
- * time of `includes`, which stops at each backslash.
- */
-export const UNICODE_ESCAPE = /\\u/;
+/** An escape may be half of a surrogate pair, so text with one needs a closer look. */
+export const UNICODE_ESCAPE = "\\u";
 
 const OPEN_BRACE = 0x7b;
 const WHOLE_NUMBER = /^-?\d+$/;
@@ -65,10 +37,10 @@ export function decodeJsonText(text: string, suffix: Key): P2PRecord {
   const json = parseObject(text);
   if (json === undefined) return foreignString(text, suffix);
   const trait = traitOf(json, 0);
-  if (trait === "plain" && !UNICODE_ESCAPE.test(text)) return identify(json, suffix);
+  if (trait === "plain" && !text.includes(UNICODE_ESCAPE)) return identify(json, suffix);
   const value = untagged(trait === "large" ? (JSON.parse(text, keepWholeNumbers) as P2PObject) : json);
   const record = isPlainObject(value) ? identify(value, suffix) : identify({ type: "json", value }, suffix);
-  const certain = trait === "tagged" && typeof record.id === "string" && !UNICODE_ESCAPE.test(text);
+  const certain = trait === "tagged" && typeof record.id === "string" && !text.includes(UNICODE_ESCAPE);
   const trouble = certain ? undefined : recordTrouble(record);
   if (trouble !== undefined) throw new P2PError("INVALID_RECORD", `the JSON text cannot be a record: ${trouble}`);
   return record;

@@ -3,6 +3,7 @@ import { isP2PError, P2PError } from "@omni/p2p-core";
 import type { Cluster, Redis } from "ioredis";
 import { type Command, pipelined, pipelinedToNodes } from "./command.ts";
 import { isReply, type Operation, type ToP2PError } from "./errors.ts";
+import type { PackedSender } from "./packed.ts";
 import { race } from "./race.ts";
 import type { SlotRange } from "./slots.ts";
 import { clusterTopology, type Share, singleTopology, type Topology } from "./topology.ts";
@@ -24,15 +25,23 @@ export class RedisLink {
   readonly #client: Redis | Cluster;
   readonly #timeoutMs: number;
   readonly #sockets: ReadonlySet<Socket>;
+  readonly #packed: PackedSender;
   readonly #runIds = new WeakMap<Redis, Promise<string>>();
   readonly #watched = new WeakSet<Redis>();
   #lastError: unknown;
   #closing: Promise<void> | undefined;
 
   /** @param sockets connections that the client does not close by itself */
-  constructor(client: Redis | Cluster, timeoutMs: number, toError: ToP2PError, sockets: ReadonlySet<Socket>) {
+  constructor(
+    client: Redis | Cluster,
+    timeoutMs: number,
+    toError: ToP2PError,
+    sockets: ReadonlySet<Socket>,
+    packed: PackedSender,
+  ) {
     this.#client = client;
     this.#sockets = sockets;
+    this.#packed = packed;
     this.topology = client.isCluster ? clusterTopology(client as Cluster) : singleTopology(client as Redis);
     this.#timeoutMs = timeoutMs;
     this.toError = toError;
@@ -79,7 +88,9 @@ export class RedisLink {
   async sendAll(operation: Operation, signal: AbortSignal, commands: readonly Command[]): Promise<unknown[]> {
     const client = this.#client;
     const replies = await this.#call(operation, signal, () =>
-      client.isCluster ? pipelinedToNodes(client as Cluster, commands) : pipelined(client as Redis, commands),
+      client.isCluster
+        ? pipelinedToNodes(client as Cluster, commands, this.#packed)
+        : pipelined(client as Redis, commands, this.#packed),
     );
     return replies.map((reply) => (reply instanceof Error ? this.#explain(reply, operation) : reply));
   }

@@ -1,9 +1,8 @@
-import { idKey, P2PError, type P2PObject, type P2PRecord, toP2PError } from "@omni/p2p-core";
+import { encodeJson, idKey, P2PError, type P2PObject, type P2PRecord, toP2PError } from "@omni/p2p-core";
 import type { RedisSettings } from "./endpoint.ts";
 import { type Expiry, expiryAfter, expiryOf } from "./expiry.ts";
 import { encodeHashRecord } from "./hash-record.ts";
 import { withoutField } from "./identity.ts";
-import { encodeJsonRecord } from "./json-record.ts";
 import type { RedisLink } from "./link.ts";
 import { type RedisDocument, recordOf } from "./raw-document.ts";
 
@@ -32,8 +31,7 @@ export function packRecord(record: P2PRecord, index: number, target: RedisTarget
   const expiry = expiryOf(record, settings);
   const body: P2PObject =
     ttlField !== undefined && Object.hasOwn(record, ttlField) ? withoutField(record, ttlField) : record;
-  const content =
-    format === "dump" ? dumpOf(record) : format === "hash" ? encodeHashRecord(body) : encodeJsonRecord(body);
+  const content = format === "dump" ? dumpOf(record) : format === "hash" ? encodeHashRecord(body) : encodeJson(body);
   return fitting({ index, key, content, bytes: byteLength(content), expiry }, target);
 }
 

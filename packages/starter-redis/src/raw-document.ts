@@ -47,7 +47,7 @@ export function toDocument(
   if (typeof key !== "string" || fetched === undefined || fetched instanceof Error) return undefined;
   if (fetched.type !== "string" || key.length === prefix.length) return undefined;
   const text = fetched.value.toString();
-  if (!text.startsWith("{") || UNICODE_ESCAPE.test(text)) return undefined;
+  if (!text.startsWith("{") || text.includes(UNICODE_ESCAPE)) return undefined;
   if (text.includes(REPLACEMENT) && !isUtf8(fetched.value)) return undefined;
   if (text.includes(JSON_TAG) && !hasCertainTags(text)) return undefined;
   if (ttlField !== undefined && text.includes(JSON.stringify(ttlField).slice(1, -1))) return undefined;

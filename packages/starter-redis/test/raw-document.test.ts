@@ -1,7 +1,7 @@
-import { parseEndpoint } from "@omni/p2p-core";
+import { encodeJson, parseEndpoint } from "@omni/p2p-core";
 import { describe, expect, it } from "vitest";
 import { parseRedisEndpoint } from "../src/endpoint.ts";
-import { decodeJsonRecord, encodeJsonRecord } from "../src/json-record.ts";
+import { decodeJsonRecord } from "../src/json-record.ts";
 import { rawFormat, recordOf, toDocument } from "../src/raw-document.ts";
 
 const settings = parseRedisEndpoint(parseEndpoint("redis://localhost/0?prefix=docs:"));
@@ -16,7 +16,7 @@ const nested = (levels: number) => `{"id":"1","deep":${"[".repeat(levels)}${"]".
 describe("texts that are copied as they are", () => {
   for (const [what, text] of [
     ["of plain fields", '{"id":"1","title":"a \\n b","n":5,"list":[1,{"x":null}]}'],
-    ["with tags that are sound", encodeJsonRecord({ id: "1", at: new Date("2024-02-28T10:00:00.000Z"), big: 5n })],
+    ["with tags that are sound", encodeJson({ id: "1", at: new Date("2024-02-28T10:00:00.000Z"), big: 5n })],
     ["of others, without an id", ' {"title":"t"}'.trim()],
     ["that only look like JSON", "{not json}"],
   ] as const) {
@@ -41,7 +41,7 @@ describe("values that must be looked into", () => {
     ["escapes, which may be half of a pair", '{"id":"1","bad":"\\ud800"}'],
     ["bytes that are no UTF-8", Buffer.from([0x7b, 0xff, 0x7d])],
     ["a broken tag", '{"id":"1","at":{"$p2p":"date","value":"2024-02-31T10:00:00.000Z"}}'],
-    ["a tag that is seldom", encodeJsonRecord({ id: "1", bytes: new Uint8Array([1]) })],
+    ["a tag that is seldom", encodeJson({ id: "1", bytes: new Uint8Array([1]) })],
     ["a field with the name of a tag", '{"id":"1","$p2p":5}'],
     ["objects nested deeply", nested(101)],
   ] as const) {

@@ -5,7 +5,7 @@ import { optionRows, SAMPLE_VALUES, tableRows, VALUE_TYPES } from "@omni/p2p-tes
 import { expect, test } from "vitest";
 import { decodeHashRecord, encodeHashRecord } from "../src/hash-record.ts";
 import { redisMapping, redisStarter } from "../src/index.ts";
-import { decodeJsonRecord, encodeJsonRecord } from "../src/json-record.ts";
+import { decodeJsonRecord } from "../src/json-record.ts";
 
 const readme = await readFile(join(import.meta.dirname, "../README.md"), "utf8");
 
@@ -23,7 +23,7 @@ test("each sample of each type is stored as the table says, and comes back", () 
   for (const type of VALUE_TYPES) {
     for (const value of SAMPLE_VALUES[type]) {
       const record: P2PRecord = { id: "a", value };
-      const text = encodeJsonRecord(record);
+      const text = encodeJson(record);
       expect(text).toBe(encodeJson(record));
       const tag = /^\{"id":"a","value":\{"\$p2p":"([^"]+)"/.exec(text)?.[1];
       if (tag !== undefined && type !== "tagged") expect(redisMapping[type].json).toContain(`tag \`${tag}\``);

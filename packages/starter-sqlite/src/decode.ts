@@ -1,5 +1,4 @@
-import { decodeJson, encodeJson, JSON_TAG, type P2PValue } from "@omni/p2p-core";
-import { dateOfIso, YEAR_0 } from "./iso-date.ts";
+import { dateOfIso, decodeJson, encodeJson, JSON_TAG, type P2PValue, YEAR_0 } from "@omni/p2p-core";
 import type { ColumnKind } from "./types.ts";
 
 /** What marks a tag in JSON text. */

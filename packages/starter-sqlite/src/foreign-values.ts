@@ -1,6 +1,5 @@
-import { encodeJson, type P2PValue, valueType } from "@omni/p2p-core";
+import { encodeJson, isoText, type P2PValue, valueType } from "@omni/p2p-core";
 import { decoders } from "./decode.ts";
-import { isoText } from "./iso-date.ts";
 import { isInt64, type SqlValue } from "./sql.ts";
 import type { ColumnKind } from "./types.ts";
 

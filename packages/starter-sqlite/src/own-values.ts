@@ -1,5 +1,4 @@
-import { encodeJson, type P2PValue } from "@omni/p2p-core";
-import { isoText, YEAR_0 } from "./iso-date.ts";
+import { encodeJson, isoText, type P2PValue, YEAR_0 } from "@omni/p2p-core";
 import { isInt64, type SqlValue } from "./sql.ts";
 import type { ColumnKind } from "./types.ts";
 

@@ -1,4 +1,5 @@
 import { P2PError } from "../errors.ts";
+import { dateOfIso, isoText } from "./iso-date.ts";
 import { type P2PObject, type P2PValue, setField, TaggedValue } from "./value.ts";
 
 /** What JSON can say by itself. */
@@ -45,30 +46,41 @@ function tag(type: string, value: JsonValue): JsonValue {
 }
 
 function objectToJson(value: Exclude<P2PValue, null | boolean | number | bigint | string>): JsonValue {
-  if (Array.isArray(value)) return value.map(toJson);
-  if (value instanceof Date) return tag("date", value.toISOString());
+  if (Array.isArray(value)) return listToJson(value);
+  if (value instanceof Date) return tag("date", isoText(value));
   if (value instanceof Uint8Array) return tag("bytes", base64(value));
   if (value instanceof TaggedValue) return tag(value.type, toJson(value.value));
-  const source = value as P2PObject;
-  if (Object.hasOwn(source, JSON_TAG)) {
-    const keys = Object.keys(source).filter((key) => source[key] !== undefined);
-    return tag(
-      "object",
-      keys.map((key) => [key, toJson(source[key]!)]),
-    );
-  }
+  return plainToJson(value as P2PObject);
+}
+
+function listToJson(source: readonly P2PValue[]): JsonValue {
+  const json = source.map(toJson);
+  return json.every((told, i) => told === source[i]) ? (source as readonly JsonValue[]) : json;
+}
+
+function plainToJson(source: P2PObject): JsonValue {
   // Spreading and then mending is several times as fast as setting field by field, and keeps the shape of the object.
-  const json = { ...source } as Record<string, JsonValue | undefined>;
-  for (const key in json) {
+  let json: Record<string, JsonValue | undefined> | undefined;
+  for (const key in source) {
+    if (key === JSON_TAG && Object.hasOwn(source, key)) return entriesToJson(source);
     const inner = source[key];
-    if (inner === undefined) {
-      delete json[key];
-      continue;
-    }
-    const told = toJson(inner);
-    if (told !== inner) setField(json, key, told);
+    if (typeof inner === "string") continue;
+    const told = inner === undefined ? undefined : toJson(inner);
+    if (told === inner && told !== undefined) continue;
+    json ??= { ...source } as Record<string, JsonValue | undefined>;
+    if (told === undefined) delete json[key];
+    else setField(json, key, told);
   }
-  return json as { readonly [key: string]: JsonValue };
+  return (json ?? source) as { readonly [key: string]: JsonValue };
+}
+
+/** An object that has a field like a tag's, as one that cannot be taken for a tag. */
+function entriesToJson(source: P2PObject): JsonValue {
+  const keys = Object.keys(source).filter((key) => source[key] !== undefined);
+  return tag(
+    "object",
+    keys.map((key) => [key, toJson(source[key]!)]),
+  );
 }
 
 /** {@link decodeJson} on data that is parsed already. Never changes what it is given. */
@@ -108,7 +120,7 @@ function untag(type: string, payload: JsonValue): P2PValue {
       if (typeof payload !== "string" || !/^-?\d+$/.test(payload)) break;
       return BigInt(payload);
     case "date": {
-      const date = new Date(typeof payload === "string" ? payload : Number.NaN);
+      const date = typeof payload === "string" ? (dateOfIso(payload) ?? new Date(payload)) : new Date(Number.NaN);
       if (Number.isNaN(date.getTime())) break;
       return date;
     }

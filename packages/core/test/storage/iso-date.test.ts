@@ -1,6 +1,6 @@
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
-import { dateOfIso, isoText } from "../src/iso-date.ts";
+import { dateOfIso, isoText } from "../../src/storage/iso-date.ts";
 
 const YEARS_0_TO_9999 = { min: new Date(-62_167_219_200_000), max: new Date(253_402_300_799_999) };
 

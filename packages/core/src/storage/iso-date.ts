@@ -3,6 +3,14 @@ export const YEAR_0 = -62_167_219_200_000;
 /** 10000-01-01, from which on they have them again. */
 const YEAR_10000 = 253_402_300_800_000;
 
+/** Whether a time, in ms since 1970, is in a year from 0 to 9999, whose text has just four digits for it. */
+export function hasPlainYear(time: number): boolean {
+  return time >= YEAR_0 && time < YEAR_10000;
+}
+
+/** V8 has several kinds of strings, and looks the method up anew for each of them when it is named at the place of use. */
+const { charCodeAt } = String.prototype;
+
 const MINUTE = 60_000;
 const DAY = 86_400_000;
 
@@ -25,7 +33,7 @@ const dayTexts = new Array<string>(REMEMBERED).fill("");
  */
 export function isoText(date: Date): string {
   const time = date.getTime();
-  if (!(time >= YEAR_0 && time < YEAR_10000)) return date.toISOString();
+  if (!hasPlainYear(time)) return date.toISOString();
   const day = Math.floor(time / DAY);
   const slot = day & (REMEMBERED - 1);
   if (days[slot] !== day) {
@@ -63,18 +71,18 @@ export function dateOfIso(text: string): Date | undefined {
 /** `....-..-..T..:..:......Z` */
 function isPunctuated(text: string): boolean {
   return (
-    text.charCodeAt(4) === 0x2d &&
-    text.charCodeAt(7) === 0x2d &&
-    text.charCodeAt(10) === 0x54 &&
-    text.charCodeAt(13) === 0x3a &&
-    text.charCodeAt(16) === 0x3a &&
-    text.charCodeAt(19) === 0x2e &&
-    text.charCodeAt(23) === 0x5a
+    charCodeAt.call(text, 4) === 0x2d &&
+    charCodeAt.call(text, 7) === 0x2d &&
+    charCodeAt.call(text, 10) === 0x54 &&
+    charCodeAt.call(text, 13) === 0x3a &&
+    charCodeAt.call(text, 16) === 0x3a &&
+    charCodeAt.call(text, 19) === 0x2e &&
+    charCodeAt.call(text, 23) === 0x5a
   );
 }
 
 function digit(text: string, at: number): number {
-  const number = text.charCodeAt(at) - 0x30;
+  const number = charCodeAt.call(text, at) - 0x30;
   return number >= 0 && number <= 9 ? number : Number.NaN;
 }
 
