@@ -133,9 +133,22 @@ function isIdOf(value: P2PValue, key: string): boolean {
   return value !== null && !Array.isArray(value) && idKey(value as P2PId) === key;
 }
 
+/** The fields of which a text or a number is not what it seems; `undefined` where some have fields of their own. */
+function specialFields({ fields }: IndexSchema): ReadonlyMap<string, FieldSchema> | undefined {
+  const special = new Map<string, FieldSchema>();
+  for (const [name, schema] of fields) {
+    if (schema.properties !== undefined) return undefined;
+    const { format, kind, type } = schema;
+    if (name !== "id" && (format !== undefined || kind === "bigint" || type === "binary")) special.set(name, schema);
+  }
+  return special;
+}
+
 /** Makes a record of a document. Lists and objects of the source are changed in place: nobody else has them. */
 export class DocumentDecoder {
   readonly #schema: IndexSchema;
+  /** The fields whose texts and numbers mean something else, where all of the mapping is one level deep. */
+  readonly #special: ReadonlyMap<string, FieldSchema> | undefined;
   /** Whether numbers were parsed with all their digits. */
   readonly #precise: boolean;
   #depth = 0;
@@ -144,6 +157,7 @@ export class DocumentDecoder {
 
   constructor(schema: IndexSchema, precise: boolean) {
     this.#schema = schema;
+    this.#special = specialFields(schema);
     this.#precise = precise;
   }
 
@@ -164,6 +178,29 @@ export class DocumentDecoder {
   }
 
   #fields(source: Record<string, P2PValue>): void {
+    const special = this.#special;
+    if (special === undefined) {
+      this.#fieldByField(source);
+      return;
+    }
+    // Most values are what they seem to be, and to ask the mapping about each would take longer than all the rest.
+    for (const name in source) {
+      const native = source[name];
+      if (typeof native === "string" || typeof native === "boolean" || native === null) continue;
+      if (typeof native === "number" && Math.abs(native) <= Number.MAX_SAFE_INTEGER) continue;
+      if (name === "id" || special.has(name)) continue;
+      const value = this.#value(native!, this.#schema.fields.get(name));
+      if (value !== native) setField(source, name, value);
+    }
+    for (const [name, schema] of special) {
+      if (!Object.hasOwn(source, name)) continue;
+      const native = source[name]!;
+      const value = this.#value(native, schema);
+      if (value !== native) setField(source, name, value);
+    }
+  }
+
+  #fieldByField(source: Record<string, P2PValue>): void {
     for (const name of Object.keys(source)) {
       if (name === "id") continue;
       const native = source[name]!;
