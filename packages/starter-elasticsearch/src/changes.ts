@@ -36,11 +36,16 @@ export function positionOf({ _seq_no, _id, _index }: Hit): ChangePosition {
   return { change: _seq_no!, id: _id, index: _index };
 }
 
+/** Ranges on their way at a time: the server is busy with one while the answer to the other is being parsed. */
+const AHEAD = 2;
+
 /** A range of change numbers, and the documents in it. */
 interface Stretch extends Page {
   readonly from: number;
   /** Exclusive. */
   readonly to: number;
+  /** Where it was to end; further on where it had to be cut short. */
+  readonly wanted: number;
   readonly hits: readonly Hit[];
 }
 
@@ -57,21 +62,32 @@ export async function* readChanges<Item>(
 ): AsyncGenerator<DecodedPage<Item>> {
   let last = -1;
   let left = request.most ?? Infinity;
-  const fetch = (from: number, width: number): Fetch<Stretch> => {
-    const to = Math.min(from + width, last + 1);
+  /** Where the changes begin that nobody has asked for yet, and how many ranges are on their way. */
+  let [open, onWay] = [0, 0];
+  const fetch = (width: number): Fetch<Stretch> => {
+    const from = open;
+    open = Math.min(from + width, last + 1);
+    onWay++;
+    const to = open;
     return (view, signal) => fetchStretch(view, request, from, to, signal);
   };
   const walk: Walk<Stretch> = {
     async first(view, signal) {
       const bounds = await boundsOf(view, request, signal);
       if (bounds === undefined) return undefined;
-      last = bounds[1];
-      return left > 0 && bounds[0] <= last ? fetch(bounds[0], request.firstSize) : undefined;
+      [open, last] = bounds;
+      return left > 0 && open <= last ? fetch(request.firstSize) : undefined;
     },
-    next({ hits, text, from, to }) {
+    next({ hits, text, from, to, wanted }) {
       left -= hits.length;
-      if (to > last || left <= 0) return undefined;
-      return fetch(to, nextWidth(request, to - from, hits.length, text.length, left));
+      onWay--;
+      const anew = to < wanted || left <= 0;
+      if (anew) [open, onWay] = [to, 0];
+      const width = nextWidth(request, to - from, hits.length, text.length, left);
+      const fetches: Fetch<Stretch>[] = [];
+      // What is wanted beside may be too much when there is a limit.
+      while (left > 0 && open <= last && onWay < (left === Infinity ? AHEAD : 1)) fetches.push(fetch(width));
+      return { fetches, anew };
     },
   };
   for await (const { answer, text, from } of readAhead(source, walk, signal)) {
@@ -103,16 +119,16 @@ async function fetchStretch(
   view: PointInTime,
   { filter, source }: ChangesRequest,
   from: number,
-  upTo: number,
+  wanted: number,
   signal: AbortSignal,
 ): Promise<Stretch> {
-  for (let to = upTo; ; to = from + Math.ceil((to - from) / 8)) {
+  for (let to = wanted; ; to = from + Math.ceil((to - from) / 8)) {
     const clause = allOf([filter, range("_seq_no", { gte: from, lt: to })]);
     try {
       const request = { filter: clause, sort: [{ _shard_doc: "asc" }], size: MOST_HITS, source, changes: true };
       const page = await view.page(request, signal);
       const hits = page.answer.hits?.hits ?? [];
-      if (hits.length < page.asked || to - from === 1) return { ...page, from, to, hits };
+      if (hits.length < page.asked || to - from === 1) return { ...page, from, to, wanted, hits };
     } catch (error) {
       if (!isP2PError(error, "RECORD_TOO_LARGE") || to - from === 1) throw error;
     }

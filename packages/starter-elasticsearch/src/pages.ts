@@ -36,7 +36,7 @@ export async function* readPages(
       left -= count;
       if (count > 0) size = nextSize(asked, text.length / count, request.pageSize);
       const values = lastSort(answer, text);
-      return count < asked || left <= 0 || values === undefined ? undefined : fetch({ values, view });
+      return { fetches: count < asked || left <= 0 || values === undefined ? [] : [fetch({ values, view })] };
     },
   };
   for await (const { answer, text } of readAhead(source, walk, signal)) {

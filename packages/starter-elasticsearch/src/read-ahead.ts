@@ -8,11 +8,18 @@ export type Fetch<Page> = (view: PointInTime, signal: AbortSignal) => Promise<Pa
 export interface Walk<Page> {
   /** How the first page is fetched, if there is one. */
   first(view: PointInTime, signal: AbortSignal): Promise<Fetch<Page> | undefined>;
-  /** How the page after this one is fetched, if there is one. */
-  next(page: Page): Fetch<Page> | undefined;
+  /** What is to be fetched after those pages that are on their way, when this one has come. */
+  next(page: Page): Steps<Page>;
 }
 
-/** All pages of a walk through one view of the index. The next page is on its way while one is being used. */
+/** How a walk goes on. */
+interface Steps<Page> {
+  readonly fetches: readonly Fetch<Page>[];
+  /** Whether these come in the place of what is on its way, which is of no use any more. */
+  readonly anew?: boolean;
+}
+
+/** All pages of a walk through one view of the index. The next pages are on their way while one is being used. */
 export async function* readAhead<Page>(
   { link, index, keepAliveMs }: SourceIndex,
   walk: Walk<Page>,
@@ -23,17 +30,21 @@ export async function* readAhead<Page>(
   const inner = new AbortController();
   const abort = (): void => inner.abort(signal.reason);
   signal.addEventListener("abort", abort, { once: true });
-  const begin = (fetch: Fetch<Page> | undefined): Promise<Page> | undefined => {
-    const page = fetch?.(view, inner.signal);
-    // It is awaited in the next turn, if there is one.
-    page?.catch(() => {});
-    return page;
+  const coming: Promise<Page>[] = [];
+  const begin = (fetch: Fetch<Page>): void => {
+    const page = fetch(view, inner.signal);
+    // It is awaited in a later turn, if there is one.
+    page.catch(() => {});
+    coming.push(page);
   };
   try {
-    let coming = begin(await walk.first(view, inner.signal));
-    while (coming !== undefined) {
-      const page: Page = await coming;
-      coming = begin(walk.next(page));
+    const first = await walk.first(view, inner.signal);
+    if (first !== undefined) begin(first);
+    for (let next = coming.shift(); next !== undefined; next = coming.shift()) {
+      const page = await next;
+      const { fetches, anew } = walk.next(page);
+      if (anew) coming.length = 0;
+      for (const fetch of fetches) begin(fetch);
       yield page;
     }
   } finally {
