@@ -9,7 +9,7 @@ import {
 
 /** Characters in a batch where the caller does not say, and in a page at most. */
 const DEFAULT_BATCH_SIZE = 16 * 2 ** 20;
-const LARGEST_PAGE_SIZE = 2 ** 20;
+const LARGEST_PAGE_SIZE = 1.5 * 2 ** 20;
 /** Documents in the first page, when nothing is known of their size. */
 const FIRST_PAGE = 500;
 
