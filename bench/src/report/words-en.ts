@@ -59,6 +59,6 @@ export const english: Words = {
   repeat: "How to repeat it",
   repeatPoints: [
     "The servers are started for the run: see [the test services](../../tools/test-services/README.md). A run of everything takes some hours; directions can be measured by themselves, and each takes the place of its own older figures in the results.",
-    "A CPU profile of ours and of the best loop, to open in the developer tools of a browser, and a summary of each:",
+    "A CPU profile of ours and of the best loop, to open in the developer tools of a browser, and a summary of each. They are of the whole process, so that those of a source in memory have its filling from SQLite too:",
   ],
 };
