@@ -34,6 +34,11 @@ export function keySuffix(key: Key, prefix: string): Key {
   return key.subarray(Buffer.byteLength(prefix));
 }
 
+/** A text that no other key has, for sets. */
+export function keyName(key: Key): string {
+  return typeof key === "string" ? key : `\0${key.toString("hex")}`;
+}
+
 /** A key for people. */
 export function keyText(key: Key): string {
   return typeof key === "string" ? key : `0x${key.toString("hex")}`;
@@ -57,39 +62,26 @@ export function escapeGlob(text: string): string {
   return text.replace(/[\\*?[\]]/g, "\\$&");
 }
 
-/** Whether two keys are the same. */
-export function sameKey(a: Key, b: Key): boolean {
-  return typeof a === "string" || typeof b === "string" ? a === b : a.equals(b);
-}
-
 /** V8 has several kinds of strings, and looks the method up anew for each of them when it is named at the place of use. */
 const { charCodeAt } = String.prototype;
 
 const FNV_OFFSET = 0x811c9dc5;
 const FNV_PRIME = 0x01000193;
-
-/** A hash of each key: FNV-1a, 32 bits. */
-export function hashKeys(keys: readonly Key[]): Uint32Array {
-  const hashes = new Uint32Array(keys.length);
-  for (let i = 0; i < keys.length; i++) hashes[i] = hashKey(keys[i]!);
-  return hashes;
-}
-
-function hashKey(key: Key): number {
-  const text = typeof key === "string" ? key : key.toString("latin1");
-  const { length } = text;
-  let hash = FNV_OFFSET;
-  for (let i = 0; i < length; i++) hash = Math.imul(hash ^ charCodeAt.call(text, i), FNV_PRIME);
-  return hash;
-}
+const END_OF_KEY = 0xd800;
 
 /**
- * A fingerprint of keys in their order, by their hashes: FNV-1a again, 32 bits.
+ * A fingerprint of keys in their order: FNV-1a, 32 bits.
  *
  * @param before the fingerprint of the keys before them, where there are any
  */
-export function fingerprint(hashes: Uint32Array, from: number, to: number, before = FNV_OFFSET): number {
-  let print = before;
-  for (let i = from; i < to; i++) print = Math.imul(print ^ hashes[i]!, FNV_PRIME);
-  return print >>> 0;
+export function fingerprintKeys(keys: readonly Key[], from: number, to: number, before = FNV_OFFSET): number {
+  let hash = before;
+  for (let i = from; i < to; i++) {
+    const key = keys[i]!;
+    const text = typeof key === "string" ? key : key.toString("latin1");
+    const { length } = text;
+    for (let j = 0; j < length; j++) hash = Math.imul(hash ^ charCodeAt.call(text, j), FNV_PRIME);
+    hash = Math.imul(hash ^ END_OF_KEY, FNV_PRIME);
+  }
+  return hash >>> 0;
 }

@@ -1,7 +1,6 @@
 import type { JsonValue } from "@omni/p2p-core";
 import type { KeySlice, KeySource } from "./key-source.ts";
-import { fingerprint, hashKeys, type Key } from "./keys.ts";
-import { RecentKeys } from "./recent-keys.ts";
+import { fingerprintKeys, type Key, keyName } from "./keys.ts";
 import { isScanPosition, type KeyPage, type ScanPosition } from "./scan.ts";
 
 /** A place within a page: how many of its keys are behind it, and their fingerprint. */
@@ -10,9 +9,32 @@ export interface PagePosition extends ScanPosition {
   readonly check: number;
 }
 
-/** A page with a hash of each key. */
-interface HashedPage extends KeyPage {
-  readonly hashes: Uint32Array;
+/**
+ * Keys seen of late. SCAN repeats a key only when its table has shrunk, and then only keys that came just before: those
+ * whose old places fall together with the place of the cursor, which are as many as the table has shrunk by times. So a
+ * window of fixed size does what a set of all keys would.
+ */
+class RecentKeys {
+  #newer = new Set<string>();
+  #older = new Set<string>();
+  readonly #size: number;
+
+  constructor(size: number) {
+    this.#size = size;
+  }
+
+  /** Whether the key is new; it is not any more then. */
+  add(key: Key): boolean {
+    const name = keyName(key);
+    if (this.#older.has(name)) return false;
+    const { size } = this.#newer;
+    if (this.#newer.add(name).size === size) return false;
+    if (size + 1 >= this.#size) {
+      this.#older = this.#newer;
+      this.#newer = new Set();
+    }
+    return true;
+  }
 }
 
 const WINDOW = 2000;
@@ -25,23 +47,23 @@ const WINDOW = 2000;
  */
 export function scanOrder(pages: AsyncIterator<KeyPage>, after: PagePosition | undefined): KeySource {
   const recent = new RecentKeys(WINDOW);
-  let page: HashedPage | undefined;
+  let page: KeyPage | undefined;
   let index = 0;
   let first = after;
 
   const turnPage = async (): Promise<boolean> => {
     const { value, done } = await pages.next();
-    page = done ? undefined : { ...value, hashes: hashKeys(value.keys) };
+    page = done ? undefined : value;
     index = page && first ? placeIn(page, first) : 0;
     first = undefined;
     return page !== undefined;
   };
 
   // The fingerprint of a page grows with the place in it.
-  let printed: { readonly page: HashedPage; readonly skip: number; readonly check: number } | undefined;
-  const cursorAfter = (at: HashedPage, skip: number): JsonValue => {
+  let printed: { readonly page: KeyPage; readonly skip: number; readonly check: number } | undefined;
+  const cursorAfter = (at: KeyPage, skip: number): JsonValue => {
     const before = printed?.page === at && printed.skip <= skip ? printed : { skip: 0, check: undefined };
-    const check = fingerprint(at.hashes, before.skip, skip, before.check);
+    const check = fingerprintKeys(at.keys, before.skip, skip, before.check);
     printed = { page: at, skip, check };
     const position: PagePosition = { ...at.start, skip, check };
     return { scan: position as unknown as JsonValue };
@@ -52,15 +74,14 @@ export function scanOrder(pages: AsyncIterator<KeyPage>, after: PagePosition | u
       const keys: Key[] = [];
       /** The place after each key in its page, and the pages with the index of the first key from them. */
       const places: number[] = [];
-      const parts: { readonly page: HashedPage; readonly first: number }[] = [];
+      const parts: { readonly page: KeyPage; readonly first: number }[] = [];
       while (keys.length < count) {
         if (page === undefined || index >= page.keys.length) {
           if (await turnPage()) continue;
           break;
         }
-        const hash = page.hashes[index]!;
         const key = page.keys[index++]!;
-        if (!recent.add(key, hash)) continue;
+        if (!recent.add(key)) continue;
         if (parts.at(-1)?.page !== page) parts.push({ page, first: keys.length });
         keys.push(key);
         places.push(index);
@@ -70,8 +91,8 @@ export function scanOrder(pages: AsyncIterator<KeyPage>, after: PagePosition | u
   };
 }
 
-function placeIn({ keys, hashes, start }: HashedPage, { run, at, skip, check }: PagePosition): number {
-  const same = start.run === run && start.at === at && skip <= keys.length && fingerprint(hashes, 0, skip) === check;
+function placeIn({ keys, start }: KeyPage, { run, at, skip, check }: PagePosition): number {
+  const same = start.run === run && start.at === at && skip <= keys.length && fingerprintKeys(keys, 0, skip) === check;
   return same ? skip : 0;
 }
 

@@ -1,11 +1,13 @@
 import { readFile } from "node:fs/promises";
 import { join } from "node:path";
-import { encodeJson, type P2PRecord, valuesEqual } from "@omni/p2p-core";
+import { encodeJson, type P2PRecord, parseEndpoint, valuesEqual } from "@omni/p2p-core";
 import { optionRows, SAMPLE_VALUES, tableRows, VALUE_TYPES } from "@omni/p2p-testkit";
 import { expect, test } from "vitest";
+import { parseRedisEndpoint } from "../src/endpoint.ts";
 import { decodeHashRecord, encodeHashRecord } from "../src/hash-record.ts";
 import { redisMapping, redisStarter } from "../src/index.ts";
 import { decodeJsonRecord } from "../src/json-record.ts";
+import { packRecord, type RedisTarget } from "../src/parcel.ts";
 
 const readme = await readFile(join(import.meta.dirname, "../README.md"), "utf8");
 
@@ -19,11 +21,15 @@ test("the README's table of types is that of the code", () => {
   );
 });
 
+const settings = parseRedisEndpoint(parseEndpoint("redis://localhost/0"));
+/** Packing needs no way to a server. */
+const target = { settings, maxValueBytes: Infinity } as RedisTarget;
+
 test("each sample of each type is stored as the table says, and comes back", () => {
   for (const type of VALUE_TYPES) {
     for (const value of SAMPLE_VALUES[type]) {
       const record: P2PRecord = { id: "a", value };
-      const text = encodeJson(record);
+      const text = packRecord(record, 0, target).content as string;
       expect(text).toBe(encodeJson(record));
       const tag = /^\{"id":"a","value":\{"\$p2p":"([^"]+)"/.exec(text)?.[1];
       if (tag !== undefined && type !== "tagged") expect(redisMapping[type].json).toContain(`tag \`${tag}\``);
