@@ -34,7 +34,7 @@ export interface Answer {
 interface StreamedAnswer {
   readonly statusCode: number;
   readonly headers: Readonly<Record<string, string | string[] | undefined>>;
-  readonly body: AsyncIterable<Buffer>;
+  readonly body: AsyncIterable<Buffer> & { setEncoding(encoding: BufferEncoding): void };
 }
 
 // Versions 8 and 9 of the server both speak version 8 of the API. Version 9 of the client asks for version 9 of it,
@@ -185,7 +185,16 @@ function isDeadConnection(error: unknown): boolean {
 }
 
 async function readBody({ body, headers }: StreamedAnswer, label: string): Promise<string> {
-  const chunks: Buffer[] = [];
+  if (headers["content-encoding"] === "gzip")
+    return (await unzip(Buffer.concat(await readChunks(body, label)))).toString();
+  // Each chunk becomes text as it comes. All of it at once would be text outside of V8's heap, where a few pages are
+  // enough for V8 to look for garbage through all of the heap, with every record that a target in memory has.
+  body.setEncoding("utf8");
+  return (await readChunks(body as AsyncIterable<string>, label)).join("");
+}
+
+async function readChunks<Chunk extends string | Buffer>(body: AsyncIterable<Chunk>, label: string): Promise<Chunk[]> {
+  const chunks: Chunk[] = [];
   let size = 0;
   for await (const chunk of body) {
     chunks.push(chunk);
@@ -193,8 +202,7 @@ async function readBody({ body, headers }: StreamedAnswer, label: string): Promi
     if (size <= LARGEST_ANSWER) continue;
     throw new P2PError("RECORD_TOO_LARGE", `${label} answered with more than ${LARGEST_ANSWER} bytes at once`);
   }
-  const bytes = chunks.length === 1 ? chunks[0]! : Buffer.concat(chunks);
-  return (headers["content-encoding"] === "gzip" ? await unzip(bytes) : bytes).toString();
+  return chunks;
 }
 
 function refusalOf({ statusCode: status, headers }: StreamedAnswer, text: string): Refusal {
