@@ -1,3 +1,5 @@
+import { buffer } from "node:stream/consumers";
+import { StringDecoder } from "node:string_decoder";
 import { promisify } from "node:util";
 import { gunzip } from "node:zlib";
 import type { Client } from "@elastic/elasticsearch";
@@ -34,7 +36,7 @@ export interface Answer {
 interface StreamedAnswer {
   readonly statusCode: number;
   readonly headers: Readonly<Record<string, string | string[] | undefined>>;
-  readonly body: AsyncIterable<Buffer> & { setEncoding(encoding: BufferEncoding): void };
+  readonly body: AsyncIterable<Buffer>;
 }
 
 // Versions 8 and 9 of the server both speak version 8 of the API. Version 9 of the client asks for version 9 of it,
@@ -185,24 +187,26 @@ function isDeadConnection(error: unknown): boolean {
 }
 
 async function readBody({ body, headers }: StreamedAnswer, label: string): Promise<string> {
-  if (headers["content-encoding"] === "gzip")
-    return (await unzip(Buffer.concat(await readChunks(body, label)))).toString();
+  const chunks = bounded(body, label);
+  if (headers["content-encoding"] === "gzip") return (await unzip(await buffer(chunks))).toString();
   // Each chunk becomes text as it comes. All of it at once would be text outside of V8's heap, where a few pages are
   // enough for V8 to look for garbage through all of the heap, with every record that a target in memory has.
-  body.setEncoding("utf8");
-  return (await readChunks(body as AsyncIterable<string>, label)).join("");
+  const decoder = new StringDecoder("utf8");
+  const parts: string[] = [];
+  for await (const chunk of chunks) parts.push(decoder.write(chunk));
+  parts.push(decoder.end());
+  return parts.join("");
 }
 
-async function readChunks<Chunk extends string | Buffer>(body: AsyncIterable<Chunk>, label: string): Promise<Chunk[]> {
-  const chunks: Chunk[] = [];
+async function* bounded(body: AsyncIterable<Buffer>, label: string): AsyncGenerator<Buffer> {
   let size = 0;
   for await (const chunk of body) {
-    chunks.push(chunk);
     size += chunk.length;
-    if (size <= LARGEST_ANSWER) continue;
-    throw new P2PError("RECORD_TOO_LARGE", `${label} answered with more than ${LARGEST_ANSWER} bytes at once`);
+    if (size > LARGEST_ANSWER) {
+      throw new P2PError("RECORD_TOO_LARGE", `${label} answered with more than ${LARGEST_ANSWER} bytes at once`);
+    }
+    yield chunk;
   }
-  return chunks;
 }
 
 function refusalOf({ statusCode: status, headers }: StreamedAnswer, text: string): Refusal {
