@@ -2,7 +2,7 @@ import { connect, createServer, type Server, type Socket } from "node:net";
 
 /** What a {@link FaultProxy} does to the traffic. All of it can be changed while it runs. */
 export interface Faults {
-  /** Added to the way there and to the way back, each, in ms. */
+  /** What the way there and the way back take, each, in ms. */
   latencyMs: number;
   /** Share of the connections that are refused. */
   refuse: number;
@@ -10,14 +10,23 @@ export interface Faults {
   stalled: boolean;
 }
 
+/** Each way through the proxy, in ms: enough that no transfer is over before it is disturbed. */
+const BASE_LATENCY_MS = 10;
+
+/** Traffic as it should be. */
+export const NO_FAULTS: Readonly<Faults> = { latencyMs: BASE_LATENCY_MS, refuse: 0, stalled: false };
+
 /** A TCP proxy on the loopback interface that misbehaves as it is told. */
 export class FaultProxy {
-  readonly faults: Faults = { latencyMs: 0, refuse: 0, stalled: false };
+  readonly faults: Faults = { ...NO_FAULTS };
   readonly #sockets = new Set<Socket>();
   readonly #random: () => number;
   readonly #server: Server;
-  /** Bytes that went through, both ways. */
-  bytes = 0;
+  #refuseNext = false;
+  /** How often a fault was felt: a connection cut, refused or lost to the server, a piece of data delayed or swallowed. */
+  felt = 0;
+  /** Connections refused. */
+  refused = 0;
 
   private constructor(server: Server, random: () => number) {
     this.#server = server;
@@ -37,12 +46,24 @@ export class FaultProxy {
     return (this.#server.address() as { port: number }).port;
   }
 
+  /** Refuses the next connection, whatever chance says. */
+  refuseNext(): void {
+    this.#refuseNext = true;
+  }
+
   #accept(client: Socket, port: number): void {
-    if (this.#random() < this.faults.refuse) {
+    if (this.#refuseNext || this.#random() < this.faults.refuse) {
+      this.#refuseNext = false;
+      this.refused++;
+      this.felt++;
+      client.on("error", () => {});
       client.resetAndDestroy();
       return;
     }
     const server = connect(port, "127.0.0.1");
+    server.once("close", () => {
+      if (!client.destroyed && !client.readableEnded) this.felt++;
+    });
     for (const [from, to] of [
       [client, server],
       [server, client],
@@ -58,14 +79,14 @@ export class FaultProxy {
   }
 
   #pass(data: Buffer, to: Socket): void {
-    this.bytes += data.length;
-    if (this.faults.stalled) return;
-    if (this.faults.latencyMs === 0) to.write(data);
-    else setTimeout(() => !to.destroyed && to.write(data), this.faults.latencyMs);
+    const { stalled, latencyMs } = this.faults;
+    if (stalled || latencyMs > BASE_LATENCY_MS) this.felt++;
+    if (!stalled) setTimeout(() => !to.destroyed && to.write(data), latencyMs);
   }
 
   /** Resets every connection, in the middle of whatever it is doing. */
   cut(): void {
+    this.felt += this.#sockets.size;
     for (const socket of this.#sockets) socket.resetAndDestroy();
   }
 

@@ -36,13 +36,15 @@ export async function killProcesses(
     const undisturbed = places.fresh(to);
     const calm = new KilledTransfer(source, undisturbed);
     const { ms: duration } = await calm.finish().finally(() => calm.dispose());
+    let killed = 0;
+    let most = 0;
     for (let kill = 0; kill < kills; kill++) {
       await report.run(scenario, async () => {
         const target = `${places.fresh(to)}${threadOf(to, kill)}`;
         const transfer = new KilledTransfer(source, target);
         try {
           const at = random() * duration;
-          await transfer.killAfter(at);
+          const inTime = await transfer.killAfter(at);
           const { sent } = await transfer.finish();
           const difference = await differences(undisturbed, target);
           check(difference === undefined, `killed after ${Math.round(at)} ms: ${difference}`);
@@ -51,7 +53,9 @@ export async function killProcesses(
             twice <= BATCH * inFlight(to),
             `killed after ${Math.round(at)} ms: ${twice} records were written twice`,
           );
-          return `${twice} of ${RECORDS} records written twice, ${BATCH * inFlight(to)} at most in flight`;
+          if (inTime) killed++;
+          most = Math.max(most, twice);
+          return `${killed} killed before their end; ${most} of ${RECORDS} records written twice at most, ${BATCH * inFlight(to)} in flight`;
         } finally {
           transfer.dispose();
         }
@@ -84,14 +88,14 @@ class KilledTransfer {
     return spawn(process.execPath, args, { stdio: ["ignore", "pipe", "inherit"] });
   }
 
-  /** Starts a process and kills it so long after its transfer began. */
-  async killAfter(ms: number): Promise<void> {
+  /** Starts a process and kills it so long after its transfer began; returns whether it was not over by then. */
+  async killAfter(ms: number): Promise<boolean> {
     const child = this.#spawn();
-    const ended = new Promise((resolve) => child.once("exit", resolve));
+    const ended = new Promise<NodeJS.Signals | null>((resolve) => child.once("exit", (_code, by) => resolve(by)));
     await saying(child, "started");
     await sleep(ms);
     child.kill("SIGKILL");
-    await ended;
+    return (await ended) === "SIGKILL";
   }
 
   /** Lets a process run to its end. */

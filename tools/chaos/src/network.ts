@@ -3,7 +3,7 @@ import { isP2PError, type P2PTransferError, type TransferOptions } from "@omni/p
 import { Places, type ServerUrls, type Store } from "@omni/p2p-matrix/stores";
 import type { TestService } from "@omni/p2p-test-services";
 import { differences, fill, newManager } from "./data.ts";
-import { FaultProxy } from "./fault-proxy.ts";
+import { FaultProxy, NO_FAULTS } from "./fault-proxy.ts";
 import { check, type Report } from "./report.ts";
 
 const RECORDS = 5000;
@@ -16,6 +16,8 @@ interface Fault {
   readonly options?: TransferOptions;
   /** Whether the transfer may end by a typed error; without this it must succeed. */
   readonly mayFail?: boolean;
+  /** Whether a connection must have been refused while the transfer was under way. */
+  readonly mustRefuse?: boolean;
 }
 
 const FAULTS: readonly Fault[] = [
@@ -61,9 +63,12 @@ const FAULTS: readonly Fault[] = [
       proxy.faults.refuse = 0.01;
       for (let cut = 0; cut < 5; cut++) {
         await sleep(10 + random() * 40);
+        // One in a hundred may be none of so few: one is refused for certain.
+        if (cut === 0) proxy.refuseNext();
         proxy.cut();
       }
     },
+    mustRefuse: true,
   },
   {
     name: "server restart",
@@ -119,12 +124,24 @@ async function disturbed(
       ...fault.options,
     };
     const start = performance.now();
-    const outcome = await transfer(source, target, options, () => fault.disturb(proxy, service, random));
+    let felt = 0;
+    let refused = 0;
+    const outcome = await transfer(
+      source,
+      target,
+      options,
+      () => fault.disturb(proxy, service, random),
+      () => {
+        ({ felt, refused } = proxy);
+      },
+    );
     const ms = Math.round(performance.now() - start);
+    check(felt > 0, "the transfer was over before it was disturbed");
+    check(!fault.mustRefuse || refused > 0, "the transfer was over before a connection was refused");
     check(ms < options.transferTimeout! + 8000, `it took ${ms} ms, and its timeout was ${options.transferTimeout} ms`);
     check(outcome === undefined || fault.mayFail === true, `it ended with ${outcome?.code}: ${outcome?.message}`);
     if (outcome) {
-      Object.assign(proxy.faults, { latencyMs: 0, refuse: 0, stalled: false });
+      Object.assign(proxy.faults, NO_FAULTS);
       proxy.cut();
       const again = await transfer(
         source,
@@ -143,12 +160,16 @@ async function disturbed(
   }
 }
 
-/** Runs a transfer while it is disturbed; returns the typed error that ended it, if one did. */
+/**
+ * Runs a transfer while it is disturbed, and says when it has ended, before anything is closed; returns the typed error
+ * that ended it, if one did.
+ */
 async function transfer(
   source: string,
   target: string,
   options: TransferOptions,
   disturb: () => Promise<void>,
+  ended: () => void = () => {},
 ): Promise<P2PTransferError | undefined> {
   const manager = newManager();
   try {
@@ -161,6 +182,7 @@ async function transfer(
       check(isP2PError(error), `it ended with an error that is not typed: ${(error as Error).message}`);
       return error as P2PTransferError;
     } finally {
+      ended();
       await disturbing;
     }
   } finally {
