@@ -2,10 +2,11 @@ import { readFile } from "node:fs/promises";
 import { join } from "node:path";
 import * as client8 from "@elastic/elasticsearch";
 import * as client9 from "@elastic/elasticsearch-9";
-import type { P2PRecord, P2PStarter } from "@omni/p2p-core";
+import { type P2PRecord, type P2PStarter, parseEndpoint } from "@omni/p2p-core";
 import { describeWithService } from "@omni/p2p-test-services/suite";
-import { expect, test } from "vitest";
-import type { ClientModule } from "../src/client.ts";
+import { describe, expect, test } from "vitest";
+import { type ClientModule, createClient } from "../src/client.ts";
+import { parsePlace } from "../src/endpoint.ts";
 import { starterWith } from "../src/starter.ts";
 import { startProxy } from "./http-proxy.ts";
 import { calm, open, read, rejection, testIndex, write } from "./opening.ts";
@@ -72,4 +73,26 @@ describeWithService("elasticsearch", "the client", ({ url }) => {
       expect(cloud.code).toBe("INVALID_ENDPOINT");
     });
   }
+});
+
+describe("a cloud id", () => {
+  test.each(Object.entries(CLIENTS))(
+    "leads client %s to the deployment's host, by TLS and with the key",
+    async (_, module) => {
+      // A name, and in base64 the domain and the id of Elasticsearch in it:
+      // https://www.elastic.co/guide/en/cloud/current/ec-cloud-id.html
+      const cloudId = `search:${Buffer.from("eu-west-1.cloud.example:9243$abc123$def456").toString("base64")}`;
+      const place = parsePlace(
+        parseEndpoint({ storageType: "elasticsearch", database: "docs", metadata: { cloudId, apiKey: "a-key" } }),
+      );
+      const client = await createClient(place, 1000, module);
+      try {
+        const [node] = client.connectionPool.connections;
+        expect(node?.url.href).toBe("https://abc123.eu-west-1.cloud.example:9243/");
+        expect(node?.headers.authorization).toBe("ApiKey a-key");
+      } finally {
+        await client.close();
+      }
+    },
+  );
 });
