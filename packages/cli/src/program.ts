@@ -19,6 +19,7 @@ import {
   withTransfer,
 } from "./options.ts";
 import type { Session } from "./session.ts";
+import type { ReplayPhase } from "./transfer/replay-command.ts";
 
 /** Runs a command's work, with what it needs around it. */
 export type Execute = (options: OutputFlags, task: (session: Session) => Promise<ExitCode>) => Promise<void>;
@@ -31,7 +32,7 @@ export type CopyFlags = QueryFlags &
   OutputFlags &
   EngineFlags & { readonly distributed?: boolean };
 /** Flags of `replay`. */
-export type ReplayFlags = CopyFlags & { readonly phase?: "write" | "transform" };
+export type ReplayFlags = CopyFlags & { readonly phase?: ReplayPhase };
 /** Flags of `verify`. */
 export type VerifyFlags = QueryFlags &
   EndpointFlags &

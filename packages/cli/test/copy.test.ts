@@ -164,6 +164,35 @@ describe("copy", () => {
     expect(verified).toMatchObject({ code: 0 });
   });
 
+  it("says how to replay what failed in the transform, and what the target refused", async () => {
+    const map = "export default (record) => { if (record.n === 7) throw new Error('seven'); return record; };";
+    project.write("seven.ts", map);
+    const copy = ["copy", "sqlite:a.db?table=docs", "lines:seven.ndjson", "--transform", "./seven.ts"];
+    const run = await project.run([...copy, "--dead-letter", "seven.letters"]);
+    expect(run.code).toBe(3);
+    const nexts = [...run.stderr.matchAll(/Next: omni-p2p (.*)/g)].map((match) => match[1]!);
+    expect(nexts).toHaveLength(1);
+    expect(nexts[0]).toMatch(/^replay \S+ lines:seven\.ndjson --phase transform --transform \.\/seven\.ts$/);
+
+    const unmended = await project.run(["replay", "seven.letters", "lines:seven.ndjson"]);
+    expect(unmended.stdout).toMatch(/^0 records written/);
+    expect(unmended.stderr).toContain("Every record in seven.letters failed in the transform");
+    expect(unmended.stderr).toContain("Next: omni-p2p replay seven.letters lines:seven.ndjson --phase transform");
+
+    project.write("seven.ts", "export default (record) => record;");
+    const mended = await project.run(nexts[0]!.split(" "));
+    expect(mended).toMatchObject({ code: 0, stdout: expect.stringMatching(/^1 record written/) });
+
+    project.write("seven.ts", map);
+    const both = await project.run([
+      ...["copy", "sqlite:a.db?table=docs", "lines:both.ndjson?refuse=r00001", "--transform", "./seven.ts"],
+    ]);
+    expect([...both.stderr.matchAll(/Next: .*?(--phase \w+)?(?: --transform \S+)?$/gm)].map((m) => m[1])).toEqual([
+      "--phase transform",
+      undefined,
+    ]);
+  });
+
   it("does not replay a file into itself", async () => {
     project.write("letters.ndjson", "");
     const run = await project.run(["replay", "letters.ndjson", "lines:c.ndjson", "--dead-letter", "./letters.ndjson"]);

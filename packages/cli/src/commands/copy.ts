@@ -7,6 +7,7 @@ import type { Session } from "../session.ts";
 import { deadLetterPlace } from "../transfer/dead-letters.ts";
 import { dryRun } from "../transfer/dry-run.ts";
 import type { TransferJob } from "../transfer/job.ts";
+import { replayCommandFor } from "../transfer/replay-command.ts";
 import { resumeCommand, shellQuote, withoutSecrets } from "../transfer/resume-command.ts";
 import { runTransfer } from "../transfer/run-transfer.ts";
 import { settingsFrom } from "../transfer/settings.ts";
@@ -56,7 +57,7 @@ export async function jobFrom(
     deadLetters: deadLetterPlace(flags.deadLetter, transferId, flags.stateDir),
     verify: flags.verify ?? false,
     resumeCommand: resumeCommand(session.argv, typed),
-    replayCommand: (file) => `omni-p2p replay ${shellQuote(file)} ${shellQuote(withoutSecrets(typed.target).safe)}`,
+    replayCommand: replayCommandFor(shellQuote(withoutSecrets(typed.target).safe), flags.transform),
   };
 }
 

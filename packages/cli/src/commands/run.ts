@@ -1,4 +1,4 @@
-import { resolve } from "node:path";
+import { relative, resolve } from "node:path";
 import type { P2PQuery } from "@omni/p2p-core";
 import type { ConfigFile, FileTransfer } from "../config/file.ts";
 import { findConfig, type LoadedConfig, loadConfig } from "../config/load.ts";
@@ -11,6 +11,7 @@ import type { Session } from "../session.ts";
 import { deadLetterPlace } from "../transfer/dead-letters.ts";
 import { dryRun } from "../transfer/dry-run.ts";
 import type { TransferJob } from "../transfer/job.ts";
+import { replayCommandFor } from "../transfer/replay-command.ts";
 import { resumeCommand, shellQuote } from "../transfer/resume-command.ts";
 import { runTransfer } from "../transfer/run-transfer.ts";
 import { deriveTransferId } from "../transfer/transfer-id.ts";
@@ -100,7 +101,7 @@ async function jobOf(
     deadLetters: deadLetterPlace(transfer.deadLetters, transferId, flags.stateDir),
     verify: flags.verify ?? transfer.verify ?? false,
     resumeCommand: resumeCommand(session.argv, {}),
-    replayCommand: (file) => `omni-p2p replay ${shellQuote(file)} ${replayTarget(transfer, config)}`,
+    replayCommand: replayCommandFor(replayTarget(transfer, config), replayTransform(transfer, config)),
   };
 }
 
@@ -140,4 +141,9 @@ function replayTarget({ target }: FileTransfer, { file }: LoadedConfig): string 
   return text.includes(":") || file === findConfig()
     ? shellQuote(text)
     : `${shellQuote(text)} --config ${shellQuote(resolve(file))}`;
+}
+
+/** The transform's module as it can be typed: the file names it from its own folder, a command from where it runs. */
+function replayTransform({ transform }: FileTransfer, { folder }: LoadedConfig): string | undefined {
+  return typeof transform === "string" ? relative(process.cwd(), resolve(folder, transform)) : undefined;
 }

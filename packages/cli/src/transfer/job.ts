@@ -1,5 +1,6 @@
 import type { ConnectionConfigInput, EndpointInput, P2PQuery } from "@omni/p2p-core";
 import type { ResolvedEndpoint } from "../endpoints/resolve.ts";
+import type { ReplayCommand } from "./replay-command.ts";
 import type { LoadedTransform } from "./transform-file.ts";
 
 /** A transfer that is ready to be run. */
@@ -19,6 +20,5 @@ export interface TransferJob {
   readonly verify: boolean;
   /** What to type to go on when it stops early. */
   readonly resumeCommand: string;
-  /** What to type to send the failed records once more, given their file. */
-  readonly replayCommand: (file: string) => string;
+  readonly replayCommand: ReplayCommand;
 }

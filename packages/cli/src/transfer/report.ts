@@ -5,6 +5,7 @@ import { formatCount, formatDuration, records } from "../output/format.ts";
 import type { Output } from "../output/output.ts";
 import { printable } from "../output/printable.ts";
 import type { TransferJob } from "./job.ts";
+import type { ReplayPhase } from "./replay-command.ts";
 
 /** Failures shown on the screen; all of them are in the dead letters. */
 const SHOWN_FAILURES = 5;
@@ -55,8 +56,14 @@ export function reportFailures(job: TransferJob, result: TransferResult, out: Ou
   if (more > 0) out.note(`  and ${formatCount(more)} more`);
   if (result.deadLetters !== undefined) {
     out.note(`The records that failed are in ${result.deadLetters}`);
-    if (typeof job.deadLetters !== "object") out.note(`  Next: ${job.replayCommand(result.deadLetters)}`);
+    if (typeof job.deadLetters === "object") return;
+    for (const phase of replayable(result)) out.note(`  Next: ${job.replayCommand(result.deadLetters, phase)}`);
   }
+}
+
+/** The phases to replay, as far as the listed failures show them. What could not be read is in no letter. */
+function replayable({ errors }: TransferResult): ReplayPhase[] {
+  return (["transform", "write"] as const).filter((phase) => errors.some((error) => error.phase === phase));
 }
 
 /** Tells how far a transfer came that was interrupted, and how to go on. */

@@ -17,8 +17,12 @@ export function resumeCommand(argv: readonly string[], typed: Partial<Readonly<R
     return shellQuote(safe);
   });
   if (!argv.includes("--resume")) words.push("--resume");
-  const program = process.env.npm_command === "exec" ? "npx omni-p2p" : "omni-p2p";
-  return [...variables, program, ...words].join(" ");
+  return [...variables, programName(), ...words].join(" ");
+}
+
+/** The command as it was called. */
+export function programName(): string {
+  return process.env.npm_command === "exec" ? "npx omni-p2p" : "omni-p2p";
 }
 
 /** The URL without what is secret in it; `${NAME}` is no secret. */
