@@ -61,9 +61,11 @@ export class FaultProxy {
       return;
     }
     const server = connect(port, "127.0.0.1");
-    server.once("close", () => {
+    // Heard before the client is told, below.
+    const lost = (): void => {
       if (!client.destroyed && !client.readableEnded) this.felt++;
-    });
+    };
+    server.once("error", lost).once("close", lost);
     for (const [from, to] of [
       [client, server],
       [server, client],
