@@ -1,5 +1,5 @@
-import { createReadStream, existsSync, statSync } from "node:fs";
-import { createInterface } from "node:readline";
+import { existsSync, statSync } from "node:fs";
+import { deadLetterStarter, parseEndpoint } from "@omni/p2p-core";
 import type { ExitCode } from "../exit-code.ts";
 import type { ReplayFlags } from "../program.ts";
 import type { Session } from "../session.ts";
@@ -24,21 +24,17 @@ export async function replayCommand(
       "ls .omni-p2p, where a copy leaves its dead letters unless it is told otherwise",
     );
   }
-  // A percent sign in the name would be read as an escape of the URL.
-  const source = `dead-letters:${path.replaceAll("%", "%25").replaceAll("?", "%3F")}${flags.phase ? `?phase=${flags.phase}` : ""}`;
+  const source = lettersUrl(path, flags.phase);
   const job = {
     ...(await jobFrom("replay", { source, target }, flags, session)),
     resumeCommand: resumeCommand(session.argv, { target }),
   };
   assertOtherFile(path, job.deadLetters);
   const phase = flags.phase ?? "write";
-  if (await hasOtherPhaseAlone(path, phase)) {
-    const other = phase === "write" ? "transform" : "write";
-    session.out.note(
-      phase === "write"
-        ? `Every record in ${path} failed in the transform; nothing in it was refused by the target`
-        : `Every record in ${path} was refused by the target; nothing in it failed in the transform`,
-    );
+  const other = phase === "write" ? "transform" : "write";
+  const holds = (wanted: ReplayPhase) => hasLetters(path, wanted, session.signal);
+  if (!(await holds(phase)) && (await holds(other))) {
+    session.out.note(`Every record in ${path} ${WHAT_HAPPENED[other]}; nothing in it ${WHAT_HAPPENED[phase]}`);
     session.out.note(`  Next: ${job.replayCommand(path, other)}`);
   }
   return flags.dryRun
@@ -46,16 +42,22 @@ export async function replayCommand(
     : runTransfer(job, session, flags.progressInterval);
 }
 
-/** Whether there is something to replay, but not of this phase. Reads no further than to the first letter of it. */
-async function hasOtherPhaseAlone(path: string, phase: ReplayPhase): Promise<boolean> {
-  const mark = `"phase":"${phase}"`;
-  const otherMark = `"phase":"${phase === "write" ? "transform" : "write"}"`;
-  // What is no file is refused where it is opened.
+const WHAT_HAPPENED: Readonly<Record<ReplayPhase, string>> = {
+  write: "was refused by the target",
+  transform: "failed in the transform",
+};
+
+function lettersUrl(path: string, phase: ReplayPhase | undefined): string {
+  // A percent sign in the name would be read as an escape of the URL.
+  return `dead-letters:${path.replaceAll("%", "%25").replaceAll("?", "%3F")}${phase ? `?phase=${phase}` : ""}`;
+}
+
+/** Whether there is anything to replay of a phase. Reads no further than to the first of it. */
+async function hasLetters(path: string, phase: ReplayPhase, signal: AbortSignal): Promise<boolean> {
+  // What is no file is refused by the transfer.
   if (!statSync(path).isFile()) return false;
-  let other = false;
-  for await (const line of createInterface({ input: createReadStream(path), crlfDelay: Number.POSITIVE_INFINITY })) {
-    if (line.includes(mark)) return false;
-    other ||= line.includes(otherMark);
-  }
-  return other;
+  const context = { role: "source", connectTimeoutMs: 0, signal } as const;
+  const letters = await deadLetterStarter.open(parseEndpoint(lettersUrl(path, phase)), context);
+  for await (const _ of letters.readFromSource({}, { batchSize: 1, signal })) return true;
+  return false;
 }
