@@ -1,11 +1,19 @@
-import { DefaultP2PConnectionManager, type P2PRecord, type TransferOptions, type TransferResult } from "@omni/p2p-core";
-import { memoryStore } from "@omni/p2p-starter-memory";
+import {
+  type ConnectionConfigInput,
+  DefaultP2PConnectionManager,
+  type P2PRecord,
+  type TransferOptions,
+  type TransferResult,
+} from "@omni/p2p-core";
+import { type MemoryStore, memoryStore } from "@omni/p2p-starter-memory";
 import { assertSameRecords } from "@omni/p2p-testkit";
 import type { Places, Store } from "./stores.ts";
 
-/** The manager of all round trips; it finds the starters among the dependencies of this package. */
-export function newManager(): DefaultP2PConnectionManager {
-  return new DefaultP2PConnectionManager({ appRoot: import.meta.dirname, config: { connection_timeout: 30_000 } });
+/** A manager that finds the starters among the dependencies of this package. */
+export function newManager(
+  config: ConnectionConfigInput = { connection_timeout: 30_000 },
+): DefaultP2PConnectionManager {
+  return new DefaultP2PConnectionManager({ appRoot: import.meta.dirname, config });
 }
 
 async function move(
@@ -57,6 +65,7 @@ export async function roundTrip(
   return result;
 }
 
-function memoryIn(url: string) {
+/** The store behind a `memory:` URL. */
+export function memoryIn(url: string): MemoryStore {
   return memoryStore(url.replace(/^memory:/, ""));
 }

@@ -1,9 +1,9 @@
-import { DefaultP2PConnectionManager } from "@omni/p2p-core";
-import { memoryStore } from "@omni/p2p-starter-memory";
+import type { P2PConnectionManager } from "@omni/p2p-core";
 import { type ServiceKind, startService, type TestService } from "@omni/p2p-test-services";
 import { describeWithService } from "@omni/p2p-test-services/suite";
 import { sampleRecords } from "@omni/p2p-testkit";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { memoryIn, newManager } from "../src/round-trip.ts";
 import { Places } from "../src/stores.ts";
 
 /** The servers, each started in a way that keeps its data over a restart. */
@@ -19,15 +19,12 @@ describe.each(Object.keys(SERVERS) as ServiceKind[])("between two transfers", (k
     const options = { deadLetters: false, maxRetries: 0 } as const;
     let server: TestService;
     let places: Places;
-    let manager: DefaultP2PConnectionManager;
+    let manager: P2PConnectionManager;
 
     beforeAll(async () => {
       server = await SERVERS[kind]();
       places = new Places({ [kind]: server.url });
-      manager = new DefaultP2PConnectionManager({
-        appRoot: import.meta.dirname,
-        config: { connection_timeout: 5000, reconnect_timeout: 20_000 },
-      });
+      manager = newManager({ connection_timeout: 5000, reconnect_timeout: 20_000 });
     });
     afterAll(async () => {
       await manager?.close();
@@ -37,7 +34,7 @@ describe.each(Object.keys(SERVERS) as ServiceKind[])("between two transfers", (k
 
     it("isHealthy says so, and the next transfer reconnects with auto_reconnect and no other", async () => {
       const origin = places.fresh("memory");
-      for (const record of records) memoryStore(origin.slice("memory:".length)).put(record);
+      for (const record of records) memoryIn(origin).put(record);
       const target = places.fresh(kind);
       const end = places.fresh("memory");
       const there = await manager.establish(origin, target);
@@ -58,7 +55,7 @@ describe.each(Object.keys(SERVERS) as ServiceKind[])("between two transfers", (k
         expect(await manager.isHealthy(connectionId)).toBe(true);
         expect(manager.getConnectionStatistics(connectionId).reconnect_count).toBe(1);
       }
-      expect(memoryStore(end.slice("memory:".length)).records()).toHaveLength(records.length);
+      expect(memoryIn(end).records()).toHaveLength(records.length);
       await expect(manager.transferThroughConnection(strict.connectionId, {}, options)).rejects.toMatchObject({
         code: "INVALID_STATE",
       });
