@@ -40,21 +40,16 @@ export async function killProcesses(
     let most = 0;
     for (let kill = 0; kill < kills; kill++) {
       await report.run(scenario, async () => {
-        // A kill that came too late is no kill: another transfer is killed earlier.
-        let at = random() * duration;
-        let target = "";
-        let transfer: KilledTransfer;
-        for (;;) {
-          target = `${places.fresh(to)}${threadOf(to, kill)}`;
-          transfer = new KilledTransfer(source, target);
-          if (await transfer.killAfter(at)) break;
-          transfer.dispose();
-          late++;
-          at *= random();
-        }
+        const killed = await killInTime(
+          () => new KilledTransfer(source, `${places.fresh(to)}${threadOf(to, kill)}`),
+          random() * duration,
+          random,
+        );
+        const { transfer, at } = killed;
+        late += killed.late;
         try {
           const { sent } = await transfer.finish();
-          const difference = await differences(undisturbed, target);
+          const difference = await differences(undisturbed, transfer.target);
           check(difference === undefined, `killed after ${Math.round(at)} ms: ${difference}`);
           const twice = sent - RECORDS;
           check(
@@ -71,15 +66,30 @@ export async function killProcesses(
   }
 }
 
+/** Kills a transfer at a moment before its end. One that was over by then is none, and another is killed earlier. */
+async function killInTime(
+  start: () => KilledTransfer,
+  latest: number,
+  random: () => number,
+): Promise<{ readonly transfer: KilledTransfer; readonly at: number; readonly late: number }> {
+  let at = latest;
+  for (let late = 0; ; late++) {
+    const transfer = start();
+    if (await transfer.killAfter(at)) return { transfer, at, late };
+    transfer.dispose();
+    at *= random();
+  }
+}
+
 /** A transfer that goes on in one process after another. */
 class KilledTransfer {
   readonly #folder = mkdtempSync(join(tmpdir(), "omni-p2p-chaos-"));
   readonly #source: string;
-  readonly #target: string;
+  readonly target: string;
 
   constructor(source: string, target: string) {
     this.#source = source;
-    this.#target = target;
+    this.target = target;
   }
 
   #spawn(): ChildProcess {
@@ -87,7 +97,7 @@ class KilledTransfer {
     const args = [
       script,
       this.#source,
-      this.#target,
+      this.target,
       "chaos",
       join(this.#folder, "state"),
       join(this.#folder, "sent.log"),
