@@ -12,7 +12,7 @@ export interface ConnectionStatistics {
   readonly failure_count: number;
   readonly skipped_count: number;
   readonly retry_count: number;
-  /** As far as the targets tell. */
+  /** As the targets count them, else as the transfers estimate the records. */
   readonly total_bytes: number;
   readonly avg_duration_ms: number;
   readonly p50_duration_ms: number;

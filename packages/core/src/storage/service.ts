@@ -93,7 +93,7 @@ export interface WriteResult {
   /** Left alone because the id was there (`mode: "skip"`). */
   readonly skipped: number;
   readonly failures: readonly WriteFailure[];
-  /** Bytes sent, where known. */
+  /** Bytes sent, where known. Default: what the transfer estimates the written records to be. */
   readonly bytes?: number;
 }
 

@@ -18,7 +18,7 @@ export interface TransferResult extends TransferCounts {
   readonly transferId: string;
   /** Of this run alone, also where it resumes another: counts add up, and time in which nothing ran does not. */
   readonly durationMs: number;
-  /** Bytes written, as far as the target tells. */
+  /** Size of what was written: bytes as the target counts them, else as the transfer estimates the records. */
   readonly bytes: number;
   /** The first 100 failures; all of them are in the dead letters. */
   readonly errors: readonly TransferFailure[];

@@ -179,12 +179,13 @@ export class TransferRun {
   async #write(batch: TransferBatch): Promise<BatchOutcome> {
     const { config } = this.#options;
     const total: BatchOutcome = { written: 0, skipped: 0, bytes: 0, retries: 0, failures: [] };
+    const write = this.#sizedWrite(batch);
     let most = Number.POSITIVE_INFINITY;
     for (let from = 0; from < batch.items.length; ) {
       const length = Math.min(most, this.#pace.portion(batch.items.length - from));
       const part = length === batch.items.length ? batch.items : batch.items.slice(from, from + length);
       try {
-        const outcome = await writeWithRetry(this.#lane.write, part, config.mode, config, this.#signal);
+        const outcome = await writeWithRetry(write, part, config.mode, config, this.#signal);
         total.written += outcome.written;
         total.skipped += outcome.skipped;
         total.bytes += outcome.bytes;
@@ -199,6 +200,15 @@ export class TransferRun {
       }
     }
     return total;
+  }
+
+  /** Writes, with the size of what was written: as the target counts it, else the batch's own size in proportion. */
+  #sizedWrite({ items, bytes }: TransferBatch): Lane["write"] {
+    const each = bytes / items.length;
+    return async (part, options) => {
+      const result = await this.#lane.write(part, options);
+      return result.bytes === undefined ? { ...result, bytes: Math.round(each * result.written) } : result;
+    };
   }
 
   #result(ledger: Ledger): TransferResult {
