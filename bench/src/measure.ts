@@ -1,3 +1,4 @@
+import { readFileSync } from "node:fs";
 import { setFlagsFromString } from "node:v8";
 import { runInNewContext } from "node:vm";
 
@@ -33,4 +34,14 @@ export function watchTimers(): () => number {
     clearTimeout(timer);
     return late.sort((a, b) => a - b)[Math.floor(late.length * 0.99)] ?? 0;
   };
+}
+
+/**
+ * Peak memory of this process so far, in MB of 2^20 bytes: the "high water mark" of proc_pid_status(5) on Linux, where
+ * the maxRSS of getrusage(2) is at least what the parent process had when it started this one.
+ */
+export function peakMemory(): number {
+  if (process.platform !== "linux") return process.resourceUsage().maxRSS / 1024;
+  const [, kilobytes] = /^VmHWM:\s+(\d+) kB$/m.exec(readFileSync("/proc/self/status", "utf8")) ?? [];
+  return Number(kilobytes) / 1024;
 }

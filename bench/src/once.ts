@@ -3,7 +3,7 @@
 import { type Job, report, thisJob } from "./job.ts";
 import { runLimit } from "./limits/index.ts";
 import { alone } from "./lock.ts";
-import { timed, watchTimers } from "./measure.ts";
+import { peakMemory, timed, watchTimers } from "./measure.ts";
 import { runOurs } from "./ours.ts";
 import { SHAPES } from "./shapes.ts";
 import { fillMemory } from "./sources.ts";
@@ -33,5 +33,4 @@ const result = await alone(async () => {
   });
   return { ms, timerP99 };
 });
-// maxRSS is in kilobytes: getrusage(2), as Node passes it on.
-report({ ...result, peakMb: process.resourceUsage().maxRSS / 1024 } satisfies Once);
+report({ ...result, peakMb: peakMemory() } satisfies Once);

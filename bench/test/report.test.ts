@@ -65,6 +65,14 @@ describe("the targets", () => {
     expect(missesOf([{ ...entry, direction: "redis -> memory", timesUsual: 2 }])).toEqual([]);
   });
 
+  it("ask for steady memory only where no store keeps all of it in this process", () => {
+    const growth = { ...entry.growth!, peakMb: 100, peakMbGrown: 200 };
+    const missed = (direction: string) => missesOf([{ ...entry, direction, growth }]).map(({ target }) => target.name);
+    expect(missed("sqlite -> redis")).toEqual(["memoryGrowth"]);
+    expect(missed("sqlite -> sqlite")).toEqual(["memoryGrowth"]);
+    expect(missed("sqlite -> memory")).toEqual([]);
+  });
+
   it("ask for more than elasticdump only between two indices", () => {
     const slow = { ...entry, timesElasticdump: 2 };
     expect(missesOf([{ ...slow, direction: "elasticsearch -> sqlite" }])).toEqual([]);

@@ -1,26 +1,22 @@
 import type { Place, Store } from "../places.ts";
 import type { Shape } from "../shapes.ts";
-import { elasticsearchLoop } from "./elasticsearch.ts";
 import { type Loop, runLoop } from "./loop.ts";
-import { memoryLoop } from "./memory.ts";
-import { mongodbLoop } from "./mongodb.ts";
-import { redisLoop } from "./redis.ts";
-import { sqliteLoop } from "./sqlite.ts";
 
-const loops = {
-  memory: memoryLoop,
-  sqlite: sqliteLoop,
-  redis: redisLoop,
-  mongodb: mongodbLoop,
-  elasticsearch: elasticsearchLoop,
+/** Each is loaded when it is needed, as starters are: a client library that nobody uses takes memory, too. */
+const loops: Record<Store, () => Promise<unknown>> = {
+  memory: async () => (await import("./memory.ts")).memoryLoop,
+  sqlite: async () => (await import("./sqlite.ts")).sqliteLoop,
+  redis: async () => (await import("./redis.ts")).redisLoop,
+  mongodb: async () => (await import("./mongodb.ts")).mongodbLoop,
+  elasticsearch: async () => (await import("./elasticsearch.ts")).elasticsearchLoop,
 };
 
 /** Each store's form of records is its own, and no business of whoever puts two stores together. */
-function loopOf(store: Store): Loop<unknown> {
-  return loops[store] as Loop<unknown>;
+async function loopOf(store: Store): Promise<Loop<unknown>> {
+  return (await loops[store]()) as Loop<unknown>;
 }
 
 /** The best hand-written loop from one place to another. */
 export async function runLimit(from: Place, to: Place, shape: Shape): Promise<void> {
-  await runLoop([loopOf(from.store), from], [loopOf(to.store), to], shape);
+  await runLoop([await loopOf(from.store), from], [await loopOf(to.store), to], shape);
 }

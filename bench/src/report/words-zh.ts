@@ -38,7 +38,7 @@ export const chinese: Words = {
   },
   speedTable: ["方向", "记录数", "记录/秒", "与最好的循环之比", "常见循环的倍数", "elasticdump 的倍数"],
   growthIntro:
-    "在新的进程里搬更多的记录：每条记录的时间变为几倍、整个进程的内存峰值，以及 5 毫秒的定时器在 100 次里有 99 次晚不过多少。内存里的存储持有每一条记录，源在开始之前就有，目标随搬随增，所以峰值和垃圾回收的工作自然随之增长；这时括号里是最好的循环的数字。",
+    "在新的进程里搬更多的记录：每条记录的时间变为几倍、整个进程（只装载这个方向用得到的东西）的内存峰值，以及 5 毫秒的定时器在 100 次里有 99 次晚不过多少。内存里的存储持有每一条记录，源在开始之前就有，目标随搬随增，所以峰值和垃圾回收的工作自然随之增长；这时括号里是最好的循环的数字。",
   growthTable: ["方向", "记录数", "每条记录的时间", "峰值 MB", "定时器晚了，毫秒"],
   missed: "没有达到的",
   missedIntro: (targets) => `目标：${targets}。以下方向没有达到：`,
@@ -48,7 +48,7 @@ export const chinese: Words = {
     usualLoop: "写入网络时不低于常见循环的 10 倍",
     elasticdump: "Elasticsearch 到 Elasticsearch 不低于 elasticdump 的 3 倍",
     growth: "记录增多后每条记录的时间不超过 1.2 倍",
-    memoryGrowth: "SQLite 到 Redis 的内存峰值不超过 1.25 倍",
+    memoryGrowth: "SQLite 到 SQLite 和到 Redis 的内存峰值不超过 1.25 倍",
     peakMemory: "SQLite 到 Redis 的内存峰值低于 300 MB",
     timers: "定时器在 100 次里有 99 次晚不过 50 毫秒",
   },
