@@ -49,6 +49,7 @@ describe("what is mistyped", () => {
     [["copy", "lines:a.ndjson?dealy=3", "lines:b"], /unknown option "dealy" \(did you mean "delay"\?\)/],
     [["completion", "csh"], /Allowed choices are bash, zsh, fish, powershell/],
     [["replay", "gone.ndjson", "lines:b"], /There is no dead-letter file gone\.ndjson/, /Next: ls \.omni-p2p/],
+    [["replay", ".", "lines:b"], /\. is a folder, and dead letters are a file/, /Next: ls \./],
   ])("%j", async (args, message, next) => {
     const run = await project.run(args);
     expect(run.stderr).toMatch(message);

@@ -1,4 +1,4 @@
-import { existsSync, statSync } from "node:fs";
+import { statSync } from "node:fs";
 import { deadLetterStarter, parseEndpoint } from "@omni/p2p-core";
 import type { ExitCode } from "../exit-code.ts";
 import type { ReplayFlags } from "../program.ts";
@@ -6,7 +6,7 @@ import type { Session } from "../session.ts";
 import { assertOtherFile } from "../transfer/dead-letters.ts";
 import { dryRun } from "../transfer/dry-run.ts";
 import type { ReplayPhase } from "../transfer/replay-command.ts";
-import { resumeCommand } from "../transfer/resume-command.ts";
+import { resumeCommand, shellQuote } from "../transfer/resume-command.ts";
 import { runTransfer } from "../transfer/run-transfer.ts";
 import { UsageError } from "../usage-error.ts";
 import { jobFrom } from "./copy.ts";
@@ -18,12 +18,7 @@ export async function replayCommand(
   session: Session,
 ): Promise<ExitCode> {
   const path = file.replace(/^dead-letters:/, "");
-  if (!existsSync(path)) {
-    throw new UsageError(
-      `There is no dead-letter file ${path}`,
-      "ls .omni-p2p, where a copy leaves its dead letters unless it is told otherwise",
-    );
-  }
+  assertFile(path);
   const source = lettersUrl(path, flags.phase);
   const job = {
     ...(await jobFrom("replay", { source, target }, flags, session)),
@@ -40,6 +35,19 @@ export async function replayCommand(
   return flags.dryRun
     ? dryRun(job, session, { sample: flags.sample, timeoutMs: flags.connectionTimeout })
     : runTransfer(job, session, flags.progressInterval);
+}
+
+function assertFile(path: string): void {
+  const found = statSync(path, { throwIfNoEntry: false });
+  if (found === undefined) {
+    throw new UsageError(
+      `There is no dead-letter file ${path}`,
+      "ls .omni-p2p, where a copy leaves its dead letters unless it is told otherwise",
+    );
+  }
+  if (found.isDirectory()) {
+    throw new UsageError(`${path} is a folder, and dead letters are a file`, `ls ${shellQuote(path)}`);
+  }
 }
 
 const WHAT_HAPPENED: Readonly<Record<ReplayPhase, string>> = {
