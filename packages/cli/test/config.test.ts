@@ -88,6 +88,27 @@ transfers:
     });
   });
 
+  it("says how to replay what failed, from wherever the file and the transform are", async () => {
+    const map = "export default (record) => { if (record.n === 7) throw new Error('seven'); return record; };";
+    project.write("nested/seven.ts", map);
+    project.write(
+      "nested/seven.json",
+      JSON.stringify({
+        endpoints: { sevens: "lines:sevens.ndjson" },
+        transfers: [{ source: "lines:a.ndjson", target: "sevens", transform: "./seven.ts" }],
+      }),
+    );
+    const run = await project.run(["run", "nested/seven.json"]);
+    expect(run).toMatchObject({ code: 3 });
+    const nexts = [...run.stderr.matchAll(/Next: omni-p2p (replay .*)/g)].map(([, command]) => command!);
+    expect(nexts).toHaveLength(1);
+
+    project.write("nested/seven.ts", "export default (record) => record;");
+    const mended = await project.run(nexts[0]!.split(" "));
+    expect(mended).toMatchObject({ code: 0, stdout: expect.stringMatching(/^1 record written/) });
+    expect(await project.run(["count", "lines:sevens.ndjson"])).toMatchObject({ stdout: "100\n" });
+  });
+
   it("stops at the first that fails, or goes on with --keep-going", async () => {
     project.write(
       "failing.json",
