@@ -4,7 +4,10 @@ import { describe, expect, it } from "vitest";
 import { buildProgram } from "../src/program.ts";
 
 const program = buildProgram(async () => {});
-const readme = readFileSync(new URL("../README.md", import.meta.url), "utf8");
+/** The README, and its translation on the site. */
+const documents = ["../README.md", "../../../docs/zh/cli.md"].map(
+  (path) => [path.replace(/^(\.\.\/)+/, ""), readFileSync(new URL(path, import.meta.url), "utf8")] as const,
+);
 
 function commands(): readonly Command[] {
   return program.createHelp().visibleCommands(program);
@@ -22,9 +25,9 @@ function optionsInHelp(): Set<string> {
   );
 }
 
-/** The same from the README's tables of options. */
-function optionsInReadme(): Set<string> {
-  const rows = readme.matchAll(/^\| `(-[^`]*)` *\|.*\| +([a-z, ]+?) +\|$/gm);
+/** The same from a document's tables of options. */
+function optionsIn(document: string): Set<string> {
+  const rows = document.matchAll(/^\| `(-[^`]*)` *\|.*\| +([a-z, ]+?) +\|$/gm);
   return new Set([...rows].flatMap(([, flags, names]) => names!.split(", ").map((name) => `${name} ${flags}`)));
 }
 
@@ -36,13 +39,15 @@ describe("help", () => {
   it.each(commands().map((command) => [command.name(), command] as const))("of %s", (_, command) => {
     expect(command.helpInformation()).toMatchSnapshot();
   });
+});
 
-  it("tells of every option in the README, and of no other", () => {
-    expect([...optionsInReadme()].sort()).toEqual([...optionsInHelp()].sort());
+describe.each(documents)("%s", (_, document) => {
+  it("tells of every option, and of no other", () => {
+    expect([...optionsIn(document)].sort()).toEqual([...optionsInHelp()].sort());
   });
 
-  it("names every command in the README, and no other", () => {
-    const named = [...readme.matchAll(/^\| `omni-p2p (\w+)/gm)].map(([, name]) => name);
+  it("names every command, and no other", () => {
+    const named = [...document.matchAll(/^\| `omni-p2p (\w+)/gm)].map(([, name]) => name);
     expect(named.sort()).toEqual(
       commands()
         .map((command) => command.name())
@@ -50,14 +55,14 @@ describe("help", () => {
     );
   });
 
-  it("mentions no option in the README that does not exist", () => {
+  it("mentions no option that does not exist", () => {
     const known = new Set(
       ["--version", ...program.options, ...commands().flatMap((command) => command.options)].flatMap((option) =>
         typeof option === "string" ? option : [option.long, option.short],
       ),
     );
     known.add("--help").add("-h");
-    const mentioned = [...readme.matchAll(/`(--[a-z][a-z-]*)/g)].map(([, name]) => name!);
+    const mentioned = [...document.matchAll(/`(--[a-z][a-z-]*)/g)].map(([, name]) => name!);
     expect(mentioned.filter((name) => !known.has(name))).toEqual([]);
   });
 });
