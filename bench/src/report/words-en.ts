@@ -22,7 +22,7 @@ export const english: Words = {
     "**The usual loop** is what one finds in most projects: a page by OFFSET or cursor, one awaited write a record. It is stopped after two seconds, which spares it the later pages.",
     "**elasticdump** is the published tool, started as people start it, with the page size that suits it best. It copies an index to an index; for files it is set beside SQLite: index to file beside Elasticsearch to SQLite, file to index beside SQLite to Elasticsearch.",
     "All of them take turns in one process for each direction, after a round that does not count. Ratios are taken in each round, and the figure is the median of them.",
-    "A direction is measured with 200,000 records, or with 100,000, 50,000 or 20,000 where a round would take more than twelve seconds. Growth is measured in fresh processes, with ten times as many records, or with five times or twice as many where that would take more than four minutes.",
+    "A direction is measured with 200,000 records, or with 100,000, 50,000 or 20,000 where a round would take more than twelve seconds. Growth is measured in fresh processes, with ten times as many records, or with five times or twice as many where that would take more than four minutes; what is over in half a minute is measured three times, and the figures are medians.",
     "Each direction may have been measured in a sitting of its own; the date and the commit of each are in [the results](../../bench/results/results.json).",
   ],
   shapes: {
