@@ -39,6 +39,14 @@ const sidebar: DefaultTheme.SidebarItem[] = [
   },
 ];
 
+const startersZh = [
+  { text: "内存", link: "/zh/starters/memory" },
+  { text: "SQLite", link: "/zh/starters/sqlite" },
+  { text: "Redis", link: "/zh/starters/redis" },
+  { text: "MongoDB", link: "/zh/starters/mongodb" },
+  { text: "Elasticsearch", link: "/zh/starters/elasticsearch" },
+];
+
 const sidebarZh: DefaultTheme.SidebarItem[] = [
   {
     text: "指南",
@@ -55,14 +63,14 @@ const sidebarZh: DefaultTheme.SidebarItem[] = [
       { text: "示例", link: "/zh/examples" },
     ],
   },
-  { text: "Starter（英文）", link: "/zh/starters/", items: starters },
+  { text: "Starter", link: "/zh/starters/", items: startersZh },
   {
-    text: "参考（英文）",
+    text: "参考",
     items: [
-      { text: "命令行", link: "/cli" },
-      { text: "多台机器", link: "/engine" },
-      { text: "测试套件", link: "/testkit" },
-      { text: "API", link: "/api/" },
+      { text: "命令行", link: "/zh/cli" },
+      { text: "多台机器", link: "/zh/engine" },
+      { text: "测试套件", link: "/zh/testkit" },
+      { text: "API（英文）", link: "/api/" },
     ],
   },
 ];
@@ -75,8 +83,8 @@ export default defineConfig({
   srcExclude: ["README.md", "test/**"],
   markdown: { config: repositoryLinks },
   themeConfig: {
-    // READMEs and the API reference are English alone, so the menu of languages leads to the home pages; a page that has
-    // a translation links to it.
+    // The API reference is English alone, so the menu of languages leads to the home pages; every other page links to its
+    // translation.
     i18nRouting: false,
     search: {
       provider: "local",
@@ -127,9 +135,9 @@ export default defineConfig({
         nav: [
           { text: "指南", link: "/zh/getting-started" },
           { text: "Starter", link: "/zh/starters/" },
-          { text: "命令行", link: "/cli" },
-          { text: "多台机器", link: "/engine" },
-          { text: "API", link: "/api/" },
+          { text: "命令行", link: "/zh/cli" },
+          { text: "多台机器", link: "/zh/engine" },
+          { text: "API（英文）", link: "/api/" },
         ],
         sidebar: { "/zh/": sidebarZh },
         outline: { level: [2, 3], label: "本页内容" },
