@@ -2,22 +2,7 @@ import { ConnectionStatus, DefaultP2PConnectionManager, parseConfig } from "@omn
 import { memoryStore } from "@omni/p2p-starter-memory";
 import { describe, expect, it } from "vitest";
 import { membersOf, wordsOf } from "./declarations.ts";
-import { readMarkdown } from "./markdown.ts";
-
-/** The tables of a page, each as its rows of cells: the head, and what is below its rule. */
-function tables(file: string): string[][][] {
-  const blocks = readMarkdown(file).match(/(?:^\|.*\n)+/gm) ?? [];
-  return blocks.map((block) => {
-    const rows = block.trim().split("\n");
-    const cells = rows.map((row) =>
-      row
-        .slice(1, -1)
-        .split(/(?<!\\)\|/)
-        .map((cell) => cell.trim()),
-    );
-    return cells.toSpliced(1, 1);
-  });
-}
+import { readMarkdown, tables } from "./markdown.ts";
 
 /** The names in code marks in the first columns of the tables whose head begins so. */
 function named(file: string, head: readonly string[], columns = 1): string[] {

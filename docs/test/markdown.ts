@@ -64,6 +64,21 @@ export function prose(file: string): string {
     .replace(/(`+)[^`\n](?:[^\n]*?[^`\n])?\1(?!`)/g, "");
 }
 
+/** The tables of a page, each as its rows of cells: the head, and what is below its rule. */
+export function tables(file: string): string[][][] {
+  const blocks = readMarkdown(file).match(/(?:^\|.*\n)+/gm) ?? [];
+  return blocks.map((block) => {
+    const rows = block.trim().split("\n");
+    const cells = rows.map((row) =>
+      row
+        .slice(1, -1)
+        .split(/(?<!\\)\|/)
+        .map((cell) => cell.trim()),
+    );
+    return cells.toSpliced(1, 1);
+  });
+}
+
 /** Files that VitePress takes into a page by `<<<` or `@include`, from the repository's root. */
 export function includedFiles(file: string): string[] {
   const text = readMarkdown(file);
