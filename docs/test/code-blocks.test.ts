@@ -5,7 +5,7 @@ import { join } from "node:path";
 import { pathToFileURL } from "node:url";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { compile, type Source } from "./compile.ts";
-import { type CodeBlock, codeBlocks, docs, markdownFiles, repository } from "./markdown.ts";
+import { type CodeBlock, codeBlocks, docs, markdownFiles, original, repository } from "./markdown.ts";
 import type { RunnableBlock, RunOutcome } from "./run-blocks.ts";
 import { impliedImports, tsdocExamples } from "./short-examples.ts";
 import { readersModules, takenForGranted } from "./taken-for-granted.ts";
@@ -44,7 +44,7 @@ describe("the documents' code", () => {
       return {
         name: block.file,
         line: block.line,
-        prelude: `${takenForGranted[block.file] ?? ""} ${impliedImports(block)} ${given}`,
+        prelude: `${takenForGranted[original(block.file)] ?? ""} ${impliedImports(block)} ${given}`,
         code: block.code,
       };
     });

@@ -1,5 +1,6 @@
 import { readdirSync, readFileSync } from "node:fs";
 import { dirname, join, relative, resolve } from "node:path";
+import { README_PAGES } from "../.vitepress/repository-links.ts";
 
 export const docs = join(import.meta.dirname, "..");
 export const repository = join(docs, "..");
@@ -77,6 +78,25 @@ export function tables(file: string): string[][][] {
     );
     return cells.toSpliced(1, 1);
   });
+}
+
+const CHINESE = join("docs", "zh");
+
+/** Whether it is a page of the site in Chinese. */
+export function isChinese(file: string): boolean {
+  return file.startsWith(CHINESE);
+}
+
+/** The English page of a Chinese one. */
+export function englishPage(file: string): string {
+  return join("docs", relative(CHINESE, file));
+}
+
+/** The file with the English text: of a Chinese page the English one, or the README that it takes in. */
+export function original(file: string): string {
+  if (!isChinese(file)) return file;
+  const page = englishPage(file);
+  return includedFiles(page).find((included) => README_PAGES.has(included)) ?? page;
 }
 
 /** Files that VitePress takes into a page by `<<<` or `@include`, from the repository's root. */

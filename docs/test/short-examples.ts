@@ -1,7 +1,7 @@
 import { readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { exportedNames } from "./declarations.ts";
-import { type CodeBlock, repository } from "./markdown.ts";
+import { type CodeBlock, original, repository } from "./markdown.ts";
 
 /** The code in the `@example` parts of a package's TSDoc, as far as it is part of the package. */
 export function tsdocExamples(packageFolder: string): CodeBlock[] {
@@ -25,10 +25,10 @@ function examplesIn(file: string): CodeBlock[] {
 
 /**
  * What a short example leaves to the reader: the imports of what its own package and the core export, and a manager.
- * Examples on the site's own pages are complete, and get none of this.
+ * A translation of a README gets the same; examples on the site's own pages are complete, and get none of this.
  */
 export function impliedImports({ file, code }: CodeBlock): string {
-  const [, own] = /^packages\/([^/]+)\//.exec(file.replaceAll("\\", "/")) ?? [];
+  const [, own] = /^packages\/([^/]+)\//.exec(original(file).replaceAll("\\", "/")) ?? [];
   if (own === undefined) return "";
   const imports = [...new Set([own, "core"])].map((folder) => {
     const names = exportedNames(folder).filter((name) => isMissing(name, code));

@@ -1,24 +1,20 @@
-import { dirname, join, relative } from "node:path";
+import { dirname, join } from "node:path";
 import { describe, expect, it } from "vitest";
 import { README_PAGES } from "../.vitepress/repository-links.ts";
-import { type CodeBlock, codeBlocks, includedFiles, markdownFiles, readMarkdown, tables } from "./markdown.ts";
+import {
+  type CodeBlock,
+  codeBlocks,
+  englishPage,
+  includedFiles,
+  isChinese,
+  markdownFiles,
+  original,
+  readMarkdown,
+  tables,
+} from "./markdown.ts";
 
-const chinese = join("docs", "zh");
-const READMES = new Set(README_PAGES.keys());
-
-/** The English page of a Chinese one. */
-function pageOf(file: string): string {
-  return join("docs", relative(chinese, file));
-}
-
-/** The file with the English text of a Chinese page: its page, or the README that the page takes in. */
-function englishOf(file: string): string {
-  const page = pageOf(file);
-  return includedFiles(page).find((included) => READMES.has(included)) ?? page;
-}
-
-const translations = markdownFiles().filter((file) => file.startsWith(chinese));
-const pages = translations.map((file) => [file, englishOf(file)] as const);
+const translations = markdownFiles().filter(isChinese);
+const pages = translations.map((file) => [file, original(file)] as const);
 
 /** Where the link below the title leads. */
 function linkBelowTitle(file: string): string | undefined {
@@ -29,7 +25,7 @@ function linkBelowTitle(file: string): string | undefined {
 describe("the site", () => {
   it("has every page in both languages", () => {
     const english = markdownFiles().filter((file) => /^docs\/(?!zh\/|test\/|README\.md)/.test(file));
-    expect(translations.map(pageOf).toSorted()).toEqual(english.toSorted());
+    expect(translations.map(englishPage).toSorted()).toEqual(english.toSorted());
   });
 });
 
@@ -76,13 +72,13 @@ describe.each(pages)("%s", (file, english) => {
 
   it("leads to the English page, which leads back", () => {
     // The home pages have no title; the menu of languages leads from one to the other.
-    if (file === join(chinese, "index.md")) return;
-    expect(linkBelowTitle(file)).toBe(pageOf(file));
+    if (file === join("docs", "zh", "index.md")) return;
+    expect(linkBelowTitle(file)).toBe(englishPage(file));
     expect(linkBelowTitle(english)).toBe(file);
   });
 
   it("takes in the same files", () => {
-    const taken = (from: string) => includedFiles(from).filter((included) => !READMES.has(included));
+    const taken = (from: string) => includedFiles(from).filter((included) => !README_PAGES.has(included));
     expect(taken(file)).toEqual(taken(english));
   });
 
