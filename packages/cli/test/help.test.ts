@@ -31,6 +31,12 @@ function optionsIn(document: string): Set<string> {
   return new Set([...rows].flatMap(([, flags, names]) => names!.split(", ").map((name) => `${name} ${flags}`)));
 }
 
+/** The kinds of lines that `--json` writes, as they are declared. */
+function eventNames(): string[] {
+  const declared = readFileSync(new URL("../src/events.ts", import.meta.url), "utf8");
+  return [...declared.matchAll(/readonly event: "([^"]+)"/g)].map(([, name]) => name!);
+}
+
 describe("help", () => {
   it("lists the commands", () => {
     expect(program.helpInformation()).toMatchSnapshot();
@@ -64,5 +70,10 @@ describe.each(documents)("%s", (_, document) => {
     known.add("--help").add("-h");
     const mentioned = [...document.matchAll(/`(--[a-z][a-z-]*)/g)].map(([, name]) => name!);
     expect(mentioned.filter((name) => !known.has(name))).toEqual([]);
+  });
+
+  it("names every event of --json, and no other", () => {
+    const [told = ""] = /`start`.*?`error`/s.exec(document) ?? [];
+    expect([...told.matchAll(/`([^`]+)`/g)].map(([, name]) => name!).sort()).toEqual(eventNames().sort());
   });
 });
