@@ -1,6 +1,7 @@
 import { readFileSync } from "node:fs";
 import type { Command } from "commander";
 import { describe, expect, it } from "vitest";
+import { ExitCode } from "../src/exit-code.ts";
 import { buildProgram } from "../src/program.ts";
 
 const program = buildProgram(async () => {});
@@ -70,6 +71,11 @@ describe.each(documents)("%s", (_, document) => {
     known.add("--help").add("-h");
     const mentioned = [...document.matchAll(/`(--[a-z][a-z-]*)/g)].map(([, name]) => name!);
     expect(mentioned.filter((name) => !known.has(name))).toEqual([]);
+  });
+
+  it("has every exit code, and no other", () => {
+    const told = [...document.matchAll(/^\| (\d+) +\|/gm)].map(([, code]) => Number(code));
+    expect(told).toEqual(Object.values(ExitCode));
   });
 
   it("names every event of --json, and no other", () => {
