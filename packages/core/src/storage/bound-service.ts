@@ -13,6 +13,7 @@ export function boundService(service: P2PDataTransferService): P2PDataTransferSe
     readFromSource: (query, options) => service.readFromSource(query, options),
     writeToTarget: (records, options) => service.writeToTarget(records, options),
     count: (query, signal) => service.count(query, signal),
+    ...(service.identity && { identity: (signal: AbortSignal) => service.identity!(signal) }),
     partitions: (query, parts, signal) => service.partitions(query, parts, signal),
     ping: (signal) => service.ping(signal),
     close: () => service.close(),

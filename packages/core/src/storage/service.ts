@@ -125,6 +125,25 @@ export interface RawSource {
   decode(document: unknown): P2PRecord;
 }
 
+/**
+ * Tells the thing behind an endpoint (a table of a file, a collection, an index, a keyspace) from all others, those of the
+ * same name included. Texts are compared for equality and shown to people; they hold no secret.
+ */
+export interface StoreIdentity {
+  /**
+   * Which thing it is, however it is reached: two ends of one storage type with equal `thing` are one, also through a
+   * symbolic link, another host name or another user. Absent where the store cannot tell.
+   */
+  readonly thing?: string;
+  /**
+   * Changes when the thing is dropped and made anew, restored or replaced; stays the same through writes, restarts and
+   * changes of the schema. Absent where the store cannot tell, and while the thing does not exist yet.
+   */
+  readonly incarnation?: string;
+  /** An equal `incarnation` proves that nothing was dropped or replaced meanwhile. Default `false`: records are asked as well. */
+  readonly certain?: boolean;
+}
+
 /** Writing what a {@link RawSource} read, with the outcome that `writeToTarget` would have had for the records. */
 export interface RawTarget {
   /** Whether documents in this form can be written as they are, given this target's own options. */
@@ -164,6 +183,11 @@ export interface P2PDataTransferService {
   count(query: P2PQuery, signal: AbortSignal): Promise<number | undefined>;
   /** At most `parts` queries that are disjoint and together the whole; the query itself alone when it cannot be parted. */
   partitions(query: P2PQuery, parts: number, signal: AbortSignal): Promise<readonly P2PQuery[]>;
+  /**
+   * What tells the thing behind the endpoint from another of the same name, as it is at this moment: asked anew each
+   * time, since the thing may have been replaced while it was open. Optional in contract 1.
+   */
+  identity?(signal: AbortSignal): Promise<StoreIdentity>;
   /** Asks the store for a sign of life; rejects with a connection error when there is none. */
   ping(signal: AbortSignal): Promise<void>;
   close(): Promise<void>;
