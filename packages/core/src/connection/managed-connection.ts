@@ -43,9 +43,10 @@ export interface ConnectionParts {
 export class ManagedConnection implements P2PConnection {
   readonly connectionId = randomUUID();
   readonly sourceEndpoint: EndpointInfo;
-  readonly targetEndpoint: EndpointInfo;
   readonly description?: string;
   readonly #parts: ConnectionParts;
+  /** The target's endpoint, with what it leaves open taken from the source. */
+  #target: EndpointInfo;
   readonly #secrets: readonly string[];
   readonly #statistics = new StatisticsBook();
   #status: ConnectionStatus = ConnectionStatus.CONNECTING;
@@ -58,8 +59,12 @@ export class ManagedConnection implements P2PConnection {
     this.#parts = parts;
     this.#secrets = secretsOf(parts.source, parts.target);
     this.sourceEndpoint = redactEndpoint(parts.source);
-    this.targetEndpoint = redactEndpoint(parts.target);
+    this.#target = parts.target;
     if (parts.config.description !== undefined) this.description = parts.config.description;
+  }
+
+  get targetEndpoint(): EndpointInfo {
+    return redactEndpoint(this.#target);
   }
 
   get status(): ConnectionStatus {
@@ -81,10 +86,10 @@ export class ManagedConnection implements P2PConnection {
 
   /** Opens both ends. On failure the connection is in ERROR, and nothing stays open. */
   async open(): Promise<void> {
-    const { source, target, config, pool } = this.#parts;
+    const { source, config, pool } = this.#parts;
     const ends = await Promise.allSettled([
       pool.acquire(source, "source", config.connectionTimeout),
-      pool.acquire(target, "target", config.connectionTimeout),
+      this.#acquireTarget(),
     ]);
     const [from, to] = ends;
     if (from.status === "fulfilled" && to.status === "fulfilled" && this.#status === ConnectionStatus.CONNECTING) {
@@ -104,6 +109,13 @@ export class ManagedConnection implements P2PConnection {
     this.#statistics.noteError(error);
     if (this.#status === ConnectionStatus.CONNECTING) this.#go(ConnectionStatus.ERROR);
     throw error;
+  }
+
+  /** Opens the target, with what its endpoint leaves open taken from the source. */
+  async #acquireTarget(): Promise<ServiceLease> {
+    const { source, target, config, pool } = this.#parts;
+    this.#target = await pool.completeTarget(target, source, config.connectionTimeout);
+    return pool.acquire(this.#target, "target", config.connectionTimeout);
   }
 
   /** Runs a transfer, opening the stores anew first if they were lost and `auto_reconnect` is set. */
@@ -176,7 +188,8 @@ export class ManagedConnection implements P2PConnection {
   }
 
   #ends(): { source: TransferEnd; target: TransferEnd } {
-    const { source, target } = this.#parts;
+    const { source } = this.#parts;
+    const target = this.#target;
     const leases = this.#leases!;
     return {
       source: { service: leases.source.service, endpoint: source, another: () => this.#another(source, "source") },

@@ -72,6 +72,23 @@ export class ServicePool {
     return this.#openNew(key, endpoint, role, left, timeoutMs);
   }
 
+  /** The endpoint of a target with what it leaves open taken from its source, where its starter does that. */
+  async completeTarget(target: EndpointInfo, source: EndpointInfo, timeoutMs: number): Promise<EndpointInfo> {
+    const starter = await this.#registry.resolve(target.storageType);
+    if (starter.completeTarget === undefined) return target;
+    const signal = AbortSignal.any([AbortSignal.timeout(timeoutMs), this.#closing]);
+    try {
+      return await unlessAborted(
+        starter.completeTarget(target, source, { role: "target", signal, connectTimeoutMs: timeoutMs }),
+        signal,
+      );
+    } catch (error) {
+      this.#closing.throwIfAborted();
+      if (signal.aborted) return target;
+      throw toP2PError(error, "CONNECTION_FAILED", `Failed to open ${endpointLabel(target)}`);
+    }
+  }
+
   async #openNew(
     key: string,
     endpoint: EndpointInfo,

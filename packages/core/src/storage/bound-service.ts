@@ -1,3 +1,4 @@
+import type { P2PQuery } from "./query.ts";
 import type { P2PDataTransferService } from "./service.ts";
 
 /**
@@ -14,6 +15,7 @@ export function boundService(service: P2PDataTransferService): P2PDataTransferSe
     writeToTarget: (records, options) => service.writeToTarget(records, options),
     count: (query, signal) => service.count(query, signal),
     ...(service.identity && { identity: (signal: AbortSignal) => service.identity!(signal) }),
+    ...(service.schema && { schema: (query: P2PQuery, signal: AbortSignal) => service.schema!(query, signal) }),
     partitions: (query, parts, signal) => service.partitions(query, parts, signal),
     ping: (signal) => service.ping(signal),
     close: () => service.close(),

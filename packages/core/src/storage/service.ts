@@ -72,10 +72,22 @@ export interface RecordBatch {
   readonly valid?: boolean;
 }
 
+/**
+ * What a source declares of its records (types, keys), so that a target of its kind can make the like of it. It is plain
+ * JSON, and holds no values of records.
+ */
+export interface SourceSchema {
+  /** Names the form of the definition, for instance `sqlite:table`. A target that does not know it takes no notice. */
+  readonly format: string;
+  readonly definition: JsonValue;
+}
+
 /** How to write. */
 export interface WriteOptions {
   readonly mode: WriteMode;
   readonly signal: AbortSignal;
+  /** What the source declares of these records, where it tells and no transform has changed them. A hint for what the target makes. */
+  readonly schema?: SourceSchema;
 }
 
 /** One record that was not written. */
@@ -179,6 +191,8 @@ export interface P2PDataTransferService {
   readonly rawSource?: RawSource;
   /** The other end of it. */
   readonly rawTarget?: RawTarget;
+  /** What the source declares of the records that the query gives. Asked before they are read. Optional in contract 1. */
+  schema?(query: P2PQuery, signal: AbortSignal): Promise<SourceSchema | undefined>;
   /** How many records the query gives, or `undefined` when only reading would tell. */
   count(query: P2PQuery, signal: AbortSignal): Promise<number | undefined>;
   /** At most `parts` queries that are disjoint and together the whole; the query itself alone when it cannot be parted. */
@@ -210,6 +224,8 @@ export interface InspectedCollection {
   readonly records?: number;
   /** Fields with the store's own types, where it has a schema. */
   readonly fields?: readonly { readonly name: string; readonly type: string; readonly key?: boolean }[];
+  /** Why it could not be looked at, or not wholly: a broken view, a missing module. The others are listed all the same. */
+  readonly trouble?: string;
   /** The endpoint's metadata or database that leads to it, for instance `{ table: "docs" }`. */
   readonly endpoint?: { readonly database?: string; readonly metadata?: Readonly<Record<string, string>> };
 }
@@ -250,6 +266,11 @@ export interface P2PStarter {
    * `AUTHENTICATION_FAILED` or `TIMEOUT`.
    */
   open(endpoint: EndpointInfo, context: OpenContext): Promise<P2PDataTransferService>;
+  /**
+   * The endpoint of a target with what it leaves open taken from its source, for instance the name of a table. Asked
+   * before either is opened; a source that cannot be opened tells so then, and not here. Optional in contract 1.
+   */
+  completeTarget?(target: EndpointInfo, source: EndpointInfo, context: OpenContext): Promise<EndpointInfo>;
   /**
    * Looks at a store without reading its records: the endpoint need not name a table or collection.
    *

@@ -7,6 +7,7 @@ import type {
   RawTarget,
   ReadFailure,
   ReadOptions,
+  SourceSchema,
   WriteOptions,
   WriteResult,
 } from "../storage/service.ts";
@@ -53,7 +54,7 @@ export function laneBetween(
   const { rawSource } = source;
   const { rawTarget } = target;
   if (rawSource && rawTarget && !transform && rawTarget.accepts(rawSource.format)) {
-    return rawLane(rawSource, rawTarget);
+    return rawLane(source, rawSource, rawTarget);
   }
   return recordLane(source, target, transform);
 }
@@ -63,8 +64,11 @@ function recordLane(
   target: P2PDataTransferService,
   transform: Transform | undefined,
 ): Lane {
+  let schema: SourceSchema | undefined;
   return {
     async *read(query, options) {
+      // What a transform makes of the records is not what the source declares.
+      if (!transform) schema = await source.schema?.(query, options.signal);
       for await (const { records: items, cursor, failures, bytes, valid } of source.readFromSource(query, options)) {
         yield { items, cursor, failures, bytes, valid };
       }
@@ -76,20 +80,26 @@ function recordLane(
         : checkBatch({ records: input, valid: valid ?? false });
       return { items: records, origins, dropped, failures, bytes: bytes ?? sizeOf(records) };
     },
-    write: (items, options) => target.writeToTarget(items as readonly P2PRecord[], options),
+    write: (items, options) => target.writeToTarget(items as readonly P2PRecord[], withSchema(options, schema)),
     recordOf: (item) => item as P2PRecord,
   };
 }
 
-function rawLane(source: RawSource, target: RawTarget): Lane {
+function withSchema(options: WriteOptions, schema: SourceSchema | undefined): WriteOptions {
+  return schema === undefined ? options : { ...options, schema };
+}
+
+function rawLane(service: P2PDataTransferService, source: RawSource, target: RawTarget): Lane {
+  let schema: SourceSchema | undefined;
   return {
     async *read(query, options) {
+      schema = await service.schema?.(query, options.signal);
       for await (const { documents: items, cursor, failures, bytes } of source.read(query, options)) {
         yield { items, cursor, failures, bytes };
       }
     },
     sift: ({ items, bytes }) => ({ items, origins: undefined, dropped: 0, failures: [], bytes: bytes ?? 0 }),
-    write: (items, options) => target.write(items, options),
+    write: (items, options) => target.write(items, withSchema(options, schema)),
     recordOf(item) {
       try {
         return source.decode(item);
