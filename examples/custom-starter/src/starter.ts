@@ -1,5 +1,5 @@
-import { stat } from "node:fs/promises";
-import { CONTRACT_VERSION, P2PError, type P2PStarter } from "@omni/p2p-core";
+import { realpath, stat } from "node:fs/promises";
+import { CONTRACT_VERSION, P2PError, type P2PStarter, type StoreIdentity } from "@omni/p2p-core";
 import { type JsonFilesEndpoint, jsonFilesEndpoint, jsonFilesOptions } from "./endpoint.ts";
 import { countRecords, partitionQuery, readBatches } from "./read.ts";
 import { jsonFilesCapabilities } from "./types.ts";
@@ -32,6 +32,10 @@ export const jsonFilesStarter: P2PStarter = {
         signal.throwIfAborted();
         return partitionQuery(query, parts);
       },
+      identity: async (signal) => {
+        signal.throwIfAborted();
+        return identityOf(folder);
+      },
       ping: async (signal) => {
         signal.throwIfAborted();
         await assertFolder(endpoint, role);
@@ -49,4 +53,15 @@ async function assertFolder({ folder, label }: JsonFilesEndpoint, role: "source"
   throw role === "source"
     ? new P2PError("SOURCE_NOT_FOUND", `There is no folder ${folder} for ${label}`)
     : new P2PError("TARGET_NOT_WRITABLE", `${label} is a file; name a folder`);
+}
+
+/** A folder that is made anew has another inode, or at least another time of birth. */
+async function identityOf(folder: string): Promise<StoreIdentity> {
+  const found = await stat(folder, { bigint: true }).catch(() => undefined);
+  if (!found) return { thing: folder, certain: true };
+  return {
+    thing: await realpath(folder),
+    incarnation: `${found.dev}:${found.ino}:${found.birthtimeNs}`,
+    certain: true,
+  };
 }

@@ -11,6 +11,7 @@ const USAGE_CODES: ReadonlySet<P2PErrorCode> = new Set([
   "INVALID_ENDPOINT",
   "INVALID_QUERY",
   "UNSUPPORTED_QUERY",
+  "SAME_STORE",
 ]);
 
 /** What to type next where the message itself does not say it. */
@@ -18,6 +19,7 @@ const NEXT: Partial<Record<P2PErrorCode, string>> = {
   AUTHENTICATION_FAILED:
     "set P2P_SOURCE_PASSWORD or P2P_TARGET_PASSWORD (P2P_…_USERNAME, P2P_…_API_KEY), or run it on a terminal to be asked",
   CHECKPOINT_MISMATCH: "the same command without --resume, to start anew",
+  STORE_CHANGED: "the same command without --resume, to start anew",
   CHECKPOINT_INVALID: "the same command without --resume, to start anew",
   DEAD_LETTER_FAILED: "the same command with --dead-letter <a file that can be written>",
   TIMEOUT: "the same command with a longer --connection-timeout or --transfer-timeout",
@@ -27,6 +29,7 @@ const NEXT: Partial<Record<P2PErrorCode, string>> = {
 const OPTION_NAMES: readonly (readonly [RegExp, string])[] = [
   [/\bdeadLetters\b/g, "--dead-letter"],
   [/\btransferId\b/g, "--transfer-id"],
+  [/\bset allow_same_store\b/g, "add --allow-same-store"],
   [/\b(max_failures|transfer_timeout|connection_timeout|auto_reconnect)\b/g, "$1"],
   [/\bwithout resume\b/g, "without --resume"],
 ];

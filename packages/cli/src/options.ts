@@ -17,6 +17,7 @@ export interface TransferFlags {
   readonly concurrency?: number;
   readonly partitions?: number;
   readonly maxFailures?: string;
+  readonly allowSameStore?: boolean;
   readonly maxRetries?: number;
   readonly transferTimeout?: number;
   readonly reconnectTimeout?: number;
@@ -144,6 +145,11 @@ export function withTransfer(command: Command): Command {
         .helpGroup(SAFETY),
     )
     .addOption(new Option("--verify", "compare both sides afterwards").helpGroup(SAFETY))
+    .addOption(
+      new Option("--allow-same-store", "move the records of a store onto itself, which is refused otherwise").helpGroup(
+        SAFETY,
+      ),
+    )
     .addOption(new Option("--resume", "go on where an interrupted run of the same command stopped").helpGroup(SAFETY))
     .addOption(
       new Option("--transfer-id <id>", "name of the transfer for --resume (default: made of what is copied)").helpGroup(

@@ -34,6 +34,7 @@ const SETTINGS = {
   retryDelay: { type: "integer", min: 0, max: MAX_TIMER_MS, default: 100 },
   maxRetryDelay: { type: "integer", min: 0, max: MAX_TIMER_MS, default: 10_000 },
   reconnectTimeout: { type: "integer", min: 0, max: MAX_TIMER_MS, default: 60_000 },
+  allowSameStore: { type: "boolean", default: false },
 } as const satisfies Record<string, Setting>;
 
 /** The settings of a connection, and so of the transfers through it, complete and checked. */
@@ -70,6 +71,8 @@ export interface ConnectionConfig {
   readonly maxRetryDelay: number;
   /** How long a store that went away is waited for, in ms. Default 60 000. */
   readonly reconnectTimeout: number;
+  /** Move records of a store onto itself, which is refused with `SAME_STORE` otherwise. Default `false`. */
+  readonly allowSameStore: boolean;
 }
 
 type SnakeCase<S extends string> = S extends `${infer Head}${infer Tail}`

@@ -16,6 +16,10 @@ export type P2PErrorCode =
   | "TRANSFORM_FAILED"
   /** The file, table, index, collection or database to read from does not exist. */
   | "SOURCE_NOT_FOUND"
+  /** Source and target are one and the same thing, and that was not asked for. */
+  | "SAME_STORE"
+  /** The source or the target was dropped, emptied or replaced while it was in use. */
+  | "STORE_CHANGED"
   /** The target refuses every write: a directory, a read-only file, a missing privilege. */
   | "TARGET_NOT_WRITABLE"
   /** A store could not be reached when it was opened. */
@@ -40,7 +44,7 @@ export type P2PErrorCode =
   /** More records failed than the transfer was told to bear. */
   | "TOO_MANY_FAILURES"
   | "CHECKPOINT_INVALID"
-  /** The checkpoint belongs to another query, endpoint or transform. */
+  /** The checkpoint belongs to another query, endpoint or transform, or to a store that was replaced or emptied since. */
   | "CHECKPOINT_MISMATCH"
   /** Another process is running the same transfer. */
   | "CHECKPOINT_LOCKED"

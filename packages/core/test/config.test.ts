@@ -25,6 +25,7 @@ const EVERY: ConnectionConfig = {
   retryDelay: 1,
   maxRetryDelay: 2,
   reconnectTimeout: 3,
+  allowSameStore: true,
 };
 
 const snake = (name: string) => name.replace(/[A-Z]/g, (letter) => `_${letter.toLowerCase()}`);
@@ -45,6 +46,7 @@ describe("the settings of a connection", () => {
       retryDelay: 100,
       maxRetryDelay: 10_000,
       reconnectTimeout: 60_000,
+      allowSameStore: false,
     });
     expect(parseConfig({ batchSize: undefined })).toEqual(parseConfig());
   });

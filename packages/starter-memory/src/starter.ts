@@ -76,6 +76,11 @@ function openMemory(endpoint: EndpointInfo, context: OpenContext): P2PDataTransf
       signal.throwIfAborted();
       return partitionQuery(store, query, parts);
     },
+    identity: async (signal) => {
+      signal.throwIfAborted();
+      const incarnation = existingStore(name)?.incarnation;
+      return { thing: name, certain: true, ...(incarnation !== undefined && { incarnation }) };
+    },
     ping: async (signal) => signal.throwIfAborted(),
     close: async () => {},
   };

@@ -1,8 +1,10 @@
+import { randomUUID } from "node:crypto";
 import { assertRecord, cloneValue, idKey, type P2PId, type P2PRecord } from "@omni/p2p-core";
 
 /** A named set of records in this process, shared by everything that names it. Made by {@link memoryStore}. */
 export class MemoryStore {
   readonly name: string;
+  #incarnation = randomUUID();
   /** By canonical id, in the order in which the ids first came; a record that is replaced keeps its place. */
   readonly #records = new Map<string, P2PRecord>();
   /** The sequence of the record before the first, as long as the sequences of the others follow from their places. */
@@ -14,6 +16,11 @@ export class MemoryStore {
 
   constructor(name: string) {
     this.name = name;
+  }
+
+  /** Changes when the store is cleared; another store of this name has another. */
+  get incarnation(): string {
+    return this.#incarnation;
   }
 
   get size(): number {
@@ -58,6 +65,7 @@ export class MemoryStore {
   }
 
   clear(): void {
+    this.#incarnation = randomUUID();
     this.#before = this.lastSequence;
     this.#sequences = undefined;
     this.#records.clear();

@@ -23,6 +23,7 @@ export type ReadSettings = Partial<ReadOptions>;
 export class Bench {
   readonly adapter: AdapterUnderTest;
   readonly #cleanups: (() => Promise<void>)[] = [];
+  readonly #removals = new Map<EndpointInfo, () => Promise<void>>();
 
   constructor(adapter: AdapterUnderTest) {
     this.adapter = adapter;
@@ -30,9 +31,16 @@ export class Bench {
 
   /** A fresh empty place. */
   async place(): Promise<EndpointInfo> {
-    const { endpoint, dispose } = await this.adapter.createEndpoint();
+    const { endpoint, dispose, remove = dispose } = await this.adapter.createEndpoint();
     if (dispose) this.#cleanups.push(dispose);
-    return parseEndpoint(endpoint);
+    const place = parseEndpoint(endpoint);
+    if (remove) this.#removals.set(place, remove);
+    return place;
+  }
+
+  /** How to remove a place before its time; `undefined` where the adapter's test does not say. */
+  removalOf(place: EndpointInfo): (() => Promise<void>) | undefined {
+    return this.#removals.get(place);
   }
 
   /** Opens a place, as the manager does. */

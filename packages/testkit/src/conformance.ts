@@ -4,6 +4,7 @@ import { abortingChecks } from "./checks/aborting.ts";
 import { connectingChecks } from "./checks/connecting.ts";
 import { contractChecks } from "./checks/contract.ts";
 import { filteringChecks } from "./checks/filtering.ts";
+import { identityChecks } from "./checks/identity.ts";
 import { idChecks } from "./checks/ids.ts";
 import { inspectingChecks } from "./checks/inspecting.ts";
 import { partitionChecks } from "./checks/partitioning.ts";
@@ -70,6 +71,7 @@ export const GROUPS = {
   writing: writingChecks,
   roundTrip: roundTripChecks,
   ids: idChecks,
+  identity: identityChecks,
   aborting: abortingChecks,
   transfers: transferChecks,
   rawLane: rawLaneChecks,

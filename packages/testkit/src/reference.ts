@@ -1,3 +1,4 @@
+import { randomUUID } from "node:crypto";
 import {
   CONTRACT_VERSION,
   cloneValue,
@@ -15,6 +16,7 @@ import {
   projectRecord,
   type ReadOptions,
   type RecordBatch,
+  type StoreIdentity,
   type WriteFailure,
   type WriteMode,
   type WriteResult,
@@ -33,10 +35,14 @@ export interface ConformancePlace {
   readonly endpoint: import("@omni/p2p-core").EndpointInput;
   /** Removes the place and what is in it. */
   dispose?(): Promise<void>;
+  /** Removes the thing alone (the table, collection, index, keys), which may then be made anew. Default: `dispose`. */
+  remove?(): Promise<void>;
 }
 
 /** Records by canonical id, in the order of their arrival. */
-type Shelf = Map<string, P2PRecord>;
+class Shelf extends Map<string, P2PRecord> {
+  readonly incarnation = randomUUID();
+}
 
 /**
  * The simplest adapter that keeps the contract: records in a Map, every question answered by the core's own words
@@ -53,12 +59,15 @@ export function referenceAdapter(): AdapterUnderTest {
       context.signal.throwIfAborted();
       parseOptions({}, endpoint);
       const name = endpoint.database ?? "";
-      const shelf = shelves.get(name) ?? new Map();
+      const shelf = shelves.get(name) ?? new Shelf();
       if (context.role === "target") shelves.set(name, shelf);
       else if (!shelves.has(name)) {
         throw new P2PError("SOURCE_NOT_FOUND", `There is no shelf "${name}"; write to it first`);
       }
-      return openShelf(shelf);
+      return openShelf(shelf, () => {
+        const incarnation = shelves.get(name)?.incarnation;
+        return { thing: name, certain: true, ...(incarnation !== undefined && { incarnation }) };
+      });
     },
   };
   let made = 0;
@@ -74,7 +83,7 @@ export function referenceAdapter(): AdapterUnderTest {
   };
 }
 
-function openShelf(shelf: Shelf): P2PDataTransferService {
+function openShelf(shelf: Shelf, identity: () => StoreIdentity): P2PDataTransferService {
   return {
     capabilities: {
       resumable: true,
@@ -99,6 +108,10 @@ function openShelf(shelf: Shelf): P2PDataTransferService {
       const { orderBy, offset, limit, partition } = parseQuery(query);
       if (orderBy.length > 0 || offset > 0 || limit < Infinity || partition !== undefined) return [query];
       return Array.from({ length: parts }, (_, part) => ({ ...query, partition: { part, parts } }));
+    },
+    async identity(signal) {
+      signal.throwIfAborted();
+      return identity();
     },
     async ping(signal) {
       signal.throwIfAborted();
@@ -151,7 +164,7 @@ function hash(text: string): number {
 }
 
 /** Writes as the mode says: the meaning of the modes, written once. */
-export function writeShelf(shelf: Shelf, records: readonly P2PRecord[], mode: WriteMode): WriteResult {
+export function writeShelf(shelf: Map<string, P2PRecord>, records: readonly P2PRecord[], mode: WriteMode): WriteResult {
   const failures: WriteFailure[] = [];
   let skipped = 0;
   for (const [index, record] of records.entries()) {

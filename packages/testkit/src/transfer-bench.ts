@@ -87,3 +87,9 @@ export function killedAt(calls: number, when: "before" | "after", onWrite: (reco
     },
   });
 }
+
+export function isKilled(error: unknown): boolean {
+  // Errors that leave the bridge are copied on the way, to keep secrets out, so the class is known by its name alone.
+  for (let cause = error; cause instanceof Error; cause = cause.cause) if (cause.name === Killed.name) return true;
+  return false;
+}

@@ -13,6 +13,7 @@ export function settingsFrom(flags: TransferFlags & EndpointFlags): ConnectionCo
     transferTimeout: flags.transferTimeout,
     reconnectTimeout: flags.reconnectTimeout,
     connectionTimeout: flags.connectionTimeout,
+    allowSameStore: flags.allowSameStore,
     maxFailures: flags.maxFailures === undefined ? undefined : tolerance(flags.maxFailures),
   };
   try {

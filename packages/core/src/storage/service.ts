@@ -154,6 +154,8 @@ export interface StoreIdentity {
   readonly incarnation?: string;
   /** An equal `incarnation` proves that nothing was dropped or replaced meanwhile. Default `false`: records are asked as well. */
   readonly certain?: boolean;
+  /** Records vanish by themselves (a time to live, an eviction), so that it tells nothing when they are gone. Default `false`. */
+  readonly volatile?: boolean;
 }
 
 /** Writing what a {@link RawSource} read, with the outcome that `writeToTarget` would have had for the records. */

@@ -16,6 +16,22 @@ export interface TransferIdentity {
   readonly transform: string;
 }
 
+/** What a checkpoint knows of one end beyond its name, as far as its store can tell. */
+export interface StoreMark {
+  /** The incarnation of the store; see `StoreIdentity`. */
+  readonly incarnation?: string;
+  /** Some of the records that were read from it or written to it, the oldest first. */
+  readonly witnesses?: readonly Witness[];
+}
+
+/** A record that was there: where a store cannot tell its incarnation, its records are asked. */
+export interface Witness {
+  /** As tagged JSON. */
+  readonly id: JsonValue;
+  /** Of a record of the source: a hash of its fields as they were read. */
+  readonly digest?: string;
+}
+
 /** How far a transfer has come: everything up to `cursor` is acknowledged by the target or in the dead letters. */
 export interface Checkpoint {
   readonly version: number;
@@ -27,6 +43,8 @@ export interface Checkpoint {
   /** Records read up to `cursor`. */
   readonly recordsRead: number;
   readonly counts: TransferCounts;
+  /** What tells the two stores from others of their names. Absent where neither can tell. */
+  readonly stores?: { readonly source: StoreMark; readonly target: StoreMark };
   /** Where the dead-letter sink was then; what it holds beyond is written again on resuming. */
   readonly deadLetterPosition: JsonValue;
   /** Of a transfer in parts: their queries as JSON text. Each part has a checkpoint of its own then, and `cursor` is `null`. */
@@ -132,9 +150,22 @@ export function checkpointTrouble(value: unknown): string | undefined {
       Number.isSafeInteger(counts?.[key]),
     ) &&
     "cursor" in checkpoint &&
+    (checkpoint.stores === undefined ||
+      (isStoreMark(checkpoint.stores?.source) && isStoreMark(checkpoint.stores?.target))) &&
     (checkpoint.parts === undefined || isListOfTexts(checkpoint.parts)) &&
     "deadLetterPosition" in checkpoint;
   return whole ? undefined : "parts of it are missing";
+}
+
+function isStoreMark(value: unknown): boolean {
+  if (typeof value !== "object" || value === null) return false;
+  const { incarnation, witnesses } = value as Partial<StoreMark>;
+  return (
+    (incarnation === undefined || typeof incarnation === "string") &&
+    (witnesses === undefined ||
+      (Array.isArray(witnesses) &&
+        witnesses.every((witness) => typeof witness === "object" && witness !== null && "id" in witness)))
+  );
 }
 
 function isListOfTexts(value: unknown): boolean {

@@ -35,6 +35,7 @@ export class Ledger {
   readonly #options: ResolvedTransfer;
   readonly #redact: (text: string) => string;
   readonly #recordOf: Lane["recordOf"];
+  readonly #stores: () => Pick<Checkpoint, "stores">;
   readonly #budget: FailureBudget;
   readonly #settled = new Map<number, Settled | Gap>();
   #next = 0;
@@ -54,6 +55,7 @@ export class Ledger {
 
   /**
    * @param recordOf what an item of a batch is as a record.
+   * @param stores what is known of the two stores by now.
    * @param earlier the checkpoint to go on from.
    */
   constructor(
@@ -61,12 +63,14 @@ export class Ledger {
     options: ResolvedTransfer,
     redact: (text: string) => string,
     recordOf: Lane["recordOf"],
+    stores: () => Pick<Checkpoint, "stores">,
     earlier?: Checkpoint,
   ) {
     this.#identity = identity;
     this.#options = options;
     this.#redact = redact;
     this.#recordOf = recordOf;
+    this.#stores = stores;
     this.#budget = new FailureBudget(options.config.maxFailures, earlier?.counts);
     if (!earlier) return;
     this.#cursor = earlier.cursor;
@@ -95,6 +99,7 @@ export class Ledger {
       cursor: this.#cursor,
       recordsRead: this.recordsRead,
       counts: this.counts,
+      ...this.#stores(),
       deadLetterPosition: this.#deadLetterPosition,
       updatedAt: new Date().toISOString(),
     };

@@ -7,6 +7,7 @@ import { assertOtherFile } from "./dead-letter-source.ts";
 import type { TransferEnd } from "./end.ts";
 import { identityOf } from "./identity.ts";
 import { InFlight } from "./in-flight.ts";
+import { IncarnationGuard } from "./incarnation.ts";
 import { type Lane, laneBetween } from "./lane.ts";
 import { Ledger } from "./ledger.ts";
 import type { ResolvedTransfer } from "./options.ts";
@@ -26,7 +27,7 @@ export class TransferRun {
   readonly #target: TransferEnd;
   readonly #query: P2PQuery;
   readonly #options: ResolvedTransfer;
-  readonly #lane: Lane;
+  #lane: Lane;
   readonly #pace: Pace;
   readonly #secrets: readonly string[];
   readonly #startedAt = performance.now();
@@ -48,30 +49,38 @@ export class TransferRun {
     const { checkpoints, transferId, deadLetters } = this.#options;
     parseQuery(this.#query);
     assertOtherFile(this.#source.endpoint, deadLetters?.location);
+    const { disarm } = stopSignal(this.#options, this.#own);
     let unlock: (() => Promise<void>) | undefined;
     try {
       unlock = await checkpoints?.lock(transferId);
       const earlier = await this.#earlierCheckpoint();
-      // One of an earlier run must not be taken for this one's, should this one end before its first.
-      if (!earlier) await checkpoints?.remove(transferId);
+      const guard = new IncarnationGuard(this.#source, this.#target, this.#options, this.#signal, earlier);
+      this.#lane = guard.watch(this.#lane);
       const redact = (text: string) => redactText(text, this.#secrets);
       const ledger = new Ledger(
         identityOf(this.#source, this.#target, this.#query, this.#options),
         this.#options,
         redact,
         this.#lane.recordOf,
+        () => guard.stores,
         earlier,
       );
+      await guard.begin(this.#query).catch((error) => {
+        throw this.#signal.aborted ? this.#ending(error, ledger) : error;
+      });
+      // One of an earlier run must not be taken for this one's, should this one end before its first.
+      if (!earlier) await checkpoints?.remove(transferId);
       if (earlier?.status === "completed") return this.#result(ledger);
       await deadLetters?.open(earlier?.deadLetterPosition ?? null);
       try {
-        return await this.#transfer(ledger);
+        return await this.#transfer(ledger, guard);
       } finally {
         await deadLetters?.close();
       }
     } catch (error) {
       throw redactError(toP2PError(error, "WRITE_FAILED", "The transfer failed"), this.#secrets);
     } finally {
+      disarm();
       await unlock?.();
     }
   }
@@ -86,28 +95,28 @@ export class TransferRun {
     return usable ? checkpoint : undefined;
   }
 
-  async #transfer(ledger: Ledger): Promise<TransferResult> {
-    const { disarm } = stopSignal(this.#options, this.#own);
+  async #transfer(ledger: Ledger, guard: IncarnationGuard): Promise<TransferResult> {
     const { service } = this.#source;
     const progress = progressTeller(service, this.#query, this.#options, ledger.recordsRead, this.#signal);
     const tell = (last?: boolean) => progress?.(ledger.recordsRead, ledger.counts.failureCount, last);
     try {
       await this.#pump(ledger, tell);
+      await guard.end();
       await ledger.complete();
       tell(true);
       return this.#result(ledger);
     } catch (error) {
       // What was acknowledged is in the checkpoint; a checkpoint that cannot be saved must not hide the first error.
       await ledger.interrupt().catch(() => {});
-      const { code, message, retryable } = toP2PError(
-        this.#own.signal.aborted ? this.#own.signal.reason : error,
-        "WRITE_FAILED",
-        "The transfer failed",
-      );
-      throw new P2PTransferError(code, message, this.#result(ledger), { cause: error, retryable });
-    } finally {
-      disarm();
+      throw this.#ending(error, ledger);
     }
+  }
+
+  /** The error that ends the transfer, with what was done until then. */
+  #ending(error: unknown, ledger: Ledger): P2PTransferError {
+    const reason: unknown = this.#signal.aborted ? this.#signal.reason : error;
+    const { code, message, retryable } = toP2PError(reason, "WRITE_FAILED", "The transfer failed");
+    return new P2PTransferError(code, message, this.#result(ledger), { cause: error, retryable });
   }
 
   /** Reads, writes and settles until the source ends or something breaks. */

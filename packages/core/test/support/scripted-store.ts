@@ -12,6 +12,7 @@ import {
   type ReadFailure,
   type ReadOptions,
   type RecordBatch,
+  type StoreIdentity,
   type WriteFailure,
   type WriteOptions,
   type WriteResult,
@@ -43,6 +44,8 @@ export interface Script {
   readonly count?: (query: P2PQuery, signal: AbortSignal) => Promise<number | undefined>;
   readonly ping?: (signal: AbortSignal) => Promise<void>;
   readonly close?: () => unknown;
+  /** Without it, the store has no `identity`, as starters of the first days. */
+  readonly identity?: (signal: AbortSignal) => Promise<StoreIdentity>;
   readonly capabilities?: Partial<P2PCapabilities>;
   /** Records at these places of the source cannot be read. */
   readonly unreadable?: ReadonlySet<number>;
@@ -90,10 +93,12 @@ export class ScriptedStore implements P2PDataTransferService {
   pings = 0;
   closings = 0;
   script: Script;
+  readonly identity?: (signal: AbortSignal) => Promise<StoreIdentity>;
   readonly #list: readonly P2PRecord[];
 
   constructor(records: readonly P2PRecord[] = [], script: Script = {}) {
     this.script = script;
+    if (script.identity) this.identity = (signal) => this.script.identity!(signal);
     this.capabilities = { ...CAPABILITIES, ...script.capabilities };
     this.#list = records;
     this.content = new Map(

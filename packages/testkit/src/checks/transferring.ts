@@ -14,7 +14,7 @@ import { assertSameRecords } from "../compare.ts";
 import { holds } from "../holding.ts";
 import { everyValueType, sampleRecords } from "../sample-records.ts";
 import { check, group, type Suite } from "../suite.ts";
-import { Killed, killedAt, LetterBox, type Side, transferOnce } from "../transfer-bench.ts";
+import { isKilled, killedAt, LetterBox, type Side, transferOnce } from "../transfer-bench.ts";
 
 const PLANTED = "planted-s3cret";
 
@@ -181,12 +181,6 @@ function assertConserved(result: TransferResult, box: LetterBox): void {
     expect(letter.reason, `reason of ${letter.id}`).toMatch(/\S/);
     expect(letter.record, `record of ${letter.id}`).toBeDefined();
   }
-}
-
-function isKilled(error: unknown): boolean {
-  // Errors that leave the bridge are copied on the way, to keep secrets out, so the class is known by its name alone.
-  for (let cause = error; cause instanceof Error; cause = cause.cause) if (cause.name === Killed.name) return true;
-  return false;
 }
 
 function secrecyCheck(suite: Suite): void {

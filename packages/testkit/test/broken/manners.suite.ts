@@ -1,4 +1,4 @@
 import { brokenManners } from "./manners.ts";
 import { describeBroken } from "./suite.ts";
 
-describeBroken(brokenManners, ["contract", "connecting", "reading", "aborting", "inspecting"]);
+describeBroken(brokenManners, ["contract", "connecting", "reading", "identity", "aborting", "inspecting"]);

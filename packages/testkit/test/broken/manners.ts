@@ -1,3 +1,4 @@
+import { randomUUID } from "node:crypto";
 import { type P2PDataTransferService, P2PError } from "@omni/p2p-core";
 import { type AdapterUnderTest, referenceAdapter } from "../../src/index.ts";
 import { careless, deaf, networkAdapter, patient, talkative } from "./network.ts";
@@ -58,6 +59,26 @@ export const brokenManners: Readonly<Record<string, BrokenAdapter>> = {
       return open(endpoint, context);
     },
     "law 8, secrecy: a wrong password",
+  ),
+  "gives every place one identity": broken(
+    () => ({ identity: async () => ({ thing: "the one", certain: true, incarnation: "the first" }) }),
+    "an identity stays through writes and opening anew, and another place has another",
+  ),
+  "keeps its incarnation when it is made anew": broken(
+    (service) => ({
+      identity: async (signal) => ({ ...(await service.identity!(signal)), incarnation: "for ever" }),
+    }),
+    "a thing that is removed and made anew has another incarnation",
+    "law 4, resume: a source that was made anew",
+    "law 4, resume: a target that was made anew",
+    "a transfer that was completed is not so any more",
+    "a target that is removed during a transfer",
+  ),
+  "is another thing with each question": broken(
+    (service) => ({
+      identity: async (signal) => ({ ...(await service.identity!(signal)), incarnation: randomUUID() }),
+    }),
+    "an identity stays through writes and opening anew",
   ),
   "leaves a timer running": broken((service) => {
     const timer = setInterval(() => {}, 1000);

@@ -29,6 +29,7 @@ export function networkAdapter(dial: Dial = careful): AdapterUnderTest {
           server.close();
           await dispose?.();
         },
+        ...(dispose && { remove: dispose }),
       };
     },
     starter: {

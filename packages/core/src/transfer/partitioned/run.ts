@@ -6,6 +6,7 @@ import { assertOtherFile } from "../dead-letter-source.ts";
 import type { TransferEnd } from "../end.ts";
 import { FailureBudget } from "../failure-budget.ts";
 import { identityOf } from "../identity.ts";
+import { IncarnationGuard } from "../incarnation.ts";
 import type { ResolvedTransfer } from "../options.ts";
 import { progressTeller } from "../progress.ts";
 import { P2PTransferError, type TransferResult } from "../result.ts";
@@ -26,6 +27,8 @@ export class PartitionedRun {
   readonly #secrets: readonly string[];
   readonly #startedAt = performance.now();
   #parentSave: Promise<void> = Promise.resolve();
+  /** Watches the stores of all parts together: a part that begins late must find what the first one found. */
+  #guard: IncarnationGuard | undefined;
 
   constructor(source: TransferEnd, target: TransferEnd, query: P2PQuery, options: ResolvedTransfer) {
     this.#source = source;
@@ -41,6 +44,8 @@ export class PartitionedRun {
     const stop = stopSignal(this.#options);
     try {
       if (earlier) assertResumable(earlier, transferId, this.#identity());
+      this.#guard = new IncarnationGuard(this.#source, this.#target, this.#options, stop.signal, earlier);
+      await this.#guard.begin(this.#query);
       if (earlier?.status === "completed") return this.#result(earlier, outcomeBefore(earlier));
       assertOtherFile(this.#source.endpoint, deadLetters?.location);
       const plan = earlier?.parts
@@ -101,6 +106,7 @@ export class PartitionedRun {
       });
       const ends = await Promise.allSettled(work);
       if (ends.some(({ status }) => status === "rejected")) throw stop.signal.reason;
+      await this.#guard?.end();
       await this.#saveParent(this.#checkpoint(plan, "completed", books.sum));
       await checkpoints?.flush?.(transferId);
       for (const part of plan.queries.keys()) await checkpoints?.remove(partId(transferId, part));
@@ -165,7 +171,9 @@ export class PartitionedRun {
       },
     };
     try {
-      run.books.enter(part, await new TransferRun(lane.source, lane.target, query, options).run());
+      const result = await new TransferRun(lane.source, lane.target, query, options).run();
+      run.books.enter(part, result);
+      this.#guard?.agree(result.checkpoint);
     } catch (error) {
       if (error instanceof P2PTransferError) run.books.enter(part, error.result);
       throw error;
@@ -194,6 +202,7 @@ export class PartitionedRun {
       counts,
       deadLetterPosition: null,
       parts: encodePlan(plan),
+      ...this.#guard?.stores,
       updatedAt: new Date().toISOString(),
     };
   }
