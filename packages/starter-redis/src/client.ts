@@ -1,13 +1,14 @@
 import { readFile } from "node:fs/promises";
-import type { Socket } from "node:net";
 import type { ConnectionOptions } from "node:tls";
-import { type EndpointInfo, endpointLabel, isP2PError, type OpenContext, P2PError } from "@omni/p2p-core";
+import { type EndpointInfo, endpointLabel, isP2PError, messageOf, type OpenContext, P2PError } from "@omni/p2p-core";
 import type { ClusterOptions, RedisOptions } from "ioredis";
 import { rememberingConnector } from "./connector.ts";
 import type { RedisSettings } from "./endpoint.ts";
 import { errorTranslator } from "./errors.ts";
 import { RedisLink } from "./link.ts";
 import { PackedSender } from "./packed.ts";
+import { Sockets } from "./sockets.ts";
+import { speaksPlain, speaksTls } from "./spoken.ts";
 
 /** A server that was reached. */
 export interface OpenRedis {
@@ -30,6 +31,10 @@ const LONGEST_RETRY_MS = 1000;
 const LOADING_PAUSE_MS = 100;
 /** The longest value that Redis takes unless it is told otherwise. */
 const DEFAULT_MAX_VALUE = 512 * 1024 * 1024;
+/** Time after which a TLS handshake that does not get on is looked into, in ms. */
+const PROBE_AFTER_MS = 1000;
+/** Time for a server to show which way it speaks, in ms. */
+const PROBE_MS = 500;
 /** Time for the other side to close a connection before it is cut, in ms. */
 const DISCONNECT_MS = 200;
 
@@ -48,7 +53,7 @@ export async function openRedis(
   let opened = false;
   const tls = settings.secure ? await tlsOptions(endpoint, settings) : undefined;
   const { AbstractConnector, Cluster, Command, Redis } = await import("ioredis");
-  const sockets = new Set<Socket>();
+  const sockets = new Sockets();
   const Connector = rememberingConnector(AbstractConnector, sockets);
   const client = settings.cluster
     ? new Cluster(
@@ -57,8 +62,13 @@ export async function openRedis(
       )
     : new Redis(singleOptions(settings, context, tls, () => opened));
   const link = new RedisLink(client, connectTimeoutMs, toError, sockets, new PackedSender(Command));
+  const release = sockets.hold();
+  const stopAsking = settings.secure
+    ? askIfPlain(settings, connectTimeoutMs, () => late.abort(plainServer(endpoint)))
+    : () => {};
   try {
     await link.connect(signal);
+    stopAsking();
     await untilLoaded(link, signal);
     const version = await checkServer(link, endpoint, settings, context.role, signal);
     const maxValueBytes = context.role === "target" ? await askMaxValue(link, signal) : DEFAULT_MAX_VALUE;
@@ -66,10 +76,49 @@ export async function openRedis(
     return { link, tellsExpiry: version >= 7, maxValueBytes };
   } catch (error) {
     await link.close();
+    const hungUp = !settings.secure && isP2PError(error) && HUNG_UP.test(messageOf(error.cause));
+    if (hungUp && !signal.aborted && (await speaksTls(settings.servers[0]!, PROBE_MS)))
+      throw tlsServer(endpoint, error);
     throw isP2PError(error, "CONNECTION_LOST") ? neverThere(error) : error;
   } finally {
+    stopAsking();
+    release();
     clearTimeout(timer);
   }
+}
+
+/** What is left to be told of a server that ends a connection, or answers what is no reply. */
+const HUNG_UP = /closed|ECONNRESET|EPIPE|protocol error/i;
+
+/**
+ * Finds out whether a server that does not get on with the TLS handshake speaks plain Redis: to it, the greeting is a
+ * command that has no end, and it waits for the rest.
+ */
+function askIfPlain({ servers }: RedisSettings, connectTimeoutMs: number, found: () => void): () => void {
+  let asking = true;
+  const timer = setTimeout(
+    async () => {
+      if ((await speaksPlain(servers[0]!, Math.min(PROBE_MS, connectTimeoutMs / 2))) && asking) found();
+    },
+    Math.min(PROBE_AFTER_MS, connectTimeoutMs / 3),
+  );
+  return () => {
+    asking = false;
+    clearTimeout(timer);
+  };
+}
+
+function plainServer(endpoint: EndpointInfo): P2PError {
+  const label = endpointLabel(endpoint);
+  return new P2PError(
+    "CONNECTION_FAILED",
+    `${label} does not speak TLS: write redis:// in place of rediss://, without options of TLS`,
+  );
+}
+
+function tlsServer(endpoint: EndpointInfo, cause: unknown): P2PError {
+  const label = endpointLabel(endpoint);
+  return new P2PError("CONNECTION_FAILED", `${label} wants TLS: write rediss:// in place of redis://`, { cause });
 }
 
 /** A connection that breaks before the endpoint is open has not been lost: it was not to be had. */

@@ -1,6 +1,7 @@
 import { connect as connectTcp, type Socket } from "node:net";
 import { connect as connectTls } from "node:tls";
 import type { AbstractConnector, RedisOptions } from "ioredis";
+import type { Sockets } from "./sockets.ts";
 
 type Connector = NonNullable<RedisOptions["Connector"]>;
 
@@ -10,7 +11,7 @@ type Connector = NonNullable<RedisOptions["Connector"]>;
  *
  * @param Base ioredis's own base class, which is there when the client is loaded.
  */
-export function rememberingConnector(Base: typeof AbstractConnector, sockets: Set<Socket>): Connector {
+export function rememberingConnector(Base: typeof AbstractConnector, sockets: Sockets): Connector {
   return class extends Base {
     readonly #options: RedisOptions;
 
@@ -30,7 +31,6 @@ export function rememberingConnector(Base: typeof AbstractConnector, sockets: Se
       socket.once("error", (error) => {
         this.firstError = error;
       });
-      socket.once("close", () => sockets.delete(socket));
       sockets.add(socket);
       this.stream = socket;
       return socket;

@@ -1,5 +1,6 @@
-import { P2PError, type P2PQuery } from "@omni/p2p-core";
-import { parseRedisQuery } from "./query.ts";
+import { isP2PError, P2PError, type P2PQuery } from "@omni/p2p-core";
+import type { RedisLink } from "./link.ts";
+import { type KeyRequest, parseRedisQuery } from "./query.ts";
 import { keyPages } from "./scan.ts";
 import type { RedisSource } from "./source.ts";
 
@@ -12,7 +13,9 @@ export async function countRecords(
   const { request, filtered, offset, limit } = parseRedisQuery(query, settings.prefix);
   signal.throwIfAborted();
   if (filtered) return undefined;
-  let count = 0;
+  let count = await countWhole(link, request, signal);
+  if (count !== undefined) return Math.min(Math.max(count - offset, 0), limit);
+  count = 0;
   if (request.keys) {
     const replies = await link.sendAll(
       "read",
@@ -20,13 +23,20 @@ export async function countRecords(
       request.keys.map((key) => ({ name: "exists", args: [key] })),
     );
     for (const reply of replies) {
+      // A user who may read the keys need not be allowed to ask whether they are there.
+      if (isP2PError(reply, "READ_FAILED")) return undefined;
       if (reply instanceof P2PError) throw reply;
       count += Number(reply);
     }
-  } else if (request.pattern === undefined && request.type === undefined && request.slots === undefined) {
-    count = await link.size(signal);
   } else {
     for await (const { keys } of keyPages(link, request, settings.scanCount, undefined, signal)) count += keys.length;
   }
   return Math.min(Math.max(count - offset, 0), limit);
+}
+
+/** How many keys the server says it has, where all of them are wanted and the user may ask. */
+async function countWhole(link: RedisLink, request: KeyRequest, signal: AbortSignal): Promise<number | undefined> {
+  const { keys, pattern, type, slots } = request;
+  const whole = keys === undefined && pattern === undefined && type === undefined && slots === undefined;
+  return whole ? link.size(signal) : undefined;
 }

@@ -48,7 +48,8 @@ const REPLIES: Readonly<Record<string, Meaning>> = {
   NOAUTH: AUTHENTICATION,
   WRONGPASS: AUTHENTICATION,
   NOPERM: {
-    code: { open: "AUTHENTICATION_FAILED", read: "READ_FAILED", write: "TARGET_NOT_WRITABLE" },
+    // The login was right, and so is the server; it is the database or the command that this user may not have.
+    code: { open: "INVALID_ENDPOINT", read: "READ_FAILED", write: "TARGET_NOT_WRITABLE" },
     advice: "Let the user's ACL allow the command and the keys",
   },
   WRONGTYPE: { code: "TYPE_MISMATCH", advice: "The key holds another type" },
@@ -129,9 +130,21 @@ function meaningOf(error: unknown, text: string, operation: Operation): Verdict 
   const { code, advice, retryable } = meaning;
   return {
     code: typeof code === "string" ? code : code[operation],
-    advice,
+    advice: meaning === REPLIES.NOPERM ? missingRight(text) : advice,
     ...(retryable !== undefined && { retryable }),
   };
+}
+
+/** What an administrator must grant, by what the server says is missing. */
+function missingRight(text: string): string {
+  const command = /the '([^']+)' command/.exec(text)?.[1]?.toLowerCase();
+  if (command === "select") {
+    return "The login was right, but this user may use database 0 alone: grant +select, or leave the database out";
+  }
+  if (command !== undefined)
+    return `The login was right; the right to the command is missing: ACL SETUSER <user> +${command}`;
+  if (/\bkey/.test(text)) return "The login was right; the right to the key is missing: ACL SETUSER <user> ~<prefix>*";
+  return "The login was right; the user's ACL must allow the command and the keys";
 }
 
 /** Whether the server itself said it, as opposed to the way to it. */

@@ -1,6 +1,7 @@
 import type { WriteMode } from "@omni/p2p-core";
 import type { Command } from "./command.ts";
 import type { Expiry } from "./expiry.ts";
+import type { Key } from "./keys.ts";
 
 /**
  * Writes hashes, each whole or not at all, and says of each what became of it: 1 written, 0 there before, or the text
@@ -37,7 +38,7 @@ return outcomes
 
 /** A hash to write. */
 export interface HashEntry {
-  readonly key: string;
+  readonly key: Key;
   /** Fields and values, one after the other. */
   readonly parts: readonly (string | Buffer)[];
   readonly expiry: Expiry | undefined;

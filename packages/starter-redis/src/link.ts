@@ -6,6 +6,7 @@ import { isReply, type Operation, type ToP2PError } from "./errors.ts";
 import type { PackedSender } from "./packed.ts";
 import { race } from "./race.ts";
 import type { SlotRange } from "./slots.ts";
+import type { Sockets } from "./sockets.ts";
 import { clusterTopology, type Share, singleTopology, type Topology } from "./topology.ts";
 
 /** Most time that a farewell may take, in ms. */
@@ -24,21 +25,15 @@ export class RedisLink {
   readonly toError: ToP2PError;
   readonly #client: Redis | Cluster;
   readonly #timeoutMs: number;
-  readonly #sockets: ReadonlySet<Socket>;
+  readonly #sockets: Sockets;
   readonly #packed: PackedSender;
   readonly #runIds = new WeakMap<Redis, Promise<string>>();
   readonly #watched = new WeakSet<Redis>();
   #lastError: unknown;
   #closing: Promise<void> | undefined;
 
-  /** @param sockets connections that the client does not close by itself */
-  constructor(
-    client: Redis | Cluster,
-    timeoutMs: number,
-    toError: ToP2PError,
-    sockets: ReadonlySet<Socket>,
-    packed: PackedSender,
-  ) {
+  /** @param sockets those of a cluster client, which does not close all of them by itself; those of others are added here */
+  constructor(client: Redis | Cluster, timeoutMs: number, toError: ToP2PError, sockets: Sockets, packed: PackedSender) {
     this.#client = client;
     this.#sockets = sockets;
     this.#packed = packed;
@@ -55,6 +50,13 @@ export class RedisLink {
     });
     if (client.isCluster) client.on("node error", remember);
     client.on("ready", () => remember(undefined));
+    if (client.isCluster) return;
+    client.on("connect", () => sockets.add((client as Redis).stream as Socket));
+    client.on("reconnecting", () => {
+      // Nor may the wait for another attempt keep a program from its end.
+      const { reconnectTimeout } = client as unknown as { readonly reconnectTimeout?: NodeJS.Timeout | null };
+      if (!sockets.held) reconnectTimeout?.unref();
+    });
   }
 
   get clustered(): boolean {
@@ -96,7 +98,16 @@ export class RedisLink {
   }
 
   async #call<T>(operation: Operation, signal: AbortSignal, send: () => Promise<T>): Promise<T> {
-    await this.#ready(signal, false);
+    const release = this.#sockets.hold();
+    try {
+      await this.#ready(signal, false);
+      return await this.#answer(signal, operation, send);
+    } finally {
+      release();
+    }
+  }
+
+  async #answer<T>(signal: AbortSignal, operation: Operation, send: () => Promise<T>): Promise<T> {
     try {
       // The socket's own timeout ends a command on one server; in a cluster it may wait for a node in other ways.
       return await race(send(), signal, this.clustered ? 2 * this.#timeoutMs : undefined);
@@ -152,6 +163,8 @@ export class RedisLink {
       signal,
       this.#timeoutMs,
     ).catch((error: unknown) => {
+      // A user who may not ping has been answered as well.
+      if (isP2PError(error, "READ_FAILED")) return;
       throw signal.aborted ? error : this.#explain(error, "read");
     });
   }
@@ -166,11 +179,16 @@ export class RedisLink {
     }
   }
 
-  /** How many keys there are. */
-  async size(signal: AbortSignal): Promise<number> {
+  /** How many keys there are; `undefined` when the user may not ask. */
+  async size(signal: AbortSignal): Promise<number | undefined> {
     const command: Command = { name: "dbsize", args: [] };
-    const sizes = await Promise.all(this.topology.masters().map((node) => this.send("read", signal, command, node)));
-    return sizes.reduce<number>((sum, size) => sum + Number(size), 0);
+    try {
+      const sizes = await Promise.all(this.topology.masters().map((node) => this.send("read", signal, command, node)));
+      return sizes.reduce<number>((sum, size) => sum + Number(size), 0);
+    } catch (error) {
+      if (isP2PError(error, "READ_FAILED")) return undefined;
+      throw error;
+    }
   }
 
   /**
@@ -218,7 +236,7 @@ export class RedisLink {
       await race(quit, undefined, QUIT_MS).catch(() => {});
     }
     if (client.status !== "end") client.disconnect();
-    for (const socket of this.#sockets) socket.destroy();
+    this.#sockets.destroy();
   }
 }
 

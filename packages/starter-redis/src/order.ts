@@ -48,8 +48,9 @@ export async function keysInOrder(
   const whole = pattern === undefined && type === undefined && slots === undefined;
   const total = await link.size(signal);
   const { maxSortedKeys, scanCount } = settings;
-  const many = whole && total > maxSortedKeys;
-  return many ? scanOrder(pages(), undefined) : keyOrderIfFew(pages(), maxSortedKeys, total / scanCount);
+  const many = whole && total !== undefined && total > maxSortedKeys;
+  // Where the number is not known, all of them may be few until they are many.
+  return many ? scanOrder(pages(), undefined) : keyOrderIfFew(pages(), maxSortedKeys, (total ?? 0) / scanCount);
 }
 
 /** How many names are worth keeping. */

@@ -1,8 +1,10 @@
-import { encodeJson, idKey, P2PError, type P2PObject, type P2PRecord, toP2PError } from "@omni/p2p-core";
+import { isUtf8 } from "node:buffer";
+import { encodeJson, idKey, P2PError, type P2PId, type P2PObject, type P2PRecord, toP2PError } from "@omni/p2p-core";
 import type { RedisSettings } from "./endpoint.ts";
 import { type Expiry, expiryAfter, expiryOf } from "./expiry.ts";
 import { encodeHashRecord } from "./hash-record.ts";
 import { withoutField } from "./identity.ts";
+import type { Key } from "./keys.ts";
 import type { RedisLink } from "./link.ts";
 import { type RedisDocument, recordOf } from "./raw-document.ts";
 
@@ -17,7 +19,7 @@ export interface RedisTarget {
 /** A record made ready to be sent. */
 export interface Parcel {
   readonly index: number;
-  readonly key: string;
+  readonly key: Key;
   readonly content: string | Buffer | readonly (string | Buffer)[];
   readonly bytes: number;
   readonly expiry: Expiry | undefined;
@@ -26,13 +28,23 @@ export interface Parcel {
 /** @throws P2PError when the record cannot be written. */
 export function packRecord(record: P2PRecord, index: number, target: RedisTarget): Parcel {
   const { settings } = target;
-  const { format, prefix, ttlField } = settings;
-  const key = prefix + idKey(record.id);
+  const { format, ttlField } = settings;
+  const key = keyOf(record.id, settings);
   const expiry = expiryOf(record, settings);
   const body: P2PObject =
     ttlField !== undefined && Object.hasOwn(record, ttlField) ? withoutField(record, ttlField) : record;
   const content = format === "dump" ? dumpOf(record) : format === "hash" ? encodeHashRecord(body) : encodeJson(body);
   return fitting({ index, key, content, bytes: byteLength(content), expiry }, target);
+}
+
+/**
+ * The key of an id. A dump has the name of its key as its id and nothing beside it to tell the type, so an id that is no
+ * text, as reading gives it for such a name, is the very bytes of the key. In the other formats the id itself is in the
+ * value, and the key is its canonical text on every store.
+ */
+function keyOf(id: P2PId, { format, prefix }: RedisSettings): Key {
+  if (format === "dump" && id instanceof Uint8Array && !isUtf8(id)) return Buffer.concat([Buffer.from(prefix), id]);
+  return prefix + idKey(id);
 }
 
 /** {@link packRecord} for the raw lane. */

@@ -1,3 +1,4 @@
+import { isUtf8 } from "node:buffer";
 import {
   idKey,
   P2PError,
@@ -8,7 +9,7 @@ import {
   parseQuery,
   type QueryCondition,
 } from "@omni/p2p-core";
-import { escapeGlob, type Key, sortKeys } from "./keys.ts";
+import { escapeGlob, type Key, keyName, sortKeys } from "./keys.ts";
 import { partedSlots, SLOT_COUNT, type SlotRange } from "./slots.ts";
 
 /** What only Redis understands, under `native.redis` of a query. */
@@ -97,18 +98,18 @@ function namedIds(conditions: readonly QueryCondition[]): NamedIds | undefined {
 }
 
 function namedKeys(ids: readonly P2PValue[], prefix: string): Key[] {
-  const keys = new Set<string>();
-  const binary: Key[] = [];
+  const keys = new Map<string, Key>();
+  const add = (key: Key) => keys.set(keyName(key), key);
   for (const id of ids) {
     if (id === null) continue;
     const text = idKey(id as P2PId);
     // An empty id is none; its key would be the bare prefix.
-    if (text !== "") keys.add(prefix + text);
-    if (id instanceof Uint8Array && Buffer.from(id).toString().includes("\ufffd")) {
-      binary.push(Buffer.concat([Buffer.from(prefix), id]));
-    }
+    if (text !== "") add(prefix + text);
+    // A key that is not UTF-8 has bytes as its id, of which this is the text.
+    const bytes = /^(?:[0-9a-f]{2})+$/.test(text) ? Buffer.from(text, "hex") : undefined;
+    if (bytes !== undefined && !isUtf8(bytes)) add(Buffer.concat([Buffer.from(prefix), bytes]));
   }
-  return sortKeys([...keys, ...binary]);
+  return sortKeys([...keys.values()]);
 }
 
 /** Parts of a query by the hash slots of the keys; a query with an order, an offset or a limit stays whole. */

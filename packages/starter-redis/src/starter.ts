@@ -62,7 +62,13 @@ export const redisStarter: P2PStarter = {
       await open.link.close();
     }
   },
-  async describeMapping(endpoint, sample) {
-    return describeSample(sample, parseRedisEndpoint(endpoint));
+  async describeMapping(endpoint, sample, context) {
+    const settings = parseRedisEndpoint(endpoint);
+    const { link, maxValueBytes } = await openRedis(endpoint, settings, { ...context, role: "target" });
+    try {
+      return describeSample(sample, { link, settings, maxValueBytes });
+    } finally {
+      await link.close();
+    }
   },
 };

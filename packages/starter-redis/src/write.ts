@@ -12,6 +12,7 @@ import {
 import type { Command } from "./command.ts";
 import { setWords } from "./expiry.ts";
 import { writeHashes } from "./hash-script.ts";
+import { type Key, keyText } from "./keys.ts";
 import type { RedisLink } from "./link.ts";
 import { documentRecord, type Parcel, packDocument, packRecord, type RedisTarget, refusal } from "./parcel.ts";
 import type { RedisDocument } from "./raw-document.ts";
@@ -164,8 +165,8 @@ function restore(parcel: Parcel, mode: WriteMode): Consignment {
   return { command: { name: "restore", args }, parcels: [parcel], outcomes: () => ["written"] };
 }
 
-function duplicate(key: string): P2PError {
-  return new P2PError("DUPLICATE_ID", `The key ${key} is there already`);
+function duplicate(key: Key): P2PError {
+  return new P2PError("DUPLICATE_ID", `The key ${keyText(key)} is there already`);
 }
 
 /** RESTORE tells of a key that is there by an error. */

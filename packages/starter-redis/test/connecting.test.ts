@@ -3,7 +3,7 @@ import { startService, type TestService } from "@omni/p2p-test-services";
 import { describeWithService } from "@omni/p2p-test-services/suite";
 import { Redis } from "ioredis";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
-import { errorOf, openAt } from "./opening.ts";
+import { errorOf, openAt, readAll } from "./opening.ts";
 import { closedPort, listen } from "./tcp.ts";
 
 const USER = "planted-user";
@@ -112,7 +112,7 @@ describeWithService("redis", "passwords, users and other conditions of a server"
     ["an unknown user", `redis://${USER}:${PASSWORD}@HOST`, "AUTHENTICATION_FAILED"],
     ["a database that does not exist", "redis://:right-s3cret@HOST/99", "INVALID_ENDPOINT"],
     // To the server the greeting of TLS is a command that does not end, so it waits for the rest.
-    ["TLS on a plain port", "rediss://:right-s3cret@HOST", "TIMEOUT"],
+    ["TLS on a plain port", "rediss://:right-s3cret@HOST", "CONNECTION_FAILED"],
     ["a cluster that is none", "redis://:right-s3cret@HOST?cluster=true", "INVALID_ENDPOINT"],
   ];
   for (const [what, url, code] of refused) {
@@ -122,6 +122,7 @@ describeWithService("redis", "passwords, users and other conditions of a server"
       expect(error.code, error.message).toBe(code);
       expect(error.message).toContain(host);
       expect(performance.now() - started).toBeLessThan(1900);
+      if (url.startsWith("rediss:")) expect(error.message).toContain("does not speak TLS: write redis://");
       expectNoSecrets(error);
     });
   }
@@ -144,6 +145,37 @@ describeWithService("redis", "passwords, users and other conditions of a server"
     expect(write).toMatchObject({ code: "TARGET_NOT_WRITABLE", retryable: false });
     expectNoSecrets(write);
     await stranger.close();
+  });
+
+  it("a user without the commands that are of use but not needed reads, writes and counts", async () => {
+    const needless = ["dbsize", "info", "config", "client", "ping", "select", "type", "exists", "eval", "quit"];
+    const rights = needless.map((name) => `-${name}`);
+    await admin.call("acl", "setuser", "frugal", "on", ">frugal-s3cret", "~ours:*", "+@all", ...rights);
+    const signal = new AbortController().signal;
+    const service = await openAt(`redis://frugal:frugal-s3cret@${host}?prefix=ours:frugal:`);
+    const records = Array.from({ length: 300 }, (_, n) => ({ id: String(n), n }));
+    expect((await service.writeToTarget(records, { mode: "upsert", signal })).written).toBe(300);
+    const query = { where: { id: { in: ["1", "2"] } } };
+    expect((await readAll(service)).records).toHaveLength(300);
+    expect((await readAll(service, query)).records).toHaveLength(2);
+    expect((await readAll(service, { orderBy: "n", limit: 3 })).records.map(({ id }) => id)).toEqual(["0", "1", "2"]);
+    expect(await service.count({}, signal)).toBe(300);
+    expect(await service.count(query, signal)).toBeUndefined();
+    await service.ping(signal);
+    await service.close();
+  });
+
+  it("what a user lacks is named, and is no failed login", async () => {
+    await admin.call("acl", "setuser", "narrow", "on", ">narrow-s3cret", "~ours:*", "+@all", "-select", "-scan");
+    const select = await errorOf(openAt(`redis://narrow:narrow-s3cret@${host}/3?prefix=ours:`));
+    expect(select.code).toBe("INVALID_ENDPOINT");
+    expect(select.message).toContain("select");
+    expect(select.message).toContain("database 0");
+    const service = await openAt(`redis://narrow:narrow-s3cret@${host}?prefix=ours:`, "source");
+    const scan = await errorOf(readAll(service));
+    expect(scan.code).toBe("READ_FAILED");
+    expect(scan.message).toContain("+scan");
+    await service.close();
   });
 
   it("a server that is full: STORAGE_FULL", async () => {

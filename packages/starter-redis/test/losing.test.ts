@@ -193,6 +193,14 @@ describeWithService("redis", "connections that are lost", () => {
       expect(performance.now() - started).toBeLessThan(10_000);
     }
   });
+
+  it("a process ends by itself without close(), when its work is done and not before", async () => {
+    const script = fileURLToPath(new URL("./forget.ts", import.meta.url));
+    for (const how of ["idle", "gone", "transfer"]) {
+      const { stdout } = await promisify(execFile)(process.execPath, [script, server.url, how], { timeout: 20_000 });
+      expect(stdout).toBe(`${how}: 5000\n`);
+    }
+  });
 });
 
 /** Reads as a transfer does: from the last cursor, when the source was not to be had for a moment. */

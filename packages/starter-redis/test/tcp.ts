@@ -4,6 +4,8 @@ import { type AddressInfo, connect, createServer, type Server, type Socket } fro
 /** A listener on a free port of this machine. */
 export interface Listener {
   readonly port: number;
+  /** Keeps the process running no longer. */
+  unref(): void;
   close(): Promise<void>;
 }
 
@@ -20,6 +22,10 @@ export async function listen(onConnection: (socket: Socket) => void): Promise<Li
   await once(server, "listening");
   return {
     port: (server.address() as AddressInfo).port,
+    unref() {
+      server.unref();
+      for (const socket of sockets) socket.unref();
+    },
     async close() {
       for (const socket of sockets) socket.destroy();
       server.close();
@@ -77,6 +83,10 @@ export async function proxyTo(port: number): Promise<SpoiltWay> {
   });
   return {
     ...listener,
+    unref: () => {
+      listener.unref();
+      for (const pair of pairs) for (const socket of pair) socket.unref();
+    },
     stall: () => {
       stalled = true;
     },
