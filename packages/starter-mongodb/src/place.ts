@@ -22,7 +22,9 @@ export interface Place {
 export interface CollectionInfo {
   readonly name: string;
   readonly type?: string;
-  readonly options?: { readonly collation?: unknown };
+  readonly options?: { readonly collation?: unknown; readonly viewOn?: string; readonly pipeline?: unknown };
+  /** What the server keeps of it; the UUID is missing for views. */
+  readonly info?: { readonly uuid?: unknown };
 }
 
 const UNAUTHORIZED = 13;

@@ -20,6 +20,7 @@ import { describeSample } from "./mapping.ts";
 import { partitionQuery } from "./partition.ts";
 import { collectionNotFound, findCollection, listCollections, type Place } from "./place.ts";
 import { readBatches } from "./read.ts";
+import { storeIdentity } from "./store-identity.ts";
 import { mongodbCapabilities } from "./types.ts";
 import { Writer } from "./write.ts";
 
@@ -55,10 +56,11 @@ export const mongodbStarter: P2PStarter = {
     });
   },
   async describeMapping(endpoint, sample, context) {
-    return connected(endpoint, context, async (driver, client, { database }, signal) => {
-      const dialect = await dialectOf(client.db(database), signal);
+    const writing = { ...context, role: "target" } as const;
+    return connected(endpoint, writing, async (driver, client, target, signal) => {
+      const { dialect, encoder } = await findPlace(driver, client, target, writing.role, signal);
       await closeClient(client);
-      return describeSample(sample, dialect, new RecordEncoder(dialect, driver));
+      return describeSample(sample, dialect, encoder);
     });
   },
 };
@@ -145,6 +147,7 @@ function serve({ BSON }: Driver, client: MongoClient, place: Place): P2PDataTran
     writeToTarget: (records, options) => writer.write(records, options),
     count: (query, signal) => countRecords(place, query, signal),
     partitions: (query, parts, signal) => partitionQuery(place, query, parts, signal),
+    identity: (signal) => storeIdentity(place, signal),
     async ping(signal) {
       signal.throwIfAborted();
       try {
