@@ -10,7 +10,7 @@ export async function countRecords(
   query: P2PQuery,
   signal: AbortSignal,
 ): Promise<number | undefined> {
-  const { request, filtered, offset, limit } = parseRedisQuery(query, settings.prefix);
+  const { request, filtered, offset, limit } = parseRedisQuery(query, settings);
   signal.throwIfAborted();
   if (filtered) return undefined;
   let count = await countWhole(link, request, signal);
@@ -36,7 +36,9 @@ export async function countRecords(
 
 /** How many keys the server says it has, where all of them are wanted and the user may ask. */
 async function countWhole(link: RedisLink, request: KeyRequest, signal: AbortSignal): Promise<number | undefined> {
-  const { keys, pattern, type, slots } = request;
-  const whole = keys === undefined && pattern === undefined && type === undefined && slots === undefined;
-  return whole ? link.size(signal) : undefined;
+  const { keys, pattern, type, slots, except } = request;
+  if (keys !== undefined || pattern !== undefined || type !== undefined || slots !== undefined) return undefined;
+  const size = await link.size(signal);
+  if (size === undefined || except === undefined) return size;
+  return size - Number(await link.send("read", signal, { name: "exists", args: [except] }));
 }

@@ -37,6 +37,11 @@ export const redisOptions = {
   sentinelUsername: { type: "string", description: "ACL user of the Sentinels" },
   sentinelPassword: { type: "string", description: "Password of the Sentinels" },
   hosts: { type: "string", description: "Several hosts, `h1:6379,h2:6379`, as a URL with several gives them" },
+  marker: {
+    type: "string",
+    description:
+      "Key, by its whole name, that may be set to a text made by chance: while it is there the data was not flushed. It is no record",
+  },
   scanCount: {
     type: "number",
     min: 1,
@@ -95,6 +100,7 @@ export function parseRedisEndpoint(endpoint: EndpointInfo): RedisSettings {
     throw invalid("several hosts need cluster=true, or sentinel=<name of the primary>");
   }
   if (options.cluster && Number(database) !== 0) throw invalid("a Redis Cluster has database 0 only");
+  if (options.marker === "") throw invalid("marker must be the name of a key");
   if (options.ttlField === "" || options.ttlField === "id") throw invalid('ttlField cannot be "id" or empty');
   if (options.format === "dump" && options.ttlField === "dump") throw invalid('ttlField cannot be "dump" here');
   const ioredis: RedisOptions & ClusterOptions = options.redis ?? {};

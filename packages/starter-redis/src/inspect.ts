@@ -39,10 +39,10 @@ function productOf(server: string): string {
 
 async function keyGroups(
   { link }: Pick<OpenRedis, "link">,
-  { prefix, db, scanCount, cluster }: RedisSettings,
+  { prefix, marker, db, scanCount, cluster }: RedisSettings,
   signal: AbortSignal,
 ): Promise<InspectedCollection[]> {
-  const { request } = parseRedisQuery({}, prefix);
+  const { request } = parseRedisQuery({}, { prefix, marker });
   const groups = new Map<string, number>();
   let looked = 0;
   let whole = true;

@@ -170,13 +170,18 @@ export class RedisLink {
   }
 
   /** What a server tells of itself, of any server of a cluster; nothing when the user may not ask. */
-  async info(section: string, signal: AbortSignal): Promise<string> {
+  async info(section: string, signal: AbortSignal, node = this.topology.masters()[0]): Promise<string> {
     try {
-      return String(await this.send("read", signal, { name: "info", args: [section] }, this.topology.masters()[0]));
+      return String(await this.send("read", signal, { name: "info", args: [section] }, node));
     } catch (error) {
       if (isP2PError(error, "READ_FAILED")) return "";
       throw error;
     }
+  }
+
+  /** {@link info} of each server that can be written. */
+  async infoOfAll(section: string, signal: AbortSignal): Promise<readonly string[]> {
+    return Promise.all(this.topology.masters().map((node) => this.info(section, signal, node)));
   }
 
   /** How many keys there are; `undefined` when the user may not ask. */

@@ -30,6 +30,7 @@ export function packRecord(record: P2PRecord, index: number, target: RedisTarget
   const { settings } = target;
   const { format, ttlField } = settings;
   const key = keyOf(record.id, settings);
+  if (key === settings.marker) throw onMarker(key);
   const expiry = expiryOf(record, settings);
   const body: P2PObject =
     ttlField !== undefined && Object.hasOwn(record, ttlField) ? withoutField(record, ttlField) : record;
@@ -54,6 +55,7 @@ export function packDocument(document: RedisDocument, index: number, target: Red
   const { suffix, text, expiry } = document;
   const bytes = byteLength(text);
   const key = settings.prefix + suffix;
+  if (key === settings.marker) throw onMarker(key);
   return fitting({ index, key, content: text, bytes, expiry: expiryAfter(expiry, settings) }, target);
 }
 
@@ -65,6 +67,10 @@ export function documentRecord(document: RedisDocument, { settings }: RedisTarge
 function fitting(parcel: Parcel, { maxValueBytes }: RedisTarget): Parcel {
   if (parcel.bytes <= maxValueBytes) return parcel;
   throw new P2PError("RECORD_TOO_LARGE", `The server takes no value of more than ${maxValueBytes} bytes`);
+}
+
+function onMarker(key: string): P2PError {
+  return new P2PError("INVALID_RECORD", `The key ${key} is the marker of the endpoint, which must be no record's`);
 }
 
 function dumpOf({ dump }: P2PRecord): Buffer {

@@ -36,6 +36,14 @@ export interface KeyRequest {
   readonly type: string | undefined;
   /** The hash slots of one part of a query. */
   readonly slots: SlotRange | undefined;
+  /** The marker, where it lies among the keys: it is none of them. */
+  readonly except: string | undefined;
+}
+
+/** What of an endpoint decides which keys are its own. */
+export interface KeyScope {
+  readonly prefix: string;
+  readonly marker?: string | undefined;
 }
 
 /** A query as this starter works with it. */
@@ -50,7 +58,7 @@ export interface RedisQuery extends ParsedQuery {
  *
  * @throws P2PError `INVALID_QUERY` or `UNSUPPORTED_QUERY`
  */
-export function parseRedisQuery(query: P2PQuery, prefix: string): RedisQuery {
+export function parseRedisQuery(query: P2PQuery, { prefix, marker }: KeyScope): RedisQuery {
   const parsed = parseQuery(query);
   const native = parseNative(parsed.native);
   const named = native.match === undefined && native.type === undefined ? namedIds(parsed.conditions) : undefined;
@@ -60,10 +68,11 @@ export function parseRedisQuery(query: P2PQuery, prefix: string): RedisQuery {
   return {
     ...parsed,
     request: {
-      keys: named && namedKeys(named.ids, prefix),
+      keys: named && namedKeys(named.ids, prefix).filter((key) => key !== marker),
       pattern: pattern === "*" ? undefined : pattern,
       type: native.type,
       slots: parsePartition(parsed.partition),
+      except: marker?.startsWith(prefix) ? marker : undefined,
     },
     filtered: parsed.conditions.some((condition) => condition !== named?.condition),
   };
@@ -113,8 +122,8 @@ function namedKeys(ids: readonly P2PValue[], prefix: string): Key[] {
 }
 
 /** Parts of a query by the hash slots of the keys; a query with an order, an offset or a limit stays whole. */
-export function partitionQuery(query: P2PQuery, parts: number, prefix: string): P2PQuery[] {
-  const { orderBy, offset, limit, partition, request } = parseRedisQuery(query, prefix);
+export function partitionQuery(query: P2PQuery, parts: number, scope: KeyScope): P2PQuery[] {
+  const { orderBy, offset, limit, partition, request } = parseRedisQuery(query, scope);
   if (parts < 2 || orderBy.length > 0 || offset > 0 || limit < Infinity || partition !== undefined || request.keys) {
     return [query];
   }

@@ -36,7 +36,7 @@ export async function* readBatches(
   query: P2PQuery,
   options: ReadOptions,
 ): AsyncGenerator<RecordBatch> {
-  const parsed = parseRedisQuery(query, source.settings.prefix);
+  const parsed = parseRedisQuery(query, source.settings);
   for await (const { items, ...rest } of readItems(source, parsed, options, recordsOf(source, parsed))) {
     yield { records: items, ...rest, valid: true };
   }
@@ -49,7 +49,7 @@ export async function* readDocuments(
   options: ReadOptions,
 ): AsyncGenerator<RawBatch> {
   const { settings } = source;
-  const parsed = parseRedisQuery(query, settings.prefix);
+  const parsed = parseRedisQuery(query, settings);
   const toItem = recordsOf(source, parsed);
   const whole = !parsed.filtered && parsed.fields === undefined;
   const make: Make<RedisDocument> = (key, fetched, expiry) => {

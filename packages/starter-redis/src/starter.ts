@@ -7,6 +7,7 @@ import { describeSample } from "./mapping.ts";
 import { partitionQuery } from "./query.ts";
 import { type RedisDocument, rawFormat, recordOf } from "./raw-document.ts";
 import { readBatches, readDocuments } from "./read.ts";
+import { storeIdentity } from "./store-identity.ts";
 import { redisCapabilities } from "./types.ts";
 import { writeDocuments, writeRecords } from "./write.ts";
 
@@ -47,8 +48,9 @@ export const redisStarter: P2PStarter = {
       count: (query, signal) => countRecords(source, query, signal),
       partitions: async (query, parts, signal) => {
         signal.throwIfAborted();
-        return partitionQuery(query, parts, settings.prefix);
+        return partitionQuery(query, parts, settings);
       },
+      identity: (signal) => storeIdentity(link, settings, signal),
       ping: (signal) => link.ping(signal),
       close: () => link.close(),
     };

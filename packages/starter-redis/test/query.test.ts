@@ -8,7 +8,7 @@ import { makePlace } from "./places.ts";
 
 describe("what of a query is told to the server", () => {
   const request = (query: Parameters<typeof parseRedisQuery>[0], prefix = "p:") =>
-    parseRedisQuery(query, prefix).request;
+    parseRedisQuery(query, { prefix }).request;
 
   it("the prefix, and the start of the id", () => {
     expect(request({}).pattern).toBe("p:*");
@@ -22,8 +22,8 @@ describe("what of a query is told to the server", () => {
     expect(request({ where: { id: { in: ["b", 10, 9n, "10", null, ""] } } }).keys).toEqual(["p:10", "p:9", "p:b"]);
     expect(request({ where: { id: null } }).keys).toEqual([]);
     expect(request({ where: { id: "a" }, native: { redis: { match: "*" } } }).keys).toBeUndefined();
-    expect(parseRedisQuery({ where: { id: "a" } }, "").filtered).toBe(false);
-    expect(parseRedisQuery({ where: { id: { in: ["a"], ne: "b" } } }, "").filtered).toBe(true);
+    expect(parseRedisQuery({ where: { id: "a" } }, { prefix: "" }).filtered).toBe(false);
+    expect(parseRedisQuery({ where: { id: { in: ["a"], ne: "b" } } }, { prefix: "" }).filtered).toBe(true);
   });
 });
 
