@@ -58,10 +58,9 @@ async function assertFolder({ folder, label }: JsonFilesEndpoint, role: "source"
 /** A folder that is made anew has another inode, or at least another time of birth. */
 async function identityOf(folder: string): Promise<StoreIdentity> {
   const found = await stat(folder, { bigint: true }).catch(() => undefined);
-  if (!found) return { thing: folder, certain: true };
+  if (!found) return { thing: folder };
   return {
     thing: await realpath(folder),
     incarnation: `${found.dev}:${found.ino}:${found.birthtimeNs}`,
-    certain: true,
   };
 }

@@ -6,15 +6,19 @@ export function newManager(): DefaultP2PConnectionManager {
   return new DefaultP2PConnectionManager({ appRoot: import.meta.dirname, config: { connection_timeout: 5000 } });
 }
 
-/** Fills a place with records of about 300 bytes. */
-export async function fill(place: string, records: number): Promise<void> {
+/**
+ * Fills a place with records of about 300 bytes.
+ *
+ * @param word what their text says: other words make other records of the same ids.
+ */
+export async function fill(place: string, records: number, word = "Line"): Promise<void> {
   const store = memoryStore("chaos-origin");
   store.clear();
   for (let i = 0; i < records; i++) {
     const record: P2PRecord = {
       id: `record-${String(i).padStart(8, "0")}`,
       number: i,
-      text: `Line ${i} `.repeat(20),
+      text: `${word} ${i} `.repeat(20),
       at: new Date(1_600_000_000_000 + i * 1000),
       nested: { odd: i % 2 === 1, list: [i, i + 1] },
     };
@@ -28,6 +32,18 @@ export async function fill(place: string, records: number): Promise<void> {
   } finally {
     await manager.close();
     store.clear();
+  }
+}
+
+/** How many records a place holds. */
+export async function countRecords(place: string): Promise<number> {
+  const manager = newManager();
+  try {
+    const { connectionId } = await manager.establish(place, "memory:chaos-count");
+    const { sourceCount } = await manager.verify(connectionId, {});
+    return sourceCount;
+  } finally {
+    await manager.close();
   }
 }
 

@@ -6,6 +6,7 @@ import { fillDisks } from "./disk-full.ts";
 import { killProcesses } from "./kill.ts";
 import { breakNetwork } from "./network.ts";
 import { seededRandom } from "./random.ts";
+import { replaceStores } from "./replaced.ts";
 import { Report } from "./report.ts";
 
 const seed = Number(process.env.P2P_CHAOS_SEED ?? Date.now() % 1_000_000_000);
@@ -38,5 +39,6 @@ async function part(
 
 await part("kill", (places) => killProcesses(report, places, random, kills));
 await part("network", (_, services) => breakNetwork(report, services, random));
+await part("replaced", (places) => replaceStores(report, places));
 await part("disk", (places) => fillDisks(report, places));
 report.print();

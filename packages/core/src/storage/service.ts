@@ -152,7 +152,10 @@ export interface StoreIdentity {
    * changes of the schema. Absent where the store cannot tell, and while the thing does not exist yet.
    */
   readonly incarnation?: string;
-  /** An equal `incarnation` proves that nothing was dropped or replaced meanwhile. Default `false`: records are asked as well. */
+  /**
+   * An equal `incarnation` proves that the thing was neither dropped nor replaced nor emptied meanwhile. Default `false`: a few
+   * records that were read or written are asked for as well.
+   */
   readonly certain?: boolean;
   /** Records vanish by themselves (a time to live, an eviction), so that it tells nothing when they are gone. Default `false`. */
   readonly volatile?: boolean;

@@ -77,7 +77,7 @@ export class IncarnationGuard {
       );
       this.#witnesses[side] = witnesses;
       const gone = await witnesses.emptied(this.#signal);
-      if (gone) throw this.#mismatch(side, `no longer holds what it held then (${gone.join(", ")})`);
+      if (gone) throw this.#mismatch(side, `no longer holds what it held then (${gone.join(", ")}, as they were)`);
     }
     this.#targetKnown = target === undefined || target.incarnation !== undefined;
   }
@@ -156,7 +156,6 @@ export class IncarnationGuard {
     const ask = async () => {
       const identity = await this.#identity("target");
       if (identity?.incarnation !== undefined) this.#incarnations.target = identity.incarnation;
-      if (identity?.certain) delete this.#witnesses.target;
     };
     this.#asking = ask();
     await this.#asking;
@@ -170,8 +169,13 @@ export class IncarnationGuard {
   async end(): Promise<void> {
     await this.#asking;
     await Promise.all([this.#assertSame("source"), this.#assertSame("target")]);
-    const gone = await this.#witnesses.target?.emptied(this.#signal);
-    if (gone) throw this.#changed("target", `no longer holds what was written to it (${gone.join(", ")})`);
+    for (const [side, what] of [
+      ["source", "no longer holds what was read of it"],
+      ["target", "no longer holds what was written to it"],
+    ] as const) {
+      const gone = await this.#witnesses[side]?.emptied(this.#signal);
+      if (gone) throw this.#changed(side, `${what} (${gone.join(", ")})`);
+    }
   }
 
   async #assertSame(side: Side): Promise<void> {

@@ -18,8 +18,8 @@ const MAX_ID = 512;
 
 /**
  * Remembers a few records of one end: of the first batch, the second, the fourth, the eighth and so on, so that their number
- * grows with the logarithm of the batches. Where a store cannot tell one incarnation from the next, its emptied or
- * refilled self no longer has them.
+ * grows with the logarithm of the batches. A store that was emptied or refilled keeps its incarnation, and may be unable to tell
+ * it anyway, but it no longer has them.
  */
 export class Witnesses {
   readonly #service: P2PDataTransferService;

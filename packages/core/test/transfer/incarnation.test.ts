@@ -5,8 +5,10 @@ import {
   MemoryCheckpointStore,
   matches,
   P2PError,
+  type P2PQuery,
   type P2PRecord,
   parseQuery,
+  type ReadOptions,
   type RecordBatch,
   type StoreIdentity,
 } from "../../src/index.ts";
@@ -62,7 +64,7 @@ describe("a store that knows its incarnation", () => {
     const { checkpoint } = await transfer(told({ incarnation: "s1", certain: true }, records(30)), target, {
       batchSize: 10,
     });
-    expect(checkpoint.stores).toEqual({ source: { incarnation: "s1" }, target: { incarnation: "t1" } });
+    expect(checkpoint.stores).toMatchObject({ source: { incarnation: "s1" }, target: { incarnation: "t1" } });
   });
 
   it.for(["source", "target"] as const)(
@@ -193,7 +195,7 @@ describe("source and target that are one", () => {
   });
 });
 
-describe("a store that cannot tell its incarnation", () => {
+describe("a store of which records are remembered", () => {
   it("is asked for records that it was given: an emptied target is told at the end", async () => {
     const target = new Readable([], {
       ...unsure,
@@ -205,6 +207,29 @@ describe("a store that cannot tell its incarnation", () => {
     const error = await ending(transfer(new ScriptedStore(records(400)), target, { batchSize: 10, concurrency: 1 }));
     expect(error).toMatchObject({ code: "STORE_CHANGED" });
     expect(error.message).toContain("r00000");
+  });
+
+  it("that is emptied while it is read has not been read to its end", async () => {
+    let list = records(400);
+    const source = new (class extends ScriptedStore {
+      override async *readFromSource(query: P2PQuery, { batchSize, after }: ReadOptions): AsyncGenerator<RecordBatch> {
+        const { conditions } = parseQuery(query);
+        for (let from = Number(after ?? 0); ; from += batchSize) {
+          const page = list.filter((record) => matches(conditions, record)).slice(from, from + batchSize);
+          if (page.length === 0) return;
+          yield { records: page, cursor: from + batchSize };
+        }
+      }
+    })([], unsure);
+    const target = new ScriptedStore([], {
+      write: ({ number, apply }) => {
+        if (number === 20) list = [];
+        return apply();
+      },
+    });
+    const error = await ending(transfer(source, target, { batchSize: 10, concurrency: 1 }));
+    expect(error).toMatchObject({ code: "STORE_CHANGED" });
+    expect(error.message).toContain("The source");
   });
 
   it("does not mistake single deletions, failed records or a vanishing store for emptying", async () => {

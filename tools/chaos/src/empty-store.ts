@@ -1,0 +1,71 @@
+import { rmSync } from "node:fs";
+import { DatabaseSync } from "node:sqlite";
+import type { Store } from "@omni/p2p-matrix/stores";
+import { dropMemoryStore, memoryStore } from "@omni/p2p-starter-memory";
+import { Redis } from "ioredis";
+import { MongoClient } from "mongodb";
+
+/** How a thing loses what is in it: it goes itself and may come back by its name, or only its records go. */
+export type Loss = "dropped" | "emptied";
+
+/** Takes a place's records away behind our back, by the store's own means. */
+export async function loseRecords(store: Store, place: string, loss: Loss): Promise<void> {
+  if (store === "memory") {
+    const name = place.slice("memory:".length);
+    if (loss === "dropped") dropMemoryStore(name);
+    else memoryStore(name).clear();
+  } else if (store === "sqlite") loseFile(place, loss);
+  else if (store === "redis") await loseKeys(place);
+  else if (store === "mongodb") await loseCollection(place, loss);
+  else await loseIndex(place, loss);
+}
+
+function loseFile(place: string, loss: Loss): void {
+  const [file] = place.slice("sqlite:".length).split("?");
+  if (loss === "dropped") {
+    for (const suffix of ["", "-wal", "-shm"]) rmSync(`${file}${suffix}`, { force: true });
+    return;
+  }
+  const database = new DatabaseSync(file!, { timeout: 10_000 });
+  database.exec("DELETE FROM records");
+  database.close();
+}
+
+async function loseKeys(place: string): Promise<void> {
+  const url = new URL(place);
+  const prefix = url.searchParams.get("prefix")!;
+  url.search = "";
+  const redis = new Redis(url.href);
+  const keys = await redis.keys(`${prefix}*`);
+  for (let from = 0; from < keys.length; from += 500) await redis.unlink(...keys.slice(from, from + 500));
+  redis.disconnect();
+}
+
+async function loseCollection(place: string, loss: Loss): Promise<void> {
+  const url = new URL(place);
+  const name = url.searchParams.get("collection")!;
+  url.searchParams.delete("collection");
+  const client = await MongoClient.connect(url.href);
+  const collection = client.db().collection(name);
+  if (loss === "dropped") await collection.drop();
+  else await collection.deleteMany({});
+  await client.close();
+}
+
+async function loseIndex(place: string, loss: Loss): Promise<void> {
+  const url = new URL(place.replace(/^elasticsearch\+/, ""));
+  const at = `${url.origin}${url.pathname}`;
+  const answer = loss === "dropped" ? await fetch(at, { method: "DELETE" }) : await deleteDocuments(at);
+  if (!answer.ok) throw new Error(`${at} could not be ${loss}: ${answer.status} ${await answer.text()}`);
+}
+
+/** One by one: the native server has no module that deletes by a query. */
+async function deleteDocuments(at: string): Promise<Response> {
+  const send = (path: string, body: string) =>
+    fetch(`${at}/${path}`, { method: "POST", headers: { "content-type": "application/json" }, body });
+  await send("_refresh", "");
+  const search = await send("_search?size=10000", '{"_source":false}');
+  const { hits } = (await search.json()) as { hits: { hits: { _id: string; _routing?: string }[] } };
+  const lines = hits.hits.map(({ _id, _routing }) => `${JSON.stringify({ delete: { _id, routing: _routing } })}\n`);
+  return lines.length === 0 ? search : send("_bulk?refresh=true", lines.join(""));
+}
