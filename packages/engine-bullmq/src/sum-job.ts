@@ -73,7 +73,7 @@ async function verify(
     const { equal, sourceCount, targetCount, missing, extra, different } = await manager.verify(
       connection.connectionId,
       query,
-      { transform: transform === undefined ? undefined : transforms[transform], maxDifferences: 0 },
+      { transform: transform === undefined ? undefined : transforms[transform], maxDifferences: 0, extras: "allow" },
     );
     return { kind, equal, sourceCount, targetCount, missing, extra, different };
   } finally {

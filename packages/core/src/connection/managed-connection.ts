@@ -11,7 +11,7 @@ import { EndpointDeadLetterSink } from "../transfer/endpoint-dead-letters.ts";
 import type { TransferOptions } from "../transfer/options.ts";
 import { type PartitionPlan, planPartitions } from "../transfer/partitioned/plan.ts";
 import { P2PTransferError, type TransferResult } from "../transfer/result.ts";
-import { type VerifyOptions, type VerifyResult, verify } from "../transfer/verify.ts";
+import { type VerifyOptions, type VerifyResult, verifyWith } from "../transfer/verify.ts";
 import type { P2PConnection } from "./connection.ts";
 import type { ManagedTransferOptions } from "./manager.ts";
 import type { ServiceLease, ServicePool } from "./service-pool.ts";
@@ -148,7 +148,7 @@ export class ManagedConnection implements P2PConnection {
     return this.#occupied(async (source, target, cancelled) => {
       const { signal } = options;
       const both = signal instanceof AbortSignal ? AbortSignal.any([signal, cancelled]) : (signal ?? cancelled);
-      return verify(source, target, query, { ...options, signal: both });
+      return verifyWith(source, target, query, { ...options, signal: both }, this.#parts.config);
     });
   }
 

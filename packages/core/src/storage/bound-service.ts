@@ -1,4 +1,5 @@
 import type { P2PQuery } from "./query.ts";
+import type { P2PId, P2PRecord } from "./record.ts";
 import type { P2PDataTransferService } from "./service.ts";
 
 /**
@@ -16,6 +17,8 @@ export function boundService(service: P2PDataTransferService): P2PDataTransferSe
     count: (query, signal) => service.count(query, signal),
     ...(service.identity && { identity: (signal: AbortSignal) => service.identity!(signal) }),
     ...(service.schema && { schema: (query: P2PQuery, signal: AbortSignal) => service.schema!(query, signal) }),
+    ...(service.comparable && { comparable: (record: P2PRecord) => service.comparable!(record) }),
+    ...(service.idForm && { idForm: (id: P2PId) => service.idForm!(id) }),
     partitions: (query, parts, signal) => service.partitions(query, parts, signal),
     ping: (signal) => service.ping(signal),
     close: () => service.close(),

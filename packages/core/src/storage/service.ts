@@ -207,6 +207,17 @@ export interface P2PDataTransferService {
    * time, since the thing may have been replaced while it was open. Optional in contract 1.
    */
   identity?(signal: AbortSignal): Promise<StoreIdentity>;
+  /**
+   * The record in the form in which it is compared: where a value is a serialisation that the store makes differently from
+   * time to time (the dump of a hash table), what it means. Given the records of either side, and what it has made
+   * itself; whatever it does not know it gives back as it is. Optional in contract 1.
+   */
+  comparable?(record: P2PRecord): P2PRecord;
+  /**
+   * The text that two ids share exactly when a record of the one would replace a record of the other in this store.
+   * Default: {@link idKey}. Optional in contract 1.
+   */
+  idForm?(id: P2PId): string;
   /** Asks the store for a sign of life; rejects with a connection error when there is none. */
   ping(signal: AbortSignal): Promise<void>;
   close(): Promise<void>;

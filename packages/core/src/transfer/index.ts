@@ -20,4 +20,5 @@ export type { TransferProgress } from "./progress.ts";
 export { P2PTransferError, type TransferFailure, type TransferResult } from "./result.ts";
 export type { Transform, TransformResult } from "./transform.ts";
 export { type VerifyOptions, type VerifyResult, verify } from "./verify.ts";
-export type { Difference } from "./verify-buckets.ts";
+export type { FieldDifference } from "./verify-fields.ts";
+export type { Difference } from "./verify-finder.ts";

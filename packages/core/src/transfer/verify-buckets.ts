@@ -1,51 +1,74 @@
-import { hash } from "node:crypto";
-import { type FileHandle, mkdtemp, open, readFile, rm } from "node:fs/promises";
-import { tmpdir } from "node:os";
-import { join } from "node:path";
+import { hash, randomBytes } from "node:crypto";
 
-/** A record's id and the hash of its content. */
+/** A record's id and the keyed hashes of it. They are comparable within one comparison only. */
 export interface Fingerprint {
+  /** The record's canonical id. */
   readonly key: string;
-  /** 128 bits, hexadecimal. */
+  /** A hash of the id, by which records are spread: 160 bits, hexadecimal. */
+  readonly spread: string;
+  /** A hash of id and content: 256 bits, hexadecimal. */
   readonly content: string;
 }
 
-/** One record that is not the same on both sides. */
-export interface Difference {
-  /** `missing` in the target, `extra` in the target, or `different` in content. */
-  readonly kind: "missing" | "extra" | "different";
-  /** The record's canonical id. */
-  readonly id: string;
+/**
+ * Hashes with a key that is drawn anew for each comparison.
+ *
+ * Without the key, whoever writes records could look for two sets of them whose sums are equal: that is a generalised
+ * birthday problem (D. Wagner, "A Generalized Birthday Problem", CRYPTO 2002), and for sums of 128 bits a matter of
+ * seconds. The same holds for ids that all fall into one bucket. With it, nothing can be prepared: to records that were
+ * chosen before the key was drawn the hashes are as good as random.
+ */
+export class Fingerprinter {
+  readonly #key = randomBytes(32).toString("base64");
+
+  spread(id: string): string {
+    return hash("sha1", this.#key + id);
+  }
+
+  /** The length goes first, so that no id runs into the text. */
+  content(id: string, text: string): string {
+    return hash("sha256", `${this.#key}${id.length} ${id}${text}`);
+  }
 }
 
 /** Buckets over which ids are spread: 2^14, so that the digests of a side take under a megabyte. */
 const BUCKETS = 1 << 14;
 
-/** The bucket of an id, from a hash that is also used to spread the buckets over files. */
-function bucketOf(key: string): number {
-  return Number.parseInt(hash("sha1", key).slice(0, 8), 16) % BUCKETS;
+/** The bucket of an id. */
+export function bucketOf(spread: string): number {
+  return Number.parseInt(spread.slice(0, 8), 16) % BUCKETS;
 }
 
 /**
- * For each bucket the number of records and the sum of their 128-bit hashes: equal whatever the order, and different
- * with a probability of 1 - 2^-128 once a record differs.
+ * For each bucket the number of records and the sum of 128 bits of their keyed hashes, as two sums of 64: equal in
+ * whatever order the records came.
+ *
+ * What that is worth: two sides that differ, and whose records were chosen without knowledge of this comparison's key, have
+ * equal digests with a probability of about 2^-128. (A record that is there 2^k times more on one side counts with k
+ * bits less of each sum.) It does not help against a store that answers this comparison otherwise than its other
+ * readers, nor against who reads the key out of this process and changes records meanwhile.
  */
 export class BucketDigests {
   readonly #counts = new Uint32Array(BUCKETS);
   readonly #sums = new BigUint64Array(BUCKETS * 2);
+  readonly #unsure = new Set<number>();
   count = 0;
 
-  add(key: string, content: string): void {
-    const bucket = bucketOf(key);
-    const mixed = hash("sha256", `${key}\n${content}`);
+  add({ spread, content }: Fingerprint): void {
+    const bucket = bucketOf(spread);
     this.#counts[bucket]!++;
-    this.#sums[bucket * 2]! += BigInt(`0x${mixed.slice(0, 16)}`);
-    this.#sums[bucket * 2 + 1]! += BigInt(`0x${mixed.slice(16, 32)}`);
+    this.#sums[bucket * 2]! += BigInt(`0x${content.slice(0, 16)}`);
+    this.#sums[bucket * 2 + 1]! += BigInt(`0x${content.slice(16, 32)}`);
     this.count++;
   }
 
+  /** Notes a record that could not be read: its bucket is never equal to another. */
+  addUnread(spread: string): void {
+    this.#unsure.add(bucketOf(spread));
+  }
+
   unequalBuckets(other: BucketDigests): Set<number> {
-    const unequal = new Set<number>();
+    const unequal = new Set<number>([...this.#unsure, ...other.#unsure]);
     for (let bucket = 0; bucket < BUCKETS; bucket++) {
       const same =
         this.#counts[bucket] === other.#counts[bucket] &&
@@ -55,86 +78,35 @@ export class BucketDigests {
     }
     return unequal;
   }
+
+  /** The share of all records that some buckets hold, on average. */
+  static shareOf(buckets: ReadonlySet<number>): number {
+    return buckets.size / BUCKETS;
+  }
 }
 
-/** Records compared in memory at a time. */
-const RECORDS_PER_PART = 100_000;
+/** Bits of an {@link IdFilter}: 4 MiB. With three million ids it is wrong about one in eighty. */
+const FILTER_BITS = 1 << 25;
 
-/** Most files open at a time. */
-const MAX_PARTS = 256;
+/**
+ * Tells ids that were certainly not added: a Bloom filter of a fixed size (B. Bloom, "Space/Time Trade-offs in Hash Coding with
+ * Allowable Errors", 1970), so that what a large target holds beside the records of a small transfer need not be
+ * hashed, nor kept in files.
+ */
+export class IdFilter {
+  readonly #bits = new Uint32Array(FILTER_BITS / 32);
 
-/** Finds the differing records of some buckets: a hash join through files in the temporary folder. */
-export class DifferenceFinder {
-  readonly #buckets: ReadonlySet<number>;
-  readonly #folder: string;
-  readonly #files: readonly FileHandle[];
-
-  private constructor(buckets: ReadonlySet<number>, folder: string, files: readonly FileHandle[]) {
-    this.#buckets = buckets;
-    this.#folder = folder;
-    this.#files = files;
+  add(spread: string): void {
+    for (const bit of bitsOf(spread)) this.#bits[bit >>> 5]! |= 1 << (bit & 31);
   }
 
-  /** @param records how many there are on both sides together. */
-  static async open(buckets: ReadonlySet<number>, records: number): Promise<DifferenceFinder> {
-    const folder = await mkdtemp(join(tmpdir(), "omni-p2p-verify-"));
-    const expected = (records * buckets.size) / BUCKETS;
-    const parts = Math.min(MAX_PARTS, Math.max(1, Math.ceil(expected / RECORDS_PER_PART)));
-    const files = await Promise.all(Array.from({ length: parts }, (_, part) => open(join(folder, String(part)), "w+")));
-    return new DifferenceFinder(buckets, folder, files);
+  mayHave(spread: string): boolean {
+    return bitsOf(spread).every((bit) => (this.#bits[bit >>> 5]! & (1 << (bit & 31))) !== 0);
   }
+}
 
-  /** Keeps the fingerprints that fall into the buckets. */
-  async add(side: "source" | "target", batch: readonly Fingerprint[]): Promise<void> {
-    const lines = this.#files.map((): string[] => []);
-    for (const { key, content } of batch) {
-      const bucket = bucketOf(key);
-      if (!this.#buckets.has(bucket)) continue;
-      lines[bucket % lines.length]!.push(`${JSON.stringify([side === "source" ? 0 : 1, key, content])}\n`);
-    }
-    await Promise.all(lines.map(async (list, part) => list.length > 0 && this.#files[part]!.appendFile(list.join(""))));
-  }
-
-  /** The differences found, counted all and listed up to a number. */
-  async differences(listed: number) {
-    const found = { missing: 0, extra: 0, different: 0 };
-    const differences: Difference[] = [];
-    for (const [part] of this.#files.entries()) {
-      for await (const difference of this.#differencesOf(part)) {
-        found[difference.kind]++;
-        if (differences.length < listed) differences.push(difference);
-      }
-    }
-    differences.sort((a, b) => (a.id < b.id ? -1 : a.id > b.id ? 1 : 0));
-    return { ...found, differences };
-  }
-
-  async *#differencesOf(part: number): AsyncGenerator<Difference> {
-    // An id may occur twice on a side; every occurrence must find its like on the other.
-    const sides = [new Map<string, string[]>(), new Map<string, string[]>()] as const;
-    const lines = (await readFile(join(this.#folder, String(part)), "utf8")).split("\n");
-    for (const line of lines) {
-      if (line === "") continue;
-      const [side, key, content] = JSON.parse(line) as [0 | 1, string, string];
-      const contents = sides[side].get(key);
-      if (contents) contents.push(content);
-      else sides[side].set(key, [content]);
-    }
-    for (const [id, contents] of sides[0]) {
-      const others = sides[1].get(id) ?? [];
-      for (let i = 0; i < Math.max(contents.length, others.length); i++) {
-        if (others[i] === undefined) yield { kind: "missing", id };
-        else if (contents[i] === undefined) yield { kind: "extra", id };
-        else if (contents[i] !== others[i]) yield { kind: "different", id };
-      }
-    }
-    for (const [id, others] of sides[1]) {
-      if (!sides[0].has(id)) for (const _ of others) yield { kind: "extra", id };
-    }
-  }
-
-  async close(): Promise<void> {
-    await Promise.allSettled(this.#files.map((file) => file.close()));
-    await rm(this.#folder, { recursive: true, force: true });
-  }
+/** Not those digits from which the bucket is made. */
+function bitsOf(spread: string): [number, number, number] {
+  const bit = (from: number) => Number.parseInt(spread.slice(from, from + 8), 16) % FILTER_BITS;
+  return [bit(8), bit(16), bit(24)];
 }

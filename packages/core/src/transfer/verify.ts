@@ -1,15 +1,17 @@
-import { hash } from "node:crypto";
+import { parseConfig } from "../config.ts";
 import { isP2PError, P2PError, toP2PError } from "../errors.ts";
-import { Breather } from "../storage/breather.ts";
 import { canonicalText } from "../storage/canonical.ts";
-import { type P2PQuery, parseQuery } from "../storage/query.ts";
-import { idKey } from "../storage/record.ts";
-import { redactError, secretsOf } from "../storage/redact.ts";
+import { matches, type P2PQuery, parseQuery } from "../storage/query.ts";
+import { idKey, type P2PRecord } from "../storage/record.ts";
+import { redactError, redactText, secretsOf } from "../storage/redact.ts";
 import type { P2PValue } from "../storage/value.ts";
 import type { TransferEnd } from "./end.ts";
-import { readAhead } from "./read-ahead.ts";
-import { checkBatch, type Transform, transformBatch } from "./transform.ts";
-import { BucketDigests, type Difference, DifferenceFinder, type Fingerprint } from "./verify-buckets.ts";
+import type { RetryPolicy } from "./retry.ts";
+import type { Transform } from "./transform.ts";
+import { BucketDigests, Fingerprinter, IdFilter } from "./verify-buckets.ts";
+import { withFields } from "./verify-details.ts";
+import { type Difference, DifferenceFinder, type Findings, type Note } from "./verify-finder.ts";
+import { readSide, type Side, type SideBatch } from "./verify-read.ts";
 
 /** How two sides are compared. */
 export interface VerifyOptions {
@@ -17,6 +19,22 @@ export interface VerifyOptions {
   readonly transform?: Transform | undefined;
   /** What to read of the target. Default: what meets the same conditions, where the target can be asked; else all of it. */
   readonly targetQuery?: P2PQuery | undefined;
+  /**
+   * What a record is that only the target has: `"differ"`, a difference; `"allow"`, counted, and nothing else. Default
+   * `"differ"`; with `limit` or `offset` in the query `"allow"`, since the target cannot be asked for the same part.
+   */
+  readonly extras?: "differ" | "allow" | undefined;
+  /**
+   * What several records of one id in the source are, of which the target holds one: `"differ"`, differences; `"allow"`,
+   * one record that was sent several times, of which the last counts, or any that is there. Default `"differ"`.
+   */
+  readonly repeats?: "differ" | "allow" | undefined;
+  /**
+   * Ids, as text, of records that are known to have failed in the transfer, for instance those of its dead letters. What
+   * is missing or different among them is told as `failed`. It is gone through more than once: a list or a set, but not
+   * a generator.
+   */
+  readonly failed?: Iterable<string> | AsyncIterable<string> | undefined;
   /** Records read at a time. Default 1000. */
   readonly batchSize?: number | undefined;
   /** Differences listed; all are counted. Default 1000. */
@@ -28,29 +46,41 @@ export interface VerifyOptions {
 
 /** What a comparison found. */
 export interface VerifyResult {
+  /** Nothing is missing, different, failed or unreadable; nor extra, where that is a difference. */
   readonly equal: boolean;
-  /** Records of the source, after the transform. */
+  /** Records of the source that could be read, after the transform. */
   readonly sourceCount: number;
+  /** Records read of the target. */
   readonly targetCount: number;
   readonly missing: number;
   readonly extra: number;
   readonly different: number;
+  /** Missing or different, and named by the option `failed`. */
+  readonly failed: number;
+  /** Records that a side has and that could not be read or transformed, so that nothing can be said of them. */
+  readonly unreadable: number;
+  /** Among the records that differ, those beyond the first of their id, on each side. */
+  readonly repeated: { readonly source: number; readonly target: number };
   /** By id. */
   readonly differences: readonly Difference[];
+  /** Set when the target does not exist. It then counts as empty. */
+  readonly targetAbsent?: true;
   readonly durationMs: number;
 }
 
 /**
- * Compares two stores record by record: by id, and by a hash of all fields with their types.
+ * Compares two stores record by record: by id, and by a hash of all fields with their types. The order of the fields of an object
+ * is no difference.
  *
  * Both sides are read once into digests of fixed size. Where these differ, both are read once more and only the
  * records behind the differing digests are compared, through temporary files. So the memory is bounded and the time
  * linear in the records, in whatever order the stores give them.
  *
+ * A record that cannot be read or transformed is counted and listed as `unreadable`, and the others are compared.
+ *
  * Neither side may change meanwhile.
  *
- * @throws P2PError `INVALID_CONFIG`, `INVALID_QUERY`, `ABORTED`, or what reading throws; `READ_FAILED` when a record
- * cannot be read or transformed, since then nothing can be said of it.
+ * @throws P2PError `INVALID_CONFIG`, `INVALID_QUERY`, `ABORTED`, or what reading a side as a whole throws.
  */
 export async function verify(
   source: TransferEnd,
@@ -58,8 +88,20 @@ export async function verify(
   query: P2PQuery,
   options: VerifyOptions = {},
 ): Promise<VerifyResult> {
+  return verifyWith(source, target, query, options, parseConfig());
+}
+
+/** {@link verify} with other settings for a store that fails for the moment. */
+export async function verifyWith(
+  source: TransferEnd,
+  target: TransferEnd,
+  query: P2PQuery,
+  options: VerifyOptions,
+  retry: RetryPolicy,
+): Promise<VerifyResult> {
   try {
-    return await compare(source, target, query, options);
+    checkOptions(options);
+    return await new Comparison(source, target, query, options, retry).run();
   } catch (thrown) {
     const error =
       options.signal?.aborted && !isP2PError(thrown)
@@ -69,57 +111,233 @@ export async function verify(
   }
 }
 
-async function compare(
-  source: TransferEnd,
-  target: TransferEnd,
-  query: P2PQuery,
-  options: VerifyOptions,
-): Promise<VerifyResult> {
-  const startedAt = performance.now();
-  checkOptions(options);
-  const targetQuery = options.targetQuery ?? targetSideOf(query, options.transform !== undefined);
-  const progress = { records: 0, tell: options.onProgress };
-  const sourceSide = () => fingerprints(source, query, options.transform, options, progress);
-  const targetSide = () => fingerprints(target, targetQuery, undefined, options, progress);
-  const digests = [await digest(sourceSide()), await digest(targetSide())] as const;
-  const unequal = digests[0].unequalBuckets(digests[1]);
-  const counts = { sourceCount: digests[0].count, targetCount: digests[1].count };
-  if (unequal.size === 0) {
-    return {
-      equal: true,
-      ...counts,
-      missing: 0,
-      extra: 0,
-      different: 0,
-      differences: [],
-      durationMs: performance.now() - startedAt,
-    };
-  }
-  const finder = await DifferenceFinder.open(unequal, counts.sourceCount + counts.targetCount);
-  try {
-    for await (const batch of sourceSide()) await finder.add("source", batch);
-    for await (const batch of targetSide()) await finder.add("target", batch);
-    const found = await finder.differences(options.maxDifferences ?? 1000);
-    const equal = found.missing + found.extra + found.different === 0;
-    return { equal, ...counts, ...found, durationMs: performance.now() - startedAt };
-  } finally {
-    await finder.close();
-  }
-}
-
 function checkOptions(options: VerifyOptions): void {
-  const { transform, signal, onProgress } = options;
+  const { transform, signal, onProgress, failed } = options;
+  const words = (value: unknown) => value === undefined || value === "differ" || value === "allow";
   const whole = (value: unknown, least: number) => Number.isSafeInteger(value) && (value as number) >= least;
+  const iterable = (value: object) => Symbol.iterator in value || Symbol.asyncIterator in value;
   const rules: [keyof VerifyOptions, boolean, string][] = [
     ["batchSize", whole(options.batchSize ?? 1, 1), "a whole number from 1 up"],
     ["maxDifferences", whole(options.maxDifferences ?? 0, 0), "a whole number from 0 up"],
     ["transform", transform === undefined || typeof transform === "function", "a function"],
+    ["extras", words(options.extras), '"differ" or "allow"'],
+    ["repeats", words(options.repeats), '"differ" or "allow"'],
+    ["failed", failed === undefined || (typeof failed === "object" && failed !== null && iterable(failed)), "iterable"],
     ["signal", signal === undefined || signal instanceof AbortSignal, "an AbortSignal"],
     ["onProgress", onProgress === undefined || typeof onProgress === "function", "a function"],
   ];
   for (const [name, valid, wanted] of rules) {
     if (!valid) throw new P2PError("INVALID_CONFIG", `Invalid configuration: "${name}" must be ${wanted}`);
   }
+}
+
+/** Characters of a reason that are kept. */
+const MAX_REASON = 500;
+
+/** One comparison from its first read to its result. */
+class Comparison {
+  readonly #options: VerifyOptions;
+  readonly #prints = new Fingerprinter();
+  readonly #canonical: (record: P2PRecord) => P2PRecord;
+  readonly #redact: (text: string) => string;
+  readonly #source: Side;
+  readonly #target: Side;
+  /** Whether the target is asked for a part of it only. */
+  readonly #narrowed: boolean;
+  readonly #extrasAllowed: boolean;
+  /** Which ids the source may have; only where the target may hold many others. */
+  readonly #sourceIds: IdFilter | undefined;
+  #read = 0;
+  #targetAbsent = false;
+  #extra = 0;
+
+  constructor(source: TransferEnd, target: TransferEnd, query: P2PQuery, options: VerifyOptions, retry: RetryPolicy) {
+    this.#options = options;
+    this.#canonical = comparableBy(source, target);
+    const secrets = secretsOf(source.endpoint, target.endpoint);
+    this.#redact = (text) => redactText(text, secrets);
+    const { limit, offset } = parseQuery(query);
+    const part = Number.isFinite(limit) || offset > 0;
+    this.#extrasAllowed = (options.extras ?? (part ? "allow" : "differ")) === "allow";
+    const targetQuery = options.targetQuery ?? targetSideOf(query, options.transform !== undefined);
+    this.#narrowed = !options.targetQuery && (targetQuery.where !== undefined || targetQuery.type !== undefined);
+    this.#sourceIds = this.#extrasAllowed || this.#narrowed ? new IdFilter() : undefined;
+    const signal = options.signal ?? new AbortController().signal;
+    const common = { batchSize: options.batchSize ?? 1000, retry, signal };
+    this.#source = { ...common, service: source.service, query, transform: options.transform, mayBeAbsent: false };
+    this.#target = {
+      ...common,
+      service: target.service,
+      query: targetQuery,
+      mayBeAbsent: true,
+      onAbsent: () => {
+        this.#targetAbsent = true;
+      },
+    };
+  }
+
+  async run(): Promise<VerifyResult> {
+    const startedAt = performance.now();
+    const source = await this.#digestSource();
+    const target = await this.#digestTarget();
+    const counts = { sourceCount: source.count, targetCount: target.count + this.#extra };
+    const unequal = source.unequalBuckets(target);
+    const found = unequal.size === 0 ? NOTHING : await this.#find(unequal, counts.sourceCount + target.count);
+    const { missing, different, failed, unreadable, repeated, differences } = found;
+    const extra = found.extra + this.#extra;
+    return {
+      equal: missing + different + failed + unreadable + (this.#extrasAllowed ? 0 : extra) === 0,
+      ...counts,
+      ...{ missing, extra, different, failed, unreadable, repeated, differences },
+      ...(this.#targetAbsent && { targetAbsent: true }),
+      durationMs: performance.now() - startedAt,
+    };
+  }
+
+  async #digestSource(): Promise<BucketDigests> {
+    const digests = new BucketDigests();
+    for await (const { records, unread } of this.#reading(this.#source)) {
+      for (const record of records) {
+        const print = this.#printOf(record);
+        this.#sourceIds?.add(print.spread);
+        digests.add(print);
+      }
+      for (const { id } of unread) {
+        const spread = this.#prints.spread(id);
+        this.#sourceIds?.add(spread);
+        digests.addUnread(spread);
+      }
+    }
+    return digests;
+  }
+
+  async #digestTarget(): Promise<BucketDigests> {
+    const digests = new BucketDigests();
+    for await (const { records, unread } of this.#reading(this.#target)) {
+      for (const record of records) {
+        const spread = this.#prints.spread(idKey(record.id));
+        if (this.#extrasAllowed && !this.#sourceIds!.mayHave(spread)) this.#extra++;
+        else digests.add(this.#printOf(record, spread));
+      }
+      for (const { id } of unread) digests.addUnread(this.#prints.spread(id));
+    }
+    return digests;
+  }
+
+  /** Finds the differences behind unequal digests. */
+  async #find(buckets: ReadonlySet<number>, records: number): Promise<Findings> {
+    const found = await this.#compare(buckets, records, this.#target, () => true);
+    // What the target's own search does not find may be there all the same: with another value in the very field that
+    // the condition is about, or where the store cannot search. Then the conditions are held against all of it, here.
+    const { fields, ...rest } = this.#target.query;
+    const whole: Side = { ...this.#target, query: fields ? { fields } : {} };
+    const { conditions } = parseQuery(rest);
+    const found2 =
+      this.#narrowed && found.missing + found.failed > 0
+        ? await this.#compare(buckets, records, whole, (record) => matches(conditions, record))
+        : found;
+    const side = found2 === found ? this.#target : whole;
+    return {
+      ...found2,
+      differences: await withFields(found2.differences, this.#source, side, (record) => {
+        const canonical = this.#canonical(record);
+        return { record: canonical, content: this.#printOf(record).content };
+      }),
+    };
+  }
+
+  async #compare(
+    buckets: ReadonlySet<number>,
+    records: number,
+    target: Side,
+    isMeant: (record: P2PRecord) => boolean,
+  ): Promise<Findings> {
+    const finder = await DifferenceFinder.open(buckets, records);
+    try {
+      for await (const batch of this.#reading(this.#source)) {
+        await finder.add(this.#notes(batch, "source", (record) => ({ kind: "source", ...this.#notePrint(record) })));
+      }
+      for await (const batch of this.#reading(target)) {
+        await finder.add(
+          this.#notes(batch, "target", (record) => {
+            const spread = this.#prints.spread(idKey(record.id));
+            const alone = this.#sourceIds !== undefined && !this.#sourceIds.mayHave(spread);
+            const meant = isMeant(record);
+            if (alone && (this.#extrasAllowed || !meant)) return undefined;
+            return { kind: meant ? "target" : "beside", ...this.#notePrint(record, spread), always: alone };
+          }),
+        );
+      }
+      await finder.add(await this.#failedNotes(finder));
+      return await finder.findings({
+        listed: this.#options.maxDifferences ?? 1000,
+        listExtra: !this.#extrasAllowed,
+        lastOfId: this.#options.repeats === "allow",
+      });
+    } finally {
+      await finder.close();
+    }
+  }
+
+  #notePrint(record: P2PRecord, spread?: string): Omit<Note, "kind"> {
+    const print = this.#printOf(record, spread);
+    return { key: print.key, spread: print.spread, text: print.content };
+  }
+
+  #notes(
+    { records, unread }: SideBatch,
+    side: "source" | "target",
+    noteOf: (record: P2PRecord) => Note | undefined,
+  ): Note[] {
+    const notes: Note[] = [];
+    for (const record of records) {
+      const note = noteOf(record);
+      if (note) notes.push(note);
+    }
+    for (const { id, error } of unread) {
+      const text = this.#redact(error.message).slice(0, MAX_REASON).toWellFormed();
+      notes.push({ kind: `unreadable-${side}`, key: id, spread: this.#prints.spread(id), text });
+    }
+    return notes;
+  }
+
+  async #failedNotes(finder: DifferenceFinder): Promise<Note[]> {
+    let notes: Note[] = [];
+    for await (const id of this.#options.failed ?? []) {
+      notes.push({ kind: "failed", key: id, spread: this.#prints.spread(id), text: "" });
+      if (notes.length < 1000) continue;
+      await finder.add(notes);
+      notes = [];
+    }
+    return notes;
+  }
+
+  #printOf(record: P2PRecord, spread?: string) {
+    const key = idKey(record.id);
+    const content = this.#prints.content(key, canonicalText(this.#canonical(record) as P2PValue));
+    return { key, spread: spread ?? this.#prints.spread(key), content };
+  }
+
+  /** A side's batches, counted. */
+  async *#reading(side: Side): AsyncGenerator<SideBatch> {
+    for await (const batch of readSide(side)) {
+      this.#read += batch.records.length;
+      this.#options.onProgress?.(this.#read);
+      yield batch;
+    }
+  }
+}
+
+const NOTHING: Findings = {
+  ...{ missing: 0, extra: 0, different: 0, failed: 0, unreadable: 0 },
+  ...{ repeated: { source: 0, target: 0 }, differences: [] },
+};
+
+/** The form in which records are compared: what either store knows to be the same is made equal on both sides. */
+function comparableBy({ service: source }: TransferEnd, { service: target }: TransferEnd) {
+  const forms = [source, target].filter((service) => service.comparable !== undefined);
+  if (forms.length === 0) return (record: P2PRecord) => record;
+  return (record: P2PRecord) => forms.reduce((form, service) => service.comparable!(form), record);
 }
 
 /**
@@ -137,38 +355,4 @@ function targetSideOf(query: P2PQuery, transformed: boolean): P2PQuery {
     ...(askable && query.type !== undefined && { type: query.type }),
     ...(askable && query.where && { where: query.where }),
   };
-}
-
-async function digest(batches: AsyncIterable<readonly Fingerprint[]>): Promise<BucketDigests> {
-  const digests = new BucketDigests();
-  for await (const batch of batches) for (const { key, content } of batch) digests.add(key, content);
-  return digests;
-}
-
-async function* fingerprints(
-  end: TransferEnd,
-  query: P2PQuery,
-  transform: Transform | undefined,
-  options: VerifyOptions,
-  progress: { records: number; tell: ((records: number) => void) | undefined },
-): AsyncGenerator<readonly Fingerprint[]> {
-  const signal = options.signal ?? new AbortController().signal;
-  const breather = new Breather();
-  const batches = end.service.readFromSource(query, { batchSize: options.batchSize ?? 1000, signal });
-  for await (const batch of readAhead(batches, 1, () => true, signal)) {
-    await breather.due();
-    const { records, failures } = transform
-      ? await transformBatch(batch.records, transform, signal)
-      : checkBatch(batch);
-    const trouble = failures[0]?.error ?? batch.failures?.[0]?.error;
-    if (trouble) {
-      throw new P2PError("READ_FAILED", `A record cannot be compared: ${trouble.message}`, { cause: trouble });
-    }
-    progress.records += records.length;
-    progress.tell?.(progress.records);
-    yield records.map((record) => ({
-      key: idKey(record.id),
-      content: hash("sha256", canonicalText(record as P2PValue)).slice(0, 32),
-    }));
-  }
 }
