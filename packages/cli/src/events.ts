@@ -1,4 +1,4 @@
-import type { P2PCapabilities, TransferFailure } from "@omni/p2p-core";
+import type { Difference, P2PCapabilities, TransferFailure } from "@omni/p2p-core";
 
 /** A transfer begins. */
 export interface StartEvent {
@@ -53,7 +53,15 @@ export interface VerifyEvent {
   readonly missing: number;
   readonly extra: number;
   readonly different: number;
-  readonly differences: readonly { readonly kind: "missing" | "extra" | "different"; readonly id: string }[];
+  /** Missing or different, and failed in the transfer that went before. */
+  readonly failed: number;
+  /** Could not be read on one side, and so not be compared. */
+  readonly unreadable: number;
+  /** Among the records that differ, those beyond the first of their id, on each side. */
+  readonly repeated: { readonly source: number; readonly target: number };
+  readonly differences: readonly Difference[];
+  /** The target does not exist, and counts as empty. */
+  readonly targetAbsent?: true;
   readonly durationMs: number;
 }
 

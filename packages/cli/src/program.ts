@@ -37,7 +37,12 @@ export type ReplayFlags = CopyFlags & { readonly phase?: ReplayPhase };
 export type VerifyFlags = QueryFlags &
   EndpointFlags &
   ProgressFlags &
-  OutputFlags & { readonly transform?: string; readonly batchSize?: number; readonly maxDifferences?: number };
+  OutputFlags & {
+    readonly transform?: string;
+    readonly batchSize?: number;
+    readonly maxDifferences?: number;
+    readonly ignoreExtra?: boolean;
+  };
 /** Flags of `count`. */
 export type CountFlags = QueryFlags & EndpointFlags & OutputFlags;
 /** Flags of `ping`. */
@@ -173,6 +178,7 @@ function addLooking(program: Command, execute: Execute): void {
     .option("--transform <file>", "compare what this module makes of the source's records")
     .option("--batch-size <n>", "records read at a time (default: 1000)", wholeFrom(1))
     .option("--max-differences <n>", "differences listed; all are counted (default: 20)", wholeFrom(0))
+    .option("--ignore-extra", "what only the target holds is counted, and is no difference")
     .action((source: string, target: string, flags: VerifyFlags) =>
       execute(flags, async (session) =>
         (await import("./commands/verify.ts")).verifyCommand({ source, target }, flags, session),

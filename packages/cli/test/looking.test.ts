@@ -136,7 +136,7 @@ describe("verify", () => {
     expect(run.code).toBe(4);
     expect(run.stdout).toContain("Not the same: 1 missing in the target, 1 extra, 1 different");
     expect(run.stdout).toContain("missing    r00000\n");
-    expect(run.stdout).toContain("different  r00049\n");
+    expect(run.stdout).toMatch(/different {2}r00049 {2}title: "Title 49.*" → "other"\n/);
     const few = events(
       await project.run(["verify", "lines:a.ndjson", "lines:b.ndjson", "--max-differences", "1", "--json"]),
     );

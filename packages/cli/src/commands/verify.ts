@@ -18,7 +18,7 @@ export async function verifyCommand(typed: TypedEnds, flags: VerifyFlags, sessio
   const target = await resolveTyped(typed.target, "target", session, names);
   const transform = flags.transform === undefined ? undefined : (await loadTransform(flags.transform)).transform;
   const reporter = await createReporter(session.out, flags.progressInterval);
-  const { batchSize, maxDifferences, connectionTimeout } = flags;
+  const { batchSize, maxDifferences, ignoreExtra, connectionTimeout } = flags;
   // Both are opened for reading: a target is not to be made by a look at it.
   const open = () => openContext("source", session, connectionTimeout);
   try {
@@ -29,7 +29,12 @@ export async function verifyCommand(typed: TypedEnds, flags: VerifyFlags, sessio
             source,
             target,
             query,
-            options: { transform, batchSize, ...(maxDifferences !== undefined && { maxDifferences }) },
+            options: {
+              transform,
+              batchSize,
+              ...(maxDifferences !== undefined && { maxDifferences }),
+              ...(ignoreExtra && { extras: "allow" }),
+            },
             compare: (options) =>
               verify(
                 { service: from, endpoint: source.endpoint },

@@ -16,6 +16,7 @@ import { explain } from "../explain.ts";
 import { formatCount, records } from "../output/format.ts";
 import { createReporter, type Reporter } from "../output/reporter.ts";
 import { type Session, whileRunning } from "../session.ts";
+import { failedIds } from "./failed-ids.ts";
 import type { TransferJob } from "./job.ts";
 import { reportFailures, reportInterruption, reportResult, resultEvent } from "./report.ts";
 import { runVerify } from "./verify-run.ts";
@@ -48,7 +49,14 @@ export async function runTransfer(
         source,
         target,
         query,
-        options: { transform: job.transform?.transform },
+        options: {
+          transform: job.transform?.transform,
+          extras: "allow",
+          // The same record may have failed in several runs, and be in as many letters.
+          ...(source.endpoint.storageType === "dead-letters" && { repeats: "allow" }),
+          ...(done.failureCount > 0 && { failed: failedIds(job, done) }),
+        },
+        after: { leftAlone: job.config.mode === "skip" ? done.skippedCount : 0 },
         compare: (options) => manager.verify(connection.connectionId, query, options),
       },
       session,

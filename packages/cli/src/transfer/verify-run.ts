@@ -1,4 +1,4 @@
-import type { P2PQuery, VerifyOptions, VerifyResult } from "@omni/p2p-core";
+import { type Difference, P2PError, type P2PQuery, type VerifyOptions, type VerifyResult } from "@omni/p2p-core";
 import type { ResolvedEndpoint } from "../endpoints/resolve.ts";
 import { ExitCode } from "../exit-code.ts";
 import { formatCount, formatDuration, records } from "../output/format.ts";
@@ -15,52 +15,85 @@ export interface Comparison {
   /** How it is to be done; the rest is added here. */
   readonly options: VerifyOptions;
   readonly compare: (options: VerifyOptions) => Promise<VerifyResult>;
+  /** After a transfer: whether what it had to bring is there, and not whether the two sides are the same. */
+  readonly after?: {
+    /** Records that it left alone in the target (`--mode skip`), and that may be others. */
+    readonly leftAlone: number;
+  };
 }
 
 /** Differences shown unless the user says otherwise. */
 const SHOWN_DIFFERENCES = 20;
 
+/** Characters of an id that are shown. */
+const SHOWN_ID = 120;
+
 /** Compares two sides and tells what was found. */
 export async function runVerify(comparison: Comparison, session: Session, reporter: Reporter): Promise<ExitCode> {
-  const result = await comparison.compare({
+  const { after, options, target } = comparison;
+  const found = await comparison.compare({
     maxDifferences: SHOWN_DIFFERENCES,
-    ...comparison.options,
-    targetQuery: targetQuery(comparison.query, comparison.options.transform !== undefined),
+    ...options,
     signal: session.signal,
     onProgress: (count) => reporter.verifying(count),
   });
   reporter.stop();
+  if (found.targetAbsent && !after) throw new P2PError("SOURCE_NOT_FOUND", `There is nothing at ${target.shown}`);
+  const kept = after !== undefined && found.different > 0 && found.different <= after.leftAlone;
+  const result = kept && found.missing + found.failed + found.unreadable === 0 ? { ...found, equal: true } : found;
   report(comparison, result, session.out);
+  if (result.failed + result.unreadable > 0) return ExitCode.PARTIAL;
   return result.equal ? ExitCode.OK : ExitCode.DIFFERENT;
 }
 
-/**
- * What to read of the target: what the query selects, as far as the target can know it. A condition on a field that
- * was not copied, or that a transform may have changed, would find nothing there; neither would another store's query.
- */
-function targetQuery({ type, where = {}, fields, native }: P2PQuery, transformed: boolean): P2PQuery {
-  if (transformed) return {};
-  const conditions = [...Object.keys(where), ...(type === undefined ? [] : ["type"])];
-  const known = conditions.every((field) => field === "id" || fields === undefined || fields.includes(field));
-  return {
-    ...(fields && { fields }),
-    ...(known && native === undefined && { where, ...(type !== undefined && { type }) }),
-  };
-}
-
-function report({ source, target }: Comparison, result: VerifyResult, out: Output): void {
+function report({ source, target, after }: Comparison, result: VerifyResult, out: Output): void {
   out.event({ event: "verify", source: source.shown, target: target.shown, ...result });
+  const { missing, extra, different, failed, unreadable, repeated } = result;
   const time = formatDuration(result.durationMs);
   if (result.equal) {
-    out.line(`Verified: both sides hold the same ${records(result.sourceCount)} (${time})`);
+    const besides = extra > 0 ? `; the target holds ${formatCount(extra)} besides` : "";
+    const kept = different > 0 ? `, but for ${formatCount(different)} that --mode skip left as they were` : "";
+    out.line(`Verified: both sides hold the same ${records(result.sourceCount)}${kept}${besides} (${time})`);
+    listDifferences(result, out);
     return;
   }
+  const others = [
+    failed > 0 && `, ${formatCount(failed)} failed in the transfer`,
+    unreadable > 0 && `, ${formatCount(unreadable)} not compared since they could not be read`,
+  ].filter((part) => part !== false);
   out.line(
-    `Not the same: ${formatCount(result.missing)} missing in the target, ${formatCount(result.extra)} extra, ` +
-      `${formatCount(result.different)} different; the source has ${formatCount(result.sourceCount)}, ` +
+    `Not the same: ${formatCount(missing)} missing in the target, ${formatCount(extra)} extra, ` +
+      `${formatCount(different)} different${others.join("")}; the source has ${formatCount(result.sourceCount)}, ` +
       `the target ${formatCount(result.targetCount)} (${time})`,
   );
-  for (const { kind, id } of result.differences) out.line(`  ${kind.padEnd(9)}  ${printable(id)}`);
-  const more = result.missing + result.extra + result.different - result.differences.length;
-  if (more > 0 && result.differences.length > 0) out.line(`  and ${formatCount(more)} more`);
+  if (after !== undefined && extra > 0) out.line("  (what is extra was not asked for, and is no difference here)");
+  listDifferences(result, out);
+  if (repeated.source > 0) {
+    out.note(
+      `${records(repeated.source)} of the source ${repeated.source === 1 ? "has an id" : "have ids"} that came before: ` +
+        "the target keeps one of each id",
+    );
+  }
+}
+
+function listDifferences({ differences, missing, extra, different, failed, unreadable }: VerifyResult, out: Output) {
+  for (const difference of differences) for (const line of linesOf(difference)) out.line(`  ${line}`);
+  const listsExtra = differences.some(({ kind }) => kind === "extra");
+  const all = missing + different + failed + unreadable + (listsExtra ? extra : 0);
+  if (all > differences.length && differences.length > 0)
+    out.line(`  and ${formatCount(all - differences.length)} more`);
+}
+
+/** `different  doc-7  title: "A" → "B"`, and a line for each field more. */
+function linesOf({ kind, id, fields = [], moreFields, side, reason, occurrences }: Difference): string[] {
+  const named = id === "" ? "a record without id" : id.length > SHOWN_ID ? `${id.slice(0, SHOWN_ID)}…` : id;
+  const head = `${kind.padEnd(10)} ${printable(named)}`;
+  const details = [
+    ...(reason === undefined ? [] : [`in the ${side}: ${reason}`]),
+    ...(occurrences ? [`${occurrences.source} times in the source, ${occurrences.target} in the target`] : []),
+    ...fields.map(({ field, source, target }) => `${field}: ${source ?? "(absent)"} → ${target ?? "(absent)"}`),
+    ...(moreFields === undefined ? [] : [`and ${formatCount(moreFields)} fields more`]),
+  ].map((detail) => printable(detail));
+  const [first, ...rest] = details;
+  return [first === undefined ? head : `${head}  ${first}`, ...rest.map((detail) => `    ${detail}`)];
 }

@@ -1,0 +1,180 @@
+import { existsSync } from "node:fs";
+import { afterEach, beforeEach, describe, expect, it } from "vitest";
+import { events, Project, sampleRecords } from "./project.ts";
+
+let project: Project;
+beforeEach(() => {
+  project = new Project();
+  project.fill("a.ndjson", sampleRecords(20));
+});
+afterEach(() => project[Symbol.dispose]());
+
+const last = async (...args: string[]) => {
+  const run = await project.run([...args, "--json"]);
+  return { ...events(run).findLast(({ event }) => event === "verify" || event === "error"), code: run.code };
+};
+
+describe("verify", () => {
+  it("says in what records differ, with both values, and in --json", async () => {
+    const when = new Date(0);
+    project.fill("a.ndjson", [{ id: "doc-7", title: "A", size: 1, at: when, meta: { lang: "en\u001b[2J" } }]);
+    project.fill("b.ndjson", [{ id: "doc-7", title: "B", size: 1n, at: when, meta: { lang: "de" } }]);
+    const run = await project.run(["verify", "lines:a.ndjson", "lines:b.ndjson"]);
+    expect(run.code).toBe(4);
+    expect(run.stdout).toContain(
+      '  different  doc-7  title: "A" → "B"\n      size: 1 → 1n\n      meta.lang: "en\\u001b[2J" → "de"\n',
+    );
+    expect(await last("verify", "lines:a.ndjson", "lines:b.ndjson")).toMatchObject({
+      differences: [
+        {
+          kind: "different",
+          id: "doc-7",
+          fields: [
+            { field: "title", source: '"A"', target: '"B"' },
+            { field: "size", source: "1", target: "1n" },
+            { field: "meta.lang", source: '"en\\u001b[2J"', target: '"de"' },
+          ],
+        },
+      ],
+    });
+  });
+
+  it("counts and lists what cannot be read, compares the rest, and ends with 3", async () => {
+    project.fill("b.ndjson", sampleRecords(19));
+    const run = await project.run(["verify", "lines:a.ndjson?unreadable=r00003", "lines:b.ndjson"]);
+    expect(run.code).toBe(3);
+    expect(run.stdout).toContain("1 missing in the target, 0 extra, 0 different, 1 not compared since they could not");
+    expect(run.stdout).toContain("unreadable r00003  in the source: r00003 is torn\n");
+    expect(run.stdout).toContain("missing    r00019\n");
+    expect(await last("verify", "lines:b.ndjson", "lines:b.ndjson?unreadable=r0000")).toMatchObject({
+      ...{ equal: false, unreadable: 10, missing: 0, extra: 0, code: 3 },
+    });
+  });
+
+  it("can be told that what only the target holds is no difference", async () => {
+    project.fill("b.ndjson", [...sampleRecords(20), { id: "more" }]);
+    const run = await project.run(["verify", "lines:a.ndjson", "lines:b.ndjson", "--ignore-extra"]);
+    expect(run).toMatchObject({ code: 0 });
+    expect(run.stdout).toContain("Verified: both sides hold the same 20 records; the target holds 1 besides");
+    expect(await last("verify", "lines:a.ndjson", "lines:b.ndjson")).toMatchObject({ code: 4, extra: 1, equal: false });
+    expect(await last("verify", "lines:a.ndjson", "lines:b.ndjson", "--limit", "5")).toMatchObject({
+      ...{ code: 0, extra: 16, sourceCount: 5 },
+    });
+  });
+
+  it("says that an id comes twice", async () => {
+    project.write("same.mjs", "export default ({ id, n }) => ({ id: n < 2 ? 1 : id, n });");
+    project.fill("b.ndjson", [
+      { id: "1", n: 1 },
+      ...sampleRecords(20)
+        .slice(2)
+        .map(({ id, n }) => ({ id, n: n! })),
+    ]);
+    const run = await project.run(["verify", "lines:a.ndjson", "lines:b.ndjson", "--transform", "same.mjs"]);
+    expect(run.code).toBe(4);
+    expect(run.stdout).toContain("missing    1  2 times in the source, 1 in the target\n");
+    expect(run.stderr).toContain("1 record of the source has an id that came before");
+  });
+});
+
+describe("--verify", () => {
+  it("asks whether what was copied is there: what the target held before is counted, and no difference", async () => {
+    project.fill("b.ndjson", [{ id: "old", type: "note" }]);
+    const run = await project.run(["copy", "lines:a.ndjson", "lines:b.ndjson", "--verify", "--where", "type=note"]);
+    expect(run.code).toBe(0);
+    expect(run.stdout).toContain("Verified: both sides hold the same 10 records; the target holds 1 besides");
+    expect(await last("verify", "lines:a.ndjson", "lines:b.ndjson", "--where", "type=note")).toMatchObject({ code: 4 });
+  });
+
+  it("ends with 4 when something is missing or different after all", async () => {
+    project.write(
+      "forget.mjs",
+      "let calls = 0;\nexport default (r) => ({ ...r, call: r.id === 'r00007' ? (calls++ === 0 ? 'first' : 'again') : 0 });",
+    );
+    const run = await project.run([
+      "copy",
+      "lines:a.ndjson",
+      "lines:b.ndjson",
+      "--verify",
+      "--transform",
+      "forget.mjs",
+    ]);
+    expect(run.code).toBe(4);
+    expect(run.stdout).toContain('different  r00007  call: "again" → "first"');
+  });
+
+  it("holds for a part, a projection and a transform that drops", async () => {
+    project.write("drop.mjs", "export default (r) => (r.n % 2 ? null : { id: 'x' + r.id, n: r.n });");
+    const ways = [
+      ["--limit", "7", "--offset", "2"],
+      ["--where", "n>=5", "--fields", "title"],
+      ["--where", "n>=5", "--transform", "drop.mjs"],
+      ["--order-by", "n:desc", "--limit", "3"],
+      ["--native", '{"sqlite":{"where":"n < ?","params":[4]}}'],
+    ];
+    expect(await project.run(["copy", "lines:a.ndjson", "sqlite:a.db?table=docs"])).toMatchObject({ code: 0 });
+    for (const [at, way] of ways.entries()) {
+      const target = `sqlite:out.db?table=t${at}`;
+      project.fill("seed.ndjson", [{ id: "old", type: "note", n: 7, title: "old" }]);
+      expect(await project.run(["copy", "lines:seed.ndjson", target])).toMatchObject({ code: 0 });
+      const run = await project.run(["copy", "sqlite:a.db?table=docs", target, ...way, "--verify"]);
+      expect(run, way.join(" ")).toMatchObject({
+        code: 0,
+        stdout: expect.stringContaining("Verified: both sides hold"),
+      });
+    }
+  });
+
+  it("succeeds after a copy of nothing, into a target that nobody made", async () => {
+    expect(await project.run(["copy", "lines:a.ndjson", "sqlite:a.db?table=docs"])).toMatchObject({ code: 0 });
+    const nothing = ["--where", "type=nothing", "--verify"];
+    const run = await project.run(["copy", "sqlite:a.db?table=docs", "sqlite:b.db?table=docs", ...nothing]);
+    expect(run.stdout).toContain("Verified: both sides hold the same 0 records");
+    expect(run.code).toBe(0);
+  });
+
+  it("tells the records that failed apart, all of them", async () => {
+    project.fill("a.ndjson", sampleRecords(400));
+    const args = ["copy", "lines:a.ndjson", "lines:b.ndjson?refuse=r002", "--verify", "--dead-letter", "failed.ndjson"];
+    const run = await project.run(args);
+    expect(run.code).toBe(3);
+    expect(run.stdout).toContain("0 missing in the target, 0 extra, 0 different, 100 failed in the transfer");
+    expect(run.stdout).toContain("failed     r00200\n");
+    expect(existsSync(project.path("failed.ndjson"))).toBe(true);
+    project.fill("dup.ndjson", [{ id: "r00001", n: -1 }]);
+    const inserted = await last("copy", "lines:a.ndjson", "lines:dup.ndjson", "--mode", "insert", "--verify");
+    expect(inserted).toMatchObject({ code: 3, failed: 1, different: 0, missing: 0 });
+  });
+
+  it("bears what --mode skip left as it was", async () => {
+    project.fill("b.ndjson", [{ id: "r00001", n: -1 }]);
+    const run = await project.run(["copy", "lines:a.ndjson", "lines:b.ndjson", "--mode", "skip", "--verify"]);
+    expect(run.code).toBe(0);
+    expect(run.stdout).toContain("the same 20 records, but for 1 that --mode skip left as they were");
+    expect(await last("copy", "lines:a.ndjson", "lines:b.ndjson", "--mode", "skip", "--verify")).toMatchObject({
+      ...{ equal: true, different: 1, code: 0 },
+    });
+  });
+
+  it("of a replay compares what was replayed", async () => {
+    project.fill("a.ndjson", sampleRecords(50));
+    const letters = ["--dead-letter", "failed.ndjson"];
+    expect(await project.run(["copy", "lines:a.ndjson", "lines:b.ndjson?refuse=r0004", ...letters])).toMatchObject({
+      code: 3,
+    });
+    const run = await project.run(["replay", "failed.ndjson", "lines:b.ndjson", "--verify"]);
+    expect(run.code).toBe(0);
+    expect(run.stdout).toContain("Verified: both sides hold the same 10 records; the target holds 40 besides");
+  });
+
+  it("does the same in a config file", async () => {
+    project.fill("b.ndjson", [{ id: "old" }]);
+    project.write(
+      "p2p.config.yaml",
+      "transfers:\n  - { source: 'lines:a.ndjson', target: 'lines:b.ndjson', query: { limit: 5 }, verify: true }\n",
+    );
+    const run = await project.run(["run"]);
+    expect(run.code).toBe(0);
+    expect(run.stdout).toContain("Verified: both sides hold the same 5 records; the target holds 1 besides");
+  });
+});
