@@ -21,6 +21,7 @@ const NEXT: Partial<Record<P2PErrorCode, string>> = {
   CHECKPOINT_MISMATCH: "the same command without --resume, to start anew",
   STORE_CHANGED: "the same command without --resume, to start anew",
   CHECKPOINT_INVALID: "the same command without --resume, to start anew",
+  CHECKPOINT_NOT_WRITABLE: "the same command with --state-dir <a folder that can be written>",
   DEAD_LETTER_FAILED: "the same command with --dead-letter <a file that can be written>",
   TIMEOUT: "the same command with a longer --connection-timeout or --transfer-timeout",
 };

@@ -156,7 +156,12 @@ export function withTransfer(command: Command): Command {
         SAFETY,
       ),
     )
-    .addOption(new Option("--state-dir <folder>", "where checkpoints are kept (default: .omni-p2p)").helpGroup(SAFETY))
+    .addOption(
+      new Option(
+        "--state-dir <folder>",
+        "where checkpoints and failed records are kept (default: .omni-p2p)",
+      ).helpGroup(SAFETY),
+    )
     .addOption(
       new Option(
         "--dead-letter <place>",

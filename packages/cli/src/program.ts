@@ -139,7 +139,7 @@ function addMoving(program: Command, execute: Execute): void {
         .option("--dry-run", "show what the records would become; write nothing")
         .option("--verify", "compare both sides after each transfer")
         .option("--keep-going", "go on with the next transfer when one fails")
-        .option("--state-dir <folder>", "where checkpoints are kept (default: .omni-p2p)"),
+        .option("--state-dir <folder>", "where checkpoints and failed records are kept (default: .omni-p2p)"),
     ),
   ).action((file: string | undefined, flags: RunFlags) =>
     execute(flags, async (session) => (await import("./commands/run.ts")).runCommand(file, flags, session)),

@@ -48,7 +48,11 @@ export type P2PErrorCode =
   | "CHECKPOINT_MISMATCH"
   /** Another process is running the same transfer. */
   | "CHECKPOINT_LOCKED"
+  /** The folder of checkpoints cannot be written: it, or the disk, is read-only. */
+  | "CHECKPOINT_NOT_WRITABLE"
   | "DEAD_LETTER_FAILED"
+  /** What the application gave (a checkpoint store, a lock) failed, or did not answer within `hookTimeout`. */
+  | "HOOK_FAILED"
   /** A distributed transfer with this id has been submitted already. */
   | "TRANSFER_EXISTS"
   | "TRANSFER_NOT_FOUND"

@@ -54,7 +54,7 @@ export async function jobFrom(
     transferId,
     resume: flags.resume ?? false,
     stateDir: flags.stateDir,
-    deadLetters: deadLetterPlace(flags.deadLetter, transferId, flags.stateDir),
+    deadLetters: deadLetterPlace(flags.deadLetter),
     verify: flags.verify ?? false,
     resumeCommand: resumeCommand(session.argv, typed),
     replayCommand: replayCommandFor(shellQuote(withoutSecrets(typed.target).safe), flags.transform),

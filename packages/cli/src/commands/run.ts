@@ -98,7 +98,7 @@ async function jobOf(
     transferId,
     resume: flags.resume ?? false,
     stateDir: flags.stateDir,
-    deadLetters: deadLetterPlace(transfer.deadLetters, transferId, flags.stateDir),
+    deadLetters: deadLetterPlace(transfer.deadLetters),
     verify: flags.verify ?? transfer.verify ?? false,
     resumeCommand: resumeCommand(session.argv, {}),
     replayCommand: replayCommandFor(replayTarget(transfer, config), replayTransform(transfer, config)),

@@ -1,4 +1,4 @@
-import { join, resolve } from "node:path";
+import { statSync } from "node:fs";
 import { type EndpointInput, parseEndpoint } from "@omni/p2p-core";
 import { expandVariables } from "../endpoints/expand.ts";
 import { UsageError } from "../usage-error.ts";
@@ -7,18 +7,11 @@ import type { TransferJob } from "./job.ts";
 /**
  * Where failed records go.
  *
- * @param given a file, an endpoint's URL, `false` for nowhere, or nothing for a file in the state folder.
+ * @param given a file, an endpoint's URL, `false` for nowhere, or nothing for a file in the state folder, which the core names.
  */
-export function deadLetterPlace(
-  given: string | boolean | undefined,
-  transferId: string,
-  stateDir: string | undefined,
-): TransferJob["deadLetters"] {
+export function deadLetterPlace(given: string | boolean | undefined): TransferJob["deadLetters"] {
   if (given === false) return false;
-  if (typeof given !== "string") {
-    // Without a folder of the user's the core names the file itself.
-    return stateDir === undefined ? undefined : join(stateDir, `${encodeURIComponent(transferId)}.dead-letters.ndjson`);
-  }
+  if (typeof given !== "string") return undefined;
   const text = expandVariables(given, "--dead-letter");
   return isUrl(text) ? { endpoint: parseEndpoint(text) satisfies EndpointInput } : text;
 }
@@ -28,12 +21,13 @@ function isUrl(text: string): boolean {
   return /^[a-z][a-z0-9.+-]+:/i.test(text);
 }
 
-/** Keeps a replay from emptying the very file that it reads. */
+/** Keeps a replay from putting its own letters into the very file that it reads, by whatever name or link. */
 export function assertOtherFile(source: string, deadLetters: TransferJob["deadLetters"]): void {
-  if (typeof deadLetters === "string" && resolve(deadLetters) === resolve(source)) {
-    throw new UsageError(
-      "The records that fail once more cannot go into the file that is being replayed",
-      "give another file with --dead-letter, or none for the default",
-    );
-  }
+  if (typeof deadLetters !== "string") return;
+  const [read, written] = [source, deadLetters].map((file) => statSync(file, { bigint: true, throwIfNoEntry: false }));
+  if (!read || !written || read.dev !== written.dev || read.ino !== written.ino) return;
+  throw new UsageError(
+    "The records that fail once more cannot go into the file that is being replayed",
+    "give another file with --dead-letter, or none for the default",
+  );
 }

@@ -159,6 +159,7 @@ function reportFailure(job: TransferJob, session: Session, error: unknown): Exit
   const { exitCode, ...shown } = explain(error, next);
   if (result) {
     out.line(`${records(result.successCount)} written before it stopped`);
+    for (const note of result.notes ?? []) out.note(note);
     reportFailures(job, result, out);
   }
   out.error(shown);

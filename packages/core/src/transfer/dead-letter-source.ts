@@ -62,20 +62,6 @@ function fileOf(endpoint: EndpointInfo): string {
   throw new P2PError("INVALID_ENDPOINT", "The file is missing; write dead-letters:./failed.ndjson");
 }
 
-/**
- * Makes sure that a replay does not write its own dead letters into the file that it reads, which would empty it.
- *
- * @throws P2PError `INVALID_CONFIG`
- */
-export function assertOtherFile(source: EndpointInfo, deadLetters: string | undefined): void {
-  if (source.storageType !== deadLetterStarter.storageType || deadLetters === undefined) return;
-  if (fileOf(source) !== deadLetters) return;
-  throw new P2PError(
-    "INVALID_CONFIG",
-    `Invalid configuration: the replay reads ${deadLetters} and cannot put its own dead letters there; give it another deadLetters file`,
-  );
-}
-
 async function assertFile(file: string): Promise<void> {
   const found = await stat(file).catch(() => undefined);
   if (!found?.isFile()) throw new P2PError("SOURCE_NOT_FOUND", `There is no dead-letter file ${file}`);

@@ -1,3 +1,4 @@
+import { randomUUID } from "node:crypto";
 import { parseConfig } from "../config.ts";
 import { messageOf, P2PError } from "../errors.ts";
 import type { JsonValue } from "../storage/json.ts";
@@ -6,16 +7,23 @@ import type { P2PDataTransferService } from "../storage/service.ts";
 import type { DeadLetter, DeadLetterSink } from "./dead-letter.ts";
 import { writeWithRetry } from "./retry.ts";
 
+/** Which run the letters are of, and how many there were. */
+interface RunPosition {
+  readonly run: string;
+  readonly written: number;
+}
+
 /**
- * Writes dead letters as records to a store. Their ids are made of the transfer's and the record's number, so that a
- * resumed run writes the same ones again. A store cannot be cut back: after a crash between a letter and its
- * checkpoint it may hold the letter of a record that the resumed run wrote after all.
+ * Writes dead letters as records to a store. Their ids are made of the transfer's, a name of the run that began it, and
+ * the letter's number: so a new run replaces none of an earlier one, and a resumed run writes the same ones again. A
+ * store cannot be cut back: after a crash between a letter and its checkpoint it may hold the letter of a record that
+ * the resumed run wrote after all.
  */
 export class EndpointDeadLetterSink implements DeadLetterSink {
   readonly location: string;
   readonly #service: P2PDataTransferService;
   readonly #closing = new AbortController();
-  #written = 0;
+  #position: RunPosition = { run: "", written: 0 };
 
   constructor(service: P2PDataTransferService, location: string) {
     this.#service = service;
@@ -23,15 +31,22 @@ export class EndpointDeadLetterSink implements DeadLetterSink {
   }
 
   async open(position: JsonValue): Promise<void> {
-    this.#written = typeof position === "number" ? position : 0;
+    const given = position as Partial<RunPosition> | null;
+    // Numbers alone are positions of old, from before a run had a name.
+    this.#position =
+      typeof position === "number"
+        ? { run: "", written: position }
+        : typeof given?.run === "string" && typeof given.written === "number"
+          ? { run: given.run, written: given.written }
+          : { run: `${randomUUID().slice(0, 13)}:`, written: 0 };
   }
 
   async write(letters: readonly DeadLetter[]): Promise<JsonValue> {
     const records = letters.map(({ id, record, ...letter }, index): P2PRecord => {
-      const number = String(this.#written + index).padStart(9, "0");
+      const number = String(this.#position.written + index).padStart(9, "0");
       return {
         ...letter,
-        id: `${letter.transferId}:${number}`,
+        id: `${letter.transferId}:${this.#position.run}${number}`,
         recordId: id,
         ...(record && letter.phase === "write" && { record }),
       };
@@ -45,8 +60,9 @@ export class EndpointDeadLetterSink implements DeadLetterSink {
       },
     );
     if (failures[0]) throw this.#failed(failures[0].error);
-    this.#written += letters.length;
-    return this.#written;
+    const { run, written } = this.#position;
+    this.#position = { run, written: written + letters.length };
+    return { ...this.#position };
   }
 
   async close(): Promise<void> {

@@ -1,21 +1,36 @@
-import { hash } from "node:crypto";
-import { mkdir, open, readFile, rename, rm, writeFile } from "node:fs/promises";
+import { hash, randomUUID } from "node:crypto";
+import { lstat, mkdir, open, readdir, readFile, rename, rm, writeFile } from "node:fs/promises";
 import { join, resolve } from "node:path";
 import { isP2PError, P2PError } from "../errors.ts";
-import { type Checkpoint, type CheckpointStore, checkpointTrouble, invalidCheckpoint } from "./checkpoint.ts";
-import { acquireFileLock } from "./file-lock.ts";
+import {
+  type Checkpoint,
+  type CheckpointStore,
+  checkpointTrouble,
+  invalidCheckpoint,
+  lockedError,
+} from "./checkpoint.ts";
+import { acquireFileLock, type FileLock } from "./file-lock.ts";
+import { syncFolder } from "./sync-folder.ts";
 
 /** Where checkpoints and dead letters go by default, below the working directory. */
 export const DEFAULT_STATE_FOLDER = ".omni-p2p";
 
+/** Names the files that this process writes before it renames them. */
+const WRITER = randomUUID();
+
+/** After this time a file that was never renamed has no writer any more, in ms: no clock is off by so much. */
+const LEFT_MS = 24 * 3600 * 1000;
+
 /**
  * Keeps each checkpoint in a file `<transferId>.checkpoint.json`, replaced by renaming, so that a crash leaves the old
  * one or the new one. Power loss may cost what was saved since the last `flush`, which a transfer calls every second.
+ * Its owner alone may read what it makes. What killed runs of a transfer left half-written is removed with its lock.
  */
 export class FileCheckpointStore implements CheckpointStore {
   readonly folder: string;
   /** Two saves at a time, of which one was given up, must not write into the same file. */
   #saves = 0;
+  readonly #locks = new Map<string, FileLock>();
 
   /** @param folder Made when it is missing. Default `.omni-p2p` below the working directory. */
   constructor(folder: string = DEFAULT_STATE_FOLDER) {
@@ -43,13 +58,16 @@ export class FileCheckpointStore implements CheckpointStore {
 
   async save(checkpoint: Checkpoint): Promise<void> {
     const file = this.#file(checkpoint.transferId);
-    const next = `${file}.${process.pid}-${++this.#saves}.tmp`;
+    const next = `${file}.${WRITER}-${++this.#saves}.tmp`;
+    const lock = this.#lockFor(checkpoint.transferId);
     try {
-      await writeFile(next, `${JSON.stringify(checkpoint)}\n`);
+      await writeFile(next, `${JSON.stringify(checkpoint)}\n`, { mode: 0o600 });
+      // A save that was given up, and hung, must not replace what a later run has saved.
+      await lock?.assertHeld();
       await rename(next, file);
     } catch (error) {
       await rm(next, { force: true }).catch(() => {});
-      throw fileError(checkpoint.transferId, "written", error);
+      throw isP2PError(error) ? error : fileError(checkpoint.transferId, "written", error);
     }
   }
 
@@ -57,6 +75,7 @@ export class FileCheckpointStore implements CheckpointStore {
     try {
       const handle = await open(this.#file(transferId), "r");
       await handle.sync().finally(() => handle.close());
+      await syncFolder(this.folder);
     } catch (error) {
       throw fileError(transferId, "written", error);
     }
@@ -72,10 +91,33 @@ export class FileCheckpointStore implements CheckpointStore {
 
   async lock(transferId: string): Promise<() => Promise<void>> {
     try {
-      await mkdir(this.folder, { recursive: true });
-      return await acquireFileLock(`${this.#file(transferId)}.lock`, transferId);
+      await mkdir(this.folder, { recursive: true, mode: 0o700 });
+      const lock = await acquireFileLock(`${this.#file(transferId)}.lock`, (holder) => lockedError(transferId, holder));
+      this.#locks.set(transferId, lock);
+      await this.#sweep(transferId).catch(() => {});
+      return async () => {
+        if (this.#locks.get(transferId) === lock) this.#locks.delete(transferId);
+        await lock.release();
+      };
     } catch (error) {
       throw isP2PError(error) ? error : fileError(transferId, "locked", error);
+    }
+  }
+
+  /** The lock of a transfer, which is that of its parts too. */
+  #lockFor(transferId: string): FileLock | undefined {
+    return this.#locks.get(transferId) ?? this.#locks.get(transferId.replace(/\.part-\d+$/, ""));
+  }
+
+  /** Removes what was written and never renamed: of this transfer, since its lock is held, and of any a day ago. */
+  async #sweep(transferId: string): Promise<void> {
+    const own = fileNameOf(transferId);
+    for (const name of await readdir(this.folder)) {
+      const left = /^(.+?)(?:\.part-\d+)?\.checkpoint\.json\.[0-9a-f-]+\.tmp$/.exec(name);
+      if (!left || name.includes(WRITER)) continue;
+      const file = join(this.folder, name);
+      const { mtimeMs } = await lstat(file);
+      if (left[1] === own || Date.now() - mtimeMs > LEFT_MS) await rm(file, { force: true });
     }
   }
 
@@ -97,12 +139,23 @@ export function fileNameOf(transferId: string): string {
   return `${name.slice(0, MAX_NAME - 33)}-${hash("sha256", transferId).slice(0, 32)}`;
 }
 
+const FULL: ReadonlySet<unknown> = new Set(["ENOSPC", "EDQUOT"]);
+
+/** A folder in which nothing can be made. */
+const READ_ONLY: ReadonlySet<unknown> = new Set(["EROFS", "EACCES", "EPERM"]);
+
 function fileError(transferId: string, verb: string, cause: unknown): P2PError {
   const { code, message } = cause as NodeJS.ErrnoException;
-  const full = code === "ENOSPC" || code === "EDQUOT";
+  const full = FULL.has(code);
+  const readOnly = verb !== "read" && READ_ONLY.has(code);
+  const wayOut = full
+    ? ". Make room and resume the transfer"
+    : readOnly
+      ? ". Give another checkpoint folder, one that can be written"
+      : "";
   return new P2PError(
-    full ? "STORAGE_FULL" : "CHECKPOINT_INVALID",
-    `The checkpoint of the transfer "${transferId}" could not be ${verb}: ${message}${full ? ". Make room and resume the transfer" : ""}`,
+    full ? "STORAGE_FULL" : readOnly ? "CHECKPOINT_NOT_WRITABLE" : "CHECKPOINT_INVALID",
+    `The checkpoint of the transfer "${transferId}" could not be ${verb}: ${message}${wayOut}`,
     { cause },
   );
 }

@@ -7,11 +7,12 @@ export {
   type TransferIdentity,
 } from "./checkpoint.ts";
 export type { TransferCounts } from "./counts.ts";
-export { type DeadLetter, type DeadLetterSink, FileDeadLetterSink, letterToJson } from "./dead-letter.ts";
+export { type DeadLetter, type DeadLetterSink, letterToJson } from "./dead-letter.ts";
 export { deadLetterStarter } from "./dead-letter-source.ts";
 export type { AnotherService, TransferEnd } from "./end.ts";
 export { FailureBudget } from "./failure-budget.ts";
 export { FileCheckpointStore } from "./file-checkpoint.ts";
+export { type FileDeadLetterOptions, FileDeadLetterSink } from "./file-dead-letters.ts";
 export { identityOf } from "./identity.ts";
 export type { RunOptions, TransferOptions } from "./options.ts";
 export { addUp, NO_COUNTS, type PartOutcome } from "./partitioned/add-up.ts";

@@ -4,8 +4,9 @@ import { type ConnectionConfig, type ConnectionConfigInput, parseConfig, setting
 import { P2PError } from "../errors.ts";
 import { suggest } from "../suggest.ts";
 import type { CheckpointStore } from "./checkpoint.ts";
-import { type DeadLetterSink, FileDeadLetterSink } from "./dead-letter.ts";
+import type { DeadLetterSink } from "./dead-letter.ts";
 import { DEFAULT_STATE_FOLDER, FileCheckpointStore, fileNameOf } from "./file-checkpoint.ts";
+import { FileDeadLetterSink } from "./file-dead-letters.ts";
 import type { TransferProgress } from "./progress.ts";
 import type { Transform } from "./transform.ts";
 
@@ -29,7 +30,8 @@ export interface RunOptions {
   readonly checkpoint?: CheckpointStore | string | undefined;
   /**
    * Where failed records go: a sink, a file, or `false` to let them go. Default: the file
-   * `.omni-p2p/<transferId>.dead-letters.ndjson`, made with the first failure.
+   * `<transferId>.dead-letters.ndjson` in the folder of checkpoints, made with the first failure. A file that is there
+   * must be a dead-letter file; the letters of an earlier run in it are moved aside to a numbered name.
    */
   readonly deadLetters?: DeadLetterSink | string | false | undefined;
 }
@@ -90,7 +92,7 @@ export function resolveTransfer(options: TransferOptions, connection?: Connectio
     onProgress: run.onProgress,
     progressInterval: run.progressInterval ?? 250,
     checkpoints: wantsCheckpoints ? checkpointStore(run.checkpoint) : undefined,
-    deadLetters: deadLetterSink(run.deadLetters, transferId),
+    deadLetters: deadLetterSink(run, transferId),
   };
 }
 
@@ -98,10 +100,13 @@ function checkpointStore(given: RunOptions["checkpoint"]): CheckpointStore {
   return typeof given === "object" ? given : new FileCheckpointStore(given);
 }
 
-function deadLetterSink(given: RunOptions["deadLetters"], transferId: string): DeadLetterSink | undefined {
-  if (given === false) return undefined;
-  if (typeof given === "object") return given;
-  return new FileDeadLetterSink(given ?? join(DEFAULT_STATE_FOLDER, `${fileNameOf(transferId)}.dead-letters.ndjson`));
+function deadLetterSink({ deadLetters, checkpoint }: RunOptions, transferId: string): DeadLetterSink | undefined {
+  if (deadLetters === false) return undefined;
+  if (typeof deadLetters === "object") return deadLetters;
+  if (deadLetters !== undefined) return new FileDeadLetterSink(deadLetters);
+  const folder = typeof checkpoint === "string" ? checkpoint : DEFAULT_STATE_FOLDER;
+  // Nobody has named it, so a link there is none of the user's.
+  return new FileDeadLetterSink(join(folder, `${fileNameOf(transferId)}.dead-letters.ndjson`), { followLinks: false });
 }
 
 function checkRunOptions(run: RunOptions): void {

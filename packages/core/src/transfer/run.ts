@@ -3,13 +3,13 @@ import { type P2PQuery, parseQuery } from "../storage/query.ts";
 import { redactError, redactText, secretsOf } from "../storage/redact.ts";
 import { type TransferBatch, transferBatches } from "./batches.ts";
 import { assertResumable, type Checkpoint } from "./checkpoint.ts";
-import { assertOtherFile } from "./dead-letter-source.ts";
 import type { TransferEnd } from "./end.ts";
 import { identityOf } from "./identity.ts";
 import { InFlight } from "./in-flight.ts";
 import { IncarnationGuard } from "./incarnation.ts";
 import { type Lane, laneBetween } from "./lane.ts";
 import { Ledger } from "./ledger.ts";
+import { assertPlaceForLetters } from "./letter-place.ts";
 import type { ResolvedTransfer } from "./options.ts";
 import { type Pace, paceOf } from "./pace.ts";
 import { progressTeller } from "./progress.ts";
@@ -48,7 +48,8 @@ export class TransferRun {
   async run(): Promise<TransferResult> {
     const { checkpoints, transferId, deadLetters } = this.#options;
     parseQuery(this.#query);
-    assertOtherFile(this.#source.endpoint, deadLetters?.location);
+    const ends = [this.#source.endpoint, this.#target.endpoint];
+    await assertPlaceForLetters(ends, deadLetters?.location, checkpoints);
     const { disarm } = stopSignal(this.#options, this.#own);
     let unlock: (() => Promise<void>) | undefined;
     try {
@@ -68,11 +69,11 @@ export class TransferRun {
       await guard.begin(this.#query).catch((error) => {
         throw this.#signal.aborted ? this.#ending(error, ledger) : error;
       });
-      // One of an earlier run must not be taken for this one's, should this one end before its first.
-      if (!earlier) await checkpoints?.remove(transferId);
       if (earlier?.status === "completed") return this.#result(ledger);
       await deadLetters?.open(earlier?.deadLetterPosition ?? null);
       try {
+        // One of an earlier run must not be taken for this one's, should this one end before its first.
+        if (!earlier) await checkpoints?.remove(transferId);
         return await this.#transfer(ledger, guard);
       } finally {
         await deadLetters?.close();
@@ -232,6 +233,7 @@ export class TransferRun {
         ledger.counts.failureCount > 0 && { deadLetters: redactText(deadLetters.location, this.#secrets) }),
       checkpoint: ledger.checkpoint(),
       ...(ledger.resumed && { resumed: ledger.resumed }),
+      ...(deadLetters?.notes?.length && { notes: [...deadLetters.notes] }),
     };
   }
 }

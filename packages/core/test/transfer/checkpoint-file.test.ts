@@ -5,7 +5,8 @@ import { hostname } from "node:os";
 import { join } from "node:path";
 import { describe, expect, it } from "vitest";
 import { type Checkpoint, FileCheckpointStore, isP2PError, MemoryCheckpointStore } from "../../src/index.ts";
-import { acquireFileLock } from "../../src/transfer/file-lock.ts";
+import { lockedError } from "../../src/transfer/checkpoint.ts";
+import { acquireFileLock as acquire } from "../../src/transfer/file-lock.ts";
 import { temporaryFolder } from "../support/folder.ts";
 import { records, ScriptedStore } from "../support/scripted-store.ts";
 import { expectNoUnhandledRejections, transfer } from "../support/transferring.ts";
@@ -204,6 +205,12 @@ describe("a checkpoint file", () => {
     expect(readdirSync(folder).sort()).toEqual(["file", "t.checkpoint.json"]);
   });
 });
+
+/** The lock of a transfer; gives back what gives it back. */
+async function acquireFileLock(file: string, transferId: string, silenceMs?: number): Promise<() => Promise<void>> {
+  const lock = await acquire(file, (holder) => lockedError(transferId, holder), silenceMs);
+  return () => lock.release();
+}
 
 describe("the lock of a transfer", () => {
   const holder = (more: object = {}) => JSON.stringify({ token: "x", pid: process.pid, host: hostname(), ...more });

@@ -179,7 +179,7 @@ describe("a file of dead letters", () => {
     expect(second).toMatchObject({ id: "", phase: "read", code: "INVALID_RECORD", record: { at: 2 } });
   });
 
-  it("is not made when nothing fails, and one of an earlier run is emptied", async () => {
+  it("is not made when nothing fails, and one of an earlier run is kept under another name", async () => {
     const file = await inFile();
     expect(
       await transfer(new ScriptedStore(records(3)), new ScriptedStore(), { deadLetters: file }),
@@ -191,8 +191,12 @@ describe("a file of dead letters", () => {
       { deadLetters: file },
     );
     expect(linesOf(file)).toHaveLength(3);
-    await transfer(new ScriptedStore(records(3)), new ScriptedStore(), { deadLetters: file });
-    expect(readFileSync(file, "utf8")).toBe("");
+    const before = readFileSync(file, "utf8");
+    const { notes } = await transfer(new ScriptedStore(records(3)), new ScriptedStore(), { deadLetters: file });
+    const aside = file.replace(/\.ndjson$/, ".1.ndjson");
+    expect(notes).toEqual([`The records that failed in an earlier run are kept in ${aside}`]);
+    expect(readFileSync(aside, "utf8")).toBe(before);
+    await expect(readFile(file)).rejects.toThrow("ENOENT");
   });
 
   it("shows things that are no records as well as it can", async () => {

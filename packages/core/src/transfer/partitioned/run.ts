@@ -2,11 +2,11 @@ import { toP2PError } from "../../errors.ts";
 import type { P2PQuery } from "../../storage/query.ts";
 import { redactError, redactText, secretsOf } from "../../storage/redact.ts";
 import { assertResumable, CHECKPOINT_VERSION, type Checkpoint } from "../checkpoint.ts";
-import { assertOtherFile } from "../dead-letter-source.ts";
 import type { TransferEnd } from "../end.ts";
 import { FailureBudget } from "../failure-budget.ts";
 import { identityOf } from "../identity.ts";
 import { IncarnationGuard } from "../incarnation.ts";
+import { assertPlaceForLetters } from "../letter-place.ts";
 import type { ResolvedTransfer } from "../options.ts";
 import { progressTeller } from "../progress.ts";
 import { P2PTransferError, type TransferResult } from "../result.ts";
@@ -47,7 +47,8 @@ export class PartitionedRun {
       this.#guard = new IncarnationGuard(this.#source, this.#target, this.#options, stop.signal, earlier);
       await this.#guard.begin(this.#query);
       if (earlier?.status === "completed") return this.#result(earlier, outcomeBefore(earlier));
-      assertOtherFile(this.#source.endpoint, deadLetters?.location);
+      const ends = [this.#source.endpoint, this.#target.endpoint];
+      await assertPlaceForLetters(ends, deadLetters?.location, checkpoints);
       const plan = earlier?.parts
         ? decodePlan(earlier.parts)
         : await planPartitions(this.#source.service, this.#query, config.partitions, stop.signal);
@@ -69,12 +70,15 @@ export class PartitionedRun {
 
   async #whole({ note }: PartitionPlan): Promise<TransferResult> {
     const result = await new TransferRun(this.#source, this.#target, this.#query, this.#options).run();
-    return { ...result, partitions: 1, ...(note !== undefined && { notes: [note] }) };
+    const notes = [...(note === undefined ? [] : [note]), ...(result.notes ?? [])];
+    return { ...result, partitions: 1, ...(notes.length > 0 && { notes }) };
   }
 
   async #inParts(plan: PartitionPlan, resumed: boolean, stop: AbortController): Promise<TransferResult> {
-    const { transferId, config, checkpoints, deadLetters } = this.#options;
-    const earlier = await this.#partsBefore(plan, resumed);
+    const { transferId, checkpoints, deadLetters } = this.#options;
+    const earlier = await Promise.all(
+      plan.queries.map((_, part) => (resumed ? checkpoints?.load(partId(transferId, part)) : undefined)),
+    );
     const letters =
       deadLetters &&
       new SharedLetters(
@@ -82,6 +86,24 @@ export class PartitionedRun {
         transferId,
         earlier.flatMap((checkpoint) => checkpoint ?? []),
       );
+    // Before an earlier run's checkpoints go: whoever is refused here can still go on with that.
+    await letters?.open();
+    try {
+      if (!resumed) await this.#forget(plan);
+      return await this.#move(plan, earlier, letters, resumed, stop);
+    } finally {
+      await letters?.close();
+    }
+  }
+
+  async #move(
+    plan: PartitionPlan,
+    earlier: readonly (Checkpoint | undefined)[],
+    letters: SharedLetters | undefined,
+    resumed: boolean,
+    stop: AbortController,
+  ): Promise<TransferResult> {
+    const { transferId, config, checkpoints } = this.#options;
     const before = addUp(earlier.flatMap((checkpoint) => (checkpoint ? [outcomeBefore(checkpoint)] : [])));
     const progress = progressTeller(this.#source.service, this.#query, this.#options, before.recordsRead, stop.signal);
     const tell = ({ recordsRead, counts }: PartOutcome, last?: boolean) =>
@@ -92,7 +114,6 @@ export class PartitionedRun {
     const wanted = config.partitions > 1 ? config.partitions : plan.queries.length;
     const { lanes, release } = await openLanes(this.#source, this.#target, Math.min(wanted, plan.queries.length));
     try {
-      await letters?.open();
       const waiting = plan.queries.entries();
       const work = lanes.map(async (lane) => {
         for (const [part, query] of waiting) {
@@ -112,7 +133,7 @@ export class PartitionedRun {
       for (const part of plan.queries.keys()) await checkpoints?.remove(partId(transferId, part));
       tell(books.sum, true);
       const done = this.#result(this.#checkpoint(plan, "completed", books.sum), books.sum);
-      return plan.note === undefined ? done : { ...done, notes: [plan.note] };
+      return plan.note === undefined ? done : { ...done, notes: [plan.note, ...(done.notes ?? [])] };
     } catch (error) {
       const reason: unknown = stop.signal.aborted ? stop.signal.reason : error;
       const { code, message, retryable } = toP2PError(reason, "WRITE_FAILED", "The transfer failed");
@@ -121,23 +142,18 @@ export class PartitionedRun {
       const result = this.#result(checkpoint, books.sum);
       throw redactError(new P2PTransferError(code, message, result, { cause: error, retryable }), this.#secrets);
     } finally {
-      await letters?.close();
       await release();
     }
   }
 
-  /** The checkpoints that the parts go on from. What is left of an earlier run that is not resumed goes away. */
-  async #partsBefore(plan: PartitionPlan, resumed: boolean): Promise<(Checkpoint | undefined)[]> {
+  /** What is left of an earlier run that is not resumed goes away. */
+  async #forget(plan: PartitionPlan): Promise<void> {
     const { checkpoints, transferId } = this.#options;
-    if (resumed) {
-      return Promise.all(plan.queries.map((_, part) => checkpoints?.load(partId(transferId, part))));
-    }
     const old = await checkpoints?.load(transferId).catch(() => undefined);
     const parts = Math.max(plan.queries.length, old?.parts?.length ?? 0);
     // The parent first: without it nobody takes the rest for parts.
     await checkpoints?.remove(transferId);
     for (let part = 0; part < parts; part++) await checkpoints?.remove(partId(transferId, part));
-    return plan.queries.map(() => undefined);
   }
 
   async #part(
@@ -219,6 +235,7 @@ export class PartitionedRun {
       ...(deadLetters && counts.failureCount > 0 && { deadLetters: redactText(deadLetters.location, this.#secrets) }),
       checkpoint,
       ...(resumed && { resumed }),
+      ...(deadLetters?.notes?.length && { notes: [...deadLetters.notes] }),
     };
   }
 }
