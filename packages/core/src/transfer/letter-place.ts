@@ -1,6 +1,5 @@
-import { type BigIntStats, statSync } from "node:fs";
-import { realpath } from "node:fs/promises";
-import { basename, dirname, join, resolve } from "node:path";
+import { type BigIntStats, realpathSync, statSync } from "node:fs";
+import { basename, dirname, isAbsolute, join, resolve } from "node:path";
 import { P2PError } from "../errors.ts";
 import { type EndpointInfo, endpointLabel } from "../storage/endpoint.ts";
 import type { CheckpointStore } from "./checkpoint.ts";
@@ -16,22 +15,23 @@ const NEIGHBOURS = ["", "-wal", "-shm", "-journal"];
  *
  * @throws P2PError `INVALID_CONFIG`
  */
-export async function assertPlaceForLetters(
+export function assertPlaceForLetters(
   ends: readonly EndpointInfo[],
   deadLetters: string | undefined,
   checkpoints?: CheckpointStore,
-): Promise<void> {
-  if (deadLetters === undefined) return;
+): void {
+  // The location of a sink that is no file is not the name of one.
+  if (deadLetters === undefined || !isAbsolute(deadLetters)) return;
   for (const endpoint of ends) {
     if (endpoint.host !== undefined || !endpoint.database || endpoint.storageType === "memory") continue;
     const file = resolve(endpoint.database);
     for (const ending of NEIGHBOURS) {
-      if (await isSameFile(file + ending, deadLetters)) throw taken(deadLetters, endpoint, ending);
+      if (isSameFile(file + ending, deadLetters)) throw taken(deadLetters, endpoint, ending);
     }
   }
   if (checkpoints instanceof FileCheckpointStore && /\.checkpoint\.json(?:\.lock)?$/.test(deadLetters)) {
-    const [folder, own] = await Promise.all([realPlace(checkpoints.folder), realPlace(dirname(deadLetters))]);
-    if (folder === own) throw invalid(deadLetters, "checkpoints are kept under such names there");
+    if (realPlace(checkpoints.folder) === realPlace(dirname(deadLetters)))
+      throw invalid(deadLetters, "checkpoints are kept under such names there");
   }
 }
 
@@ -49,10 +49,10 @@ function invalid(deadLetters: string, why: string): P2PError {
 }
 
 /** Whether two names are of one file, or would be if it were made. */
-async function isSameFile(a: string, b: string): Promise<boolean> {
+function isSameFile(a: string, b: string): boolean {
   const [one, other] = [identityOf(a), identityOf(b)];
   if (one && other) return one.dev === other.dev && one.ino === other.ino;
-  return !one && !other && (await realPlace(a)) === (await realPlace(b));
+  return !one && !other && realPlace(a) === realPlace(b);
 }
 
 function identityOf(file: string): BigIntStats | undefined {
@@ -64,11 +64,11 @@ function identityOf(file: string): BigIntStats | undefined {
 }
 
 /** The name behind all links, of what is not there yet too. */
-async function realPlace(file: string): Promise<string> {
+function realPlace(file: string): string {
   try {
-    return await realpath(file);
+    return realpathSync(file);
   } catch {
     const above = dirname(file);
-    return above === file ? file : join(await realPlace(above), basename(file));
+    return above === file ? file : join(realPlace(above), basename(file));
   }
 }

@@ -49,7 +49,7 @@ export class TransferRun {
     const { checkpoints, transferId, deadLetters } = this.#options;
     parseQuery(this.#query);
     const ends = [this.#source.endpoint, this.#target.endpoint];
-    await assertPlaceForLetters(ends, deadLetters?.location, checkpoints);
+    assertPlaceForLetters(ends, deadLetters?.location, checkpoints);
     const { disarm } = stopSignal(this.#options, this.#own);
     let unlock: (() => Promise<void>) | undefined;
     try {

@@ -48,7 +48,7 @@ export class PartitionedRun {
       await this.#guard.begin(this.#query);
       if (earlier?.status === "completed") return this.#result(earlier, outcomeBefore(earlier));
       const ends = [this.#source.endpoint, this.#target.endpoint];
-      await assertPlaceForLetters(ends, deadLetters?.location, checkpoints);
+      assertPlaceForLetters(ends, deadLetters?.location, checkpoints);
       const plan = earlier?.parts
         ? decodePlan(earlier.parts)
         : await planPartitions(this.#source.service, this.#query, config.partitions, stop.signal);
