@@ -24,10 +24,12 @@ const FEW_SHAPES = 8;
 
 /** The shapes that were found for a table, kept from batch to batch as long as its schema is the same. */
 const shapesByTable = new WeakMap<Table, Map<string, Shape>>();
+const shapesByTwin = new WeakMap<Table, Map<string, Shape>>();
 
-function shapesOf(table: Table): Map<string, Shape> {
-  const shapes = shapesByTable.get(table) ?? new Map<string, Shape>();
-  shapesByTable.set(table, shapes);
+function shapesOf(table: Table, twin: boolean): Map<string, Shape> {
+  const byTable = twin ? shapesByTwin : shapesByTable;
+  const shapes = byTable.get(table) ?? new Map<string, Shape>();
+  byTable.set(table, shapes);
   return shapes;
 }
 
@@ -35,6 +37,7 @@ function shapesOf(table: Table): Map<string, Shape> {
 export class BatchWriter {
   readonly #store: SqliteStore;
   readonly #mode: WriteMode;
+  readonly #twin: boolean;
   readonly #failures: WriteFailure[] = [];
   #table: Table;
   #shapes: Map<string, Shape>;
@@ -46,10 +49,12 @@ export class BatchWriter {
   readonly #waiting: number[] = [];
   #skipped = 0;
 
-  constructor(store: SqliteStore, table: Table, mode: WriteMode) {
+  /** @param twin whether the records come from a table with the same columns. */
+  constructor(store: SqliteStore, table: Table, mode: WriteMode, twin: boolean) {
     this.#store = store;
     this.#table = table;
-    this.#shapes = shapesOf(table);
+    this.#twin = twin;
+    this.#shapes = shapesOf(table, twin);
     this.#mode = mode;
   }
 
@@ -117,7 +122,8 @@ export class BatchWriter {
 
   #makeShape(fields: readonly string[]): Shape {
     if (this.#table.own) return new OwnShape(this.#table, fields);
-    return foreignShape(this.#table, fields, this.#store.endpoint.options.unknownFields === "ignore");
+    const ignoreUnknown = this.#store.endpoint.options.unknownFields === "ignore";
+    return foreignShape(this.#table, fields, { ignoreUnknown, twin: this.#twin });
   }
 
   /** Adds columns for the fields that have none, of this record and of those that follow it, where that may be. */
@@ -130,7 +136,7 @@ export class BatchWriter {
     this.#flush(records);
     for (const statement of sql) this.#store.db.exec(statement);
     this.#table = this.#store.table(this.#table.name)!;
-    this.#shapes = shapesOf(this.#table);
+    this.#shapes = shapesOf(this.#table, this.#twin);
     this.#shape = undefined;
   }
 

@@ -18,6 +18,36 @@ export const decoders: { readonly [K in ColumnKind]?: Decoder } = {
   json: (stored) => (typeof stored === "string" ? jsonOrText(stored) : stored),
 };
 
+/** What the sidecar says of a cell whose column does not tell the type of its value. */
+export type NotedType = "boolean" | "number" | "bigint" | "date" | "json" | "plain";
+
+/** The value of a cell whose type is noted in the sidecar. What others have written over it comes as it is. */
+export function decodeNoted(type: NotedType, stored: P2PValue): P2PValue {
+  switch (type) {
+    case "boolean":
+      if (stored === 0 || stored === "false") return false;
+      return stored === 1 || stored === "true" ? true : stored;
+    case "number":
+      if (typeof stored === "bigint") return Number(stored);
+      return typeof stored === "string" && String(Number(stored)) === stored ? Number(stored) : stored;
+    case "bigint":
+      if (typeof stored === "number") return Number.isSafeInteger(stored) ? BigInt(stored) : stored;
+      return typeof stored === "string" && /^(0|-?[1-9]\d*)$/.test(stored) ? BigInt(stored) : stored;
+    case "date":
+      return typeof stored === "string" ? dateOrText(stored) : stored;
+    case "json":
+      return typeof stored === "string" ? jsonOrText(stored) : stored;
+    case "plain":
+      return stored;
+  }
+}
+
+const NOTED: ReadonlySet<unknown> = new Set<NotedType>(["boolean", "number", "bigint", "date", "json", "plain"]);
+
+export function isNotedType(type: unknown): type is NotedType {
+  return NOTED.has(type);
+}
+
 /** A date only if writing it gives the same text again, so that nothing is lost on the way back. */
 function dateOrText(text: string): Date | string {
   return dateOfIso(text) ?? text;

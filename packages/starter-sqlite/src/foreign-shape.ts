@@ -5,13 +5,21 @@ import { nearName } from "./near-name.ts";
 import { type Shape, usualOf } from "./shape.ts";
 import type { SqlValue } from "./sql.ts";
 import type { Column, Table } from "./table.ts";
+import { noteOf, visibleCell } from "./visible.ts";
 import { makeEncode, makeFits } from "./written-out.ts";
 
 /**
  * The shape of records for a table that others made. Only columns of fields that the records have are written. Key
  * columns come from their fields where the records have them, else from the id.
+ *
+ * @param options `twin` says that the records come from a table with the same columns: what a cell held there it can
+ * hold here, also a text in a column of integers.
  */
-export function foreignShape(table: Table, fields: readonly string[], ignoreUnknown: boolean): Shape {
+export function foreignShape(
+  table: Table,
+  fields: readonly string[],
+  { ignoreUnknown, twin }: { readonly ignoreUnknown: boolean; readonly twin: boolean },
+): Shape {
   const key = table.key.columns.map(({ column }) => column);
   const keyIsId = key.length === 1 && key[0]!.field === "id";
   const known = new Map(table.columns.map((column) => [column.field, column]));
@@ -22,15 +30,17 @@ export function foreignShape(table: Table, fields: readonly string[], ignoreUnkn
   const columns = [...key, ...plain];
   const given = key.map((column) => fields.includes(column.field));
 
-  const store = (at: number, value: P2PValue): SqlValue => storeCell(plain[at]!, value);
+  const store = (at: number, value: P2PValue): SqlValue => storeCell(plain[at]!, value, twin);
   const encodePlain = makeEncode(plain.map(({ field, kind }) => ({ field, usual: usualOf(kind) })));
 
   const encode = (record: P2PRecord, params: SqlValue[], place: number): void => {
     if (unknown !== undefined) throw unknownField(table, unknown);
     let next = place;
     if (key.length === 0) params[next++] = storeRowid(record.id);
-    else if (keyIsId) params[next++] = storeCell(key[0]!, record.id);
-    else for (const [at, value] of keyValues(key, given, record).entries()) params[next++] = storeCell(key[at]!, value);
+    else if (keyIsId) params[next++] = storeCell(key[0]!, record.id, twin);
+    else
+      for (const [at, value] of keyValues(key, given, record).entries())
+        params[next++] = storeCell(key[at]!, value, twin);
     encodePlain(record, params, next, store);
   };
   return {
@@ -82,9 +92,13 @@ function sameKey(a: P2PValue, b: P2PValue): boolean {
   return a !== null && b !== null && !Array.isArray(a) && !Array.isArray(b) && idKey(a as P2PId) === idKey(b as P2PId);
 }
 
-function storeCell(column: Column, value: P2PValue): SqlValue {
+function storeCell(column: Column, value: P2PValue, twin: boolean): SqlValue {
   if (typeof value === "string" && column.kind === "text") return value;
   const stored = storeForeign(column.kind, value);
+  if (stored === REFUSED && twin) {
+    const cell = visibleCell(column, value);
+    if (noteOf(column, value, cell) === "nothing") return cell;
+  }
   if (stored === REFUSED) throw new P2PError("TYPE_MISMATCH", refusal(column.name, column.declared, value));
   return stored;
 }

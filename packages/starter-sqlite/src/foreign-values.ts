@@ -2,6 +2,7 @@ import { encodeJson, isoText, type P2PValue, valueType } from "@omni/p2p-core";
 import { decoders } from "./decode.ts";
 import { isInt64, type SqlValue } from "./sql.ts";
 import type { ColumnKind } from "./types.ts";
+import { isNumericText } from "./visible.ts";
 
 /** Says that a column of another's table cannot hold a value without losing some of it. */
 export const REFUSED = Symbol("refused");
@@ -29,9 +30,6 @@ export function storeForeign(kind: ColumnKind, value: P2PValue): SqlValue | type
 
 const decodeJsonCell = decoders.json!;
 
-/** What SQLite would take for a number when it stores a text in a numeric column. */
-const NUMERIC_TEXT = /^\s*[+-]?(\d+\.?\d*|\.\d+)(e[+-]?\d+)?\s*$/i;
-
 function storeText(kind: ColumnKind, text: string): SqlValue | typeof REFUSED {
   switch (kind) {
     case "text":
@@ -45,15 +43,15 @@ function storeText(kind: ColumnKind, text: string): SqlValue | typeof REFUSED {
       return REFUSED;
     case "json":
       // It must not come back as the list, the object or the number that it spells.
-      return NUMERIC_TEXT.test(text) || decodeJsonCell(text) !== text ? REFUSED : text;
+      return isNumericText(text) || decodeJsonCell(text) !== text ? REFUSED : text;
     default:
-      return NUMERIC_TEXT.test(text) ? numberOf(text) : text;
+      return isNumericText(text) ? numberOf(text) : text;
   }
 }
 
 /** The number that a text spells in exactly the way that JavaScript does. */
 function numberOf(text: string): SqlValue | typeof REFUSED {
-  if (!NUMERIC_TEXT.test(text)) return REFUSED;
+  if (!isNumericText(text)) return REFUSED;
   const number = Number(text);
   if (String(number) === text && (!Number.isInteger(number) || Number.isSafeInteger(number))) return number;
   if (!/^-?\d{1,19}$/.test(text)) return REFUSED;

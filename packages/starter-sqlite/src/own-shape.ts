@@ -1,10 +1,11 @@
 import type { P2PRecord, P2PValue } from "@omni/p2p-core";
 import { isPlainId, storeId } from "./own-ids.ts";
-import { approximate, MISFIT, storeOwn } from "./own-values.ts";
+import { MISFIT, storeOwn } from "./own-values.ts";
 import { type Shape, usualOf } from "./shape.ts";
 import { SidecarWriter } from "./sidecar.ts";
 import type { SqlValue } from "./sql.ts";
 import type { Column, Table } from "./table.ts";
+import { noteOf, visibleCell } from "./visible.ts";
 import { type Encode, makeEncode, makeFits } from "./written-out.ts";
 
 /**
@@ -39,7 +40,7 @@ export class OwnShape implements Shape {
     this.#encode = makeEncode(
       table.columns.map((column) => ({
         field: given.has(column.field) ? column.field : undefined,
-        usual: column === idColumn && column.kind !== "text" ? "other" : usualOf(column.kind),
+        usual: (column === idColumn && column.kind !== "text") || !isOurs(column.kind) ? "other" : usualOf(column.kind),
       })),
     );
     this.#homeless = fields.filter((field) => !table.columns.some((column) => column.field === field));
@@ -69,18 +70,31 @@ export class OwnShape implements Shape {
     }
     const stored = storeOwn(kind, value);
     if (stored !== MISFIT) return stored;
-    this.#note(field, value);
-    return approximate(kind, value);
+    const cell = visibleCell(column, value);
+    const note = noteOf(column, value, cell);
+    if (note === "value") this.#note(field, value);
+    else if (note !== "nothing") this.#begin().setType(field, note);
+    return cell;
   };
 
   #note(field: string, value: P2PValue): void {
+    this.#begin().set(field, value);
+  }
+
+  /** The sidecar of the record at hand, which is not the usual one. */
+  #begin(): SidecarWriter {
     if (this.#isUsual) this.#restart();
     this.#isUsual = false;
-    this.#sidecar.set(field, value);
+    return this.#sidecar;
   }
 
   #restart(): void {
     this.#sidecar.reset();
     for (const field of this.#absent) this.#sidecar.addAbsent(field);
   }
+}
+
+/** Whether columns of a kind are made here; those that others have added do with numbers as they like. */
+function isOurs(kind: Column["kind"]): boolean {
+  return kind === "number" || kind === "text" || kind === "boolean";
 }

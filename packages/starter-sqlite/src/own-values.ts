@@ -29,8 +29,11 @@ export function storeOwn(kind: ColumnKind, value: P2PValue): SqlValue | typeof M
       return value instanceof Uint8Array ? value : MISFIT;
     case "json":
       return storeJson(value);
-    default:
+    case "any":
       return storeUntyped(value);
+    default:
+      // A column that others have added: it is tried what it gives back.
+      return MISFIT;
   }
 }
 
@@ -48,7 +51,7 @@ function storeJson(value: P2PValue): SqlValue | typeof MISFIT {
 }
 
 /** A column without a type keeps SQLite's own four types apart; whole numbers go in as integers, as others expect. */
-function storeUntyped(value: P2PValue): SqlValue | typeof MISFIT {
+export function storeUntyped(value: P2PValue): SqlValue | typeof MISFIT {
   switch (typeof value) {
     case "string":
       return value;
@@ -60,17 +63,4 @@ function storeUntyped(value: P2PValue): SqlValue | typeof MISFIT {
     default:
       return value instanceof Uint8Array ? value : MISFIT;
   }
-}
-
-/**
- * What stands in the column beside the sidecar's exact value: a number of the same size where there is one, so that
- * others can sort and compare; else nothing.
- */
-export function approximate(kind: ColumnKind, value: P2PValue): SqlValue {
-  if (kind !== "number" && kind !== "bigint" && kind !== "any") return null;
-  if (typeof value === "number") return Number.isNaN(value) ? null : value === 0 ? 0 : value;
-  if (typeof value !== "bigint") return null;
-  if (isInt64(value)) return value;
-  const near = Number(value);
-  return Number.isFinite(near) ? near : null;
 }

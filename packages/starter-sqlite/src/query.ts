@@ -46,9 +46,11 @@ function translate(table: Table, condition: QueryCondition): Translation {
   if (column === undefined) return absentField(table, condition);
   const translation = cellCondition(quote(column.name), column, condition);
   if (!table.own || translation.sql === undefined) return translation;
-  // A cell that the sidecar speaks for is empty, or holds a number near the true one.
-  const spokenFor = `${quote(SIDECAR)} IS NOT NULL AND typeof(${quote(column.name)}) NOT IN ('text', 'blob')`;
-  return { ...translation, sql: { ...translation.sql, text: `(${translation.sql.text}) OR (${spokenFor})` } };
+  // What a cell holds that the sidecar speaks for is not the value, or not of its type.
+  const spokenFor = `${quote(SIDECAR)} IS NOT NULL AND instr(${quote(SIDECAR)}, ?)`;
+  const { text, params } = translation.sql;
+  const sql = { text: `(${text}) OR (${spokenFor})`, params: [...params, JSON.stringify(condition.field)] };
+  return { ...translation, sql };
 }
 
 /** A condition on a field that has no column: the same for all rows, but for those whose sidecar has the field. */

@@ -120,6 +120,7 @@ function queryRelation(store: SqliteStore, sql: string, native: ParsedNative): R
       strict: false,
       columns: nameFields(columns, key),
       key,
+      uniques: [],
       rowid: undefined,
       hasTriggers: false,
     },

@@ -1,12 +1,12 @@
 import { encodeJson, type P2PId, type P2PRecord, type P2PValue, setField } from "@omni/p2p-core";
-import { decoders } from "./decode.ts";
+import { decodeNoted, decoders } from "./decode.ts";
 import { measureExact, type Row } from "./measure.ts";
 import { storeId } from "./own-ids.ts";
-import { approximate } from "./own-values.ts";
 import { readSidecar, type Sidecar } from "./sidecar.ts";
 import { quote } from "./sql.ts";
 import type { Column, Table } from "./table.ts";
 import { type ColumnKind, SIDECAR } from "./types.ts";
+import { isStillBound, visibleCell } from "./visible.ts";
 import { makeDecode, makeMeasure } from "./written-out.ts";
 
 /** One column of the result: what is selected, under which name, and what becomes of it. */
@@ -38,6 +38,7 @@ export class RowPlan {
   /** Aliases of columns in which NULL means that the field is absent. */
   readonly #optional: readonly string[];
   readonly #readsSidecar: boolean;
+  #aliases: ReadonlyMap<string | undefined, string> | undefined;
   #measure: ((row: Row) => number) | undefined;
   #decode: ((row: Row) => void) | undefined;
   #decodeExact: ((row: Row) => void) | undefined;
@@ -120,9 +121,10 @@ export class RowPlan {
     const keys = this.#keys;
     for (let i = 0; i < keys.length; i++) if (row[keys[i]!] === null) return undefined;
     if (keys.length > 1) row.id = this.#compositeId(row);
-    const storedId = row.id!;
+    // What the sidecar says is about the cells as they are stored.
+    const stored = this.#readsSidecar && row[SIDECAR] !== null ? { ...row } : row;
     this.#decodeCells(row, exact);
-    if (this.#renamed !== undefined || this.#lacksField(row)) return this.#copy(row, storedId);
+    if (this.#renamed !== undefined || this.#lacksField(row)) return this.#copy(row, stored);
     return row as P2PRecord;
   }
 
@@ -156,7 +158,7 @@ export class RowPlan {
     );
   }
 
-  #copy(row: Row, storedId: P2PValue): P2PRecord {
+  #copy(row: Row, stored: Row): P2PRecord {
     const text = this.#readsSidecar ? row[SIDECAR] : null;
     const sidecar = typeof text === "string" ? readSidecar(text) : undefined;
     const record: Record<string, P2PValue> = {};
@@ -167,24 +169,35 @@ export class RowPlan {
       if (value === null && (this.#optional.includes(alias) || sidecar?.absent.includes(field))) continue;
       setField(record, field, value);
     }
-    if (sidecar !== undefined) this.#applySidecar(record, sidecar, storedId);
+    if (sidecar !== undefined) this.#applySidecar(record, sidecar, stored);
     return record as P2PRecord;
   }
 
-  #applySidecar(record: Record<string, P2PValue>, { values }: Sidecar, storedId: P2PValue): void {
+  #applySidecar(record: Record<string, P2PValue>, { values, types }: Sidecar, stored: Row): void {
+    for (const [field, type] of types) {
+      const cell = this.#cell(field, stored);
+      if (cell !== null && cell !== undefined) setField(record, field, decodeNoted(type, cell));
+    }
     for (const field of Object.keys(values)) {
       const value = values[field]!;
       if (field === "id") {
-        if (value !== null && sameNumberOrText(storeId(this.#idKind(), value as P2PId), storedId)) record.id = value;
+        if (value !== null && isStillBound(storeId(this.#idKind(), value as P2PId), stored.id!)) record.id = value;
         continue;
       }
       if (this.#fields !== undefined && !this.#fields.has(field)) continue;
       const column = this.#table.columns.find((candidate) => candidate.field === field);
-      const cell = Object.hasOwn(record, field) ? record[field]! : null;
+      const cell = this.#cell(field, stored) ?? null;
       // What others wrote over the cell is newer than the sidecar.
-      if (column !== undefined && cell !== null && !sameNumberOrText(approximate(column.kind, value), cell)) continue;
+      if (column !== undefined && cell !== null && !isStillBound(visibleCell(column, value), cell)) continue;
       setField(record, field, value);
     }
+  }
+
+  /** The cell of a field as it is stored; `undefined` when it was not read. */
+  #cell(field: string, stored: Row): P2PValue | undefined {
+    this.#aliases ??= new Map(this.#outputs.map((output) => [output.field, output.alias]));
+    const alias = this.#aliases.get(field);
+    return alias === undefined ? undefined : stored[alias];
   }
 
   #idKind(): Column["kind"] {
@@ -195,11 +208,4 @@ export class RowPlan {
 /** How the rowid is selected, whatever else stands after FROM. */
 export function rowidOf(table: Table): string {
   return `${quote(table.name)}.${table.rowid}`;
-}
-
-function sameNumberOrText(a: P2PValue, b: P2PValue): boolean {
-  if (typeof a === "string" || typeof b === "string") return a === b;
-  if (a === null || b === null || typeof a === "object" || typeof b === "object") return false;
-  // Numbers and bigints of the same size are neither larger nor smaller than each other.
-  return !(a < b) && !(a > b);
 }

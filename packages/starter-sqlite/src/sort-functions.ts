@@ -1,5 +1,6 @@
 import { idKey, type P2PId, type P2PValue, valueType } from "@omni/p2p-core";
 import type { Database } from "better-sqlite3";
+import { decodeNoted } from "./decode.ts";
 import { storeDate } from "./own-values.ts";
 import { readSidecar } from "./sidecar.ts";
 import { isInt64, literal, quote, type SqlValue } from "./sql.ts";
@@ -21,21 +22,29 @@ const CODE_POINTS = "p2p_code_points";
 export function addSortFunctions(db: Database): void {
   const options = { deterministic: true, safeIntegers: true };
   db.function(ORDER, options, (sidecar: SqlValue, field: SqlValue, cell: SqlValue) => {
-    const value = noted(sidecar, field);
+    const value = noted(sidecar, field, cell);
     return value === undefined ? cell : sortable(value, field === "id");
   });
   db.function(CODE_POINTS, options, (cell: SqlValue) => (typeof cell === "string" ? Buffer.from(cell) : cell));
   db.function(ID_KIND, options, (sidecar: SqlValue, plain: SqlValue) => {
-    const id = noted(sidecar, "id");
+    const id = noted(sidecar, "id", null);
     if (id === undefined) return plain;
     const type = valueType(id);
     return type === "bigint" ? "number" : type;
   });
 }
 
-function noted(sidecar: SqlValue, field: SqlValue): P2PValue | undefined {
-  const values = typeof sidecar === "string" ? readSidecar(sidecar)?.values : undefined;
-  return values !== undefined && Object.hasOwn(values, field as string) ? values[field as string] : undefined;
+function noted(text: SqlValue, field: SqlValue, cell: SqlValue): P2PValue | undefined {
+  const sidecar = typeof text === "string" ? readSidecar(text) : undefined;
+  if (sidecar === undefined) return undefined;
+  const type = sidecar.types.get(field as string);
+  if (type !== undefined && cell !== null) return decodeNoted(type, plainCell(cell));
+  return Object.hasOwn(sidecar.values, field as string) ? sidecar.values[field as string] : undefined;
+}
+
+/** An integer as it is read from a table. */
+function plainCell(cell: SqlValue): SqlValue {
+  return typeof cell === "bigint" && Number.isSafeInteger(Number(cell)) ? Number(cell) : cell;
 }
 
 function sortable(value: P2PValue, isId: boolean): SqlValue {

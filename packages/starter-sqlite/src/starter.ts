@@ -1,13 +1,18 @@
 import {
   CONTRACT_VERSION,
+  type EndpointInfo,
   type OpenContext,
   type P2PDataTransferService,
   P2PError,
+  type P2PQuery,
   type P2PStarter,
+  parseQuery,
+  type SourceSchema,
 } from "@omni/p2p-core";
 import { countRecords } from "./count.ts";
 import { type SqliteEndpoint, sqliteEndpoint, sqliteOptions } from "./endpoint.ts";
 import { isBusy } from "./errors.ts";
+import { identityOf } from "./identity.ts";
 import { inspectFile } from "./inspect.ts";
 import { describeFields } from "./mapping.ts";
 import { dropIfEmpty, openStore } from "./open.ts";
@@ -16,9 +21,10 @@ import { readBatches } from "./read.ts";
 import { onlyTable, requireTable } from "./relation.ts";
 import type { SqliteStore } from "./store.ts";
 import { TargetWriter } from "./target-writer.ts";
+import { schemaOf } from "./twin.ts";
 import { sqliteCapabilities } from "./types.ts";
 
-/** The table of a target that names none. */
+/** The table of a target that names none, and whose source is no SQLite file. */
 const DEFAULT_TABLE = "records";
 
 /**
@@ -37,6 +43,7 @@ export const sqliteStarter: P2PStarter = {
   async open(endpoint, context) {
     return openSqlite(sqliteEndpoint(endpoint), context);
   },
+  completeTarget: nameTable,
   async inspect(endpoint, context) {
     return inspectFile(sqliteEndpoint(endpoint), context);
   },
@@ -72,14 +79,54 @@ function serve(store: SqliteStore, table: string, writer: TargetWriter): P2PData
     capabilities: sqliteCapabilities,
     readFromSource: (query, options) => readBatches(store, table, query, options),
     writeToTarget: (records, options) => writer.write(records, options),
+    schema: (query, signal) => tellSchema(store, table, query, signal),
     count: (query, signal) => countRecords(store, table, query, signal),
     partitions: (query, parts, signal) => partitionQuery(store, table, query, parts, signal),
+    identity: (signal) => identityOf(store, table, signal),
     ping: (signal) => ping(store, signal),
     close() {
       closing ??= close(store, writer);
       return closing;
     },
   };
+}
+
+/** What the table declares; nothing for views, native SELECTs and virtual tables, which declare no table's form. */
+async function tellSchema(
+  store: SqliteStore,
+  name: string,
+  query: P2PQuery,
+  signal: AbortSignal,
+): Promise<SourceSchema | undefined> {
+  const { fields, native } = parseQuery(query);
+  if ((native.sqlite as { sql?: unknown } | undefined)?.sql !== undefined) return undefined;
+  return store.patiently("read", signal, () => {
+    const table = requireTable(store, name);
+    return table.type === "table" ? schemaOf(store, table, fields) : undefined;
+  });
+}
+
+/** Names the table of a target that names none: as that of its source, where that is a SQLite file too. */
+async function nameTable(target: EndpointInfo, source: EndpointInfo, context: OpenContext): Promise<EndpointInfo> {
+  if (source.storageType !== "sqlite" || target.metadata?.table !== undefined) return target;
+  const table = await sourceTable(source, context);
+  return table === undefined ? target : { ...target, metadata: { ...target.metadata, table } };
+}
+
+async function sourceTable(source: EndpointInfo, context: OpenContext): Promise<string | undefined> {
+  try {
+    const endpoint = sqliteEndpoint(source);
+    if (endpoint.options.table !== undefined) return endpoint.options.table;
+    const store = await openStore(endpoint, { ...context, role: "source" });
+    try {
+      return await store.patiently("opened", context.signal, () => onlyTable(store));
+    } finally {
+      store.close();
+    }
+  } catch {
+    // Whoever opens the source tells what is wrong with it.
+    return undefined;
+  }
 }
 
 async function ping(store: SqliteStore, signal: AbortSignal): Promise<void> {

@@ -1,18 +1,24 @@
 import {
   Breather,
+  getField,
   isP2PError,
   P2PError,
   type P2PRecord,
+  type ValueType,
+  valueType,
   type WriteFailure,
   type WriteOptions,
   type WriteResult,
 } from "@omni/p2p-core";
 import { BatchWriter } from "./batch-writer.ts";
+import { declareTypes } from "./column-types.ts";
 import { sqliteCode } from "./errors.ts";
 import { requireTable, tableMissing } from "./relation.ts";
-import { assertWritable, createTableSql, setPragmas, sidecarIndexSql } from "./schema.ts";
+import { assertWritable, createTableSql, declaredType, setPragmas, sidecarIndexSql } from "./schema.ts";
+import { quote } from "./sql.ts";
 import type { SqliteStore } from "./store.ts";
-import type { Table } from "./table.ts";
+import type { Column, Table } from "./table.ts";
+import { isTwin, type Twin, twinOf, twinTableSql } from "./twin.ts";
 
 /** Writes batches to one table, one after the other, each in a transaction of its own. */
 export class TableWriter {
@@ -20,6 +26,10 @@ export class TableWriter {
   readonly #tableName: string;
   #queue: Promise<unknown> = Promise.resolve();
   #isSetUp = false;
+  /** Columns without a type of the table that was made here, in which there is nothing but NULL. */
+  readonly #blank = new Set<string>();
+  /** Columns without a type that hold values of several kinds. */
+  readonly #mixed = new Set<string>();
   #busyMs = 0;
 
   constructor(store: SqliteStore, tableName: string) {
@@ -70,8 +80,9 @@ export class TableWriter {
     const { signal } = options;
     await this.#work(signal, () => store.db.exec("BEGIN IMMEDIATE"));
     try {
-      const table = await this.#work(signal, () => this.#table(records));
-      const batch = new BatchWriter(store, table, options.mode);
+      const twin = twinOf(options.schema);
+      const table = await this.#work(signal, () => this.#table(records, twin));
+      const batch = new BatchWriter(store, table, options.mode, twin !== undefined && isTwin(table, twin));
       const breather = new Breather();
       for (let next = 0; next < records.length; ) {
         next = await this.#work(signal, () => batch.writeSome(records, next, breather));
@@ -101,7 +112,7 @@ export class TableWriter {
   }
 
   /** The table, created when there is none. */
-  #table(records: readonly P2PRecord[]): Table {
+  #table(records: readonly P2PRecord[], twin: Twin | undefined): Table {
     const store = this.#store;
     const { label, options } = store.endpoint;
     if (store.table(this.#tableName) === undefined) {
@@ -111,13 +122,46 @@ export class TableWriter {
           `${tableMissing(store, this.#tableName).message}. The option create is "never", so it is not made`,
         );
       }
-      store.db.exec(createTableSql(this.#tableName, records));
-      store.db.exec(sidecarIndexSql(this.#tableName));
-      store.forgetTable();
+      this.#create(records, twin);
     }
     const table = requireTable(store, this.#tableName);
     assertWritable(table, label);
-    return table;
+    return table.own ? this.#withTypes(table, records) : table;
+  }
+
+  #create(records: readonly P2PRecord[], twin: Twin | undefined): void {
+    const store = this.#store;
+    store.db.exec(twin === undefined ? createTableSql(this.#tableName, records) : twinTableSql(this.#tableName, twin));
+    if (twin === undefined || twin.own) store.db.exec(sidecarIndexSql(this.#tableName));
+    store.forgetTable();
+    this.#blank.clear();
+    for (const { name } of untyped(store.table(this.#tableName)!)) this.#blank.add(name);
+  }
+
+  /**
+   * Gives columns that were made without a type, since there was nothing but null for them, the type of their first
+   * values.
+   */
+  #withTypes(table: Table, records: readonly P2PRecord[]): Table {
+    const open = untyped(table).filter(({ name }) => !this.#mixed.has(name));
+    if (open.length === 0) return table;
+    const types = new Map<string, string>();
+    for (const { name, field } of open) {
+      const kinds = kindsOf(records, field);
+      if (kinds.size === 0) continue;
+      const declared = declaredType(kinds);
+      if (declared !== "" && this.#isBlank(table, name)) types.set(name, declared);
+      else this.#mixed.add(name);
+      this.#blank.delete(name);
+    }
+    if (types.size === 0 || !declareTypes(this.#store, table.name, types)) return table;
+    return requireTable(this.#store, table.name);
+  }
+
+  #isBlank(table: Table, column: string): boolean {
+    if (this.#blank.has(column)) return true;
+    const sql = `SELECT 1 FROM main.${quote(table.name)} WHERE ${quote(column)} IS NOT NULL LIMIT 1`;
+    return this.#store.values(sql).get() === undefined;
   }
 
   async #oneByOne(records: readonly P2PRecord[], options: WriteOptions): Promise<WriteResult> {
@@ -138,6 +182,20 @@ export class TableWriter {
     }
     return { written, skipped, failures };
   }
+}
+
+function untyped(table: Table): readonly Column[] {
+  return table.own ? table.columns.filter(({ kind, declared }) => kind === "any" && declared === "") : [];
+}
+
+/** The kinds of value that a field has in some records, but for null. */
+function kindsOf(records: readonly P2PRecord[], field: string): Set<ValueType> {
+  const kinds = new Set<ValueType>();
+  for (const record of records) {
+    const value = getField(record, field);
+    if (value !== undefined && value !== null) kinds.add(valueType(value));
+  }
+  return kinds;
 }
 
 function isDeferredConstraint(error: unknown): error is P2PError {

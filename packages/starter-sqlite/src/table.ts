@@ -47,6 +47,8 @@ export interface Table {
   /** All but the sidecar. */
   readonly columns: readonly Column[];
   readonly key: TableKey;
+  /** Columns beside the key that no two rows share. */
+  readonly uniques: readonly (readonly KeyColumn[])[];
   /** How SQL calls the rowid, where there is one and no column has taken all of its names. */
   readonly rowid: string | undefined;
   /** Whether a trigger may do something else than what was asked. */
@@ -124,6 +126,9 @@ export function describeTable(db: Database, name: string, keyOption?: readonly s
     strict,
     columns: named,
     key: { ...key, columns: key.columns.map((part) => ({ ...part, column: sameColumn(named, part.column) })) },
+    uniques: indexes
+      .filter((index) => !index.primary && index.constraint && index.columns !== key.columns)
+      .map((index) => index.columns),
     rowid: found.wr === 1 || found.type === "view" ? undefined : rowidWord(rows, key),
     hasTriggers:
       db
@@ -166,6 +171,8 @@ function makeColumn(row: ColumnRow, own: boolean, strict: boolean, optional: boo
 
 interface UniqueIndex {
   readonly primary: boolean;
+  /** Whether it comes from a UNIQUE of the table, and not from a CREATE UNIQUE INDEX. */
+  readonly constraint: boolean;
   readonly columns: readonly KeyColumn[];
 }
 
@@ -182,7 +189,9 @@ function uniqueIndexes(db: Database, table: string, columns: readonly Column[]):
         const column = columns.find(({ name }) => name === part.name);
         return column && { column, collation: part.coll, descending: part.desc === 1 };
       });
-      return keyed.every((part) => part !== undefined) ? [{ primary: index.origin === "pk", columns: keyed }] : [];
+      return keyed.every((part) => part !== undefined)
+        ? [{ primary: index.origin === "pk", constraint: index.origin === "u", columns: keyed }]
+        : [];
     });
 }
 

@@ -60,7 +60,7 @@ export class ThreadWriter {
    * @param packed the same records, packed.
    */
   async write(packed: PackedRecords, records: readonly P2PRecord[], options: WriteOptions): Promise<WriteResult> {
-    const { mode, signal } = options;
+    const { mode, signal, schema } = options;
     signal.throwIfAborted();
     if (!this.#takesBatches) throw this.#lost();
     const batch = this.#batches++;
@@ -70,7 +70,7 @@ export class ThreadWriter {
     try {
       const { written, skipped, failures } = await new Promise<PackedResult>((resolve, reject) => {
         this.#waiting.set(batch, { resolve, reject });
-        this.#tell({ kind: "write", batch, records: packed, mode });
+        this.#tell({ kind: "write", batch, records: packed, mode, schema });
       });
       return {
         ...{ written, skipped },

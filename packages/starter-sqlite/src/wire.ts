@@ -1,4 +1,4 @@
-import { isP2PError, messageOf, P2PError, type P2PErrorCode, type WriteMode } from "@omni/p2p-core";
+import { isP2PError, messageOf, P2PError, type P2PErrorCode, type SourceSchema, type WriteMode } from "@omni/p2p-core";
 import type { SqliteEndpoint } from "./endpoint.ts";
 import { sqliteCode } from "./errors.ts";
 import type { PackedRecords } from "./packed-records.ts";
@@ -15,7 +15,13 @@ export interface ThreadData {
 
 /** What a writer thread is told. Batches have numbers. */
 export type ToThread =
-  | { readonly kind: "write"; readonly batch: number; readonly records: PackedRecords; readonly mode: WriteMode }
+  | {
+      readonly kind: "write";
+      readonly batch: number;
+      readonly records: PackedRecords;
+      readonly mode: WriteMode;
+      readonly schema: SourceSchema | undefined;
+    }
   | { readonly kind: "abort"; readonly batch: number }
   | { readonly kind: "close" };
 

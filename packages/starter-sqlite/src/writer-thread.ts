@@ -23,11 +23,15 @@ const writer = new TableWriter(store, table);
 
 const tell = (message: FromThread) => port.postMessage(message);
 
-async function write({ batch, records, mode }: ToThread & { kind: "write" }): Promise<void> {
+async function write({ batch, records, mode, schema }: ToThread & { kind: "write" }): Promise<void> {
   const controller = new AbortController();
   running.set(batch, controller);
   try {
-    const result = await writer.write(unpackRecords(records), { mode, signal: controller.signal });
+    const result = await writer.write(unpackRecords(records), {
+      mode,
+      signal: controller.signal,
+      ...(schema && { schema }),
+    });
     tell({ kind: "written", batch, result: packResult(result) });
   } catch (error) {
     tell({ kind: "failed", batch, error: packError(error) });
