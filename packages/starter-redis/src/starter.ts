@@ -1,6 +1,7 @@
 import { CONTRACT_VERSION, type P2PStarter } from "@omni/p2p-core";
 import { openRedis } from "./client.ts";
 import { countRecords } from "./count.ts";
+import { comparableDump } from "./dump-value.ts";
 import { parseRedisEndpoint, redisOptions } from "./endpoint.ts";
 import { inspectRedis } from "./inspect.ts";
 import { describeSample } from "./mapping.ts";
@@ -50,6 +51,7 @@ export const redisStarter: P2PStarter = {
         signal.throwIfAborted();
         return partitionQuery(query, parts, settings);
       },
+      ...(settings.format === "dump" && { comparable: comparableDump }),
       identity: (signal) => storeIdentity(link, settings, signal),
       ping: (signal) => link.ping(signal),
       close: () => link.close(),
