@@ -30,7 +30,7 @@ export async function* readBatches(
       const record = projectRecord(shared, parsed.fields);
       const size = estimateBytes(record);
       if (records.length > 0 && bytes + size > batchBytes) {
-        yield { records, cursor: taken.cursors[index - 1]!, bytes, valid: true };
+        yield { records, cursor: taken.cursorAfter(index - 1), bytes, valid: true };
         signal.throwIfAborted();
         records = [];
         bytes = 0;
@@ -39,7 +39,7 @@ export async function* readBatches(
       bytes += size;
     }
     // What is in a store was checked when it was put there.
-    yield { records, cursor: taken.cursors.at(-1)!, bytes, valid: true };
+    yield { records, cursor: taken.cursorAfter(taken.records.length - 1), bytes, valid: true };
     signal.throwIfAborted();
   }
 }
@@ -61,8 +61,8 @@ export async function* readShared(store: MemoryStore, query: P2PQuery, options: 
   const selection = select(store, parsed, after);
   const most = Math.max(1, Math.min(batchSize, Math.floor(batchBytes / REFERENCE_BYTES)));
   for (let taken = selection.take(most); taken.records.length > 0; taken = selection.take(most)) {
-    const { records: documents, cursors } = taken;
-    yield { documents, cursor: cursors.at(-1)!, bytes: documents.length * REFERENCE_BYTES };
+    const { records: documents } = taken;
+    yield { documents, cursor: taken.cursorAfter(documents.length - 1), bytes: documents.length * REFERENCE_BYTES };
     signal.throwIfAborted();
   }
 }

@@ -1,4 +1,15 @@
-import { compareRecords, type JsonValue, matches, type P2PRecord, type ParsedQuery } from "@omni/p2p-core";
+import {
+  compareRecords,
+  cursorPosition,
+  foreignCursor,
+  type JsonValue,
+  matches,
+  type P2PRecord,
+  type ParsedQuery,
+  recordAt,
+  sortPosition,
+  storeCursor,
+} from "@omni/p2p-core";
 import type { MemoryStore } from "./store.ts";
 
 /** A half-open range of sequences: what a cursor and a partition of this store are. */
@@ -13,8 +24,8 @@ interface SequenceRange {
 export interface Taken {
   /** As the store has them. */
   readonly records: P2PRecord[];
-  /** For each record the cursor that points after it. */
-  readonly cursors: number[];
+  /** The cursor that points after the record at this place. */
+  cursorAfter(place: number): JsonValue;
 }
 
 /** The records that a query gives. It is no generator, since one would cost more than the records do. */
@@ -23,12 +34,28 @@ export interface Selection {
   take(most: number): Taken;
 }
 
-/** @param after the cursor to go on from. */
+/**
+ * @param after the cursor to go on from.
+ * @throws P2PError `CHECKPOINT_INVALID` when it is not one of a memory store and such a query.
+ */
 export function select(store: MemoryStore, query: ParsedQuery, after: JsonValue | undefined): Selection {
-  const from = typeof after === "number" ? after : undefined;
-  const selection = query.orderBy.length > 0 ? sorted(store, query, from) : new InOrder(store, query, from);
+  const from = after === undefined ? undefined : cursorPosition(STORE, after);
+  const selection = query.orderBy.length > 0 ? sorted(store, query, from) : new InOrder(store, query, sequenceAt(from));
   if (from === undefined && query.offset > 0) selection.take(query.offset);
   return query.limit === Number.POSITIVE_INFINITY ? selection : limited(selection, query.limit);
+}
+
+/** The storage type, which marks the cursors. */
+const STORE = "memory";
+
+function sequenceAt(position: JsonValue | undefined): number {
+  if (position === undefined) return 0;
+  if (!isSequence(position)) throw foreignCursor(STORE);
+  return position.sequence;
+}
+
+function isSequence(position: JsonValue): position is { readonly sequence: number } {
+  return Number.isSafeInteger((position as { readonly sequence?: unknown } | null)?.sequence);
 }
 
 /** The matching records in the order of the store; a cursor is the sequence of a record. */
@@ -40,7 +67,7 @@ class InOrder implements Selection {
   readonly #upTo: number;
   #place = 0;
 
-  constructor(store: MemoryStore, query: ParsedQuery, from = 0) {
+  constructor(store: MemoryStore, query: ParsedQuery, from: number) {
     const range = (query.partition ?? { after: 0, upTo: Number.MAX_SAFE_INTEGER }) as unknown as SequenceRange;
     this.#store = store;
     this.#conditions = query.conditions;
@@ -52,29 +79,34 @@ class InOrder implements Selection {
 
   take(most: number): Taken {
     const records: P2PRecord[] = [];
-    const cursors: number[] = [];
-    if (most === 0) return { records, cursors };
+    const sequences: number[] = [];
+    const cursorAfter = (place: number) => storeCursor(STORE, { sequence: sequences[place]! });
+    if (most === 0) return { records, cursorAfter };
     for (const record of this.#values) {
       const sequence = this.#store.sequenceOf(record, this.#place++);
       if (sequence <= this.#after) continue;
       if (sequence > this.#upTo) break;
       if (this.#conditions.length > 0 && !matches(this.#conditions, record)) continue;
-      cursors.push(sequence);
+      sequences.push(sequence);
       if (records.push(record) >= most) break;
     }
-    return { records, cursors };
+    return { records, cursorAfter };
   }
 }
 
-/** The matching records by the order of the query. There is no sequence to go by, so a cursor is a rank. */
-function sorted(store: MemoryStore, query: ParsedQuery, from = 0): Selection {
-  const { records } = new InOrder(store, query).take(Number.POSITIVE_INFINITY);
-  records.sort((a, b) => compareRecords(query.orderBy, a, b));
-  let rank = from;
+/** The matching records by the order of the query. A cursor is the place in that order: what the last record is sorted by. */
+function sorted(store: MemoryStore, query: ParsedQuery, from: JsonValue | undefined): Selection {
+  const { orderBy } = query;
+  const last = from === undefined ? undefined : recordAt(STORE, orderBy, from);
+  const { records } = new InOrder(store, query, 0).take(Number.POSITIVE_INFINITY);
+  const left = last === undefined ? records : records.filter((record) => compareRecords(orderBy, record, last) > 0);
+  left.sort((a, b) => compareRecords(orderBy, a, b));
+  let read = 0;
   return {
     take(most) {
-      const next = records.slice(rank, rank + most);
-      return { records: next, cursors: next.map(() => ++rank) };
+      const next = left.slice(read, read + most);
+      read += next.length;
+      return { records: next, cursorAfter: (place) => storeCursor(STORE, sortPosition(orderBy, next[place]!)) };
     },
   };
 }

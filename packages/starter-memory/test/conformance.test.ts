@@ -1,5 +1,5 @@
 import { describeConformance } from "@omni/p2p-testkit";
-import { dropMemoryStore, memoryStarter } from "../src/index.ts";
+import { dropMemoryStore, memoryStarter, memoryStore } from "../src/index.ts";
 
 let made = 0;
 
@@ -8,6 +8,12 @@ describeConformance({
   starter: memoryStarter,
   async createEndpoint() {
     const name = `conformance-${++made}`;
-    return { endpoint: `memory:${name}`, dispose: async () => void dropMemoryStore(name) };
+    return {
+      endpoint: `memory:${name}`,
+      deleteRecords: async (ids) => {
+        for (const id of ids) memoryStore(name).delete(id);
+      },
+      dispose: async () => void dropMemoryStore(name),
+    };
   },
 });

@@ -12,7 +12,17 @@ describeWithService("redis", "conformance", ({ url }) => {
         const place = makePlace(url);
         return { endpoint: place.endpoint({ format }), dispose: () => place.dispose() };
       },
-      lacks: [{ what: "missing sources", reason: "Redis has keys and nothing that holds them, so nothing is missing" }],
+      lacks: [
+        { what: "missing sources", reason: "Redis has keys and nothing that holds them, so nothing is missing" },
+        {
+          what: "law 4, resume: records deleted behind a sorted read (asc) take no others with them",
+          reason: "a cursor is the number of records read until that is mended",
+        },
+        {
+          what: "law 4, resume: records deleted behind a sorted read (desc) take no others with them",
+          reason: "a cursor is the number of records read until that is mended",
+        },
+      ],
     });
   }
 });

@@ -10,6 +10,8 @@ import { SIDECAR } from "./types.ts";
 /** A term of an order, and what must be selected to know a row's place in it. */
 export interface OrderTerm extends Term {
   readonly source: Column | string;
+  /** It is the place of the value's kind: a number. */
+  readonly isKind?: boolean;
 }
 
 /**
@@ -55,7 +57,7 @@ function notedTerm(column: Column, descending: boolean): OrderTerm {
 function keyTerms(table: Table, descending: boolean, sidecars: boolean): OrderTerm[] {
   if (sidecars) {
     const [{ column }] = table.key.columns as readonly [KeyColumn];
-    const kind = expressionTerm(idKind(column), descending);
+    const kind = { ...expressionTerm(idKind(column), descending), isKind: true };
     return [kind, notedTerm(column, descending), columnTerm(column, descending)];
   }
   const keys = table.key.columns.map(({ column }) => ({

@@ -1,4 +1,4 @@
-import { idKey, type P2PId, type P2PValue, valueType } from "@omni/p2p-core";
+import { idKey, kindOrder, type P2PId, type P2PValue } from "@omni/p2p-core";
 import type { Database } from "better-sqlite3";
 import { decodeNoted } from "./decode.ts";
 import { storeDate } from "./own-values.ts";
@@ -28,9 +28,7 @@ export function addSortFunctions(db: Database): void {
   db.function(CODE_POINTS, options, (cell: SqlValue) => (typeof cell === "string" ? Buffer.from(cell) : cell));
   db.function(ID_KIND, options, (sidecar: SqlValue, plain: SqlValue) => {
     const id = noted(sidecar, "id", null);
-    if (id === undefined) return plain;
-    const type = valueType(id);
-    return type === "bigint" ? "number" : type;
+    return id === undefined ? plain : kindOrder(id);
   });
 }
 
@@ -78,6 +76,6 @@ export function byCodePoint(expression: string): string {
 
 /** The kind of a row's id. */
 export function idKind(column: Column): string {
-  const plain = column.kind === "text" ? "'string'" : "'number'";
+  const plain = kindOrder(column.kind === "text" ? "" : 0);
   return `CASE WHEN ${quote(SIDECAR)} IS NULL THEN ${plain} ELSE ${ID_KIND}(${quote(SIDECAR)}, ${plain}) END`;
 }

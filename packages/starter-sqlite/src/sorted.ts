@@ -2,7 +2,7 @@ import { Breather, type ParsedQuery, type ReadOptions, type RecordBatch, toJson 
 import { BatchBuilder } from "./batch.ts";
 import { rowsAfter, rowsUpTo } from "./keyset.ts";
 import { keylessRows } from "./loose-keys.ts";
-import { hasSidecars, wantedOrder } from "./order.ts";
+import { hasSidecars, type OrderTerm, wantedOrder } from "./order.ts";
 import { parsePartition } from "./partition.ts";
 import { naturalOrder, parseValues, strange } from "./place.ts";
 import type { Relation } from "./relation.ts";
@@ -38,7 +38,8 @@ export async function* readSorted(
   const sources = order.map(({ source }) => source);
   const scan = makeScan(store, relation, query, allOf([range, where]), order, sources);
   const after = options.after === undefined ? undefined : parseValues(options.after);
-  if (options.after !== undefined && after?.length !== order.length) throw strange(store, options.after);
+  if (options.after !== undefined && (after?.length !== order.length || isOfOldOrder(order, after)))
+    throw strange(store, options.after);
   const skip = after === undefined ? query.offset : 0;
 
   if (after === undefined && table.rowid === undefined && !table.key.unique) {
@@ -59,6 +60,11 @@ export async function* readSorted(
   } finally {
     keys.drop();
   }
+}
+
+/** Cursors of version 0.1 name the kind of an id, since kinds went by their names then: in another order than now. */
+function isOfOldOrder(order: readonly OrderTerm[], after: readonly SqlValue[]): boolean {
+  return order.some(({ isKind }, at) => isKind && typeof after[at] === "string");
 }
 
 /** Reads pages of a scan whose place ends with the values of its order. */

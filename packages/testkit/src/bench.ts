@@ -1,6 +1,8 @@
 import {
   type EndpointInfo,
+  idKey,
   type P2PDataTransferService,
+  type P2PId,
   type P2PQuery,
   type P2PRecord,
   parseEndpoint,
@@ -9,7 +11,7 @@ import {
   type WriteMode,
   type WriteResult,
 } from "@omni/p2p-core";
-import type { AdapterUnderTest } from "./reference.ts";
+import type { AdapterUnderTest, ConformancePlace } from "./reference.ts";
 
 /** The time that an adapter under test has to connect, in milliseconds. */
 const CONNECT_TIMEOUT_MS = 10_000;
@@ -31,16 +33,20 @@ export class Bench {
 
   /** A fresh empty place. */
   async place(): Promise<EndpointInfo> {
-    const { endpoint, dispose, remove = dispose } = await this.adapter.createEndpoint();
-    if (dispose) this.#cleanups.push(dispose);
-    const place = parseEndpoint(endpoint);
-    if (remove) this.#removals.set(place, remove);
-    return place;
+    return (await this.#made()).endpoint;
   }
 
   /** How to remove a place before its time; `undefined` where the adapter's test does not say. */
   removalOf(place: EndpointInfo): (() => Promise<void>) | undefined {
     return this.#removals.get(place);
+  }
+
+  async #made(): Promise<{ readonly endpoint: EndpointInfo; readonly place: ConformancePlace }> {
+    const place = await this.adapter.createEndpoint();
+    if (place.dispose) this.#cleanups.push(() => place.dispose!());
+    const endpoint = parseEndpoint(place.endpoint);
+    if (place.remove ?? place.dispose) this.#removals.set(endpoint, () => (place.remove ?? place.dispose)!.call(place));
+    return { endpoint, place };
   }
 
   /** Opens a place, as the manager does. */
@@ -70,6 +76,24 @@ export class Bench {
     return { endpoint, source: await this.open(endpoint, "source") };
   }
 
+  /** A fresh place with these records, of which some can be deleted. */
+  async removable(records: readonly P2PRecord[]): Promise<RemovablePlace> {
+    const { endpoint, place } = await this.#made();
+    await this.write(endpoint, records);
+    const source = await this.open(endpoint, "source");
+    return {
+      source,
+      without: async (ids) => {
+        if (place.deleteRecords) {
+          await place.deleteRecords(ids);
+          return this.open(endpoint, "source");
+        }
+        const removed = new Set(ids.map(idKey));
+        return (await this.filled(records.filter(({ id }) => !removed.has(idKey(id))))).source;
+      },
+    };
+  }
+
   /** All that is in a place, through a service opened for it. */
   async contents(endpoint: EndpointInfo, query: P2PQuery = {}): Promise<P2PRecord[]> {
     const source = await this.open(endpoint, "source");
@@ -92,6 +116,13 @@ export class Bench {
 export interface FilledPlace {
   readonly endpoint: EndpointInfo;
   readonly source: P2PDataTransferService;
+}
+
+/** A place of which records can be deleted. */
+export interface RemovablePlace {
+  readonly source: P2PDataTransferService;
+  /** The source without these records, opened anew. */
+  without(ids: readonly P2PId[]): Promise<P2PDataTransferService>;
 }
 
 /** A signal that never aborts. */

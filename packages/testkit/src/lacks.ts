@@ -15,6 +15,7 @@ export const FEATURES = {
   "wide records": "Records of 400 fields.",
   sorting: "`orderBy`.",
   "sorted bytes": "`orderBy` on binary data, byte by byte.",
+  "sorted kinds": "`orderBy` in the one order of values where a field holds values of several kinds.",
   "sorted id kinds": "Ties in `orderBy` broken in the core's order where ids are of several kinds.",
 } as const;
 

@@ -3,20 +3,27 @@ import {
   CONTRACT_VERSION,
   cloneValue,
   compareRecords,
+  cursorPosition,
   encodeJson,
   idKey,
+  type JsonValue,
   matches,
   type P2PDataTransferService,
   P2PError,
+  type P2PId,
   type P2PQuery,
   type P2PRecord,
   type P2PStarter,
+  type ParsedQuery,
   parseOptions,
   parseQuery,
   projectRecord,
   type ReadOptions,
   type RecordBatch,
+  recordAt,
   type StoreIdentity,
+  sortPosition,
+  storeCursor,
   type WriteFailure,
   type WriteMode,
   type WriteResult,
@@ -33,11 +40,19 @@ export interface AdapterUnderTest {
 /** One place made for a test. */
 export interface ConformancePlace {
   readonly endpoint: import("@omni/p2p-core").EndpointInput;
+  /**
+   * Deletes records of the place, as another user of the store would. Where it is absent, the checks that need it take a
+   * second place that never had the records.
+   */
+  deleteRecords?(ids: readonly P2PId[]): Promise<void>;
   /** Removes the place and what is in it. */
   dispose?(): Promise<void>;
   /** Removes the thing alone (the table, collection, index, keys), which may then be made anew. Default: `dispose`. */
   remove?(): Promise<void>;
 }
+
+/** The storage type. */
+const STORE = "reference";
 
 /** Records by canonical id, in the order of their arrival. */
 class Shelf extends Map<string, P2PRecord> {
@@ -52,7 +67,7 @@ class Shelf extends Map<string, P2PRecord> {
 export function referenceAdapter(): AdapterUnderTest {
   const shelves = new Map<string, Shelf>();
   const starter: P2PStarter = {
-    storageType: "reference",
+    storageType: STORE,
     contractVersion: CONTRACT_VERSION,
     options: {},
     async open(endpoint, context) {
@@ -76,7 +91,10 @@ export function referenceAdapter(): AdapterUnderTest {
     async createEndpoint() {
       const database = `shelf-${++made}`;
       return {
-        endpoint: { storageType: "reference", database },
+        endpoint: { storageType: STORE, database },
+        deleteRecords: async (ids) => {
+          for (const id of ids) shelves.get(database)?.delete(idKey(id));
+        },
         dispose: async () => void shelves.delete(database),
       };
     },
@@ -122,12 +140,10 @@ function openShelf(shelf: Shelf, identity: () => StoreIdentity): P2PDataTransfer
 
 async function* readShelf(shelf: Shelf, query: P2PQuery, options: ReadOptions): AsyncGenerator<RecordBatch> {
   options.signal.throwIfAborted();
-  const { limit, fields, offset } = parseQuery(query);
+  const { limit, fields, offset, orderBy } = parseQuery(query);
   const all = select(shelf, { ...query, offset: 0, limit: Number.MAX_SAFE_INTEGER });
-  // The cursor is the id of the last record; what comes after it is found by its place in the order.
-  const start =
-    options.after === undefined ? offset : all.findIndex((record) => idKey(record.id) === options.after) + 1;
-  const chosen = all.slice(start, start + limit);
+  const rest = options.after === undefined ? all.slice(offset) : all.slice(placeAfter(all, orderBy, options.after));
+  const chosen = rest.slice(0, limit);
   let next = 0;
   while (next < chosen.length) {
     options.signal.throwIfAborted();
@@ -139,8 +155,19 @@ async function* readShelf(shelf: Shelf, query: P2PQuery, options: ReadOptions): 
       bytes += size;
       records.push(projectRecord(chosen[next++]!, fields));
     }
-    yield { records, cursor: idKey(chosen[next - 1]!.id), bytes };
+    yield { records, cursor: storeCursor(STORE, sortPosition(orderBy, chosen[next - 1]!)), bytes };
   }
+}
+
+/**
+ * Where reading goes on. In an order, with the first record that comes after the one that the cursor names; else behind
+ * that record itself.
+ */
+function placeAfter(all: readonly P2PRecord[], orderBy: ParsedQuery["orderBy"], cursor: JsonValue): number {
+  const last = recordAt(STORE, orderBy, cursorPosition(STORE, cursor));
+  if (orderBy.length === 0) return all.findIndex(({ id }) => idKey(id) === idKey(last.id)) + 1;
+  const next = all.findIndex((record) => compareRecords(orderBy, record, last) > 0);
+  return next < 0 ? all.length : next;
 }
 
 /** The records that a query gives, in its order. */

@@ -1,4 +1,4 @@
-import { type P2PValue, valueType } from "./value.ts";
+import { type P2PObject, type P2PValue, type TaggedValue, type ValueType, valueType } from "./value.ts";
 
 /**
  * Compares two strings by code point, as stores that hold UTF-8 do. JavaScript's `<` compares UTF-16 units and puts
@@ -19,42 +19,113 @@ function surrogateLast(unit: number): number {
   return unit >= 0xd800 && unit <= 0xdfff ? unit + 0x2000 : unit >= 0xe000 ? unit - 0x800 : unit;
 }
 
+/** Where each kind of value stands in the order of values. Numbers and bigints are one kind. */
+const KIND_ORDER: Readonly<Record<ValueType, number>> = {
+  null: 0,
+  number: 1,
+  bigint: 1,
+  string: 2,
+  object: 3,
+  array: 4,
+  bytes: 5,
+  tagged: 6,
+  boolean: 7,
+  date: 8,
+};
+
+/** The place of a value's kind in the order of values, from 0: for stores that sort by kind first. */
+export function kindOrder(value: P2PValue | undefined): number {
+  return value === undefined ? KIND_ORDER.null : KIND_ORDER[valueType(value)];
+}
+
 /**
- * Orders two values of comparable types: numbers and bigints by size, strings by code point, booleans false first,
- * dates by time, bytes by their values.
+ * The one order of values, that of `orderBy` on every store. It is total: any two values have a place to each other.
  *
- * @returns a negative number, zero or a positive number; `undefined` when the two cannot be compared.
+ * Kinds come first: null and absent, then numbers and bigints, strings, objects, arrays, bytes, tagged values, booleans,
+ * dates. Within a kind:
+ *
+ * - numbers and bigints by their exact size; `NaN` before all others; `-0` and `0` are equal, `5` and `5n` too;
+ * - strings by code point, bytes one by one, what is a beginning of another before it;
+ * - `false` before `true`, dates by time, invalid ones first;
+ * - arrays item by item; objects by their fields in the order of the names, name before value; the shorter first;
+ * - tagged values by type, then by value.
+ *
+ * Values that are equal by `valuesEqual` are equal here; the reverse holds but for `-0` and for numbers and bigints.
+ *
+ * @returns a negative number, zero or a positive number.
  */
-export function compareValues(a: P2PValue, b: P2PValue): number | undefined {
-  const [left, right] = [comparableAs(a), comparableAs(b)];
-  if (left === undefined || left !== right) return undefined;
-  switch (left) {
+export function compareValues(a: P2PValue | undefined, b: P2PValue | undefined): number {
+  const kind = kindOrder(a) - kindOrder(b);
+  if (kind !== 0 || a === undefined || a === null || b === undefined || b === null) return kind;
+  const type = valueType(a);
+  switch (type) {
+    case "null":
+      return 0;
     case "string":
       return compareStrings(a as string, b as string);
+    case "boolean":
+      return Number(a) - Number(b);
+    case "number":
+    case "bigint":
+      return compareNumbers(a as number | bigint, b as number | bigint);
+    case "date":
+      return compareNumbers((a as Date).getTime(), (b as Date).getTime());
     case "bytes":
       return Buffer.compare(a as Uint8Array, b as Uint8Array);
-    default: {
-      const [x, y] = [a as number, b as number];
-      if (x < y) return -1;
-      if (x > y) return 1;
-      // Of two that are neither smaller nor greater one may be NaN; a number and a bigint of one size are never `===`.
-      return Number.isNaN(x) || Number.isNaN(y) ? undefined : 0;
+    case "array":
+      return compareLists(a as readonly P2PValue[], b as readonly P2PValue[], compareValues);
+    case "object":
+      return compareLists(fieldsOf(a as P2PObject), fieldsOf(b as P2PObject), compareFields);
+    case "tagged": {
+      const [left, right] = [a as TaggedValue, b as TaggedValue];
+      return compareStrings(left.type, right.type) || compareValues(left.value, right.value);
     }
+    default:
+      return type satisfies never;
   }
 }
 
-function comparableAs(value: P2PValue): "number" | "string" | "boolean" | "date" | "bytes" | undefined {
-  const type = valueType(value);
-  switch (type) {
-    case "number":
-    case "bigint":
-      return "number";
-    case "string":
-    case "boolean":
-    case "date":
-    case "bytes":
-      return type;
-    default:
-      return undefined;
+/**
+ * {@link compareValues} as `gt`, `gte`, `lt` and `lte` need it: only single values of one kind are greater or smaller
+ * than each other, and `NaN` is neither.
+ *
+ * @returns `undefined` when the two cannot be compared.
+ */
+export function compareLike(a: P2PValue, b: P2PValue): number | undefined {
+  const type = valueType(a);
+  if (type === "null" || type === "array" || type === "object" || type === "tagged") return undefined;
+  if (kindOrder(a) !== kindOrder(b) || hasNoSize(a) || hasNoSize(b)) return undefined;
+  return compareValues(a, b);
+}
+
+function hasNoSize(value: P2PValue): boolean {
+  return Number.isNaN(value instanceof Date ? value.getTime() : value);
+}
+
+/** JavaScript compares a number and a bigint exactly, but two of one size are never `===`. */
+function compareNumbers(a: number | bigint, b: number | bigint): number {
+  if (a < b) return -1;
+  if (a > b) return 1;
+  return Number(Number.isNaN(b)) - Number(Number.isNaN(a));
+}
+
+function compareLists<T>(a: readonly T[], b: readonly T[], compare: (a: T, b: T) => number): number {
+  const length = Math.min(a.length, b.length);
+  for (let i = 0; i < length; i++) {
+    const order = compare(a[i]!, b[i]!);
+    if (order !== 0) return order;
   }
+  return a.length - b.length;
+}
+
+type Field = readonly [name: string, value: P2PValue];
+
+/** The fields that are there, by name: objects are equal whatever order their fields have. */
+function fieldsOf(object: P2PObject): Field[] {
+  const fields = Object.entries(object).filter((field): field is [string, P2PValue] => field[1] !== undefined);
+  return fields.sort(([a], [b]) => compareStrings(a, b));
+}
+
+function compareFields([leftName, left]: Field, [rightName, right]: Field): number {
+  return compareStrings(leftName, rightName) || compareValues(left, right);
 }

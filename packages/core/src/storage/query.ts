@@ -1,6 +1,6 @@
 import { P2PError } from "../errors.ts";
 import type { JsonValue } from "./json.ts";
-import { compareStrings, compareValues } from "./order.ts";
+import { compareLike, compareStrings, compareValues } from "./order.ts";
 import { idKey, type P2PId, type P2PRecord } from "./record.ts";
 import { cloneValue, getField, type P2PValue, setField, valueType } from "./value.ts";
 
@@ -230,46 +230,54 @@ function holds({ field, operator, value }: QueryCondition, actual: P2PValue): bo
       return (actual !== null) === value;
     case "prefix":
       return typeof actual === "string" && actual.startsWith(value as string);
-    default: {
-      const order = compareValues(actual, value);
-      if (order === undefined) return false;
-      if (operator === "gt") return order > 0;
-      if (operator === "gte") return order >= 0;
-      return operator === "lt" ? order < 0 : order <= 0;
+    case "gt":
+    case "gte":
+    case "lt":
+    case "lte": {
+      const order = compareLike(actual, value);
+      return order !== undefined && isInRange(operator, order);
     }
+    default:
+      throw invalid(`where.${field} has the unknown operator "${String(operator satisfies never)}"`);
+  }
+}
+
+function isInRange(operator: "gt" | "gte" | "lt" | "lte", order: number): boolean {
+  switch (operator) {
+    case "gt":
+      return order > 0;
+    case "gte":
+      return order >= 0;
+    case "lt":
+      return order < 0;
+    case "lte":
+      return order <= 0;
+    default:
+      return operator satisfies never;
   }
 }
 
 function same(field: string, actual: P2PValue, wanted: P2PValue): boolean {
   if (actual === null || wanted === null) return actual === wanted;
   if (field === "id") return idKey(actual as P2PId) === idKey(wanted as P2PId);
-  return compareValues(actual, wanted) === 0;
+  return compareLike(actual, wanted) === 0;
 }
 
 /**
- * Compares two records by the orders of a query, ties by id. Null and absent come first when ascending; values of
- * different types have no order of their own between each other and stay as they are.
+ * Compares two records by the orders of a query, ties by id: {@link compareValues} of each field in turn, in which null
+ * and absent come first when ascending. It is total, and zero only for two records of one identity.
  */
 export function compareRecords(orderBy: readonly Required<P2POrder>[], a: P2PRecord, b: P2PRecord): number {
   for (const { field, direction } of orderBy) {
-    const [left, right] = [getField(a, field) ?? null, getField(b, field) ?? null];
-    const order =
-      left === null || right === null ? Number(left !== null) - Number(right !== null) : compareValues(left, right);
-    if (order) return direction === "asc" ? order : -order;
+    const order = compareValues(getField(a, field), getField(b, field));
+    if (order !== 0) return direction === "asc" ? order : -order;
   }
   return compareIds(a.id, b.id);
 }
 
-/** Ids of one kind in the order of their values, else of their kinds: by text alone 9, 10 and "1z" would go in a circle. */
+/** A number and a bigint of one size may be two identities: `1e21` and `10n ** 21n` have different texts. */
 function compareIds(a: P2PId, b: P2PId): number {
-  const order = compareValues(a, b);
-  if (order !== undefined) return order;
-  return compareStrings(idKind(a), idKind(b)) || compareStrings(idKey(a), idKey(b));
-}
-
-function idKind(id: P2PId): string {
-  const type = valueType(id);
-  return type === "bigint" ? "number" : type;
+  return compareValues(a, b) || compareStrings(idKey(a), idKey(b));
 }
 
 /** A copy of the record with the id and the fields asked for; all of it when `fields` is undefined. */

@@ -156,6 +156,22 @@ describe("where", () => {
     expect(matches(parseQuery({ where: objectOf([["__proto__", 5]]) as never }).conditions, record)).toBe(true);
   });
 
+  it("compares by size within one kind alone, and NaN and invalid dates with nothing", () => {
+    for (const operator of ["gt", "gte", "lt", "lte"] as const) {
+      for (const actual of [Number.NaN, null, undefined, "1", [1], { a: 1 }, true, new Date(1), Uint8Array.of(1)]) {
+        expect(found({ [operator]: 1 }, actual as P2PValue), `${operator} ${String(actual)}`).toBe(false);
+      }
+      expect(found({ [operator]: new Date(1) }, new Date(Number.NaN))).toBe(false);
+    }
+    expect(found({ gte: 1n }, 1)).toBe(true);
+    expect(found({ lt: 2n ** 53n + 1n }, 2 ** 53)).toBe(true);
+  });
+
+  it("has no operator but those that it knows, also where a query was not parsed", () => {
+    const condition = { field: "n", operator: "like" as never, value: 1 };
+    expect(() => matches([condition], { id: 1, n: 1 })).toThrow(/unknown operator "like"/);
+  });
+
   it("finds a thing or its opposite", () => {
     fc.assert(
       fc.property(value, value, (actual, wanted) => {
@@ -175,6 +191,23 @@ describe("orderBy", () => {
     const records: P2PRecord[] = [{ id: 3, n: 2 }, { id: 2, n: null }, { id: 1 }, { id: 5, n: 2n }, { id: 4, n: -1 }];
     expect(sorted("n", records)).toEqual([1, 2, 4, 3, 5]);
     expect(sorted({ field: "n", direction: "desc" }, records)).toEqual([3, 5, 4, 1, 2]);
+  });
+
+  it("is that of the values, whatever their kinds, and does not depend on how records came", () => {
+    const values: P2PValue[] = [5, Number.NaN, -1, "0", Number.NaN, 0, true, 7n, [1], new Date(0), { a: 1 }];
+    const records = values.map((n, i): P2PRecord => ({ id: i, n }));
+    const order = [1, 4, 2, 5, 0, 7, 3, 10, 8, 6, 9];
+    expect(sorted("n", records)).toEqual(order);
+    expect(sorted("n", records.toReversed())).toEqual(order);
+    expect(
+      sorted(
+        [
+          { field: "n", direction: "desc" },
+          { field: "id", direction: "desc" },
+        ],
+        records,
+      ),
+    ).toEqual(order.toReversed());
   });
 
   it("goes by several fields in turn", () => {

@@ -1,14 +1,18 @@
 import {
   compareRecords,
+  type JsonValue,
   matches,
+  type P2PDataTransferService,
   type P2PId,
   type P2PQuery,
   type P2PRecord,
   type P2PValue,
   parseQuery,
+  TaggedValue,
+  valueType,
 } from "@omni/p2p-core";
 import * as fc from "fast-check";
-import { readRecords } from "../bench.ts";
+import { readBatches, readRecords } from "../bench.ts";
 import { assertSameRecords } from "../compare.ts";
 import { objectOf } from "../samples.ts";
 import { check, group, queryText, type Suite, shared } from "../suite.ts";
@@ -22,6 +26,26 @@ const SORTED_COLUMNS: Readonly<Record<string, readonly P2PValue[]>> = {
   date: [new Date(0), new Date(-1e13), new Date(1.7e12), new Date(1.7e12 + 1), new Date(8.64e15)],
   bytes: [Uint8Array.of(2), new Uint8Array(0), Uint8Array.of(1), Uint8Array.of(1, 0), Uint8Array.of(255)],
 };
+
+/** Values of every kind in no order, of some kinds those that have no place by themselves. */
+const MIXED_VALUES: readonly P2PValue[] = [
+  ...[
+    5,
+    Number.NaN,
+    -1,
+    2n ** 64n,
+    Number.NEGATIVE_INFINITY,
+    5n,
+    -0,
+    Number.POSITIVE_INFINITY,
+    2 ** 53,
+    2n ** 53n + 1n,
+  ],
+  ...["5", "", "NaN", "😀", "ｚ", "x".repeat(300), true, false, null],
+  ...[new Date(5), new Date(-8.64e15), new Date(8.64e15), Uint8Array.of(5), new Uint8Array(0)],
+  ...[[5], [], ["5", 1], [[]], { a: 5 }, {}, { a: "5" }, { b: 0, a: 5 }],
+  ...[new TaggedValue("testkit:b", 1), new TaggedValue("testkit:a", "1"), new TaggedValue("testkit:a", 1n)],
+];
 
 /** `orderBy`, held to the core's `compareRecords`. */
 export function sortingChecks(suite: Suite): void {
@@ -88,6 +112,50 @@ export function sortingChecks(suite: Suite): void {
 
     check(
       suite,
+      "orderBy on a field of all kinds of value follows the one order of values",
+      async (bench) => {
+        const { valueTypes } = suite.adapter.starter.capabilities ?? {};
+        const values = MIXED_VALUES.filter((value) => valueTypes?.[valueType(value)] !== "unsupported");
+        const mixed = values.map((value, i): P2PRecord => ({ id: `k${(i * 7) % 41}`, value, half: i % 2 === 0 }));
+        const { source } = await bench.filled(mixed);
+        for (const direction of ["asc", "desc"] as const) {
+          await assertSorted(source, { orderBy: { field: "value", direction } }, mixed);
+          await assertSorted(source, { orderBy: ["half", { field: "value", direction }] }, mixed);
+          for (const batchSize of [1, 9])
+            await resumesSorted(source, { orderBy: { field: "value", direction } }, batchSize);
+        }
+      },
+      ["sorting", "mixed types", "sorted kinds"],
+    );
+
+    for (const direction of ["asc", "desc"] as const) {
+      check(
+        suite,
+        `law 4, resume: records deleted behind a sorted read (${direction}) take no others with them`,
+        async (bench, skip) => {
+          const many = Array.from({ length: 300 }, (_, i): P2PRecord => {
+            return { id: `r${(i * 7919) % 300}`, group: (i * 31) % 12, at: i % 5 === 0 ? null : new Date(i % 90) };
+          });
+          const orderBy = [
+            { field: "group", direction },
+            { field: "at", direction: "desc" as const },
+          ];
+          const place = await bench.removable(many);
+          if (!place.source.capabilities.resumable) skip("the adapter's reading cannot be resumed");
+          const batches = await readBatches(place.source, { orderBy }, { batchSize: 30 });
+          const half = batches.slice(0, 5);
+          const read = half.flatMap(({ records }) => records);
+          const rest = await place.without(read.slice(0, 100).map(({ id }) => id));
+          const after = JSON.parse(JSON.stringify(half.at(-1)!.cursor)) as JsonValue;
+          const unread = batches.slice(5).flatMap(({ records }) => records);
+          assertSameRecords(await readRecords(rest, { orderBy }, { batchSize: 17, after }), unread, { ordered: true });
+        },
+        ["sorting"],
+      );
+    }
+
+    check(
+      suite,
       "orderBy goes with where, fields, offset and limit, in batches of any size",
       async () => {
         const orders = fc.uniqueArray(
@@ -133,8 +201,19 @@ function sortRecords(idOf: (i: number) => string | number): P2PRecord[] {
   });
 }
 
+/** From the cursor of each batch comes exactly the rest. */
+async function resumesSorted(source: P2PDataTransferService, query: P2PQuery, batchSize: number): Promise<void> {
+  const batches = await readBatches(source, query, { batchSize });
+  for (const [i, { cursor }] of batches.entries()) {
+    const after = JSON.parse(JSON.stringify(cursor)) as JsonValue;
+    const rest = batches.slice(i + 1).flatMap(({ records }) => records);
+    const context = `${queryText(query)} after batch ${i + 1} of ${batches.length} of ${batchSize}`;
+    assertSameRecords(await readRecords(source, query, { batchSize: 1000, after }), rest, { ordered: true, context });
+  }
+}
+
 async function assertSorted(
-  source: Parameters<typeof readRecords>[0],
+  source: P2PDataTransferService,
   query: P2PQuery,
   records: readonly P2PRecord[],
   batchSize = 4,
