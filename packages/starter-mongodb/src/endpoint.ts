@@ -124,6 +124,11 @@ export interface MongodbTarget {
   readonly collection: string | undefined;
   /** How many hosts the endpoint names; unknown with `srv`. */
   readonly seeds: number | undefined;
+  /** The hosts, as `host:port`; none where DNS or a proxy stands between. */
+  readonly addresses: readonly string[];
+  /** Whether the connection is to be encrypted. */
+  readonly secure: boolean;
+  readonly replicaSet: string | undefined;
   readonly label: string;
 }
 
@@ -161,8 +166,15 @@ export function parseMongodbEndpoint(
     database,
     collection,
     seeds: options.protocol === "srv" ? undefined : hosts.split(",").length,
+    addresses: options.protocol === "srv" || options.proxyHost !== undefined ? [] : hosts.split(",").map(withPort),
+    secure: options.tls ?? options.ssl ?? options.protocol === "srv",
+    replicaSet: options.replicaSet,
     label: endpointLabel({ ...endpoint, database }),
   };
+}
+
+function withPort(host: string): string {
+  return /:\d+$/.test(host) ? host : `${host}:27017`;
 }
 
 function hostOf(endpoint: EndpointInfo, options: MongodbOptions): string {

@@ -56,8 +56,8 @@ const MEANINGS = byCode([
   [late, [50, 262, 64]],
   // OutOfDiskSpace, ExceededMemoryLimit, QueryExceededMemoryLimitNoDiskUseAllowed
   [full, [14031, 146, 292]],
-  // UserNotFound, AuthenticationFailed, ReauthenticationRequired, Atlas's bad auth
-  [refused, [11, 18, 391, 8000]],
+  // UserNotFound, AuthenticationFailed, MechanismUnavailable, ReauthenticationRequired, Atlas's bad auth
+  [refused, [11, 18, 334, 391, 8000]],
   // BSONObjectTooLarge and its forms within updates; an index key that is too long
   [tooLarge, [10334, 17419, 17420, 17280]],
   [{ code: "SOURCE_NOT_FOUND", retryable: false, advice: "Check the names of database and collection" }, [26]],
@@ -217,8 +217,24 @@ function atOpen(failure: MongoFailure, found: Meaning | undefined): Meaning {
   return {
     code: "CONNECTION_FAILED",
     retryable: false,
-    advice: "Check host, port, tls and replicaSet, and that the server runs",
+    advice: adviceAtOpen(failure),
   };
+}
+
+/** What to look at first, by what the way to the server said. */
+function adviceAtOpen(failure: MongoFailure): string {
+  for (let at: MongoFailure | undefined = failure, depth = 0; at && depth < 5; depth++) {
+    const code = typeof at.code === "string" ? at.code : "";
+    if (/^(?:CERT_|DEPTH_ZERO_|SELF_SIGNED_|UNABLE_TO_)/.test(code)) {
+      return "Its certificate is not trusted: give tlsCAFile the authority that signed it";
+    }
+    if (code === "ERR_TLS_CERT_ALTNAME_INVALID")
+      return "Its certificate is that of another host: use the name it is made for";
+    if (/^(?:EPROTO|ERR_SSL_)/.test(code)) return "The server may not speak TLS: leave tls out";
+    if (code === "ENOTFOUND") return "There is no host of this name";
+    at = at.cause as MongoFailure | undefined;
+  }
+  return "Check host, port, tls and replicaSet, and that the server runs";
 }
 
 /** Whether a server was looked for in vain because it did not answer. */

@@ -1,4 +1,4 @@
-import type { InspectedCollection, StoreInspection } from "@omni/p2p-core";
+import { type InspectedCollection, messageOf, type StoreInspection } from "@omni/p2p-core";
 import type { Db, Document, MongoClient } from "mongodb";
 import { type CollectionInfo, listCollections } from "./place.ts";
 
@@ -18,9 +18,26 @@ export async function inspectServer(
   signal: AbortSignal,
 ): Promise<StoreInspection> {
   const names = database === undefined ? await databaseNames(client, usual, signal) : [database];
-  const found = await Promise.all(names.map((name) => inspectDatabase(client.db(name), signal)));
-  const info: Document = await client.db(usual).command({ buildInfo: 1 }, { signal });
-  return { product: productOf(info), collections: found.flat() };
+  const whole = database === undefined;
+  const found = await Promise.all(names.map((name) => inspectDatabase(client.db(name), whole, signal)));
+  return { product: await productName(client.db(usual), signal), collections: found.flat() };
+}
+
+async function productName(db: Db, signal: AbortSignal): Promise<string> {
+  try {
+    return productOf(await db.command({ buildInfo: 1 }, { signal }));
+  } catch (error) {
+    refused(error, signal);
+    return "MongoDB";
+  }
+}
+
+/** What the server said of one thing, while it answers; anything else is wrong with the whole of the looking. */
+function refused(error: unknown, signal: AbortSignal): string {
+  signal.throwIfAborted();
+  // Only what the server itself says has a number.
+  if (typeof (error as { code?: unknown }).code !== "number") throw error;
+  return messageOf(error);
 }
 
 /** A FerretDB that was not built by its makers does not know its own version. */
@@ -41,19 +58,34 @@ async function databaseNames(client: MongoClient, usual: string, signal: AbortSi
   }
 }
 
-async function inspectDatabase(db: Db, signal: AbortSignal): Promise<InspectedCollection[]> {
-  const collections = await listCollections(db, signal);
-  return Promise.all(collections.map((collection) => inspectCollection(db, collection, signal)));
+async function inspectDatabase(db: Db, whole: boolean, signal: AbortSignal): Promise<InspectedCollection[]> {
+  const { databaseName } = db;
+  try {
+    const collections = await listCollections(db, signal);
+    return await Promise.all(collections.map((collection) => inspectCollection(db, collection, whole, signal)));
+  } catch (error) {
+    return [{ name: databaseName, trouble: refused(error, signal), endpoint: { database: databaseName } }];
+  }
 }
 
+/** @param whole whether the whole server is listed, so that a name needs its database */
 async function inspectCollection(
   db: Db,
   { name, type }: CollectionInfo,
+  whole: boolean,
   signal: AbortSignal,
 ): Promise<InspectedCollection> {
-  const endpoint = { database: db.databaseName, metadata: { collection: name } };
+  const { databaseName } = db;
+  const about = {
+    name: whole ? `${databaseName}.${name}` : name,
+    endpoint: { database: databaseName, metadata: { collection: name } },
+  };
   // To count what is in a view, the server would have to run it.
-  if (type === "view") return { name, endpoint };
-  const { n }: Document = await db.command({ count: name }, { signal });
-  return { name, records: Number(n), endpoint };
+  if (type === "view") return about;
+  try {
+    const { n }: Document = await db.command({ count: name }, { signal });
+    return { ...about, records: Number(n) };
+  } catch (error) {
+    return { ...about, trouble: refused(error, signal) };
+  }
 }

@@ -41,9 +41,11 @@ export async function findCollection(db: Db, name: string, signal: AbortSignal):
   }
 }
 
-/** The collections that are not the server's own, by name. */
+/** The collections that are not the server's own, by name; those that the user may use, where the others may not be seen. */
 export async function listCollections(db: Db, signal: AbortSignal): Promise<CollectionInfo[]> {
-  const found = (await db.listCollections({}, { signal, nameOnly: true }).toArray()) as CollectionInfo[];
+  const found = (await db
+    .listCollections({}, { signal, nameOnly: true, authorizedCollections: true })
+    .toArray()) as CollectionInfo[];
   return found.filter(({ name }) => !name.startsWith("system.")).sort((a, b) => compareStrings(a.name, b.name));
 }
 

@@ -113,7 +113,8 @@ describeWithService("mongodb", "opening", (service) => {
       const { product, collections } = await mongodbStarter.inspect!(place, context);
       expect(product).toMatch(/^(?:MongoDB|FerretDB) \S/);
       expect(collections).toContainEqual({
-        name: collection.collectionName,
+        // Of a whole server the names alone would not tell them apart.
+        name: place === endpoint ? collection.collectionName : `${database}.${collection.collectionName}`,
         records: 2,
         endpoint: { database, metadata: { collection: collection.collectionName } },
       });

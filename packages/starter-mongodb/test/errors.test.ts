@@ -40,6 +40,7 @@ describe("errors of the server", () => {
   test("permanent ones", () => {
     expect(classify(fromServer(18))).toEqual(["AUTHENTICATION_FAILED", false]);
     expect(classify(fromServer(18), "open")).toEqual(["AUTHENTICATION_FAILED", false]);
+    expect(classify(fromServer(334), "open")).toEqual(["AUTHENTICATION_FAILED", false]);
     expect(classify(fromServer(13), "read")).toEqual(["AUTHENTICATION_FAILED", false]);
     expect(classify(fromServer(13), "write")).toEqual(["TARGET_NOT_WRITABLE", false]);
     expect(classify(fromServer(14031))).toEqual(["STORAGE_FULL", false]);

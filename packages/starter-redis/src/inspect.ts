@@ -1,4 +1,4 @@
-import type { InspectedCollection, StoreInspection } from "@omni/p2p-core";
+import { type InspectedCollection, isP2PError, type StoreInspection } from "@omni/p2p-core";
 import type { OpenRedis } from "./client.ts";
 import type { RedisSettings } from "./endpoint.ts";
 import { parseRedisQuery } from "./query.ts";
@@ -25,7 +25,7 @@ export async function inspectRedis(
   return {
     product: productOf(server),
     collections: [
-      ...(await keyGroups({ link }, settings, signal)),
+      ...(await keyGroupsOrTrouble({ link }, settings, signal)),
       ...(settings.cluster ? [] : otherDatabases(keyspace, settings.db)),
     ],
   };
@@ -35,6 +35,27 @@ function productOf(server: string): string {
   const field = (name: string) => new RegExp(`^${name}:(\\S+)`, "m").exec(server)?.[1];
   const valkey = field("valkey_version");
   return valkey === undefined ? `Redis ${field("redis_version") ?? "of unknown version"}` : `Valkey ${valkey}`;
+}
+
+/** A user who may not look at the names may still see which databases there are. */
+async function keyGroupsOrTrouble(
+  open: Pick<OpenRedis, "link">,
+  settings: RedisSettings,
+  signal: AbortSignal,
+): Promise<InspectedCollection[]> {
+  try {
+    return await keyGroups(open, settings, signal);
+  } catch (error) {
+    if (!isP2PError(error, "READ_FAILED")) throw error;
+    const { prefix, cluster, db } = settings;
+    return [
+      {
+        name: prefix === "" ? "(all keys)" : `${prefix}*`,
+        trouble: error.message,
+        endpoint: { ...(!cluster && { database: String(db) }), metadata: { prefix } },
+      },
+    ];
+  }
 }
 
 async function keyGroups(

@@ -1,8 +1,9 @@
-import { isP2PError, type P2PErrorCode } from "@omni/p2p-core";
+import { isP2PError, type P2PErrorCode, parseEndpoint } from "@omni/p2p-core";
 import { startService, type TestService } from "@omni/p2p-test-services";
 import { describeWithService } from "@omni/p2p-test-services/suite";
 import { Redis } from "ioredis";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { redisStarter } from "../src/index.ts";
 import { errorOf, openAt, readAll } from "./opening.ts";
 import { closedPort, listen } from "./tcp.ts";
 
@@ -176,6 +177,10 @@ describeWithService("redis", "passwords, users and other conditions of a server"
     expect(scan.code).toBe("READ_FAILED");
     expect(scan.message).toContain("+scan");
     await service.close();
+    const endpoint = parseEndpoint(`redis://narrow:narrow-s3cret@${host}?prefix=ours:`);
+    const context = { role: "source", signal: new AbortController().signal, connectTimeoutMs: 5000 } as const;
+    const { collections } = await redisStarter.inspect!(endpoint, context);
+    expect(collections[0]).toMatchObject({ name: "ours:*", trouble: expect.stringContaining("+scan") });
   });
 
   it("a server that is full: STORAGE_FULL", async () => {
