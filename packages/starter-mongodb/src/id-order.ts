@@ -45,6 +45,14 @@ export function idsAfter(id: P2PId, dialect: Dialect, encoder: RecordEncoder): D
   return later.length === 0 ? [{ _id: same }] : [{ _id: same }, { _id: { $type: later } }];
 }
 
+/** Filters that together, by "or", match the ids before this one. */
+export function idsBefore(id: P2PId, dialect: Dialect, encoder: RecordEncoder): Document[] {
+  const filters = idsUpTo(id, dialect, encoder).slice(1);
+  const encoded = encoder.id(id);
+  if (isNaNId(id)) return filters.filter(({ _id }) => "$type" in (_id as Document));
+  return [{ _id: { $lt: encoded } }, ...filters];
+}
+
 /** Filters that together, by "or", match this id and those before it. */
 export function idsUpTo(id: P2PId, dialect: Dialect, encoder: RecordEncoder): Document[] {
   const encoded = encoder.id(id);
@@ -65,6 +73,9 @@ const NUMBER = 1;
 
 /** The codes of the BSON types by what the driver calls them. */
 const CLASS_CODES: Readonly<Record<string, number>> = {
+  Double: NUMBER,
+  Int32: NUMBER,
+  Long: NUMBER,
   Binary: 5,
   ObjectId: 7,
   Code: 13,
@@ -81,7 +92,7 @@ function typePlace(encoded: unknown, { typeOrder }: Dialect): number {
   return typeOrder.findIndex((group) => group.includes(code));
 }
 
-function typeCode(encoded: unknown): number {
+export function typeCode(encoded: unknown): number {
   switch (typeof encoded) {
     case "number":
     case "bigint":

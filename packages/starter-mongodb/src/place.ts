@@ -1,5 +1,5 @@
 import { compareStrings, P2PError } from "@omni/p2p-core";
-import type { Collection, Db, Document } from "mongodb";
+import type { BSON, Collection, Db, Document } from "mongodb";
 import type { RecordDecoder } from "./decode.ts";
 import type { Dialect } from "./dialect.ts";
 import type { RecordEncoder } from "./encode.ts";
@@ -11,6 +11,8 @@ export interface Place {
   readonly dialect: Dialect;
   readonly encoder: RecordEncoder;
   readonly decoder: RecordDecoder;
+  /** The driver's own way to BSON and back. */
+  readonly bson: typeof BSON;
   /** Whether the collection compares text by the rules of a language. */
   readonly collated: boolean;
   /** Largest document that the server takes, in bytes. */

@@ -1,9 +1,10 @@
 import type { P2PId } from "@omni/p2p-core";
 import type { Document, FindOptions } from "mongodb";
-import { idsAfter, idsUpTo } from "./id-order.ts";
+import { idsAfter, idsBefore, idsUpTo } from "./id-order.ts";
 import type { Place } from "./place.ts";
 import { documentField, isAddressable, type MongodbQuery, nativeFilter } from "./query.ts";
 import { SIDECAR } from "./sidecar.ts";
+import { afterKeys, type SortField } from "./sort-key.ts";
 import { type ServerFilter, serverFilter } from "./where.ts";
 
 /** How a query is put to the server. */
@@ -12,8 +13,11 @@ export interface ReadPlan {
   readonly where: ServerFilter;
   /** What must hold beside the range of ids. */
   readonly filters: readonly Document[];
-  /** Whether the order is another than that of the ids, so that reading goes on by rank instead of by id. */
+  /** Whether the order is another than that of the ids, so that reading goes on by what they are sorted by and the id. */
   readonly sorted: boolean;
+  /** The fields that decide the order before the id does. */
+  readonly sortFields: readonly SortField[];
+  readonly idDirection: 1 | -1;
   readonly options: FindOptions;
 }
 
@@ -23,12 +27,16 @@ export function planRead(place: Place, query: MongodbQuery): ReadPlan {
   const native = query.filter && (nativeFilter(query.filter, (value) => place.encoder.value(value)) as Document);
   const sort = sortOf(query);
   const projection = projectionOf(place, query, where.exact);
-  const sorted = sort.length > 1 || sort[0]![0] !== "_id" || sort[0]![1] !== 1;
+  const idDirection = sort.at(-1)![1];
+  const sortFields = sort.slice(0, -1);
+  const sorted = sortFields.length > 0 || idDirection !== 1;
   return {
     query,
     where,
     filters: native === undefined ? where.filters : [...where.filters, native],
     sorted,
+    sortFields,
+    idDirection,
     options: {
       sort,
       ...(sorted && place.dialect.complete ? { allowDiskUse: true } : {}),
@@ -36,6 +44,20 @@ export function planRead(place: Place, query: MongodbQuery): ReadPlan {
       ...(query.hint === undefined ? {} : { hint: query.hint }),
     },
   };
+}
+
+/** One filter for the conditions and for what is left of a sorted read behind a document. */
+export function filterBehind(place: Place, plan: ReadPlan, { keys, id }: SortedPlace): Document {
+  const { dialect, encoder } = place;
+  const ids = plan.idDirection === 1 ? idsAfter(id, dialect, encoder) : idsBefore(id, dialect, encoder);
+  const behind = afterKeys(keys, plan.sortFields, { $or: ids }, dialect);
+  return all([filterFrom(place, plan, undefined), behind]);
+}
+
+/** A document's place in a sorted read. */
+export interface SortedPlace {
+  readonly keys: readonly unknown[];
+  readonly id: P2PId;
 }
 
 /** One filter for the conditions and for the ids that are left. */
@@ -72,6 +94,7 @@ function projectionOf(place: Place, query: MongodbQuery, exact: boolean): Docume
   if (query.fields === undefined) return undefined;
   const fields = new Set(["id", ...query.fields]);
   if (!exact) for (const { field } of query.conditions) fields.add(field);
+  for (const { field } of query.orderBy) fields.add(field);
   const projection: Document = { [SIDECAR]: 1 };
   for (const field of fields) {
     if (!isAddressable(field, place.dialect)) return undefined;

@@ -20,7 +20,8 @@ import { answerSize, answers } from "./answers.ts";
 import { isCursorGone, mongodbError } from "./errors.ts";
 import { assertCollectionExists, type Place } from "./place.ts";
 import { parseMongodbQuery } from "./query.ts";
-import { filterFrom, planRead, type ReadPlan } from "./read-plan.ts";
+import { filterBehind, filterFrom, planRead, type ReadPlan, type SortedPlace } from "./read-plan.ts";
+import { keysFromText, keysToText, sortKeysOf } from "./sort-key.ts";
 
 /** Bytes in a batch when the caller names no bound. */
 const DEFAULT_BATCH_BYTES = 16 * 1024 * 1024;
@@ -29,8 +30,10 @@ const DEFAULT_BATCH_BYTES = 16 * 1024 * 1024;
 interface Position {
   /** The last id, where reading goes by id. */
   after: P2PId | undefined;
-  /** Documents passed, where it goes by rank. */
-  rank: number;
+  /** The last document whose place can be said, where it goes by another order. */
+  behind: SortedPlace | undefined;
+  /** Documents passed since then. */
+  passed: number;
   /** Records still to be passed over here, where the server cannot count them. */
   skip: number;
   /** Records still to be given. */
@@ -46,7 +49,7 @@ export async function* readBatches(place: Place, query: P2PQuery, options: ReadO
   signal.throwIfAborted();
   const plan = planRead(place, parseMongodbQuery(query, place.dialect));
   if (plan.query.limit === 0) return;
-  const position = startOf(plan, options.after);
+  const position = startOf(place, plan, options.after);
   const batch = new Batch(place, plan, position, options);
   try {
     const size = await answerSize(place, options.batchSize, signal);
@@ -74,6 +77,7 @@ export async function* readBatches(place: Place, query: P2PQuery, options: ReadO
       } catch (error) {
         // One that gets nowhere is not tried again.
         if (!isCursorGone(error) || batch.documents === from) throw error;
+        batch.settle();
       } finally {
         await cursor.close().catch(() => {});
       }
@@ -86,27 +90,59 @@ export async function* readBatches(place: Place, query: P2PQuery, options: ReadO
   if (!batch.isEmpty) yield batch.take();
 }
 
-function startOf({ query, sorted }: ReadPlan, after: JsonValue | undefined): Position {
-  const start: Position = { after: undefined, rank: 0, skip: query.offset, left: query.limit };
+function startOf({ bson }: Place, plan: ReadPlan, after: JsonValue | undefined): Position {
+  const { query, sorted, sortFields } = plan;
+  const start: Position = { after: undefined, behind: undefined, passed: 0, skip: query.offset, left: query.limit };
   if (after === undefined) return start;
-  const cursor = after as { readonly id?: JsonValue; readonly rank?: number };
-  if (sorted ? typeof cursor?.rank !== "number" : cursor?.id === undefined) {
-    throw new P2PError("INVALID_QUERY", "Invalid query: the cursor was made by another kind of query");
+  const cursor = (after ?? {}) as { [name in "id" | "keys" | "passed" | "rank"]?: JsonValue };
+  if (!sorted) {
+    if (cursor.id === undefined || cursor.keys !== undefined) throw foreignCursor();
+    return { ...start, after: idOf(cursor.id), skip: 0 };
   }
-  if (sorted) return { ...start, rank: cursor.rank!, skip: 0 };
-  return { ...start, after: fromJson(cursor.id!) as P2PId, skip: 0 };
+  if (typeof cursor.rank === "number") {
+    throw new P2PError(
+      "CHECKPOINT_INVALID",
+      "The checkpoint of this sorted read was made by an earlier version, which went by rank and would lose records when others were deleted; start the transfer anew",
+    );
+  }
+  const { keys, id, passed = 0 } = cursor;
+  if (!Number.isSafeInteger(passed) || (keys === undefined && !((passed as number) > 0))) throw foreignCursor();
+  if (keys === undefined) return { ...start, passed: passed as number, skip: 0 };
+  const read = typeof keys === "string" ? keysFromText(keys, sortFields.length, bson) : undefined;
+  if (read === undefined || id === undefined) throw foreignCursor();
+  return { ...start, behind: { keys: read, id: idOf(id) }, passed: passed as number, skip: 0 };
+}
+
+function idOf(json: JsonValue): P2PId {
+  try {
+    const id = fromJson(json);
+    if (id !== null && !Array.isArray(id)) return id as P2PId;
+  } catch {
+    // Below.
+  }
+  throw foreignCursor();
+}
+
+function foreignCursor(): P2PError {
+  return new P2PError(
+    "CHECKPOINT_INVALID",
+    "The cursor was not made by this kind of read of MongoDB; start the transfer anew",
+  );
 }
 
 function openCursor(place: Place, plan: ReadPlan, position: Position, batchSize: number, signal: AbortSignal) {
-  let skip = plan.sorted ? position.rank : 0;
+  let skip = plan.sorted ? position.passed : 0;
   // Where the server's filter is exact, it passes over the first records; this happens once, at the start.
   if (plan.where.exact && position.skip > 0) {
     skip += position.skip;
-    if (plan.sorted) position.rank = skip;
+    if (plan.sorted) position.passed = skip;
     position.skip = 0;
   }
   const limit = plan.where.exact && Number.isFinite(position.left) ? position.left : undefined;
-  return place.collection.find(filterFrom(place, plan, plan.sorted ? undefined : position.after), {
+  const filter = position.behind
+    ? filterBehind(place, plan, position.behind)
+    : filterFrom(place, plan, plan.sorted ? undefined : position.after);
+  return place.collection.find(filter, {
     ...plan.options,
     // Documents are decoded here, from the server's own bytes.
     raw: true,
@@ -130,6 +166,8 @@ class Batch {
   #failures: ReadFailure[] = [];
   #valid = true;
   #bytes = 0;
+  /** The last document, and its record, of a sorted read. */
+  #last: { readonly document: Uint8Array; readonly record: P2PRecord } | undefined;
 
   constructor(place: Place, plan: ReadPlan, position: Position, options: ReadOptions) {
     this.#place = place;
@@ -153,8 +191,9 @@ class Batch {
 
   add(document: Uint8Array): void {
     this.documents++;
-    this.#position.rank++;
+    this.#position.passed++;
     const record = this.#decode(document);
+    this.#last = record === undefined || !this.#plan.sorted ? undefined : { document, record };
     if (record === undefined) return;
     if (record.id !== undefined) this.#position.after = record.id;
     const { query, where } = this.#plan;
@@ -176,6 +215,10 @@ class Batch {
     } catch (error) {
       const id = this.#place.decoder.decodeId(document);
       if (id !== undefined) this.#position.after = id;
+      if (this.#position.skip > 0) {
+        this.#position.skip--;
+        return undefined;
+      }
       this.#position.left--;
       this.#failures.push({
         id: id === undefined || id === null ? "" : idKey(id),
@@ -185,11 +228,31 @@ class Batch {
     }
   }
 
+  /** Takes the last document for the place where a sorted read has come to, if it has one that can be said. */
+  settle(): void {
+    if (this.#last === undefined) return;
+    const { document, record } = this.#last;
+    const keys = sortKeysOf(document, record, this.#plan.sortFields, this.#place, this.#place.bson);
+    if (keys === undefined) return;
+    this.#position.behind = { keys, id: record.id };
+    this.#position.passed = 0;
+    this.#last = undefined;
+  }
+
+  #cursor(): JsonValue {
+    const { after, behind, passed } = this.#position;
+    if (!this.#plan.sorted) return after === undefined ? {} : { id: toJson(after) };
+    return {
+      ...(behind && { keys: keysToText(behind.keys, this.#place.bson), id: toJson(behind.id) }),
+      ...(passed > 0 && { passed }),
+    };
+  }
+
   take(): RecordBatch {
-    const { after, rank } = this.#position;
+    this.settle();
     const batch: RecordBatch = {
       records: this.#records,
-      cursor: this.#plan.sorted ? { rank } : after === undefined ? {} : { id: toJson(after) },
+      cursor: this.#cursor(),
       bytes: this.#bytes,
       valid: this.#valid,
       ...(this.#failures.length > 0 ? { failures: this.#failures } : {}),

@@ -112,6 +112,7 @@ async function findPlace(
     collection: db.collection(name),
     dialect,
     encoder: new RecordEncoder(dialect, driver),
+    bson: driver.BSON,
     decoder: new RecordDecoder((bytes) => new driver.Decimal128(bytes).toString()),
     collated: info?.options?.collation !== undefined,
     maxDocumentBytes: typeof hello.maxBsonObjectSize === "number" ? hello.maxBsonObjectSize : DEFAULT_MAX_BYTES,
