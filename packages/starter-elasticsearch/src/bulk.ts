@@ -38,12 +38,14 @@ interface BulkAnswer {
 
 interface BulkItem {
   readonly status: number;
+  /** `noop` where an ingest pipeline dropped the document. */
+  readonly result?: string;
   readonly error?: Parameters<typeof reasonOf>[0];
 }
 
 // The server tells more about each document than about the documents themselves, unless it is asked not to.
 const WANTED =
-  "errors,items.*.status,items.*.error.type,items.*.error.reason,items.*.error.caused_by.reason,items.*.error.caused_by.caused_by.reason";
+  "errors,items.*.status,items.*.result,items.*.error.type,items.*.error.reason,items.*.error.caused_by.reason,items.*.error.caused_by.caused_by.reason";
 
 /** The most bytes that a document takes in a request, with the line that says what to do with it. */
 export function bulkBytes(key: string, source: string): number {
@@ -83,7 +85,7 @@ export async function sendBulk(
     const what = `${link.label} told of ${items.length} documents when ${lines.length} were written`;
     throw new P2PError("WRITE_FAILED", `${what}; is there a proxy that changes answers?`);
   }
-  return answer.errors === false
+  return answer.errors === false && !items.some((item) => Object.values(item)[0]!.result === "noop")
     ? { written: lines.length, skipped: 0, bytes: body.length, failures: [] }
     : { ...sift(lines, items, mode, link.label), bytes: body.length };
 }
@@ -99,10 +101,12 @@ function sift(
   const failures: WriteFailure[] = [];
   for (const [i, item] of items.entries()) {
     const { index, id, key } = lines[i]!;
-    const { status, error } = Object.values(item)[0]!;
+    const { status, error, result } = Object.values(item)[0]!;
     const cause = reasonOf(error);
-    if (error === undefined && status < 400) written++;
-    else if (mode !== "upsert" && isConflict(status, cause)) {
+    if (error === undefined && status < 400) {
+      if (result === "noop") skipped++;
+      else written++;
+    } else if (mode !== "upsert" && isConflict(status, cause)) {
       if (mode === "skip") skipped++;
       else failures.push({ index, id, error: duplicate(key, label) });
     } else {

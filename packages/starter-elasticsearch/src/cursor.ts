@@ -33,7 +33,7 @@ export function readOrderedCursor(cursor: JsonValue): OrderedPosition {
 
 function foreignCursor(): P2PError {
   return new P2PError(
-    "INVALID_QUERY",
-    "Invalid query: this cursor is of another kind of endpoint, or of another query",
+    "CHECKPOINT_INVALID",
+    "The position to read on from is of another kind of endpoint, or of another query; start again without it",
   );
 }

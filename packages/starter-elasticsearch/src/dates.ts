@@ -1,4 +1,4 @@
-import { dateOfIso, hasPlainYear, isoText } from "@omni/p2p-core";
+import { dateOfText, hasPlainYear, isoText } from "@omni/p2p-core";
 
 /** How the text and numbers of a date field are to be read and written. */
 export interface DateFormat {
@@ -49,15 +49,14 @@ export function looksLikeDate(text: string): boolean {
 export function readDateText(text: string, format: DateFormat): Date | undefined {
   // The form that JavaScript writes itself is by far the most frequent, and is read without a second look.
   if (text.length === 24 && text[10] === "T" && text[4] === "-" && text.endsWith("Z") && format.times) {
-    const date = dateOfIso(text) ?? new Date(text);
-    if (!Number.isNaN(date.getTime())) return date;
+    return dateOfText(text);
   }
   const match = looksLikeDate(text) ? DATE_TEXT.exec(text) : null;
   if (match === null || !(match[1] === undefined ? format.days : format.times)) return undefined;
   // A time without a zone is UTC in Elasticsearch, and local in JavaScript.
   const zoned = match[1] === undefined || match[4] !== undefined ? text : `${text}Z`;
-  const date = new Date(zoned.replace(",", "."));
-  return Number.isNaN(date.getTime()) ? undefined : date;
+  // A day that does not exist, as ignore_malformed lets stand, is not moved to one that does.
+  return dateOfText(zoned.replace(",", "."));
 }
 
 /** The date that a number of a date field means. */

@@ -15,7 +15,7 @@ import { readDateNumber, readDateText } from "./dates.ts";
 import { isBrokenType, type Overlay } from "./encode-value.ts";
 import { fieldAt } from "./names.ts";
 import { mayBeRounded, parsePrecisely } from "./precise-json.ts";
-import type { FieldSchema, IndexSchema } from "./schema.ts";
+import type { FieldSchema, IndexSchema, IndexSchemas } from "./schema.ts";
 import { SIDECAR } from "./types.ts";
 
 /** A value that documents are sorted by; a bigint where it was parsed precisely. */
@@ -58,8 +58,20 @@ export interface DecodedPage<Item = P2PRecord> {
 export type PageDecoder<Item> = (
   answer: SearchAnswer,
   text: string,
-  source: { readonly schema: IndexSchema; readonly link: { readonly label: string } },
+  source: { readonly schemas: IndexSchemas; readonly link: { readonly label: string } },
 ) => DecodedPage<Item>;
+
+/**
+ * The schema of the index that a document is of.
+ *
+ * @throws P2PError `READ_FAILED`, when the index was not there when the reading began
+ */
+export function schemaOfHit({ _index }: Hit, schemas: IndexSchemas, label: string): IndexSchema {
+  const schema = schemas.get(_index);
+  if (schema !== undefined) return schema;
+  const what = `The index "${_index}" came to ${label} while it was being read`;
+  throw new P2PError("READ_FAILED", `${what}; read again, so that its mapping is known`, { retryable: true });
+}
 
 /** Thrown when a number has lost digits in `JSON.parse`. */
 const IMPRECISE = new Error("a whole number beyond 2^53 has to be read again");
@@ -68,23 +80,18 @@ const IMPRECISE = new Error("a whole number beyond 2^53 has to be read again");
  * The records of an answer. Documents become records as the mapping says what their fields hold, and as the sidecar
  * says, which has the last word.
  */
-export const decodePage: PageDecoder<P2PRecord> = (answer, text, { schema, link }) => {
+export const decodePage: PageDecoder<P2PRecord> = (answer, text, { schemas, link }) => {
   try {
-    return decodeAll(answer, text, new DocumentDecoder(schema, false), link.label);
+    return decodeAll(answer, text, new HitDecoder(schemas, false, link.label));
   } catch (error) {
     if (error !== IMPRECISE) throw error;
   }
   // What was decoded so far was decoded in place, so it is all done again from the text.
-  return decodeAll(parsePrecisely(text) as SearchAnswer, text, new DocumentDecoder(schema, true), link.label);
+  return decodeAll(parsePrecisely(text) as SearchAnswer, text, new HitDecoder(schemas, true, link.label));
 };
 
-function decodeAll(
-  { hits }: SearchAnswer,
-  text: string,
-  decoder: DocumentDecoder,
-  label: string,
-): DecodedPage<P2PRecord> {
-  const decoded = (hits?.hits ?? []).map((hit) => decodeHit(hit, decoder, label));
+function decodeAll({ hits }: SearchAnswer, text: string, decoder: HitDecoder): DecodedPage<P2PRecord> {
+  const decoded = (hits?.hits ?? []).map((hit) => decoder.decode(hit));
   return { hits: decoded, size: text.length, valid: decoder.vouched && !hasEscapedSurrogates(text) };
 }
 
@@ -100,13 +107,45 @@ export function lastSort(answer: SearchAnswer, text: string): readonly SortValue
   return rounded ? (parsePrecisely(text) as SearchAnswer).hits?.hits?.at(-1)?.sort : values;
 }
 
-function decodeHit(hit: Hit, decoder: DocumentDecoder, label: string): ReadHit<P2PRecord> {
-  try {
-    return { hit, item: decoder.decode(hit), error: undefined };
-  } catch (thrown) {
-    if (thrown === IMPRECISE) throw thrown;
-    const message = `The document ${JSON.stringify(hit._id)} of ${label} could not be read: ${messageOf(thrown)}`;
-    return { hit, item: undefined, error: new P2PError("READ_FAILED", message, { cause: thrown }) };
+/** Makes records of the documents of several indices, each by the mapping of its own. */
+class HitDecoder {
+  readonly #schemas: IndexSchemas;
+  readonly #precise: boolean;
+  readonly #label: string;
+  readonly #decoders = new Map<IndexSchema, DocumentDecoder>();
+
+  constructor(schemas: IndexSchemas, precise: boolean, label: string) {
+    this.#schemas = schemas;
+    this.#precise = precise;
+    this.#label = label;
+  }
+
+  /** Whether no value so far needs a second look. */
+  get vouched(): boolean {
+    for (const { vouched } of this.#decoders.values()) if (!vouched) return false;
+    return true;
+  }
+
+  decode(hit: Hit): ReadHit<P2PRecord> {
+    const decoder = this.#decoderOf(hit);
+    try {
+      return { hit, item: decoder.decode(hit), error: undefined };
+    } catch (thrown) {
+      if (thrown === IMPRECISE) throw thrown;
+      const what = `The document ${JSON.stringify(hit._id)} of ${this.#label} could not be read`;
+      const error = new P2PError("READ_FAILED", `${what}: ${messageOf(thrown)}`, { cause: thrown });
+      return { hit, item: undefined, error };
+    }
+  }
+
+  #decoderOf(hit: Hit): DocumentDecoder {
+    const schema = schemaOfHit(hit, this.#schemas, this.#label);
+    let decoder = this.#decoders.get(schema);
+    if (decoder === undefined) {
+      decoder = new DocumentDecoder(schema, this.#precise);
+      this.#decoders.set(schema, decoder);
+    }
+    return decoder;
   }
 }
 

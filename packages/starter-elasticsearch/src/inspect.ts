@@ -10,7 +10,7 @@ import {
 import type { Link } from "./link.ts";
 import { idTypeOf, newFieldsOf } from "./mapping.ts";
 import { fieldAt, isStorableName } from "./names.ts";
-import { type FieldSchema, type IndexSchema, type MappingJson, schemaOf } from "./schema.ts";
+import { type FieldSchema, type IndexSchema, type MappingJson, mergedSchema, schemasOf } from "./schema.ts";
 import { type FieldKind, idPropertyOf, propertyOf, SIDECAR } from "./types.ts";
 
 interface IndexRow {
@@ -39,7 +39,10 @@ export async function inspectCluster(
       return {
         name,
         ...(records === undefined ? {} : { records }),
-        fields: [...schemaOf([mappings[name]!.mappings]).fields].map(([field, { type }]) => ({ name: field, type })),
+        fields: [...mergedSchema(schemasOf({ [name]: mappings[name]!.mappings })).fields].map(([field, { type }]) => ({
+          name: field,
+          type,
+        })),
         endpoint: { database: name },
       };
     }),

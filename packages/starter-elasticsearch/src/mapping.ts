@@ -1,7 +1,15 @@
 import { P2PError, type P2PRecord, setField, type ValueType, valueType } from "@omni/p2p-core";
 import type { Link } from "./link.ts";
 import { isStorableName } from "./names.ts";
-import { type FieldCapsJson, type IndexSchema, type MappingJson, schemaOf, schemaOfFieldCaps } from "./schema.ts";
+import {
+  type FieldCapsJson,
+  type IndexSchema,
+  type IndexSchemas,
+  type MappingJson,
+  mappingsOfFieldCaps,
+  mergedSchema,
+  schemasOf,
+} from "./schema.ts";
 import {
   type FieldKind,
   idPropertyOf,
@@ -14,16 +22,51 @@ import {
 } from "./types.ts";
 import type { Phase } from "./verdicts.ts";
 
-/**
- * The schema of an index, or `undefined` when there is none. One who may read documents but not mappings is told
- * what the field capabilities say.
- */
+/** The schema of what is written to under a name, or `undefined` when there is no such index. */
 export async function loadSchema(
   link: Link,
   index: string,
   phase: Phase,
   signal: AbortSignal,
 ): Promise<IndexSchema | undefined> {
+  const schemas = await loadSchemas(link, index, phase, signal);
+  if (schemas === undefined) return undefined;
+  // Documents are read back by the mapping of the index that they went to.
+  const writeIndex = schemas.size > 1 ? await writeIndexOf(link, index, phase, signal) : undefined;
+  return (writeIndex === undefined ? undefined : schemas.get(writeIndex)) ?? mergedSchema(schemas);
+}
+
+/** The index that documents go to under the name of an alias or a data stream. */
+async function writeIndexOf(link: Link, index: string, phase: Phase, signal: AbortSignal): Promise<string | undefined> {
+  const name = encodeURIComponent(index);
+  const refused = [400, 403, 404, 405];
+  const aliases = await link.request({ method: "GET", path: `/_alias/${name}`, accept: refused }, phase, signal);
+  if (aliases.status < 400) {
+    const found = link.parse<Record<string, { aliases?: Record<string, { is_write_index?: boolean }> }>>(
+      aliases.text,
+      phase,
+    );
+    const marked = Object.keys(found).find((name) => found[name]?.aliases?.[index]?.is_write_index);
+    if (marked !== undefined) return marked;
+  }
+  const streams = await link.request({ method: "GET", path: `/_data_stream/${name}`, accept: refused }, phase, signal);
+  if (streams.status >= 400) return undefined;
+  const { data_streams: [stream] = [] } = link.parse<{
+    data_streams?: { indices: { index_name: string }[] }[];
+  }>(streams.text, phase);
+  return stream?.indices.at(-1)?.index_name;
+}
+
+/**
+ * The schemas of all the indices that a name stands for, or `undefined` when there are none. One who may read documents
+ * but not mappings is told what the field capabilities say.
+ */
+export async function loadSchemas(
+  link: Link,
+  index: string,
+  phase: Phase,
+  signal: AbortSignal,
+): Promise<IndexSchemas | undefined> {
   const path = `/${encodeURIComponent(index)}`;
   const answer = await link.request(
     { method: "GET", path: `${path}/_mapping`, query: { allow_no_indices: "false" }, accept: [403, 404] },
@@ -33,7 +76,7 @@ export async function loadSchema(
   if (answer.status === 403) {
     const query = { fields: "*", filters: "-metadata", allow_no_indices: "false" };
     const caps = await link.json<FieldCapsJson>({ method: "GET", path: `${path}/_field_caps`, query }, phase, signal);
-    return schemaOf([schemaOfFieldCaps(caps)]);
+    return schemasOf(mappingsOfFieldCaps(caps));
   }
   if (answer.status === 404) {
     if (answer.refusal.cause?.type === "index_not_found_exception") return undefined;
@@ -43,7 +86,7 @@ export async function loadSchema(
     );
   }
   const indices = link.parse<Record<string, { mappings: MappingJson }>>(answer.text, phase);
-  return schemaOf(Object.values(indices).map(({ mappings }) => mappings));
+  return schemasOf(Object.fromEntries(Object.entries(indices).map(([name, { mappings }]) => [name, mappings])));
 }
 
 /** Fields that a mapping does not have yet, and the kind of value that each first came with. */

@@ -37,7 +37,7 @@ export async function* locateOrdered(
   options: ReadOptions,
 ): AsyncGenerator<LocatedRecord> {
   const { query, filter } = opened.plan;
-  const order = serverOrder(query, opened.schema);
+  const order = serverOrder(query, opened.schemas);
   const start = options.after === undefined ? { after: undefined, odd: 0 } : readOrderedCursor(options.after);
   const keys = order.odd === NONE ? [] : await sortedKeys(opened, order, options);
   const native = nativeRow(opened, allOf([filter, not(order.odd)]), order, start, fields, options);
@@ -123,7 +123,7 @@ async function sortedKeys(opened: OpenedQuery, order: ServerOrder, options: Read
       if (error !== undefined) throw error;
       if (!matches(conditions, item!)) continue;
       const key = Object.fromEntries(Object.entries(item!).filter(([name]) => names.has(name))) as P2PRecord;
-      if (keys.push({ id: hit._id, key }) > MOST_ODD) throw tooManyToSort(order, opened.link.label);
+      if (keys.push({ id: hit._id, key }) > MOST_ODD) throw tooManyToSort(order, opened);
     }
   }
   return keys.sort((a, b) => compareRecords(orderBy, a.key, b.key));

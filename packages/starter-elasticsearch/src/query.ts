@@ -9,10 +9,10 @@ import {
 } from "@omni/p2p-core";
 import { ALL, allOf, anyOf, type Clause, NONE, not, range, term, terms } from "./clause.ts";
 import { foreignCondition, ownCondition } from "./condition.ts";
-import type { ConditionClause } from "./families.ts";
+import { type ConditionClause, SCAN } from "./families.ts";
 import { fieldAt } from "./names.ts";
 import { nativeClause } from "./native-query.ts";
-import type { FieldSchema, IndexSchema } from "./schema.ts";
+import { type FieldSchema, type IndexSchema, type IndexSchemas, indicesBySchema } from "./schema.ts";
 import { type SequenceRange, sequenceRangeOf } from "./sequence-range.ts";
 import { SIDECAR } from "./types.ts";
 
@@ -32,22 +32,72 @@ export interface ReadPlan {
  *
  * @throws P2PError `INVALID_QUERY`, `UNSUPPORTED_QUERY`
  */
-export function planRead(given: P2PQuery, schema: IndexSchema): ReadPlan {
+export function planRead(given: P2PQuery, schemas: IndexSchemas): ReadPlan {
   const query = parseQuery(given);
   const clauses: Clause[] = [];
-  const odd: Clause[] = [];
-  let exact = true;
   const native = nativeClause(query);
   if (native !== undefined) clauses.push(native as Clause);
   if (query.partition !== undefined) clauses.push(partClause(sequenceRangeOf(query.partition)));
+  const plans = new Map<ConditionsPlan, readonly string[]>();
+  for (const [schema, indices] of indicesBySchema(schemas)) plans.set(planConditions(query, schema, schemas), indices);
+  return {
+    query,
+    filter: allOf([...clauses, eachInItsIndices(plans, ({ filter }) => filter)]),
+    exact: [...plans.keys()].every(({ exact }) => exact),
+    odd: eachInItsIndices(plans, ({ odd }) => odd),
+  };
+}
+
+/** What the conditions of a query come to in indices of one mapping. */
+type ConditionsPlan = Pick<ReadPlan, "filter" | "exact" | "odd">;
+
+/** A clause for each group of indices: what finds a value depends on the type that its field has there. */
+export function eachInItsIndices<Plan>(
+  plans: ReadonlyMap<Plan, readonly string[]>,
+  clauseOf: (plan: Plan) => Clause,
+): Clause {
+  const groups = new Map<string, { readonly clause: Clause; readonly indices: string[] }>();
+  for (const [plan, indices] of plans) {
+    const clause = clauseOf(plan);
+    const text = JSON.stringify(clause);
+    const group = groups.get(text) ?? { clause, indices: [] };
+    group.indices.push(...indices);
+    groups.set(text, group);
+  }
+  const [first, ...others] = groups.values();
+  if (first === undefined) return NONE;
+  if (others.length === 0) return first.clause;
+  return anyOf(
+    [first, ...others].map(({ clause, indices }) =>
+      clause === NONE ? NONE : allOf([terms("_index", indices), clause]),
+    ),
+  );
+}
+
+function planConditions(query: ParsedQuery, schema: IndexSchema, schemas: IndexSchemas): ConditionsPlan {
+  const clauses: Clause[] = [];
+  const odd: Clause[] = [];
+  let exact = true;
   for (const condition of query.conditions) {
-    const found = conditionClause(condition, schema);
+    const found = isRefusedElsewhere(condition, schema, schemas) ? SCAN : conditionClause(condition, schema);
     exact &&= found.exact;
     const unsure = ownKey(condition) ? NONE : oddClause(condition.field, schema);
     odd.push(unsure);
     clauses.push(anyOf([found.clause, unsure]));
   }
-  return { query, filter: allOf(clauses), exact, odd: anyOf(odd) };
+  return { filter: allOf(clauses), exact, odd: anyOf(odd) };
+}
+
+const RANGES: ReadonlySet<string> = new Set(["gt", "gte", "lt", "lte"]);
+
+/**
+ * Whether another index would refuse a range, in which it finds nothing: a date field looks at the bounds before it is asked
+ * of which index it is, and takes none that is no date.
+ */
+function isRefusedElsewhere({ field, operator }: QueryCondition, schema: IndexSchema, schemas: IndexSchemas): boolean {
+  if (!RANGES.has(operator)) return false;
+  const isDate = ({ fields }: IndexSchema): boolean => fieldAt(fields, field)?.type.startsWith("date") === true;
+  return !isDate(schema) && [...schemas.values()].some(isDate);
 }
 
 function partClause({ from, below }: SequenceRange): Clause {

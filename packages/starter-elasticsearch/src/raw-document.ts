@@ -7,6 +7,7 @@ import {
   type PageDecoder,
   type ReadHit,
   type SearchAnswer,
+  schemaOfHit,
 } from "./decode.ts";
 import { mayBeRounded } from "./precise-json.ts";
 import { isWhollyOurs } from "./same-form.ts";
@@ -50,16 +51,18 @@ export function recordOf(document: RawDocument): P2PRecord {
  * record is made, as it is read otherwise.
  */
 export const rawPage: PageDecoder<RawDocument> = (answer, text, source) => {
-  const { schema, link } = source;
+  const { schemas, link } = source;
   const found = answer.hits?.hits ?? [];
-  const usable = isWhollyOurs(schema) && !hasEscapedSurrogates(text);
-  const plain = found.map((hit) => usable && isPlain(hit, schema));
+  const ours = new Map([...new Set(schemas.values())].map((schema) => [schema, isWhollyOurs(schema)]));
+  const usable = !hasEscapedSurrogates(text);
+  const own = found.map((hit) => schemaOfHit(hit, schemas, link.label));
+  const plain = found.map((hit, i) => usable && ours.get(own[i]!)! && isPlain(hit, own[i]!));
   // The sources are used as they were parsed, so others are made records of from another copy of the page.
   const records = plain.includes(false)
     ? decodePage(JSON.parse(text) as SearchAnswer, text, source).hits.map((hit) => checked(hit, link.label))
     : undefined;
   const hits = found.map((hit, i) =>
-    plain[i] ? { hit, item: { key: hit._id, source: hit._source!, schema }, error: undefined } : records![i]!,
+    plain[i] ? { hit, item: { key: hit._id, source: hit._source!, schema: own[i]! }, error: undefined } : records![i]!,
   );
   return { hits, size: text.length, valid: true };
 };

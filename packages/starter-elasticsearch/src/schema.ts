@@ -61,11 +61,34 @@ export interface PropertyJson {
   readonly properties?: Readonly<Record<string, PropertyJson>>;
 }
 
+/** The schema of each index that a name stands for, by the index's own name. */
+export type IndexSchemas = ReadonlyMap<string, IndexSchema>;
+
+/** The schemas of mappings, by index. Indices with the same mapping share one schema. */
+export function schemasOf(mappings: Readonly<Record<string, MappingJson>>): IndexSchemas {
+  const known = new Map<string, IndexSchema>();
+  const schemas = new Map<string, IndexSchema>();
+  for (const [index, mapping] of Object.entries(mappings)) {
+    const text = JSON.stringify(mapping);
+    const schema = known.get(text) ?? indexSchema(mapping);
+    known.set(text, schema);
+    schemas.set(index, schema);
+  }
+  return schemas;
+}
+
 /** The schema of all the indices that a name stands for; what they do not agree on has no type. */
-export function schemaOf(mappings: readonly MappingJson[]): IndexSchema {
-  const [first, ...rest] = mappings.map(indexSchema);
+export function mergedSchema(schemas: IndexSchemas): IndexSchema {
+  const [first, ...rest] = new Set(schemas.values());
   if (first === undefined) throw new Error("a name always stands for one index at least");
   return rest.reduce(mergeSchemas, first);
+}
+
+/** The indices of each distinct schema. */
+export function indicesBySchema(schemas: IndexSchemas): ReadonlyMap<IndexSchema, readonly string[]> {
+  const groups = new Map<IndexSchema, string[]>();
+  for (const [index, schema] of schemas) groups.set(schema, [...(groups.get(schema) ?? []), index]);
+  return groups;
 }
 
 function indexSchema(mapping: MappingJson): IndexSchema {
@@ -166,6 +189,8 @@ function mergeField(a: FieldSchema | undefined, b: FieldSchema | undefined): Fie
 
 interface FieldCapabilities {
   readonly type: string;
+  /** The indices where the field is of this type; absent when it is in all of them. */
+  readonly indices?: readonly string[];
   readonly searchable: boolean;
   readonly aggregatable: boolean;
   readonly meta?: Readonly<Record<string, readonly string[]>>;
@@ -173,6 +198,7 @@ interface FieldCapabilities {
 
 /** The answer of the field capabilities API. */
 export interface FieldCapsJson {
+  readonly indices?: string | readonly string[];
   readonly fields: Readonly<Record<string, Readonly<Record<string, FieldCapabilities>>>>;
 }
 
@@ -180,12 +206,19 @@ export interface FieldCapsJson {
  * The schema as far as it can be told by one who may read documents but not mappings: nothing is known of formats,
  * so dates stay text, and the index counts as somebody else's.
  */
-export function schemaOfFieldCaps({ fields }: FieldCapsJson): MappingJson {
+export function mappingsOfFieldCaps({ indices = [], fields }: FieldCapsJson): Record<string, MappingJson> {
+  const names = typeof indices === "string" ? [indices] : indices;
+  return Object.fromEntries(names.map((name) => [name, mappingIn(name, fields)]));
+}
+
+function mappingIn(index: string, fields: FieldCapsJson["fields"]): MappingJson {
   const root: Record<string, MutableProperty> = {};
   // Parents come before their children in this order.
   for (const path of Object.keys(fields).sort()) {
-    const types = Object.keys(fields[path]!);
-    const capabilities = fields[path]![types[0]!]!;
+    const here = Object.values(fields[path]!).filter(({ indices }) => indices?.includes(index) ?? true);
+    const types = here.map(({ type }) => type);
+    const [capabilities] = here;
+    if (capabilities === undefined) continue;
     const kind = capabilities.meta?.[KIND_META];
     const idMeta = capabilities.meta?.[ID_META]?.length === 1 ? { [ID_META]: capabilities.meta[ID_META][0]! } : {};
     const property: MutableProperty = {

@@ -1,9 +1,9 @@
 import { P2PError, type P2PQuery, parseQuery } from "@omni/p2p-core";
 import { ALL, type Clause } from "./clause.ts";
 import type { Link } from "./link.ts";
-import { loadSchema } from "./mapping.ts";
+import { loadSchemas } from "./mapping.ts";
 import { planRead, type ReadPlan } from "./query.ts";
-import type { IndexSchema } from "./schema.ts";
+import type { IndexSchemas } from "./schema.ts";
 
 /** The index that is read from. */
 export interface SourceIndex {
@@ -15,7 +15,8 @@ export interface SourceIndex {
 
 /** A query that was checked against the index as it is now. */
 export interface OpenedQuery extends SourceIndex {
-  readonly schema: IndexSchema;
+  /** The schema of each index, by which its documents are read. */
+  readonly schemas: IndexSchemas;
   readonly plan: ReadPlan;
 }
 
@@ -29,26 +30,28 @@ export async function openQuery(source: SourceIndex, query: P2PQuery, signal: Ab
   // So that all that was written before is there. One who may only read sees it after the index's own interval.
   const path = `/${encodeURIComponent(source.index)}/_refresh`;
   const refresh = { method: "POST", path, accept: [400, 403, 404, 405, 429, 503] } as const;
-  const [schema] = await Promise.all([
-    requireSchema(source, "read", signal),
+  const [schemas] = await Promise.all([
+    requireSchemas(source, "read", signal),
     source.link.request(refresh, "read", signal),
   ]);
-  return { ...source, schema, plan: planRead(query, schema) };
+  return { ...source, schemas, plan: planRead(query, schemas) };
 }
 
-/** The schema of an index that has to be there. */
-export async function requireSchema(
+/** The schemas of indices that have to be there. */
+export async function requireSchemas(
   { link, index }: SourceIndex,
   phase: "open" | "read",
   signal: AbortSignal,
-): Promise<IndexSchema> {
-  const schema = await loadSchema(link, index, phase, signal);
-  if (schema === undefined) {
+): Promise<IndexSchemas> {
+  const schemas = await loadSchemas(link, index, phase, signal);
+  if (schemas === undefined) {
     const what = `${link.label} does not exist: the cluster has no index "${index}"`;
     throw new P2PError("SOURCE_NOT_FOUND", `${what}; check the name, or write to it first`);
   }
-  if (!schema.sourceless) return schema;
-  const what = `${link.label} keeps no documents, since its _source is switched off`;
+  const [sourceless] = [...schemas].find(([, schema]) => schema.sourceless) ?? [];
+  if (sourceless === undefined) return schemas;
+  const named = sourceless === index ? link.label : `The index "${sourceless}" of ${link.label}`;
+  const what = `${named} keeps no documents, since its _source is switched off`;
   throw new P2PError("SOURCE_NOT_FOUND", `${what}; read from where they came from`);
 }
 

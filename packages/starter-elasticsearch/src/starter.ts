@@ -19,7 +19,7 @@ import { RAW_FORMAT, type RawDocument, recordOf } from "./raw-document.ts";
 import { readRaw } from "./raw-read.ts";
 import { writeRaw } from "./raw-write.ts";
 import { readBatches } from "./read.ts";
-import { openQuery, requireSchema, type SourceIndex } from "./source-index.ts";
+import { openQuery, requireSchemas, type SourceIndex } from "./source-index.ts";
 import { TargetIndex } from "./target-index.ts";
 import { elasticsearchCapabilities } from "./types.ts";
 import { writeRecords } from "./write.ts";
@@ -103,7 +103,7 @@ async function openIndex(
 ): Promise<P2PDataTransferService> {
   const source: SourceIndex = { link, index, keepAliveMs: options.pitKeepAliveMs };
   let requestBytes = DEFAULT_REQUEST_BYTES;
-  if (role === "source") await requireSchema(source, "open", signal);
+  if (role === "source") await requireSchemas(source, "open", signal);
   else {
     await loadSchema(link, index, "open", signal);
     requestBytes = await largestRequest(link, signal);

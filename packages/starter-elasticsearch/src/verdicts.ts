@@ -76,7 +76,10 @@ const VERDICTS: Readonly<Record<string, Verdict>> = {
   document_parsing_exception: MISFIT,
   mapper_parsing_exception: MISFIT,
   strict_dynamic_mapping_exception: MISFIT,
-  illegal_argument_exception: MISFIT,
+  routing_missing_exception: {
+    code: "WRITE_FAILED",
+    advice: "the index wants a routing value with each document, which records do not have; write to another index",
+  },
   parsing_exception: { code: "INVALID_QUERY", advice: "correct the query" },
   query_shard_exception: { code: "INVALID_QUERY", advice: "correct the query" },
   index_closed_exception: CLOSED,
@@ -87,6 +90,81 @@ const VERDICTS: Readonly<Record<string, Verdict>> = {
   },
   media_type_header_exception: UNKNOWN_VERSION,
 };
+
+/** Limits of an index, which are told as a document that could not be parsed or as an illegal argument. */
+const LIMITS: readonly (readonly [RegExp, Verdict])[] = [
+  [
+    /Limit of total fields/,
+    {
+      code: "WRITE_FAILED",
+      advice:
+        "the index has no room for another field; raise index.mapping.total_fields.limit, or leave fields out with a transform",
+    },
+  ],
+  [
+    /Limit of mapping depth/,
+    { code: "WRITE_FAILED", advice: "raise index.mapping.depth.limit, or flatten the record with a transform" },
+  ],
+  [
+    /number of nested documents/i,
+    {
+      code: "RECORD_TOO_LARGE",
+      advice: "raise index.mapping.nested_objects.limit, or make several records of it with a transform",
+    },
+  ],
+  [
+    /Limit of field name length/,
+    {
+      code: "WRITE_FAILED",
+      advice: "raise index.mapping.field_name_length.limit, or rename the field with a transform",
+    },
+  ],
+  [
+    /immense term/,
+    { code: "TYPE_MISMATCH", advice: "shorten the text with a transform, or give the field ignore_above" },
+  ],
+];
+
+/** What else the server calls no more than an illegal argument. */
+const ILLEGAL_ARGUMENTS: readonly (readonly [RegExp, Verdict])[] = [
+  ...LIMITS,
+  [
+    /pipeline with id .* does not exist/,
+    {
+      code: "TARGET_NOT_WRITABLE",
+      advice: "correct the option pipeline or the index's setting of it, or make the pipeline",
+    },
+  ],
+  [
+    /no write index is defined for alias/,
+    { code: "TARGET_NOT_WRITABLE", advice: "mark one index of the alias with is_write_index, or name an index" },
+  ],
+  [
+    /op_type of create are allowed in data streams/,
+    {
+      code: "TARGET_NOT_WRITABLE",
+      advice: 'a data stream takes new documents alone; write with mode "insert" or "skip"',
+    },
+  ],
+  [
+    /routing/i,
+    { code: "WRITE_FAILED", advice: "the index wants routing that records do not have; write to another index" },
+  ],
+  [/mapper|mapping|parse|out of range|\bvector|timestamp/i, MISFIT],
+];
+
+function matching(verdicts: typeof LIMITS, reason: string): Verdict | undefined {
+  return verdicts.find(([pattern]) => pattern.test(reason))?.[1];
+}
+
+function verdictOfIllegalArgument(reason: string): Verdict {
+  return (
+    matching(ILLEGAL_ARGUMENTS, reason) ?? {
+      code: "WRITE_FAILED",
+      advice: "the server's reason says what it does not take",
+    }
+  );
+}
 
 /** What HTTP statuses mean where the name of the error does not say more. */
 function verdictOfStatus(status: number): Verdict | undefined {
@@ -122,9 +200,13 @@ export function verdictOf({ status, cause, genuine }: Refusal, phase: Phase): Ve
   if (missing && phase !== "write") {
     return { code: "SOURCE_NOT_FOUND", advice: "check the name; an index is made by the first write to it" };
   }
-  if (cause?.type === "illegal_argument_exception" && phase !== "write")
-    return { code: "INVALID_QUERY", advice: "correct the query" };
-  const known = (cause && VERDICTS[cause.type]) ?? verdictOfStatus(status);
+  if (cause?.type === "illegal_argument_exception") {
+    return phase === "write"
+      ? verdictOfIllegalArgument(cause.reason)
+      : { code: "INVALID_QUERY", advice: "correct the query" };
+  }
+  const named = cause && VERDICTS[cause.type];
+  const known = (named === MISFIT ? (matching(LIMITS, cause!.reason) ?? named) : named) ?? verdictOfStatus(status);
   if (known) return known;
   if (!genuine) {
     return {

@@ -5,17 +5,19 @@ import { describe, expect, test } from "vitest";
 import { decodePage } from "../src/decode.ts";
 import { documentEncoder } from "../src/encode.ts";
 import { needsOf, newIndexBody } from "../src/mapping.ts";
-import { type IndexSchema, type MappingJson, type PropertyJson, schemaOf } from "../src/schema.ts";
+import { type IndexSchema, type MappingJson, mergedSchema, type PropertyJson, schemasOf } from "../src/schema.ts";
 import { ELASTICSEARCH_TYPE_MAPPING, SIDECAR } from "../src/types.ts";
+
+const INDEX = "knowledge";
 
 /** The schema of the index that would be made for these records. */
 function ownSchema(records: readonly P2PRecord[]): IndexSchema {
   const { mappings } = JSON.parse(newIndexBody(needsOf(records), { shards: 1 })) as { mappings: MappingJson };
-  return schemaOf([mappings]);
+  return mergedSchema(schemasOf({ [INDEX]: mappings }));
 }
 
 function foreignSchema(properties: Record<string, PropertyJson>, dynamic = "true"): IndexSchema {
-  return schemaOf([{ dynamic, properties }]);
+  return mergedSchema(schemasOf({ [INDEX]: { dynamic, properties } }));
 }
 
 /** A record's document, as it is written. */
@@ -32,11 +34,14 @@ function sourceOf(record: P2PRecord, schema: IndexSchema): Record<string, unknow
 function thereAndBack(record: P2PRecord, schema: IndexSchema): P2PRecord {
   const source = encode(record, schema);
   const key = idKey(record.id);
-  return read(`{"hits":{"hits":[{"_id":${JSON.stringify(key)},"_source":${source},"sort":[1,2]}]}}`, schema);
+  return read(
+    `{"hits":{"hits":[{"_index":"${INDEX}","_id":${JSON.stringify(key)},"_source":${source},"sort":[1,2]}]}}`,
+    schema,
+  );
 }
 
 function indexOf(schema: IndexSchema) {
-  return { schema, link: { label: "elasticsearch:test" } };
+  return { schemas: new Map([[INDEX, schema]]), link: { label: "elasticsearch:test" } };
 }
 
 function read(text: string, schema: IndexSchema): P2PRecord {
@@ -46,7 +51,10 @@ function read(text: string, schema: IndexSchema): P2PRecord {
 }
 
 function readSource(key: string, source: string, schema: IndexSchema): P2PRecord {
-  return read(`{"hits":{"hits":[{"_id":${JSON.stringify(key)},"_source":${source},"sort":[1,2]}]}}`, schema);
+  return read(
+    `{"hits":{"hits":[{"_index":"${INDEX}","_id":${JSON.stringify(key)},"_source":${source},"sort":[1,2]}]}}`,
+    schema,
+  );
 }
 
 describe("documents of an index that we made", () => {
@@ -205,7 +213,7 @@ describe("documents of others", () => {
   });
 
   test("a document without source is a failure of its own", () => {
-    const text = '{"hits":{"hits":[{"_id":"k","sort":[1,2]}]}}';
+    const text = '{"hits":{"hits":[{"_index":"knowledge","_id":"k","sort":[1,2]}]}}';
     const [hit] = decodePage(JSON.parse(text) as never, text, indexOf(schema)).hits;
     expect(hit?.error?.code).toBe("READ_FAILED");
     expect(hit?.error?.message).toContain('"k"');

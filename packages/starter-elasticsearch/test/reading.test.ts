@@ -78,8 +78,8 @@ describeWithService("elasticsearch", "reading", ({ url }) => {
     }
     const wrong = { partition: { table: "x" } } as P2PQuery;
     expect((await rejection(read(source, wrong))).code).toBe("INVALID_QUERY");
-    expect((await rejection(read(source, {}, { after: "x" }))).code).toBe("INVALID_QUERY");
-    expect((await rejection(read(source, { orderBy: "n" }, { after: [1, 2] }))).code).toBe("INVALID_QUERY");
+    expect((await rejection(read(source, {}, { after: "x" }))).code).toBe("CHECKPOINT_INVALID");
+    expect((await rejection(read(source, { orderBy: "n" }, { after: [1, 2] }))).code).toBe("CHECKPOINT_INVALID");
   });
 
   test("a count is exact while little has to be looked at, and left open otherwise", async () => {

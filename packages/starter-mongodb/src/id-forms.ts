@@ -1,4 +1,4 @@
-import { idKey, type P2PId, TaggedValue } from "@omni/p2p-core";
+import { dateOfText, idKey, type P2PId, TaggedValue } from "@omni/p2p-core";
 import type { Document } from "mongodb";
 import type { Dialect } from "./dialect.ts";
 import type { RecordEncoder } from "./encode.ts";
@@ -25,8 +25,8 @@ function valuesWritten(text: string, dialect: Dialect): P2PId[] {
   if (text.trim() !== "" && Number.isFinite(number) && String(number) === text) values.push(number);
   if (/^(?:0|-?[1-9]\d*)$/.test(text)) values.push(BigInt(text));
   if (text === "true" || text === "false") values.push(text === "true");
-  const time = /^[+-]?\d{4,6}-\d\d-\d\dT/.test(text) ? new Date(text) : undefined;
-  if (time !== undefined && !Number.isNaN(time.getTime())) values.push(time);
+  const time = /^[+-]?\d{4,6}-\d\d-\d\dT/.test(text) ? dateOfText(text) : undefined;
+  if (time !== undefined) values.push(time);
   if (/^(?:[0-9a-f]{2})+$/.test(text)) values.push(new Uint8Array(Buffer.from(text, "hex")));
   for (const type of ["mongodb:objectId", "mongodb:uuid", "mongodb:decimal128"]) {
     if (dialect.nativeTags.has(type)) values.push(new TaggedValue(type, text));

@@ -1,6 +1,7 @@
 import { isUtf8 } from "node:buffer";
 import {
   assertRecord,
+  dateOfText,
   decodeJson,
   encodeJson,
   fromJson,
@@ -149,10 +150,8 @@ function decodeField(type: FieldType, plain: string | Uint8Array): P2PValue | un
     }
     case "bigint":
       return /^-?\d+$/.test(plain) ? BigInt(plain) : undefined;
-    case "date": {
-      const date = new Date(plain);
-      return Number.isNaN(date.getTime()) ? undefined : date;
-    }
+    case "date":
+      return dateOfText(plain);
     case "json":
       try {
         return decodeJson(plain);

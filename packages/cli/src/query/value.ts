@@ -1,4 +1,4 @@
-import { fromBase64, type P2PValue } from "@omni/p2p-core";
+import { dateOfText, fromBase64, type P2PValue } from "@omni/p2p-core";
 import { UsageError } from "../usage-error.ts";
 
 const NUMBER = /^-?(0|[1-9]\d*)(\.\d+)?([eE][+-]?\d+)?$/;
@@ -54,8 +54,8 @@ function parseNumber(text: string): number | bigint {
 }
 
 function parseDate(text: string): Date {
-  const date = new Date(text);
-  if (DATE.test(text) && !Number.isNaN(date.getTime())) return date;
+  const date = DATE.test(text) ? dateOfText(text) : undefined;
+  if (date !== undefined) return date;
   throw new UsageError(`"${text}" is not a date; write date:2024-01-31 or date:2024-01-31T12:00:00Z`);
 }
 

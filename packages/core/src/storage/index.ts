@@ -3,7 +3,7 @@ export { Breather } from "./breather.ts";
 export { cursorPosition, foreignCursor, recordAt, sortPosition, storeCursor } from "./cursor.ts";
 export { type InstalledStarter, installedStarters, loadStarter } from "./discovery.ts";
 export { type EndpointInfo, type EndpointInput, endpointLabel, parseEndpoint } from "./endpoint.ts";
-export { dateOfIso, hasPlainYear, isoText, YEAR_0 } from "./iso-date.ts";
+export { dateOfIso, dateOfText, hasPlainYear, isoText, YEAR_0 } from "./iso-date.ts";
 export { base64, decodeJson, encodeJson, fromBase64, fromJson, JSON_TAG, type JsonValue, toJson } from "./json.ts";
 export { type OptionSpec, type OptionSpecs, type OptionsOf, parseOptions } from "./options.ts";
 export { compareStrings, compareValues, kindOrder } from "./order.ts";

@@ -68,6 +68,21 @@ export function dateOfIso(text: string): Date | undefined {
   return new Date((dayNumber(year, month, day) * 1440 + hour * 60 + minute) * MINUTE + second * 1000 + millisecond);
 }
 
+const ISO_DAY = /^(\d{4}|[+-]\d{6})-(\d\d)-(\d\d)(?:T(\d\d)|$)/;
+
+/**
+ * The date that a text of ISO 8601 means, in any form that JavaScript reads; `undefined` for what is none, and for a day or
+ * an hour that does not exist: `new Date("2024-02-30")` is the first of March, and hour 24 the next day.
+ */
+export function dateOfText(text: string): Date | undefined {
+  const date = dateOfIso(text);
+  if (date !== undefined) return date;
+  const [, year, month, day, hour] = ISO_DAY.exec(text) ?? [];
+  if (year === undefined || hour === "24" || !(Number(day) <= lengthOf(Number(month), Number(year)))) return undefined;
+  const read = new Date(text);
+  return Number.isNaN(read.getTime()) ? undefined : read;
+}
+
 /** `....-..-..T..:..:......Z` */
 function isPunctuated(text: string): boolean {
   return (

@@ -1,5 +1,5 @@
 import { P2PError } from "../errors.ts";
-import { dateOfIso, isoText } from "./iso-date.ts";
+import { dateOfText, isoText } from "./iso-date.ts";
 import { type P2PObject, type P2PValue, setField, TaggedValue } from "./value.ts";
 
 /** What JSON can say by itself. */
@@ -120,8 +120,8 @@ function untag(type: string, payload: JsonValue): P2PValue {
       if (typeof payload !== "string" || !/^-?\d+$/.test(payload)) break;
       return BigInt(payload);
     case "date": {
-      const date = typeof payload === "string" ? (dateOfIso(payload) ?? new Date(payload)) : new Date(Number.NaN);
-      if (Number.isNaN(date.getTime())) break;
+      const date = typeof payload === "string" ? dateOfText(payload) : undefined;
+      if (date === undefined) break;
       return date;
     }
     case "bytes":

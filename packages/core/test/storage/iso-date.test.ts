@@ -1,6 +1,7 @@
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
-import { dateOfIso, isoText } from "../../src/storage/iso-date.ts";
+import { decodeJson, encodeJson } from "../../src/index.ts";
+import { dateOfIso, dateOfText, isoText } from "../../src/storage/iso-date.ts";
 
 const YEARS_0_TO_9999 = { min: new Date(-62_167_219_200_000), max: new Date(253_402_300_799_999) };
 
@@ -71,5 +72,39 @@ describe("ISO 8601 texts", () => {
     "",
   ])("%s is none", (text) => {
     expect(dateOfIso(text)).toBeUndefined();
+  });
+});
+
+describe("the date of a text", () => {
+  test.each([
+    ["2024-02-29", Date.UTC(2024, 1, 29)],
+    ["2024-02-29T12:30:45Z", Date.UTC(2024, 1, 29, 12, 30, 45)],
+    ["2024-02-29T12:30:45+02:00", Date.UTC(2024, 1, 29, 10, 30, 45)],
+    ["+012024-02-29T00:00:00.000Z", Date.UTC(12_024, 1, 29)],
+    ["-000004-02-29T00:00:00.000Z", new Date("-000004-02-29T00:00:00.000Z").getTime()],
+  ])("%s is what JavaScript reads", (text, time) => {
+    expect(dateOfText(text)?.getTime()).toBe(time);
+  });
+
+  test.each([
+    "2024-02-30",
+    "2023-02-29",
+    "2024-06-31T00:00:00Z",
+    "2024-06-31T00:00:00.000Z",
+    "+012023-02-29T00:00:00.000Z",
+    "2024-01-01T24:00:00Z",
+    "2024-01-01T24:00:00.000Z",
+    "2024-00-01",
+    "2024-01-00",
+    "5",
+    "Feb 30, 2024",
+    "",
+  ])("%s is none, and is not moved to another day", (text) => {
+    expect(dateOfText(text)).toBeUndefined();
+  });
+
+  test("a tag of a day that does not exist is refused", () => {
+    expect(() => decodeJson(encodeJson(new Date(0)).replace("1970-01-01", "1970-02-30"))).toThrow();
+    expect(decodeJson(encodeJson(new Date(0)))).toEqual(new Date(0));
   });
 });

@@ -4,6 +4,7 @@ import java.io.IOException;
 import java.io.InputStream;
 import java.nio.file.Path;
 import java.util.Map;
+import java.util.Set;
 import java.util.concurrent.CountDownLatch;
 import java.util.concurrent.TimeUnit;
 
@@ -59,7 +60,7 @@ public final class ElasticsearchTestNode {
     Environment environment =
         InternalSettingsPreparer.prepareEnvironment(settings.build(), Map.of(), data.resolve("config"), () -> "node");
 
-    Node node = new Node(environment);
+    Node node = newNode(environment, home.resolve("modules"));
     CountDownLatch stopping = new CountDownLatch(1);
     CountDownLatch closed = new CountDownLatch(1);
     Runtime.getRuntime().addShutdownHook(new Thread(() -> {
@@ -89,6 +90,20 @@ public final class ElasticsearchTestNode {
       closed.countDown();
     }
     System.exit(0);
+  }
+
+  /** From 8.16 on a node is given its plug-ins already loaded; the classes for it are named here, so that this compiles with 8.13. */
+  private static Node newNode(Environment environment, Path modulesFolder) throws ReflectiveOperationException {
+    Class<?> loader;
+    try {
+      loader = Class.forName("org.elasticsearch.plugins.PluginsLoader");
+    } catch (ClassNotFoundException e) {
+      return Node.class.getConstructor(Environment.class).newInstance(environment);
+    }
+    Object modules = loader.getMethod("loadModulesBundles", Path.class).invoke(null, modulesFolder);
+    Object plugins =
+        loader.getMethod("createPluginsLoader", Set.class, Set.class, Map.class).invoke(null, modules, Set.of(), Map.of());
+    return Node.class.getConstructor(Environment.class, loader).newInstance(environment, plugins);
   }
 
   private static String httpUrl(Node node) {
