@@ -1,4 +1,4 @@
-import type { Difference, P2PCapabilities, TransferFailure } from "@omni/p2p-core";
+import type { Difference, IdCollisions, P2PCapabilities, TransferFailure } from "@omni/p2p-core";
 
 /** A transfer begins. */
 export interface StartEvent {
@@ -37,6 +37,9 @@ export interface ResultEvent {
   readonly bytes: number;
   readonly durationMs: number;
   readonly errors: readonly TransferFailure[];
+  /** Records that took the place of others of this transfer, since the target keeps their ids as one. */
+  readonly collisions?: IdCollisions;
+  readonly notes?: readonly string[];
   readonly deadLetters?: string;
   /** The command that goes on from here; absent when it is complete. */
   readonly resume?: string;

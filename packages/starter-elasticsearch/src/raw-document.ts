@@ -46,6 +46,11 @@ export function recordOf(document: RawDocument): P2PRecord {
   });
 }
 
+/** The `_id` of a document in its target. */
+export function keyOf(document: RawDocument): string {
+  return "record" in document ? idKey(document.record.id) : document.key;
+}
+
 /**
  * The documents of an answer. What we wrote ourselves is taken as it is, if it says all by itself. Of anything else the
  * record is made, as it is read otherwise.

@@ -15,7 +15,7 @@ import { describeMapping, inspectCluster } from "./inspect.ts";
 import { Link } from "./link.ts";
 import { loadSchema } from "./mapping.ts";
 import { partitionQuery } from "./partition.ts";
-import { RAW_FORMAT, type RawDocument, recordOf } from "./raw-document.ts";
+import { keyOf, RAW_FORMAT, type RawDocument, recordOf } from "./raw-document.ts";
 import { readRaw } from "./raw-read.ts";
 import { writeRaw } from "./raw-write.ts";
 import { readBatches } from "./read.ts";
@@ -149,6 +149,7 @@ function serviceOf(source: SourceIndex, target: WriteTarget, refreshAtEnd: boole
       format: RAW_FORMAT,
       read: (query, options) => readRaw(source, query, options),
       decode: (document) => recordOf(document as RawDocument),
+      idText: (document) => keyOf(document as RawDocument),
     },
     rawTarget: {
       accepts: (format) => format === RAW_FORMAT,

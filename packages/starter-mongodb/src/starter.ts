@@ -15,6 +15,7 @@ import { dialectOf, MONGODB } from "./dialect.ts";
 import { RecordEncoder } from "./encode.ts";
 import { type MongodbTarget, mongodbOptions, parseMongodbEndpoint } from "./endpoint.ts";
 import { mongodbError } from "./errors.ts";
+import { idForm } from "./id-form.ts";
 import { inspectServer } from "./inspect.ts";
 import { describeSample } from "./mapping.ts";
 import { partitionQuery } from "./partition.ts";
@@ -148,6 +149,7 @@ function serve({ BSON }: Driver, client: MongoClient, place: Place): P2PDataTran
     writeToTarget: (records, options) => writer.write(records, options),
     count: (query, signal) => countRecords(place, query, signal),
     partitions: (query, parts, signal) => partitionQuery(place, query, parts, signal),
+    idForm,
     identity: (signal) => storeIdentity(place, signal),
     async ping(signal) {
       signal.throwIfAborted();

@@ -29,7 +29,7 @@ export function reportResult(
     result.retryCount > 0 && `${formatCount(result.retryCount)} sent again`,
   ].filter((part) => part !== false);
   out.line([writtenText(result, earlier), ...others].join(", "));
-  for (const note of result.notes ?? []) out.note(note);
+  for (const note of result.notes ?? []) out.note(printable(note));
   reportFailures(job, result, out);
   return partial ? ExitCode.PARTIAL : ExitCode.OK;
 }

@@ -135,6 +135,11 @@ export interface RawSource {
   read(query: P2PQuery, options: ReadOptions): AsyncIterable<RawBatch>;
   /** The record that `readFromSource` would have given, for a dead letter. */
   decode(document: unknown): P2PRecord;
+  /**
+   * The canonical text of the document's id, where the target keeps documents by it and that is cheap to tell: the
+   * transfer then finds documents that take each other's place. Optional in contract 1.
+   */
+  idText?(document: unknown): string;
 }
 
 /**

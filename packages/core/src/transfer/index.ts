@@ -6,6 +6,7 @@ export {
   MemoryCheckpointStore,
   type TransferIdentity,
 } from "./checkpoint.ts";
+export type { IdCollisions } from "./collisions.ts";
 export type { TransferCounts } from "./counts.ts";
 export { type DeadLetter, type DeadLetterSink, letterToJson } from "./dead-letter.ts";
 export { deadLetterStarter } from "./dead-letter-source.ts";

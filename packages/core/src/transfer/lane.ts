@@ -1,6 +1,6 @@
 import type { JsonValue } from "../storage/json.ts";
 import type { P2PQuery } from "../storage/query.ts";
-import type { P2PRecord } from "../storage/record.ts";
+import { idKey, type P2PRecord } from "../storage/record.ts";
 import type {
   P2PDataTransferService,
   RawSource,
@@ -43,6 +43,8 @@ export interface Lane {
   write(items: readonly unknown[], options: WriteOptions): Promise<WriteResult>;
   /** The item as a record, for a dead letter; `undefined` when it cannot be made out. */
   recordOf(item: unknown): P2PRecord | undefined;
+  /** The item's id as the target keeps it, and as people know it; `undefined` where only a record would tell. */
+  idOf(item: unknown): { readonly form: string; readonly text: string } | undefined;
 }
 
 /** The shortest lane: the raw one where the two stores know each other's form and nobody wants to see the records. */
@@ -82,6 +84,10 @@ function recordLane(
     },
     write: (items, options) => target.writeToTarget(items as readonly P2PRecord[], withSchema(options, schema)),
     recordOf: (item) => item as P2PRecord,
+    idOf(item) {
+      const text = idKey((item as P2PRecord).id);
+      return { form: target.idForm?.((item as P2PRecord).id) ?? text, text };
+    },
   };
 }
 
@@ -106,6 +112,10 @@ function rawLane(service: P2PDataTransferService, source: RawSource, target: Raw
       } catch {
         return undefined;
       }
+    },
+    idOf(item) {
+      const text = source.idText?.(item);
+      return text === undefined ? undefined : { form: text, text };
     },
   };
 }

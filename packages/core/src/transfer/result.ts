@@ -1,5 +1,6 @@
 import { P2PError, type P2PErrorCode, type P2PErrorOptions } from "../errors.ts";
 import type { Checkpoint } from "./checkpoint.ts";
+import type { IdCollisions } from "./collisions.ts";
 import type { TransferCounts } from "./counts.ts";
 
 /** One record that failed, as results and events tell it. */
@@ -30,6 +31,8 @@ export interface TransferResult extends TransferCounts {
   readonly resumed?: TransferCounts;
   /** In how many parts it ran, where `partitions` were asked for. */
   readonly partitions?: number;
+  /** Records that took the place of others of the same transfer; absent when none did, as far as it was looked. */
+  readonly collisions?: IdCollisions;
   /** What the user should know, in sentences: for instance why there were fewer parts than asked for. */
   readonly notes?: readonly string[];
 }

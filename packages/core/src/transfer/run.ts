@@ -3,6 +3,7 @@ import { type P2PQuery, parseQuery } from "../storage/query.ts";
 import { redactError, redactText, secretsOf } from "../storage/redact.ts";
 import { type TransferBatch, transferBatches } from "./batches.ts";
 import { assertResumable, type Checkpoint } from "./checkpoint.ts";
+import { CollisionFinder, notesOf } from "./collisions.ts";
 import type { TransferEnd } from "./end.ts";
 import { identityOf } from "./identity.ts";
 import { InFlight } from "./in-flight.ts";
@@ -27,6 +28,7 @@ export class TransferRun {
   readonly #target: TransferEnd;
   readonly #query: P2PQuery;
   readonly #options: ResolvedTransfer;
+  readonly #collisions: CollisionFinder;
   #lane: Lane;
   readonly #pace: Pace;
   readonly #secrets: readonly string[];
@@ -35,11 +37,19 @@ export class TransferRun {
   readonly #signal: AbortSignal = this.#own.signal;
   #bytesInFlight = 0;
 
-  constructor(source: TransferEnd, target: TransferEnd, query: P2PQuery, options: ResolvedTransfer) {
+  /** @param collisions what is shared by the parts of a transfer. */
+  constructor(
+    source: TransferEnd,
+    target: TransferEnd,
+    query: P2PQuery,
+    options: ResolvedTransfer,
+    collisions = new CollisionFinder(),
+  ) {
     this.#source = source;
     this.#target = target;
     this.#query = query;
     this.#options = options;
+    this.#collisions = collisions;
     this.#lane = laneBetween(source.service, target.service, options.transform);
     this.#pace = paceOf(options.config, target.service.capabilities.writeConcurrency);
     this.#secrets = secretsOf(source.endpoint, target.endpoint);
@@ -209,7 +219,19 @@ export class TransferRun {
         most = Math.ceil(length / 2);
       }
     }
+    if (config.mode === "upsert") this.#lookForCollisions(batch.items, total);
     return total;
+  }
+
+  /** With the other modes the target itself tells of an id that is there. */
+  #lookForCollisions(items: readonly unknown[], { failures }: BatchOutcome): void {
+    const failed = new Set(failures.map(({ index }) => index));
+    for (const [index, item] of items.entries()) {
+      if (failed.has(index)) continue;
+      const id = this.#lane.idOf(item);
+      if (id === undefined) return;
+      this.#collisions.add(id.form, id.text);
+    }
   }
 
   /** Writes, with the size of what was written: as the target counts it, else the batch's own size in proportion. */
@@ -233,7 +255,7 @@ export class TransferRun {
         ledger.counts.failureCount > 0 && { deadLetters: redactText(deadLetters.location, this.#secrets) }),
       checkpoint: ledger.checkpoint(),
       ...(ledger.resumed && { resumed: ledger.resumed }),
-      ...(deadLetters?.notes?.length && { notes: [...deadLetters.notes] }),
+      ...notesOf(deadLetters?.notes, this.#collisions.found),
     };
   }
 }

@@ -2,6 +2,7 @@ import { toP2PError } from "../../errors.ts";
 import type { P2PQuery } from "../../storage/query.ts";
 import { redactError, redactText, secretsOf } from "../../storage/redact.ts";
 import { assertResumable, CHECKPOINT_VERSION, type Checkpoint } from "../checkpoint.ts";
+import { CollisionFinder, notesOf } from "../collisions.ts";
 import type { TransferEnd } from "../end.ts";
 import { FailureBudget } from "../failure-budget.ts";
 import { identityOf } from "../identity.ts";
@@ -24,6 +25,7 @@ export class PartitionedRun {
   readonly #target: TransferEnd;
   readonly #query: P2PQuery;
   readonly #options: ResolvedTransfer;
+  readonly #collisions = new CollisionFinder();
   readonly #secrets: readonly string[];
   readonly #startedAt = performance.now();
   #parentSave: Promise<void> = Promise.resolve();
@@ -187,7 +189,7 @@ export class PartitionedRun {
       },
     };
     try {
-      const result = await new TransferRun(lane.source, lane.target, query, options).run();
+      const result = await new TransferRun(lane.source, lane.target, query, options, this.#collisions).run();
       run.books.enter(part, result);
       this.#guard?.agree(result.checkpoint);
     } catch (error) {
@@ -235,7 +237,7 @@ export class PartitionedRun {
       ...(deadLetters && counts.failureCount > 0 && { deadLetters: redactText(deadLetters.location, this.#secrets) }),
       checkpoint,
       ...(resumed && { resumed }),
-      ...(deadLetters?.notes?.length && { notes: [...deadLetters.notes] }),
+      ...notesOf(deadLetters?.notes, this.#collisions.found),
     };
   }
 }
