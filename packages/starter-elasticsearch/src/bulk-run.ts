@@ -57,6 +57,11 @@ export class BulkRun {
     return sent;
   }
 
+  /** Takes note of a document that is not sent. */
+  refuse(failure: WriteFailure): void {
+    this.#tally.failures.push(failure);
+  }
+
   /** Sends what is left. */
   async end(): Promise<WriteResult> {
     if (this.#lines.length > 0) await this.#flush();

@@ -1,6 +1,7 @@
 import { isP2PError } from "@omni/p2p-core";
 import { allOf, type Clause, range } from "./clause.ts";
 import type { DecodedPage, Hit, PageDecoder, ReadHit } from "./decode.ts";
+import { unnumberedError } from "./errors.ts";
 import { MOST_HITS, type Page, type PointInTime } from "./point-in-time.ts";
 import { type Fetch, readAhead, type Walk } from "./read-ahead.ts";
 import type { OpenedQuery } from "./source-index.ts";
@@ -31,8 +32,13 @@ export interface ChangesRequest {
   readonly most?: number;
 }
 
-/** The position of a document. */
+/**
+ * The position of a document.
+ *
+ * @throws P2PError `UNSUPPORTED_QUERY`, when the server does not number changes: it then tells a number below zero.
+ */
 export function positionOf({ _seq_no, _id, _index }: Hit): ChangePosition {
+  if (_seq_no === undefined || _seq_no < 0) throw unnumberedError(_index, "Elasticsearch");
   return { change: _seq_no!, id: _id, index: _index };
 }
 

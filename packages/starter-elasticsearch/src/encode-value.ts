@@ -148,6 +148,10 @@ export function isBrokenType(type: string): boolean {
 
 function encodeAs(value: P2PValue, schema: FieldSchema): EncodedValue {
   if (value === null) return NULL;
+  if (schema.rounded !== "no" && Array.isArray(value)) {
+    const survives = schema.rounded === "to 32 bits" && value.every(survivesFloat);
+    return survives ? exact(value) : twice(value, value, false);
+  }
   if (Array.isArray(value)) {
     const items = (value as readonly P2PValue[]).map((item) => encodeAs(item, schema));
     return { native: items.map((item) => item.native), overlay: overlayOfList(items), odd: false };
@@ -177,6 +181,17 @@ function encodeAs(value: P2PValue, schema: FieldSchema): EncodedValue {
     return exact(exactNumber(value));
   }
   return encodeTree(value, type === "mixed" || type === "disabled" || type === "object");
+}
+
+/** Whether a number is the one that is read from the text of its 32 bits. */
+function survivesFloat(value: unknown): boolean {
+  if (typeof value !== "number") return false;
+  const float = Math.fround(value);
+  for (let digits = 6; digits <= 9; digits++) {
+    const read = Number(float.toPrecision(digits));
+    if (Math.fround(read) === float) return Object.is(read, value);
+  }
+  return false;
 }
 
 /**

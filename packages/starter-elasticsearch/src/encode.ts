@@ -24,6 +24,8 @@ export interface DocumentEncoder {
   encodePlain(record: P2PRecord): string | undefined;
   /** The source of the record's document, as JSON, and whether it has a sidecar. */
   encode(record: P2PRecord, key: string): EncodedDocument;
+  /** Whether the index puts documents together from what is indexed of them, so that not everything comes back. */
+  readonly synthetic: boolean;
 }
 
 /** A document. */
@@ -57,7 +59,8 @@ export function documentEncoder(schema: IndexSchema): DocumentEncoder {
   // Ids that are text are their own keys; of other kinds only numbers are written as they are.
   if (id?.kind === "number" || id?.idType === "string") tests.set("id", PLAIN_TESTS[id.kind!]);
   return {
-    encodePlain: (record) => (isPlain(record, tests) ? JSON.stringify(record) : undefined),
+    synthetic: schema.synthetic,
+    encodePlain: (record) => (!schema.synthetic && isPlain(record, tests) ? JSON.stringify(record) : undefined),
     encode: (record, key) => encodeDocument(record, key, schema),
   };
 }

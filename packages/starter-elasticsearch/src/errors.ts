@@ -21,6 +21,12 @@ export function refusalError(refusal: Refusal, task: Task): P2PError {
   });
 }
 
+/** The error of an index whose documents have no order in which reading them could be resumed. */
+export function unnumberedError(index: string, label: string): P2PError {
+  const what = `${label} cannot be read: the index "${index}" does not number its changes (index.disable_sequence_numbers)`;
+  return new P2PError("UNSUPPORTED_QUERY", `${what}; copy it with _reindex to an index that does, and read that`);
+}
+
 /** The error of one record that was refused within a request. */
 export function recordError(id: string, refusal: Refusal, label: string): P2PError {
   const { code, retryable, advice } = verdictOf(refusal, "write");

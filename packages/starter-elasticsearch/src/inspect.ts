@@ -7,10 +7,12 @@ import {
   type ValueType,
   valueType,
 } from "@omni/p2p-core";
+import { isHidden } from "./hidden-fields.ts";
 import type { Link } from "./link.ts";
 import { idTypeOf, newFieldsOf } from "./mapping.ts";
 import { fieldAt, isStorableName } from "./names.ts";
 import { type FieldSchema, type IndexSchema, type MappingJson, mergedSchema, schemasOf } from "./schema.ts";
+import { lostIn } from "./synthetic-source.ts";
 import { type FieldKind, idPropertyOf, propertyOf, SIDECAR } from "./types.ts";
 
 interface IndexRow {
@@ -63,8 +65,20 @@ export function describeMapping(sample: readonly P2PRecord[], schema: IndexSchem
   const added = newFieldsOf(sample, schema);
   return [...types].map(([field, seen]) => {
     const described = describeField(field, sample, added.get(field), schema);
-    return { field, types: [...seen], lossless: true, ...described };
+    const note = schema && lossNote(field, sample, schema);
+    return { field, types: [...seen], lossless: true, ...described, ...(note ? { lossless: false, note } : {}) };
   });
+}
+
+/** Why a field would not come back as it is from an index that does not keep whole documents. */
+function lossNote(name: string, sample: readonly P2PRecord[], { hidden, synthetic }: IndexSchema): string | undefined {
+  if (isHidden(name, hidden)) return "the mapping leaves it out of _source: it is searched, and does not come back";
+  if (!synthetic) return undefined;
+  for (const record of sample) {
+    const lost = lostIn({ id: record.id, ...(Object.hasOwn(record, name) ? { [name]: record[name] } : {}) });
+    if (lost !== undefined) return `the index has a synthetic _source: records with ${lost}, are refused`;
+  }
+  return undefined;
 }
 
 function describeField(

@@ -1,4 +1,5 @@
 import { P2PError, type P2PRecord, setField, type ValueType, valueType } from "@omni/p2p-core";
+import { loadSettings } from "./index-settings.ts";
 import type { Link } from "./link.ts";
 import { isStorableName } from "./names.ts";
 import {
@@ -68,15 +69,18 @@ export async function loadSchemas(
   signal: AbortSignal,
 ): Promise<IndexSchemas | undefined> {
   const path = `/${encodeURIComponent(index)}`;
-  const answer = await link.request(
-    { method: "GET", path: `${path}/_mapping`, query: { allow_no_indices: "false" }, accept: [403, 404] },
-    phase,
-    signal,
-  );
+  const [answer, settings] = await Promise.all([
+    link.request(
+      { method: "GET", path: `${path}/_mapping`, query: { allow_no_indices: "false" }, accept: [403, 404] },
+      phase,
+      signal,
+    ),
+    loadSettings(link, index, phase, signal),
+  ]);
   if (answer.status === 403) {
     const query = { fields: "*", filters: "-metadata", allow_no_indices: "false" };
     const caps = await link.json<FieldCapsJson>({ method: "GET", path: `${path}/_field_caps`, query }, phase, signal);
-    return schemasOf(mappingsOfFieldCaps(caps));
+    return schemasOf(mappingsOfFieldCaps(caps), settings);
   }
   if (answer.status === 404) {
     if (answer.refusal.cause?.type === "index_not_found_exception") return undefined;
@@ -86,7 +90,8 @@ export async function loadSchemas(
     );
   }
   const indices = link.parse<Record<string, { mappings: MappingJson }>>(answer.text, phase);
-  return schemasOf(Object.fromEntries(Object.entries(indices).map(([name, { mappings }]) => [name, mappings])));
+  const mappings = Object.fromEntries(Object.entries(indices).map(([name, { mappings }]) => [name, mappings]));
+  return schemasOf(mappings, settings);
 }
 
 /** Fields that a mapping does not have yet, and the kind of value that each first came with. */

@@ -59,8 +59,11 @@ export class PointInTime {
   #id: Promise<string> | undefined;
   #view = 0;
   #mostHits = MOST_HITS;
+  /** Whether vectors are asked for by name, which servers before 9.2 give anyway and do not understand. */
+  #vectors: boolean;
 
-  constructor(link: Link, index: string, keepAliveMs: number) {
+  constructor(link: Link, index: string, keepAliveMs: number, vectors: boolean) {
+    this.#vectors = vectors;
     this.#link = link;
     this.#index = index;
     this.#keepAlive = `${keepAliveMs}ms`;
@@ -77,6 +80,10 @@ export class PointInTime {
       const body = this.#body({ ...request, size: asked }, id);
       const search = { method: "POST", path: "/_search", query, body, accept: [400, 404] } as const;
       const answer = await this.#link.request(search, "read", signal);
+      if (answer.status === 400 && this.#vectors && answer.refusal.cause?.reason.includes("exclude_vectors")) {
+        this.#vectors = false;
+        continue;
+      }
       if (answer.status === 400) {
         this.#mostHits = this.#lowerLimit(answer, asked);
         continue;
@@ -137,9 +144,14 @@ export class PointInTime {
       pit: { id, keep_alive: this.#keepAlive },
       track_total_hits: false,
       ...(after === undefined ? {} : { search_after: this.#valuesHere(after).map(sortJson) }),
-      ...(source === undefined ? {} : { _source: source }),
+      ...this.#wanted(source),
       ...(changes ? { seq_no_primary_term: true } : {}),
     });
+  }
+
+  #wanted(source: PageRequest["source"]): { readonly _source?: unknown } {
+    if (source === false || !this.#vectors) return source === undefined ? {} : { _source: source };
+    return { _source: { ...(source === undefined ? {} : { includes: source }), exclude_vectors: false } };
   }
 
   /**

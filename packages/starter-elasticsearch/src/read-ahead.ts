@@ -21,12 +21,12 @@ interface Steps<Page> {
 
 /** All pages of a walk through one view of the index. The next pages are on their way while one is being used. */
 export async function* readAhead<Page>(
-  { link, index, keepAliveMs }: SourceIndex,
+  { link, index, keepAliveMs, vectors = false }: SourceIndex,
   walk: Walk<Page>,
   signal: AbortSignal,
 ): AsyncGenerator<Page> {
   signal.throwIfAborted();
-  const view = new PointInTime(link, index, keepAliveMs);
+  const view = new PointInTime(link, index, keepAliveMs, vectors);
   const inner = new AbortController();
   const abort = (): void => inner.abort(signal.reason);
   signal.addEventListener("abort", abort, { once: true });

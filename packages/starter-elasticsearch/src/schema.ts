@@ -1,4 +1,6 @@
 import { type DateFormat, parseFormat } from "./dates.ts";
+import type { HiddenFields } from "./hidden-fields.ts";
+import type { IndexSettings } from "./index-settings.ts";
 import { type FieldKind, ID_META, KEYWORD_LENGTH, KIND_META, SIDECAR } from "./types.ts";
 
 /** A field as the mapping of the index has it. */
@@ -17,6 +19,11 @@ export interface FieldSchema {
   readonly keywordLength: number;
   /** Whether it can be searched and sorted at all. */
   readonly indexed: boolean;
+  /**
+   * Whether its numbers come back as the index has them: with 32 bits each, or also divided and multiplied again, which may
+   * change the last of their digits.
+   */
+  readonly rounded: "no" | "to 32 bits" | "by arithmetic";
   /** Whether null is indexed as something else. */
   readonly nullValue: boolean;
   readonly properties: ReadonlyMap<string, FieldSchema> | undefined;
@@ -35,13 +42,26 @@ export interface IndexSchema {
   readonly size: number;
   /** Why documents cannot be read back, when the index keeps no source. */
   readonly sourceless: boolean;
+  /** What is left out of the documents. */
+  readonly hidden: HiddenFields;
+  /** Whether documents are put together from what is indexed of them. */
+  readonly synthetic: boolean;
+  /** Whether there are fields for vectors, which a search leaves out unless it is asked for them. */
+  readonly vectors: boolean;
+  /** Whether changes of documents are not numbered, in which order they would be read. */
+  readonly unnumbered: boolean;
 }
 
 /** A mapping as the server tells it. */
 export interface MappingJson {
   readonly dynamic?: string | boolean;
   readonly _meta?: Readonly<Record<string, unknown>>;
-  readonly _source?: { readonly enabled?: boolean };
+  readonly _source?: {
+    readonly enabled?: boolean;
+    readonly mode?: string;
+    readonly includes?: readonly string[];
+    readonly excludes?: readonly string[];
+  };
   readonly properties?: Readonly<Record<string, PropertyJson>>;
   readonly runtime?: Readonly<Record<string, unknown>>;
 }
@@ -52,6 +72,7 @@ export interface PropertyJson {
   readonly format?: string;
   readonly index?: boolean;
   readonly doc_values?: boolean;
+  readonly similarity?: string;
   readonly enabled?: boolean;
   readonly ignore_above?: number;
   readonly normalizer?: string;
@@ -65,12 +86,16 @@ export interface PropertyJson {
 export type IndexSchemas = ReadonlyMap<string, IndexSchema>;
 
 /** The schemas of mappings, by index. Indices with the same mapping share one schema. */
-export function schemasOf(mappings: Readonly<Record<string, MappingJson>>): IndexSchemas {
+export function schemasOf(
+  mappings: Readonly<Record<string, MappingJson>>,
+  settings: ReadonlyMap<string, IndexSettings> = new Map(),
+): IndexSchemas {
   const known = new Map<string, IndexSchema>();
   const schemas = new Map<string, IndexSchema>();
   for (const [index, mapping] of Object.entries(mappings)) {
-    const text = JSON.stringify(mapping);
-    const schema = known.get(text) ?? indexSchema(mapping);
+    const own = settings.get(index);
+    const text = JSON.stringify([mapping, { ...own, uuid: undefined }]);
+    const schema = known.get(text) ?? indexSchema(mapping, own);
     known.set(text, schema);
     schemas.set(index, schema);
   }
@@ -91,11 +116,11 @@ export function indicesBySchema(schemas: IndexSchemas): ReadonlyMap<IndexSchema,
   return groups;
 }
 
-function indexSchema(mapping: MappingJson): IndexSchema {
+function indexSchema(mapping: MappingJson, settings: IndexSettings | undefined): IndexSchema {
   const dynamic = String(mapping.dynamic ?? "true") as IndexSchema["dynamic"];
   const properties = mapping.properties ?? {};
   const sidecar = properties[SIDECAR]?.properties?.fields?.type === "keyword";
-  const fields = fieldsOf(properties, "");
+  const fields = fieldsOf(properties, "", settings?.vectorsApart === true);
   if (sidecar) fields.delete(SIDECAR);
   return {
     dynamic,
@@ -103,15 +128,35 @@ function indexSchema(mapping: MappingJson): IndexSchema {
     sidecar,
     fields,
     size: countFields(properties) + Object.keys(mapping.runtime ?? {}).length,
-    sourceless: mapping._source?.enabled === false,
+    sourceless:
+      mapping._source?.enabled === false || mapping._source?.mode === "disabled" || settings?.sourceless === true,
+    hidden: { includes: mapping._source?.includes ?? [], excludes: mapping._source?.excludes ?? [] },
+    synthetic: mapping._source?.mode === "synthetic" || settings?.synthetic === true,
+    vectors: hasVectors(fields),
+    unnumbered: settings?.unnumbered === true,
   };
 }
 
-function fieldsOf(properties: Readonly<Record<string, PropertyJson>>, prefix: string): Map<string, FieldSchema> {
-  return new Map(Object.keys(properties).map((name) => [name, fieldSchema(properties[name]!, prefix + name)]));
+const VECTOR_TYPES: ReadonlySet<string> = new Set(["dense_vector", "sparse_vector", "rank_vectors"]);
+
+function hasVectors(fields: ReadonlyMap<string, FieldSchema>): boolean {
+  for (const { type, properties } of fields.values()) {
+    if (VECTOR_TYPES.has(type) || (properties !== undefined && hasVectors(properties))) return true;
+  }
+  return false;
 }
 
-function fieldSchema(property: PropertyJson, path: string): FieldSchema {
+function fieldsOf(
+  properties: Readonly<Record<string, PropertyJson>>,
+  prefix: string,
+  vectorsApart: boolean,
+): Map<string, FieldSchema> {
+  return new Map(
+    Object.keys(properties).map((name) => [name, fieldSchema(properties[name]!, prefix + name, vectorsApart)]),
+  );
+}
+
+function fieldSchema(property: PropertyJson, path: string, vectorsApart: boolean): FieldSchema {
   const type = property.type ?? "object";
   const keyword = keywordOf(property, path);
   const dated = type === "date" || type === "date_nanos";
@@ -123,9 +168,15 @@ function fieldSchema(property: PropertyJson, path: string): FieldSchema {
     keyword: keyword?.path,
     keywordLength: keyword?.length ?? 0,
     indexed: property.index !== false && property.doc_values !== false,
+    rounded: vectorsApart && type === "dense_vector" ? roundingOf(property) : "no",
     nullValue: property.null_value !== undefined,
-    properties: property.properties && fieldsOf(property.properties, `${path}.`),
+    properties: property.properties && fieldsOf(property.properties, `${path}.`, vectorsApart),
   };
+}
+
+/** For a cosine the server keeps vectors of length 1, and their lengths. */
+function roundingOf({ index, similarity = "cosine" }: PropertyJson): FieldSchema["rounded"] {
+  return index !== false && similarity === "cosine" ? "by arithmetic" : "to 32 bits";
 }
 
 /** Where the whole text of a field is indexed, untouched by an analyzer or a normalizer. */
@@ -153,6 +204,13 @@ function mergeSchemas(a: IndexSchema, b: IndexSchema): IndexSchema {
     fields: mergeFields(a.fields, b.fields),
     size: Math.max(a.size, b.size),
     sourceless: a.sourceless || b.sourceless,
+    hidden: {
+      includes: [...a.hidden.includes, ...b.hidden.includes],
+      excludes: [...a.hidden.excludes, ...b.hidden.excludes],
+    },
+    synthetic: a.synthetic || b.synthetic,
+    vectors: a.vectors || b.vectors,
+    unnumbered: a.unnumbered || b.unnumbered,
   };
 }
 
@@ -170,6 +228,7 @@ const MIXED: FieldSchema = {
   keyword: undefined,
   keywordLength: 0,
   indexed: false,
+  rounded: "no",
   nullValue: false,
   properties: undefined,
 };

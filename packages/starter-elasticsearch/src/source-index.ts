@@ -1,5 +1,7 @@
 import { P2PError, type P2PQuery, parseQuery } from "@omni/p2p-core";
 import { ALL, type Clause } from "./clause.ts";
+import { unnumberedError } from "./errors.ts";
+import { requireVisible } from "./hidden-fields.ts";
 import type { Link } from "./link.ts";
 import { loadSchemas } from "./mapping.ts";
 import { planRead, type ReadPlan } from "./query.ts";
@@ -11,6 +13,8 @@ export interface SourceIndex {
   readonly index: string;
   /** How long the server keeps a view of it between two pages. */
   readonly keepAliveMs: number;
+  /** Whether the server has to be asked for vectors. */
+  readonly vectors?: boolean;
 }
 
 /** A query that was checked against the index as it is now. */
@@ -34,7 +38,9 @@ export async function openQuery(source: SourceIndex, query: P2PQuery, signal: Ab
     requireSchemas(source, "read", signal),
     source.link.request(refresh, "read", signal),
   ]);
-  return { ...source, schemas, plan: planRead(query, schemas) };
+  const plan = planRead(query, schemas);
+  requireVisible(plan.query, schemas, source.link.label);
+  return { ...source, vectors: [...schemas.values()].some(({ vectors }) => vectors), schemas, plan };
 }
 
 /** The schemas of indices that have to be there. */
@@ -48,6 +54,8 @@ export async function requireSchemas(
     const what = `${link.label} does not exist: the cluster has no index "${index}"`;
     throw new P2PError("SOURCE_NOT_FOUND", `${what}; check the name, or write to it first`);
   }
+  const [unnumbered] = [...schemas].find(([, schema]) => schema.unnumbered) ?? [];
+  if (unnumbered !== undefined) throw unnumberedError(unnumbered, link.label);
   const [sourceless] = [...schemas].find(([, schema]) => schema.sourceless) ?? [];
   if (sourceless === undefined) return schemas;
   const named = sourceless === index ? link.label : `The index "${sourceless}" of ${link.label}`;

@@ -11,6 +11,7 @@ import type { WriteTarget } from "./bulk-run.ts";
 import { type ClientModule, createClient, loadClientModule } from "./client.ts";
 import { countRecords } from "./count.ts";
 import { type ElasticsearchPlace, elasticsearchOptions, indexOf, parsePlace } from "./endpoint.ts";
+import { identityOf } from "./identity.ts";
 import { describeMapping, inspectCluster } from "./inspect.ts";
 import { Link } from "./link.ts";
 import { loadSchema } from "./mapping.ts";
@@ -159,6 +160,7 @@ function serviceOf(source: SourceIndex, target: WriteTarget, refreshAtEnd: boole
     async partitions(query, parts, signal) {
       return partitionQuery(await openQuery(source, query, signal), query, parts, signal);
     },
+    identity: (signal) => identityOf(link, index, signal),
     async ping(signal) {
       // One who may only use certain indices is refused here, and that is a sign of life too.
       await link.request({ method: "HEAD", path: "/", accept: [403] }, "read", signal);

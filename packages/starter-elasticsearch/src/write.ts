@@ -1,5 +1,6 @@
 import { idKey, type P2PRecord, type WriteOptions, type WriteResult } from "@omni/p2p-core";
 import { BulkRun, type WriteTarget } from "./bulk-run.ts";
+import { syntheticError } from "./synthetic-source.ts";
 
 /** Writes the records in as few bulk requests as their size allows, one after the other. */
 export async function writeRecords(
@@ -20,7 +21,7 @@ export async function writeRecords(
  */
 export async function addRecords(
   run: BulkRun,
-  { fields }: WriteTarget,
+  { fields, link }: WriteTarget,
   records: readonly P2PRecord[],
   places: readonly number[] | undefined,
   signal: AbortSignal,
@@ -30,19 +31,25 @@ export async function addRecords(
   let sidecarReady = false;
   for (const [i, record] of records.entries()) {
     const key = idKey(record.id);
+    const place = places === undefined ? i : places[i]!;
     let source = encoder.encodePlain(record);
     if (source === undefined) {
       // The others may have fields that are new. Those that went before have none.
       if (!adapted) encoder = await fields.adapt(i === 0 ? records : records.slice(i), signal);
       adapted = true;
       const document = encoder.encode(record, key);
+      const lost = encoder.synthetic ? syntheticError(record, key, document.sidecar, link.label) : undefined;
+      if (lost !== undefined) {
+        run.refuse({ index: place, id: record.id, error: lost });
+        continue;
+      }
       if (document.sidecar && !sidecarReady) {
         await fields.prepareSidecar(signal);
         sidecarReady = true;
       }
       source = document.source;
     }
-    const full = run.add(places === undefined ? i : places[i]!, record.id, key, source);
+    const full = run.add(place, record.id, key, source);
     if (full !== undefined) await full;
   }
 }
