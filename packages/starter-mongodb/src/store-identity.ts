@@ -19,7 +19,7 @@ export async function storeIdentity(place: Place, signal: AbortSignal): Promise<
     const [deployment, incarnation] = [await deploymentOf(place, signal), await incarnationOf(db, info, signal)];
     return {
       ...(deployment !== undefined && { thing: `${deployment} ${db.databaseName}.${collection.collectionName}` }),
-      ...(incarnation !== undefined && { incarnation, certain: info.info?.uuid !== undefined }),
+      ...(incarnation !== undefined && { incarnation }),
     };
   } catch (error) {
     signal.throwIfAborted();
