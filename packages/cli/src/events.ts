@@ -188,7 +188,7 @@ export interface PartitionEvent {
 /** What went wrong. */
 export interface ErrorEvent {
   readonly event: "error";
-  /** A code of the core's `P2PError`, `USAGE` or `UNEXPECTED`. */
+  /** A code of the core's `P2PError`, `USAGE`, `UNWRITTEN` or `UNEXPECTED`. */
   readonly code: string;
   readonly message: string;
   /** What to type next. */

@@ -10,6 +10,10 @@ export const ExitCode = {
   PARTIAL: 3,
   /** The two sides are not the same. */
   DIFFERENT: 4,
+  /** It was done, but what it had to tell could not be written: stdout is on a full disk, for instance. */
+  UNWRITTEN: 74,
+  /** Stopped by SIGHUP: the terminal was closed. */
+  HANGUP: 129,
   /** Ctrl-C. */
   INTERRUPTED: 130,
   /** The reader of the output went away before the end. */

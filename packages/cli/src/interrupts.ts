@@ -1,24 +1,26 @@
-import { ExitCode } from "./exit-code.ts";
+import type { ExitCode } from "./exit-code.ts";
+import { isSupervised, SIGNAL_CODES, type StopSignal, type ToWork, tellSupervisor } from "./supervised.ts";
 
-const EXIT_CODES = { SIGINT: ExitCode.INTERRUPTED, SIGTERM: ExitCode.TERMINATED } as const;
-
-type StopSignal = keyof typeof EXIT_CODES;
-
-/** Longest that a clean stop may take, in ms; the core itself waits 2 s for what is under way. */
-const GRACE_MS = 10_000;
-
-/** Ctrl-C and SIGTERM: the first asks to stop cleanly, the second ends the process at once. */
+/**
+ * Ctrl-C, SIGTERM and SIGHUP, as the supervisor passes them on: the first asks to stop cleanly; at the second the
+ * supervisor ends this process.
+ */
 export class Interrupts {
   readonly #controller = new AbortController();
   readonly #handlers: ReadonlyMap<StopSignal, () => void>;
+  readonly #listen = (message: unknown) => this.#told(message as ToWork);
   #by: StopSignal | undefined;
   /** Called at the first one. */
   onFirst: (() => void) | undefined;
 
   constructor() {
-    const names = Object.keys(EXIT_CODES) as StopSignal[];
-    this.#handlers = new Map(names.map((name) => [name, () => this.#stop(name)]));
+    const names = Object.keys(SIGNAL_CODES) as StopSignal[];
+    this.#handlers = new Map(names.map((name) => [name, () => this.#heard(name)]));
     for (const [name, handler] of this.#handlers) process.on(name, handler);
+    process.on("message", this.#listen);
+    process.on("disconnect", endWithSupervisor);
+    // The work alone keeps the process.
+    process.channel?.unref();
   }
 
   get signal(): AbortSignal {
@@ -27,15 +29,26 @@ export class Interrupts {
 
   /** The exit code that tells of it, once there was one. */
   get exitCode(): ExitCode | undefined {
-    return this.#by && EXIT_CODES[this.#by];
+    return this.#by && SIGNAL_CODES[this.#by];
+  }
+
+  #heard(name: StopSignal): void {
+    if (isSupervised()) tellSupervisor({ kind: "signal", name });
+    else if (this.#by !== undefined) process.exit(SIGNAL_CODES[name]);
+    else this.#stop(name);
+  }
+
+  #told(message: ToWork): void {
+    if (message.kind === "stop") this.#stop(message.name);
+    else process.exit(message.code);
   }
 
   #stop(name: StopSignal): void {
-    if (this.#by !== undefined) process.exit(EXIT_CODES[name]);
+    if (this.#by !== undefined) return;
     this.#by = name;
+    tellSupervisor({ kind: "stopping" });
     this.onFirst?.();
     this.#controller.abort();
-    setTimeout(() => process.exit(EXIT_CODES[name]), GRACE_MS).unref();
   }
 
   /** Ctrl-C at a prompt, where the terminal sends no signal. */
@@ -45,5 +58,12 @@ export class Interrupts {
 
   dispose(): void {
     for (const [name, handler] of this.#handlers) process.off(name, handler);
+    process.off("message", this.#listen);
+    process.off("disconnect", endWithSupervisor);
   }
+}
+
+/** Whoever kills the supervisor means the command: nothing goes on behind their back. */
+function endWithSupervisor(): void {
+  process.kill(process.pid, "SIGKILL");
 }

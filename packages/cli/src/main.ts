@@ -1,8 +1,6 @@
 import { CommanderError } from "commander";
 import { ExitCode } from "./exit-code.ts";
-import type { OutputFlags } from "./options.ts";
 import { buildProgram } from "./program.ts";
-import type { Session } from "./session.ts";
 
 /**
  * Runs the command line.
@@ -12,7 +10,7 @@ import type { Session } from "./session.ts";
  */
 export async function main(argv: readonly string[]): Promise<ExitCode> {
   let exitCode: ExitCode = ExitCode.OK;
-  const program = buildProgram(async (options: OutputFlags, task: (session: Session) => Promise<ExitCode>) => {
+  const program = buildProgram(async (options, task) => {
     // Everything heavier than the arguments is loaded from here on.
     const { runInSession } = await import("./session.ts");
     exitCode = await runInSession(argv, options, task);

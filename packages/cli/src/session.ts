@@ -33,9 +33,12 @@ export async function runInSession(
     const code = await task({ out, interrupts, signal, argv, interactive });
     // A pipe tells one turn later that its reader is gone.
     await setImmediate();
-    return interrupts.exitCode ?? (closed.signal.aborted ? ExitCode.BROKEN_PIPE : code);
+    if (interrupts.exitCode !== undefined) return interrupts.exitCode;
+    if (out.failure !== undefined) return reportUnwritten(code, out.failure, out);
+    return closed.signal.aborted ? ExitCode.BROKEN_PIPE : code;
   } catch (error) {
     if (interrupts.exitCode !== undefined) return interrupts.exitCode;
+    if (out.failure !== undefined) return reportUnwritten(ExitCode.OK, out.failure, out);
     if (closed.signal.aborted) return ExitCode.BROKEN_PIPE;
     return await report(error, out);
   } finally {
@@ -55,6 +58,17 @@ async function report(error: unknown, out: Output): Promise<ExitCode> {
   return exitCode;
 }
 
+/** What was asked for could not be printed. How the work itself went is told first. */
+function reportUnwritten(code: ExitCode, { message }: NodeJS.ErrnoException, out: Output): ExitCode {
+  const done = code === ExitCode.OK ? "" : ` The work itself ended with exit code ${code}.`;
+  out.error({
+    code: "UNWRITTEN",
+    message: `stdout could not be written: ${message}.${done}`,
+    next: "the same command with its output on a disk that has room",
+  });
+  return code === ExitCode.OK ? ExitCode.UNWRITTEN : code;
+}
+
 /** Tells of a mistyped command line. */
 export function reportUsage(message: string, next: string, json: boolean): void {
   new Output({ json }).error({ code: "USAGE", message, next });
@@ -63,6 +77,7 @@ export function reportUsage(message: string, next: string, json: boolean): void 
 /** Waits for a promise, but no longer than the session lasts: for work that heeds no signal. */
 export async function whileRunning<T>(session: Session, work: Promise<T>): Promise<T> {
   const { signal } = session;
+  work.catch(() => {});
   signal.throwIfAborted();
   const { promise, reject } = Promise.withResolvers<never>();
   const stop = () => reject(signal.reason);
@@ -71,6 +86,5 @@ export async function whileRunning<T>(session: Session, work: Promise<T>): Promi
     return await Promise.race([work, promise]);
   } finally {
     signal.removeEventListener("abort", stop);
-    work.catch(() => {});
   }
 }

@@ -9,6 +9,7 @@ import {
   toP2PError,
 } from "@omni/p2p-core";
 import type { Session } from "../session.ts";
+import { withinLimit } from "../supervised.ts";
 import type { ResolvedEndpoint } from "./resolve.ts";
 
 /** Time in which a store must answer unless the user says otherwise, in ms. */
@@ -49,7 +50,9 @@ export async function withinTime<T>(end: ResolvedEndpoint, context: OpenContext,
   signal.addEventListener("abort", giveUp, { once: true });
   try {
     signal.throwIfAborted();
-    return await Promise.race([work(), givenUp]);
+    return await withinLimit(connectTimeoutMs, `${end.shown} did not answer within ${connectTimeoutMs} ms`, () =>
+      Promise.race([work(), givenUp]),
+    );
   } catch (error) {
     if (isP2PError(error) || (signal.reason as Error | undefined)?.name !== "TimeoutError") {
       throw told(error, end, "CONNECTION_FAILED", "could not be opened");

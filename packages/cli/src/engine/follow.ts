@@ -6,6 +6,7 @@ import type { Output } from "../output/output.ts";
 import { printable } from "../output/printable.ts";
 import { createReporter, type Reporter } from "../output/reporter.ts";
 import type { Session } from "../session.ts";
+import { tellSupervisor } from "../supervised.ts";
 
 /** Failures shown on the screen. */
 const SHOWN_FAILURES = 5;
@@ -23,6 +24,7 @@ export async function follow(
   const { source, target } = status;
   reporter.start({ name: "distributed", transferId: id, source: { shown: source }, target: { shown: target } }, false);
   interrupts.onFirst = () => out.note("The workers go on.");
+  tellSupervisor({ kind: "way", text: `omni-p2p transfers watch ${id}` });
   try {
     const last = await watch(client, id, session, reporter);
     reporter.stop();

@@ -15,7 +15,8 @@ export interface ShownError {
 
 /**
  * Everything that the command prints: results and JSON on stdout, the rest on stderr. When the reader of stdout goes
- * away, what is printed there is let go, and `onClosed` is called once.
+ * away, or stdout cannot be written, what is printed there is let go, and `onClosed` is called once; what stderr cannot
+ * take is let go.
  */
 export class Output {
   readonly json: boolean;
@@ -24,16 +25,21 @@ export class Output {
   /** Called before a line goes to the terminal, so that a live line can make way. */
   beforeLine: (() => void) | undefined;
   #closed = false;
+  #failure: NodeJS.ErrnoException | undefined;
 
   constructor({ json = false, quiet = false }: OutputFlags) {
     this.json = json;
     this.quiet = quiet;
-    for (const stream of [process.stdout, process.stderr]) {
-      stream.on("error", (error: NodeJS.ErrnoException) => {
-        if (error.code !== "EPIPE" && error.code !== "EIO") throw error;
-        if (stream === process.stdout) this.#close();
-      });
-    }
+    process.stderr.on("error", () => {});
+    process.stdout.on("error", (error: NodeJS.ErrnoException) => {
+      if (error.code !== "EPIPE" && error.code !== "EIO") this.#failure ??= error;
+      this.#close();
+    });
+  }
+
+  /** Why stdout could not be written, other than that its reader went away. */
+  get failure(): NodeJS.ErrnoException | undefined {
+    return this.#failure;
   }
 
   #close(): void {

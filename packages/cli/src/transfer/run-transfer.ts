@@ -6,6 +6,7 @@ import {
   type ManagedTransferOptions,
   type P2PConnection,
   P2PTransferError,
+  parseConfig,
   parseEndpoint,
   type TransferResult,
 } from "@omni/p2p-core";
@@ -16,6 +17,7 @@ import { explain } from "../explain.ts";
 import { formatCount, records } from "../output/format.ts";
 import { createReporter, type Reporter } from "../output/reporter.ts";
 import { type Session, whileRunning } from "../session.ts";
+import { tellSupervisor, withinLimit } from "../supervised.ts";
 import { failedIds } from "./failed-ids.ts";
 import type { TransferJob } from "./job.ts";
 import { reportFailures, reportInterruption, reportResult, resultEvent } from "./report.ts";
@@ -37,6 +39,7 @@ export async function runTransfer(
     const earlier = await announce(job, session);
     const connection = await establish(job, session, manager);
     reporter.start(job, earlier !== undefined && job.resume);
+    tellSupervisor({ kind: "way", text: job.resumeCommand });
     session.interrupts.onFirst = () =>
       session.out.note("Stopping: what is under way is brought to an end. Ctrl-C again stops at once.");
     done = await transfer(job, session, manager, connection, reporter);
@@ -72,6 +75,7 @@ export async function runTransfer(
     return reportFailure(job, session, error);
   } finally {
     session.interrupts.onFirst = undefined;
+    tellSupervisor({ kind: "way", text: undefined });
     reporter.stop();
     await manager.close({ drainTimeout: 0 });
   }
@@ -106,8 +110,13 @@ async function establish(
   manager: DefaultP2PConnectionManager,
 ): Promise<P2PConnection> {
   const ends = { source: job.source.endpoint, target: job.target.endpoint };
+  const { connectionTimeout } = parseConfig(job.config);
+  const open = ({ source, target }: typeof ends) =>
+    withinLimit(connectionTimeout, `The two ends were not opened within ${connectionTimeout} ms`, () =>
+      manager.establish(source, target, job.config),
+    );
   try {
-    return await whileRunning(session, manager.establish(ends.source, ends.target, job.config));
+    return await whileRunning(session, open(ends));
   } catch (error) {
     if (!isP2PError(error, "AUTHENTICATION_FAILED") || !session.interactive) throw error;
     session.out.note(error.message);
@@ -116,7 +125,7 @@ async function establish(
       const shown = endpoint.host !== undefined && error.message.includes(endpoint.host);
       if (shown && "password" in starter.options) ends[side] = await askPassword(ends[side], side, session);
     }
-    return whileRunning(session, manager.establish(ends.source, ends.target, job.config));
+    return whileRunning(session, open(ends));
   }
 }
 
@@ -138,7 +147,10 @@ async function transfer(
     progressInterval: reporter.interval,
     onProgress: (progress) => reporter.progress(progress),
   };
-  return manager.transferThroughConnection(connectionId, job.query, options);
+  const { transferTimeout } = parseConfig(job.config);
+  const work = () => manager.transferThroughConnection(connectionId, job.query, options);
+  if (transferTimeout === 0) return work();
+  return withinLimit(transferTimeout, `The transfer took longer than its ${transferTimeout} ms`, work);
 }
 
 function reportFailure(job: TransferJob, session: Session, error: unknown): ExitCode {
