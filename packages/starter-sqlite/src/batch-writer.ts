@@ -9,7 +9,7 @@ import {
   type WriteMode,
   type WriteResult,
 } from "@omni/p2p-core";
-import { isRowError, sqliteCode } from "./errors.ts";
+import { FOREIGN_KEY_ADVICE, isRowError, sqliteCode } from "./errors.ts";
 import { foreignShape } from "./foreign-shape.ts";
 import { insertSql, paramsOf, powerOfTwo, rowsPerStatement } from "./insert.ts";
 import { OwnShape } from "./own-shape.ts";
@@ -214,6 +214,10 @@ export class BatchWriter {
     }
     if (code === "SQLITE_MISMATCH" || code === "SQLITE_CONSTRAINT_DATATYPE") {
       return fail("TYPE_MISMATCH", `A value of the record ${id} does not fit its column: ${messageOf(error)}`);
+    }
+    if (code === "SQLITE_CONSTRAINT_FOREIGNKEY") {
+      const message = `The table "${this.#table.name}" refused the record ${id}: ${messageOf(error)}; ${FOREIGN_KEY_ADVICE}`;
+      return fail("WRITE_FAILED", message);
     }
     const unique = /_(PRIMARYKEY|UNIQUE|ROWID)$/.test(code);
     if (unique && this.#mode === "insert" && this.#exists(row)) {

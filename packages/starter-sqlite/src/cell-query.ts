@@ -90,7 +90,9 @@ function equals(cell: string, column: Column, value: P2PValue): Equality | undef
       if (column.affinity === "text") return undefined;
       if (column.kind === "boolean" && (Number(value) === 0 || Number(value) === 1)) return undefined;
       const number = storedNumber(value as number | bigint);
-      return number.near ? undefined : { side: cell, value: number.value, exact: column.kind !== "timestamp" };
+      return number.near
+        ? undefined
+        : { side: numberSide(cell, column), value: number.value, exact: column.kind !== "timestamp" };
     }
     case "boolean":
       return column.kind === "boolean" ? { side: cell, value: Number(value), exact: true } : undefined;
@@ -99,10 +101,15 @@ function equals(cell: string, column: Column, value: P2PValue): Equality | undef
       return { side: `+${cell}`, value: storeDate(value as Date), exact: column.kind === "timestamp" };
     }
     case "bytes":
-      return { side: cell, value: value as Uint8Array, exact: column.kind !== "timestamp" };
+      return { side: `${cell} COLLATE BINARY`, value: value as Uint8Array, exact: column.kind !== "timestamp" };
     default:
       return undefined;
   }
+}
+
+/** A column without a numeric type may have a collation of another program, which must not be asked about numbers. */
+function numberSide(cell: string, { affinity }: Column): string {
+  return affinity === "none" ? `${cell} COLLATE BINARY` : cell;
 }
 
 const SIGNS = { gt: ">", gte: ">=", lt: "<", lte: "<=" } as const;
@@ -121,7 +128,7 @@ function compareCell(
       if (!column.byCodePoint) return anyText(cell);
       const side = `${asText(cell, column)} COLLATE BINARY`;
       // In the order of SQLite all numbers come before all texts, and those before all bytes.
-      const bound = upwards ? `${cell} < x''` : `${asText(cell, column)} >= ''`;
+      const bound = upwards ? `${cell} COLLATE BINARY < x''` : `${side} >= ''`;
       const text = `${side} ${SIGNS[operator]} ? AND ${bound}`;
       return { sql: { text, params: [value as string] }, exact: !hidesText(column) };
     }
@@ -141,8 +148,9 @@ function compareCell(
     case "date":
       return compareDate(cell, column, operator, value as Date);
     case "bytes": {
-      const bound = upwards ? "" : ` AND ${cell} >= x''`;
-      const text = `${cell} ${SIGNS[operator]} ?${bound}`;
+      const side = `${cell} COLLATE BINARY`;
+      const bound = upwards ? "" : ` AND ${side} >= x''`;
+      const text = `${side} ${SIGNS[operator]} ?${bound}`;
       return { sql: { text, params: [value as Uint8Array] }, exact: column.kind !== "timestamp" };
     }
     default:
@@ -169,9 +177,9 @@ function compareNumber(
         : number.near === "above"
           ? "<"
           : "<=";
-  const bound = upwards ? ` AND ${cell} < ''` : "";
+  const bound = upwards ? ` AND ${cell} COLLATE BINARY < ''` : "";
   const exact = column.kind !== "boolean" && column.kind !== "timestamp";
-  return { sql: { text: `${cell} ${sign} ?${bound}`, params: [number.value] }, exact };
+  return { sql: { text: `${numberSide(cell, column)} ${sign} ?${bound}`, params: [number.value] }, exact };
 }
 
 /** A number as it is bound; `near` says on which side of the true one it lies, when it is not the same. */
@@ -202,7 +210,7 @@ function hasPrefix(cell: string, column: Column, prefix: string): Translation {
   const side = `${asText(cell, column)} COLLATE BINARY`;
   const end = afterPrefix(prefix);
   return end === undefined
-    ? { sql: { text: `${side} >= ? AND ${cell} < x''`, params: [prefix] }, exact }
+    ? { sql: { text: `${side} >= ? AND ${cell} COLLATE BINARY < x''`, params: [prefix] }, exact }
     : { sql: { text: `${side} >= ? AND ${side} < ?`, params: [prefix, end] }, exact };
 }
 

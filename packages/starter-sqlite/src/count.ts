@@ -48,7 +48,7 @@ export async function countRecords(
         const window = windows.next(after, part.upTo);
         const range = [after && rowsAfter(order, after), window.upTo && rowsUpTo(order, window.upTo)];
         const condition = allOf([...range, scan.condition]);
-        const hint = window.notIndexed ? " NOT INDEXED" : "";
+        const hint = window.notIndexed || relation.table.strangeIndexes ? " NOT INDEXED" : "";
         const sql = `SELECT count(*) FROM ${relation.from.text}${hint}${whereClause(condition)}`;
         const params: SqlValue[] = [...relation.from.params, ...(condition?.params ?? [])];
         return store.values(sql).get(...params) as number;

@@ -13,7 +13,7 @@ export const sqliteOptions = {
   table: {
     type: "string",
     description:
-      "The table, or the view, to read or write. Default: of a source the only table it has, of a target `records`.",
+      "The table, or the view, to read or write. Default: of a source the only table it has, of a target the name of its source's table, else `records`.",
   },
   key: {
     type: "string",
@@ -45,6 +45,20 @@ export const sqliteOptions = {
     default: "auto",
     description:
       "Whether a target is written by a thread of its own: `auto` begins one when the process has its hands full with reading and writing both, and the machine has a second core.",
+  },
+  foreignKeys: {
+    type: "string",
+    values: ["on", "deferred", "off"],
+    default: "on",
+    description:
+      "When a target checks foreign keys: at each record, at the end of each batch, or not at all, for tables that are copied in any order.",
+  },
+  isolate: {
+    type: "string",
+    values: ["auto", "always", "never"],
+    default: "auto",
+    description:
+      "What is read in a process of its own, which can be killed: `auto` reads views, virtual tables and native queries there, which may never end, and counts files of more than 256 MB.",
   },
   synchronous: {
     type: "string",

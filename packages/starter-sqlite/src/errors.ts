@@ -23,6 +23,10 @@ export function isRowError(thrown: unknown): boolean {
   return code.startsWith("SQLITE_CONSTRAINT") || code === "SQLITE_MISMATCH" || code === "SQLITE_TOOBIG";
 }
 
+/** What to do about a record whose foreign key leads nowhere. */
+export const FOREIGN_KEY_ADVICE =
+  "copy the table that it refers to first, or put the check off by the option foreignKeys (deferred: to the end of each batch, off: altogether)";
+
 /** The one place where SQLite's codes become the library's. */
 export function sqliteError(thrown: unknown, label: string, activity: Activity): P2PError {
   if (isP2PError(thrown)) return thrown;
@@ -51,7 +55,14 @@ function classify(code: string, message: string, activity: Activity): Verdict {
   if (code === "SQLITE_FULL") {
     return verdict("STORAGE_FULL", "The disk has no room left; make some, and run the transfer again");
   }
-  if (code.startsWith("SQLITE_READONLY") && activity !== "written") {
+  if (activity !== "written" && /^SQLITE_READONLY_(DIRECTORY|CANTINIT|CANTLOCK)$/.test(code)) {
+    return verdict(
+      failed,
+      "It is in WAL mode, in which a reader too must be able to make files beside it: allow that in its folder, copy the file " +
+        "into one where it is, or let a program that may write it set PRAGMA journal_mode = delete",
+    );
+  }
+  if (activity !== "written" && /^SQLITE_READONLY_(ROLLBACK|RECOVERY)$/.test(code)) {
     return verdict(
       failed,
       "A program that wrote it was killed and left a journal, which must be played back first: " +
@@ -59,7 +70,10 @@ function classify(code: string, message: string, activity: Activity): Verdict {
     );
   }
   if (code.startsWith("SQLITE_READONLY")) {
-    return verdict("TARGET_NOT_WRITABLE", "Check the permissions of the file and of its folder");
+    return verdict(
+      activity === "written" ? "TARGET_NOT_WRITABLE" : failed,
+      "Check the permissions of the file and of its folder",
+    );
   }
   if (code === "SQLITE_NOTADB") {
     return verdict(
@@ -72,12 +86,21 @@ function classify(code: string, message: string, activity: Activity): Verdict {
     return verdict(
       failed,
       "Check the path, and the permissions of its folder, in which a database in WAL mode must be able to make files " +
-        "even when it is only read",
+        "even when it is only read: allow that, copy the file elsewhere, or let a program that may write it set PRAGMA journal_mode = delete",
     );
   }
   if (code.startsWith("SQLITE_IOERR")) return verdict(failed, "Check the disk and the file system");
   if (code === "SQLITE_ERROR" && activity === "read" && /^no such (table|view)/.test(message)) {
     return verdict("SOURCE_NOT_FOUND", "Name another table by the option table");
+  }
+  if (/^no such collation sequence/.test(message)) {
+    return verdict(
+      failed,
+      "Only the program that made the file has this collation; let that program export the table, or copy it there into one without",
+    );
+  }
+  if (/^no such module/.test(message)) {
+    return verdict(failed, "Only a program with this module can read the table; name another one by the option table");
   }
   return verdict(failed, "Check the schema of the database, and the query");
 }

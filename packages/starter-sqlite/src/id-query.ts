@@ -35,7 +35,9 @@ function sameId(table: Table, ids: readonly P2PValue[]): Translation {
     return { sql: rowids.length === 0 ? NEVER : oneOf([{ side: table.rowid!, values: rowids }]), exact: true };
   }
   if (table.key.columns.length > 1) return sameCompositeId(table, texts);
-  return { sql: oneOf([cellsWithText(first.column, texts)]), exact: false };
+  const cells = cellsWithText(first.column, texts);
+  const side = table.key.searchable ? cells.side : `${cells.side} COLLATE BINARY`;
+  return { sql: oneOf([{ ...cells, side }]), exact: false };
 }
 
 interface Candidates {

@@ -4,9 +4,19 @@ import { assertUniqueKeys, keylessRows } from "./loose-keys.ts";
 import { parsePartition } from "./partition.ts";
 import { findPlace, hasMovingRowids, isAnchor, naturalOrder, rowidOfKey, savePlace } from "./place.ts";
 import type { Relation } from "./relation.ts";
-import { hasSidecarsBetween, makeScan, type Page, type PageRequest, readPage, rowidAt, type Scan } from "./scan.ts";
+import {
+  hasSidecarsBetween,
+  lastPlace,
+  makeScan,
+  type Page,
+  type PageRequest,
+  readPage,
+  rowidAt,
+  type Scan,
+} from "./scan.ts";
 import { allOf, quote, type Sql, type SqlValue } from "./sql.ts";
 import type { SqliteStore } from "./store.ts";
+import type { Table } from "./table.ts";
 import { Windows } from "./windows.ts";
 
 /** Rows read in one go, whatever the batch: so that the process stays awake. */
@@ -22,9 +32,9 @@ export async function* readNatural(
 ): AsyncGenerator<RecordBatch> {
   const { table } = relation;
   const { signal } = options;
-  const moving = hasMovingRowids(table) && table.key.columns.length > 0;
+  const moving = hasMovingRowids(table) && isAnchored(table);
   const order = naturalOrder(table);
-  const place = table.key.columns.length === 0 ? order.map(({ text }) => text) : table.key.columns.map((k) => k.column);
+  const place = isAnchored(table) ? table.key.columns.map((k) => k.column) : order.map(({ text }) => text);
   const loose = table.rowid === undefined && !table.key.unique;
   const keyed: Sql | undefined = loose
     ? { text: table.key.columns.map(({ column }) => `${quote(column.name)} IS NOT NULL`).join(" AND "), params: [] }
@@ -38,6 +48,7 @@ export async function* readNatural(
   let skip = options.after === undefined ? query.offset : 0;
   let after: readonly SqlValue[] | undefined;
   let upTo: readonly SqlValue[] | undefined;
+  let last: readonly SqlValue[] | undefined;
   let version: number | undefined;
 
   /** Finds the way, at first and again when VACUUM has moved the rows in the middle of the read. */
@@ -46,6 +57,8 @@ export async function* readNatural(
     const saved = batch.cursor ?? options.after;
     after = saved === undefined ? part.after : findPlace(store, table, saved);
     upTo = part.upTo;
+    // Anew where VACUUM has moved the rows: it keeps their order, and nothing of where the last one was.
+    last = lastPlace(store, relation, order);
     version = now;
     windows.restart();
   };
@@ -53,7 +66,9 @@ export async function* readNatural(
   /** Reads a page, and moves on behind it. */
   const step = (now: number): Page => {
     if (version === undefined || (moving && version !== now)) orient(now);
-    const window = windows.next(after, upTo);
+    // Nothing else can be found by an index than the part itself, where there is no condition.
+    const hard = scan.condition === undefined ? (upTo ?? last) : upTo;
+    const window = windows.next(after, hard);
     // SQL can pass over rows only where every row that it finds is a record.
     const offset = scan.check === "none" && window.whole ? skip : 0;
     const take = skip - offset + Math.min(batch.room, left);
@@ -62,6 +77,7 @@ export async function* readNatural(
     const request: PageRequest = {
       after,
       upTo: end,
+      bound: scan.condition === undefined ? undefined : last,
       limit,
       take,
       budget: batch.budget,
@@ -110,11 +126,16 @@ export async function* readNatural(
   }
 }
 
+/** Whether a row's key leads back to it. A table without rowids is in the order of its key in any case. */
+function isAnchored(table: Table): boolean {
+  return table.key.columns.length > 0 && (table.key.searchable || table.rowid === undefined);
+}
+
 /** The order's values of the last row of a page. */
 function placeOfPage(scan: Scan, request: PageRequest, page: Page): readonly SqlValue[] {
   const { store, relation } = scan;
   const { table } = relation;
-  if (!hasMovingRowids(table) || table.key.columns.length === 0) return page.place;
+  if (!hasMovingRowids(table) || !isAnchored(table)) return page.place;
   const found = page.place.every(isAnchor) ? rowidOfKey(store, table, page.place) : undefined;
   return [found ?? rowidAt(scan, request, page.scanned - 1)!];
 }

@@ -54,6 +54,30 @@ export async function openAgain(
   }
 }
 
+/**
+ * Opens the file of an endpoint once more for reading alone, in another process.
+ *
+ * @param inode the file that is open already.
+ * @throws P2PError `CONNECTION_LOST` when the path leads to another one by now.
+ */
+export async function openReader(
+  endpoint: SqliteEndpoint,
+  patienceMs: number,
+  inode: string | undefined,
+): Promise<SqliteStore> {
+  const db = await openFile(endpoint, true);
+  const store = new SqliteStore(db, endpoint, { patienceMs, readOnly: true, inode });
+  try {
+    db.pragma("cell_size_check = ON");
+    addSortFunctions(db);
+    store.assertSameFile();
+    return store;
+  } catch (error) {
+    db.close();
+    throw error;
+  }
+}
+
 async function assertSource({ file, label }: SqliteEndpoint): Promise<boolean> {
   const found = await stat(file).catch(() => undefined);
   if (found?.isFile()) return true;
@@ -101,7 +125,10 @@ async function openFile(endpoint: SqliteEndpoint, readOnly: boolean, mustExist =
   }
   try {
     // Locks are waited for in SqliteStore.patiently: the driver's own waiting would stop the whole process.
-    return new SqliteDatabase(endpoint.file, { readonly: readOnly, fileMustExist: mustExist, timeout: 0 });
+    const db = new SqliteDatabase(endpoint.file, { readonly: readOnly, fileMustExist: mustExist, timeout: 0 });
+    // What a file brings along (views, triggers, defaults) may call no function that does more than compute.
+    db.pragma("trusted_schema = OFF");
+    return db;
   } catch (error) {
     throw readOnly
       ? sqliteError(error, endpoint.label, "opened")

@@ -49,7 +49,7 @@ export async function partitionQuery(
     parsed.partition !== undefined;
   if (whole) return [query];
   const count = (await store.patiently("read", signal, () =>
-    store.values(`SELECT count(*) FROM ${from.text}`).get(),
+    store.values(`SELECT count(*) FROM ${from.text}${table.strangeIndexes ? " NOT INDEXED" : ""}`).get(),
   )) as number;
   const order = naturalOrder(table);
   const breather = new Breather();
@@ -94,7 +94,7 @@ function rowAfter(
 function place(store: SqliteStore, table: Table, values: readonly SqlValue[], version: number): JsonValue {
   if (!hasMovingRowids(table)) return savePlace(table, values, undefined, version);
   const columns = table.key.columns.map(({ column }, index) => `${quote(column.name)} AS k${index}`);
-  if (columns.length === 0) return savePlace(table, values, undefined, version);
+  if (columns.length === 0 || !table.key.searchable) return savePlace(table, values, undefined, version);
   const sql = `SELECT ${columns.join(", ")} FROM main.${quote(table.name)} WHERE ${table.rowid} = ?`;
   const row = store.rows(sql, true).get(...values);
   return savePlace(table, values, row && columns.map((_, index) => row[`k${index}`]!), version);

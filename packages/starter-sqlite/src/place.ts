@@ -83,7 +83,7 @@ export function findPlace(store: SqliteStore, table: Table, saved: JsonValue): S
 /** The rowid of the one row with this key. */
 export function rowidOfKey(store: SqliteStore, table: Table, key: readonly SqlValue[]): SqlValue | undefined {
   const { columns } = table.key;
-  if (columns.length === 0 || key.length !== columns.length) return undefined;
+  if (columns.length === 0 || key.length !== columns.length || !table.key.searchable) return undefined;
   const equal = columns.map((column) => `${keyText(column)} = ?`).join(" AND ");
   const rowids = store
     .values(`SELECT ${rowidOf(table)} FROM main.${quote(table.name)} WHERE ${equal} LIMIT 2`, true)

@@ -111,7 +111,7 @@ function queryRelation(store: SqliteStore, sql: string, native: ParsedNative): R
     if (column === undefined) throw invalid(`has no column "${name}" for its key; name another by native.sqlite.key`);
     return { column, collation: "BINARY", descending: false };
   });
-  const key: TableKey = { columns: keyColumns, isRowid: false, unique: false };
+  const key: TableKey = { columns: keyColumns, isRowid: false, unique: false, searchable: true };
   return {
     table: {
       name: "query",
@@ -121,6 +121,8 @@ function queryRelation(store: SqliteStore, sql: string, native: ParsedNative): R
       columns: nameFields(columns, key),
       key,
       uniques: [],
+      withoutRowid: false,
+      strangeIndexes: false,
       rowid: undefined,
       hasTriggers: false,
     },

@@ -67,6 +67,8 @@ export function makeScan(
 export interface PageRequest {
   readonly after: readonly SqlValue[] | undefined;
   readonly upTo: readonly SqlValue[] | undefined;
+  /** Rows behind this place are passed over, without a say in how SQLite finds the others. */
+  readonly bound: readonly SqlValue[] | undefined;
   /** Most rows to look at. */
   readonly limit: number;
   /** Most records to find. */
@@ -105,6 +107,25 @@ export interface Page {
   readonly place: readonly SqlValue[];
 }
 
+/** A term that SQLite does not look for an index for. */
+export function aside(term: Term): Term {
+  return { ...term, text: `+${term.text}` };
+}
+
+/**
+ * The place of the last row there is, so that a read ends although rows are added behind it; `undefined` where there is
+ * none, or where it would take a search.
+ */
+export function lastPlace(store: SqliteStore, { table, from }: Relation, order: readonly Term[]) {
+  if (table.type !== "table") return undefined;
+  const turned = order.map((term) => ({ ...term, descending: !term.descending }));
+  const sql =
+    `SELECT ${order.map(({ text }, at) => `${text} AS k${at}`).join(", ")} FROM ${from.text} NOT INDEXED` +
+    `${orderClause(turned)} LIMIT 1`;
+  const row = store.rows(sql, true).get();
+  return row === undefined ? undefined : order.map((_, at) => row[`k${at}`]!);
+}
+
 /**
  * The statement of a page. Its limit is written out: SQLite plans a statement anew whenever a parameter is set that
  * its plan hangs on, as it does on a limit, and the driver then makes anew what it makes the rows with.
@@ -113,9 +134,10 @@ export function pageSql({ relation, plan, order, condition }: Scan, request: Pag
   const where = allOf([
     request.after && rowsAfter(order, request.after),
     request.upTo && rowsUpTo(order, request.upTo),
+    request.bound && rowsUpTo(order.map(aside), request.bound),
     condition,
   ]);
-  const hint = request.notIndexed ? " NOT INDEXED" : "";
+  const hint = request.notIndexed || relation.table.strangeIndexes ? " NOT INDEXED" : "";
   return {
     text:
       `SELECT ${select} FROM ${relation.from.text}${hint}${whereClause(where)}${orderClause(order)} ` +

@@ -115,7 +115,8 @@ export function addColumnsSql(table: Table, records: readonly P2PRecord[]): stri
 
 /** Sets a target to the journal mode and the care that its options name. */
 export function setPragmas({ db, endpoint }: SqliteStore): void {
-  const { journalMode, synchronous } = endpoint.options;
+  const { journalMode, synchronous, foreignKeys } = endpoint.options;
+  db.pragma(`foreign_keys = ${foreignKeys === "off" ? "OFF" : "ON"}`);
   if (journalMode !== "keep") db.pragma(`journal_mode = ${journalMode}`);
   db.pragma(`synchronous = ${synchronous}`);
 }

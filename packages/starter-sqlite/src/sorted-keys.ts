@@ -31,17 +31,19 @@ export class SortedKeys {
     this.#name = `temp.${quote(`p2p_sorted_${++made}`)}`;
     this.rank = '"p2p:sorted".rowid';
     this.order = [{ text: this.rank, descending: false, nullable: false }];
+    const hint = table.strangeIndexes ? " NOT INDEXED" : "";
     const where = allOf([after && rowsAfter(order, after), condition]);
     store.db
       .prepare<SqlValue[]>(
         `CREATE TABLE ${this.#name} AS SELECT ${columns.map(({ text }, at) => `${text} AS "p2p:${at}"`).join(", ")} ` +
-          `FROM ${from.text}${whereClause(where)}${orderClause(order)}`,
+          `FROM ${from.text}${hint}${whereClause(where)}${orderClause(order)}`,
       )
       .run(...from.params, ...(where?.params ?? []));
     const matching = columns.map(({ match }, at) => `${match} = "p2p:sorted"."p2p:${at}"`).join(" AND ");
     // CROSS JOIN: SQLite must go through the keys, and look up each row.
-    const text = `${this.#name} AS "p2p:sorted" CROSS JOIN ${from.text} ON ${matching}`;
-    this.relation = { table, from: { text, params: from.params } };
+    const text = `${this.#name} AS "p2p:sorted" CROSS JOIN ${from.text}${hint} ON ${matching}`;
+    // The hint is said already.
+    this.relation = { table: { ...table, strangeIndexes: false }, from: { text, params: from.params } };
   }
 
   /** Removes the table. What goes wrong here has gone wrong before, or goes with the connection. */

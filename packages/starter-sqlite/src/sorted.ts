@@ -4,9 +4,9 @@ import { rowsAfter, rowsUpTo } from "./keyset.ts";
 import { keylessRows } from "./loose-keys.ts";
 import { hasSidecars, type OrderTerm, wantedOrder } from "./order.ts";
 import { parsePartition } from "./partition.ts";
-import { naturalOrder, parseValues, strange } from "./place.ts";
+import { hasMovingRowids, naturalOrder, parseValues, strange } from "./place.ts";
 import type { Relation } from "./relation.ts";
-import { makeScan, type PageRequest, readPage, type Scan } from "./scan.ts";
+import { aside, lastPlace, makeScan, type PageRequest, readPage, type Scan } from "./scan.ts";
 import { SortedKeys } from "./sorted-keys.ts";
 import { allOf, type Sql, type SqlValue } from "./sql.ts";
 import type { SqliteStore } from "./store.ts";
@@ -34,7 +34,15 @@ export async function* readSorted(
   const order = await store.patiently("read", signal, () => wantedOrder(table, query, hasSidecars(store, table)));
   const part = await store.patiently("read", signal, () => parsePartition(store, table, query.partition));
   const natural = naturalOrder(table);
-  const range = allOf([part.after && rowsAfter(natural, part.after), part.upTo && rowsUpTo(natural, part.upTo)]);
+  // Rows of rowids that VACUUM may change are found wherever they are.
+  const last = hasMovingRowids(table)
+    ? undefined
+    : await store.patiently("read", signal, () => lastPlace(store, relation, natural));
+  const range = allOf([
+    part.after && rowsAfter(natural, part.after),
+    part.upTo && rowsUpTo(natural, part.upTo),
+    last && rowsUpTo(natural.map(aside), last),
+  ]);
   const sources = order.map(({ source }) => source);
   const scan = makeScan(store, relation, query, allOf([range, where]), order, sources);
   const after = options.after === undefined ? undefined : parseValues(options.after);
@@ -90,6 +98,7 @@ async function* readPages(
     const request: PageRequest = {
       after,
       upTo: undefined,
+      bound: undefined,
       limit: scan.check === "none" ? Math.min(SLICE, take) : SLICE,
       take,
       budget: batch.budget,

@@ -9,15 +9,12 @@ import {
   parseQuery,
   type SourceSchema,
 } from "@omni/p2p-core";
-import { countRecords } from "./count.ts";
 import { type SqliteEndpoint, sqliteEndpoint, sqliteOptions } from "./endpoint.ts";
 import { isBusy } from "./errors.ts";
 import { identityOf } from "./identity.ts";
-import { inspectFile } from "./inspect.ts";
+import { IsolatedReader, inspectIsolated } from "./isolated.ts";
 import { describeFields } from "./mapping.ts";
 import { dropIfEmpty, openStore } from "./open.ts";
-import { partitionQuery } from "./partition.ts";
-import { readBatches } from "./read.ts";
 import { onlyTable, requireTable } from "./relation.ts";
 import type { SqliteStore } from "./store.ts";
 import { TargetWriter } from "./target-writer.ts";
@@ -45,7 +42,7 @@ export const sqliteStarter: P2PStarter = {
   },
   completeTarget: nameTable,
   async inspect(endpoint, context) {
-    return inspectFile(sqliteEndpoint(endpoint), context);
+    return inspectIsolated(sqliteEndpoint(endpoint), context);
   },
   async describeMapping(endpoint, sample, context) {
     const target = sqliteEndpoint(endpoint);
@@ -74,17 +71,19 @@ async function openSqlite(endpoint: SqliteEndpoint, context: OpenContext): Promi
 }
 
 function serve(store: SqliteStore, table: string, writer: TargetWriter): P2PDataTransferService {
+  const reader = new IsolatedReader(store, table);
   let closing: Promise<void> | undefined;
   return {
     capabilities: sqliteCapabilities,
-    readFromSource: (query, options) => readBatches(store, table, query, options),
+    readFromSource: (query, options) => reader.read(query, options),
     writeToTarget: (records, options) => writer.write(records, options),
     schema: (query, signal) => tellSchema(store, table, query, signal),
-    count: (query, signal) => countRecords(store, table, query, signal),
-    partitions: (query, parts, signal) => partitionQuery(store, table, query, parts, signal),
+    count: (query, signal) => reader.count(query, signal),
+    partitions: (query, parts, signal) => reader.partitions(query, parts, signal),
     identity: (signal) => identityOf(store, table, signal),
     ping: (signal) => ping(store, signal),
     close() {
+      reader.close();
       closing ??= close(store, writer);
       return closing;
     },

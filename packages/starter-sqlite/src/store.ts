@@ -24,6 +24,11 @@ export class SqliteStore {
   /** How long a lock is waited for, in milliseconds. */
   readonly patienceMs: number;
   readonly readOnly: boolean;
+  /**
+   * Until when a lock is waited for that stands in the way of opening: sooner than the one who opens loses patience, and
+   * says that the store gives no answer.
+   */
+  readonly #openBy: number;
   /** What tells the file that was opened from another one under its path, where that can be told. */
   readonly inode: string | undefined;
   readonly #statements = new Map<RowForm, Map<string, Statement<SqlValue[], unknown>>>();
@@ -40,6 +45,7 @@ export class SqliteStore {
     this.patienceMs = options.patienceMs;
     this.readOnly = options.readOnly;
     this.inode = options.inode;
+    this.#openBy = performance.now() + options.patienceMs - Math.max(50, options.patienceMs / 10);
   }
 
   /** A statement with rows as objects. Prepared once. */
@@ -118,7 +124,8 @@ export class SqliteStore {
    * @throws P2PError `BUSY` when the time is over, and whatever else SQLite complains of.
    */
   async patiently<T>(activity: Activity, signal: AbortSignal, work: () => T): Promise<T> {
-    const deadline = performance.now() + this.patienceMs;
+    const since = performance.now();
+    const deadline = activity === "opened" ? this.#openBy : since + this.patienceMs;
     for (let wait = 2; ; wait = Math.min(wait * 2, 100)) {
       signal.throwIfAborted();
       try {
@@ -126,16 +133,16 @@ export class SqliteStore {
       } catch (error) {
         if (!isBusy(error)) throw sqliteError(error, this.endpoint.label, activity);
         const left = deadline - performance.now();
-        if (left <= 0) throw this.#locked(error);
+        if (left <= 0) throw this.#locked(error, performance.now() - since);
         await sleep(Math.min(wait * (0.5 + Math.random()), left), signal);
       }
     }
   }
 
-  #locked(cause: unknown): P2PError {
+  #locked(cause: unknown, waitedMs: number): P2PError {
     return new P2PError(
       "BUSY",
-      `${this.endpoint.label} is locked by another process, and was so for ${this.patienceMs} ms; ` +
+      `${this.endpoint.label} is locked by another process, and was so for ${Math.round(waitedMs)} ms; ` +
         "try again when that one is done, or allow more by connection_timeout",
       { cause, retryable: true },
     );

@@ -2,6 +2,7 @@ import {
   Breather,
   getField,
   isP2PError,
+  messageOf,
   P2PError,
   type P2PRecord,
   type ValueType,
@@ -12,7 +13,7 @@ import {
 } from "@omni/p2p-core";
 import { BatchWriter } from "./batch-writer.ts";
 import { declareTypes } from "./column-types.ts";
-import { sqliteCode } from "./errors.ts";
+import { FOREIGN_KEY_ADVICE, sqliteCode } from "./errors.ts";
 import { requireTable, tableMissing } from "./relation.ts";
 import { assertWritable, createTableSql, declaredType, setPragmas, sidecarIndexSql } from "./schema.ts";
 import { quote } from "./sql.ts";
@@ -79,6 +80,8 @@ export class TableWriter {
     const store = this.#store;
     const { signal } = options;
     await this.#work(signal, () => store.db.exec("BEGIN IMMEDIATE"));
+    // Holds until the end of the transaction.
+    if (store.endpoint.options.foreignKeys === "deferred") store.db.pragma("defer_foreign_keys = ON");
     try {
       const twin = twinOf(options.schema);
       const table = await this.#work(signal, () => this.#table(records, twin));
@@ -164,24 +167,39 @@ export class TableWriter {
     return this.#store.values(sql).get() === undefined;
   }
 
+  /** Tries each record alone, and those that were refused again, as long as others have been written meanwhile. */
   async #oneByOne(records: readonly P2PRecord[], options: WriteOptions): Promise<WriteResult> {
     let written = 0;
     let skipped = 0;
     const failures: WriteFailure[] = [];
-    for (const [index, record] of records.entries()) {
-      try {
-        const result = await this.#transaction([record], options);
-        written += result.written;
-        skipped += result.skipped;
-        failures.push(...result.failures.map((failure) => ({ ...failure, index })));
-      } catch (error) {
-        if (!isDeferredConstraint(error)) throw error;
-        const message = `The record was refused at the end of its transaction: ${error.message}`;
-        failures.push({ index, id: record.id, error: new P2PError("WRITE_FAILED", message, { cause: error.cause }) });
+    let left = [...records.keys()];
+    for (;;) {
+      const refused: WriteFailure[] = [];
+      for (const index of left) {
+        const record = records[index]!;
+        try {
+          const result = await this.#transaction([record], options);
+          written += result.written;
+          skipped += result.skipped;
+          failures.push(...result.failures.map((failure) => ({ ...failure, index })));
+        } catch (error) {
+          if (!isDeferredConstraint(error)) throw error;
+          refused.push({ index, id: record.id, error: deferredError(error) });
+        }
       }
+      // A record may have waited for one behind it.
+      if (refused.length === 0 || refused.length === left.length) {
+        const all = [...failures, ...refused].sort((one, other) => one.index - other.index);
+        return { written, skipped, failures: all };
+      }
+      left = refused.map(({ index }) => index);
     }
-    return { written, skipped, failures };
   }
+}
+
+function deferredError(error: P2PError): P2PError {
+  const what = `The record was refused at the end of its transaction: ${messageOf(error.cause)}; ${FOREIGN_KEY_ADVICE}`;
+  return new P2PError("WRITE_FAILED", what, { cause: error.cause });
 }
 
 function untyped(table: Table): readonly Column[] {

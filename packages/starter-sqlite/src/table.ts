@@ -35,6 +35,8 @@ export interface TableKey {
   readonly isRowid: boolean;
   /** Whether the schema says that no two rows share it. */
   readonly unique: boolean;
+  /** Whether a row can be looked up by it: not so where its index has a collation that this process lacks. */
+  readonly searchable: boolean;
 }
 
 /** A table, a view or a query, as far as reading and writing must know it. */
@@ -49,6 +51,9 @@ export interface Table {
   readonly key: TableKey;
   /** Columns beside the key that no two rows share. */
   readonly uniques: readonly (readonly KeyColumn[])[];
+  readonly withoutRowid: boolean;
+  /** Whether an index has a collation that this process lacks: SQLite must be told to leave all of them alone. */
+  readonly strangeIndexes: boolean;
   /** How SQL calls the rowid, where there is one and no column has taken all of its names. */
   readonly rowid: string | undefined;
   /** Whether a trigger may do something else than what was asked. */
@@ -86,13 +91,64 @@ interface IndexColumnRow {
   readonly key: number;
 }
 
-/** The names of all tables and views that are the user's. */
+interface SchemaRow {
+  readonly name: string;
+  readonly type: string;
+  readonly sql: string | null;
+}
+
+/** Tables that a module of virtual tables keeps for itself, by the ends of their names. */
+const SHADOWS: Readonly<Record<string, readonly string[]>> = {
+  fts3: ["content", "segdir", "segments", "docsize", "stat"],
+  fts4: ["content", "segdir", "segments", "docsize", "stat"],
+  fts5: ["data", "idx", "content", "docsize", "config"],
+  rtree: ["node", "parent", "rowid"],
+  rtree_i32: ["node", "parent", "rowid"],
+  geopoly: ["node", "parent", "rowid"],
+};
+
+const VIRTUAL = /^\s*CREATE\s+VIRTUAL\s+TABLE\b[\s\S]*?\bUSING\s+["'`[]?(\w+)/i;
+
+/**
+ * The names of all tables and views that are the user's. They come from the schema alone: SQLite's own list looks into
+ * every view, where one is enough to make it take for ever.
+ */
 export function tableNames(db: Database): { name: string; type: string }[] {
-  return db
-    .prepare<[], { name: string; type: string }>(
-      "SELECT name, type FROM pragma_table_list WHERE schema = 'main' AND type <> 'shadow' AND name NOT LIKE 'sqlite\\_%' ESCAPE '\\' ORDER BY name",
+  const rows = db
+    .prepare<[], SchemaRow>(
+      "SELECT name, type, sql FROM main.sqlite_schema WHERE type IN ('table', 'view') AND name NOT LIKE 'sqlite\\_%' ESCAPE '\\' ORDER BY name",
     )
     .all();
+  const shadows = new Set<string>();
+  for (const { name, sql } of rows) {
+    const module = VIRTUAL.exec(sql ?? "")?.[1]?.toLowerCase();
+    for (const end of SHADOWS[module ?? ""] ?? []) shadows.add(foldName(`${name}_${end}`));
+  }
+  return rows
+    .filter(({ name }) => !shadows.has(foldName(name)))
+    .map(({ name, type, sql }) => ({ name, type: type === "table" && VIRTUAL.test(sql ?? "") ? "virtual" : type }));
+}
+
+/** What the schema says of one table. */
+function findTable(db: Database, name: string): TableListRow | undefined {
+  const found = db
+    .prepare<[string], SchemaRow>(
+      "SELECT name, type, sql FROM main.sqlite_schema WHERE type IN ('table', 'view') AND name = ? COLLATE NOCASE",
+    )
+    .get(name);
+  if (found === undefined) return undefined;
+  const sql = found.sql ?? "";
+  const type = found.type === "table" && VIRTUAL.test(sql) ? "virtual" : found.type;
+  if (type !== "table") return { name: found.name, type, wr: 0, strict: 0 };
+  // Under the name of a table without rowids there is its primary key.
+  const wr = db.prepare("SELECT 1 FROM pragma_index_info(?, 'main')").get(found.name) === undefined ? 0 : 1;
+  return { name: found.name, type, wr, strict: isStrict(sql) ? 1 : 0 };
+}
+
+/** Whether STRICT stands among the options behind the last parenthesis of a table's SQL. */
+function isStrict(sql: string): boolean {
+  const plain = sql.replace(/"[^"]*"|'[^']*'|`[^`]*`|\[[^\]]*\]|--[^\n]*|\/\*[\s\S]*?(\*\/|$)/g, " ");
+  return /\bSTRICT\b/i.test(plain.slice(plain.lastIndexOf(")") + 1));
 }
 
 /**
@@ -102,11 +158,7 @@ export function tableNames(db: Database): { name: string; type: string }[] {
  * @returns with `key.unique` false when the key named is not known to be unique.
  */
 export function describeTable(db: Database, name: string, keyOption?: readonly string[]): Table | undefined {
-  const found = db
-    .prepare<[string], TableListRow>(
-      "SELECT name, type, wr, strict FROM pragma_table_list WHERE schema = 'main' AND name = ? COLLATE NOCASE",
-    )
-    .get(name);
+  const found = findTable(db, name);
   if (found === undefined) return undefined;
   const rows = db.prepare<[string], ColumnRow>("SELECT * FROM pragma_table_xinfo(?) WHERE hidden <> 1").all(found.name);
   const strict = found.strict === 1;
@@ -117,6 +169,7 @@ export function describeTable(db: Database, name: string, keyOption?: readonly s
     .filter((_, at) => !own || at !== sidecarAt)
     .map((row) => makeColumn(row, own, strict, own && rows.indexOf(row) > sidecarAt, byCodePoint));
   const indexes = uniqueIndexes(db, found.name, columns);
+  const strange = strangeCollations(db, found.name);
   const key = chooseKey(rows, columns, indexes, found.wr === 1, keyOption);
   const named = nameFields(columns, key);
   return {
@@ -125,16 +178,37 @@ export function describeTable(db: Database, name: string, keyOption?: readonly s
     own,
     strict,
     columns: named,
-    key: { ...key, columns: key.columns.map((part) => ({ ...part, column: sameColumn(named, part.column) })) },
+    key: {
+      ...key,
+      searchable: key.columns.every(({ collation }) => !strange.has(collation)),
+      columns: key.columns.map((part) => ({ ...part, column: sameColumn(named, part.column) })),
+    },
     uniques: indexes
       .filter((index) => !index.primary && index.constraint && index.columns !== key.columns)
       .map((index) => index.columns),
+    withoutRowid: found.wr === 1,
+    strangeIndexes: strange.size > 0,
     rowid: found.wr === 1 || found.type === "view" ? undefined : rowidWord(rows, key),
     hasTriggers:
       db
         .prepare("SELECT 1 FROM sqlite_schema WHERE type = 'trigger' AND tbl_name = ? COLLATE NOCASE LIMIT 1")
         .get(found.name) !== undefined,
   };
+}
+
+/** Collations of a table's indexes that only the program which made them has. */
+function strangeCollations(db: Database, table: string): Set<string> {
+  const used = db
+    .prepare<[string], { coll: string }>(
+      "SELECT DISTINCT x.coll FROM pragma_index_list(?) AS l, pragma_index_xinfo(l.name) AS x WHERE x.coll IS NOT NULL",
+    )
+    .all(table);
+  return new Set(used.map(({ coll }) => coll).filter((coll) => !isKnownCollation(coll)));
+}
+
+/** SQLite's own list of collations names those too that a schema mentions and nobody has made. */
+export function isKnownCollation(name: string): boolean {
+  return ["BINARY", "NOCASE", "RTRIM"].includes(name.toUpperCase());
 }
 
 /** Whether the file keeps its texts as UTF-8, whose bytes sort by code point. */
@@ -211,19 +285,20 @@ function chooseKey(
     const index = indexes.find(
       (candidate) => candidate.columns.length === 1 && candidate.columns[0]!.column.name === "id",
     );
-    return { columns: index?.columns ?? [], isRowid: false, unique: true };
+    return { columns: index?.columns ?? [], isRowid: false, unique: true, searchable: true };
   }
   // Names that are no columns are told by requireTable, which knows how to call the endpoint.
   const plain = columns
     .filter(({ name }) => named.includes(name))
     .sort((a, b) => named.indexOf(a.name) - named.indexOf(b.name))
     .map((column) => ({ column, collation: "BINARY", descending: false }));
-  if (isRowid && named.length === 1 && named[0] === primary[0]!.name) return { columns: plain, isRowid, unique: true };
+  if (isRowid && named.length === 1 && named[0] === primary[0]!.name)
+    return { columns: plain, isRowid, unique: true, searchable: true };
   const index = indexes.find(
     (candidate) =>
       candidate.columns.length === named.length && candidate.columns.every(({ column }) => named.includes(column.name)),
   );
-  return { columns: index?.columns ?? plain, isRowid: false, unique: index !== undefined };
+  return { columns: index?.columns ?? plain, isRowid: false, unique: index !== undefined, searchable: true };
 }
 
 /** A column `id` that is not the key steps aside, since the field `id` of a record is its identity. */

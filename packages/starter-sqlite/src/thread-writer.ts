@@ -23,7 +23,7 @@ export class ThreadWriter {
   /** @throws Error when this process may have no threads. */
   constructor(data: ThreadData) {
     this.#label = data.endpoint.label;
-    this.#worker = new Worker(new URL(THREAD_FILE, import.meta.url), {
+    this.#worker = new Worker(threadFile(), {
       workerData: data,
       // Flags of this process, such as the kind of a script that came by --eval, are not for the thread's file.
       execArgv: [],
@@ -120,5 +120,9 @@ export class ThreadWriter {
 /** What is unpacked is garbage as soon as it is bound: more room for it takes 40 MB more memory, and no less time. */
 const YOUNG_MB = 12;
 
-/** Beside this file, in the sources as in the package. */
-const THREAD_FILE = import.meta.url.endsWith(".ts") ? "./writer-thread.ts" : "./writer-thread.js";
+/** Beside this file, in the sources as in the package. A bundle in the form of CommonJS has no address. */
+function threadFile(): URL {
+  const here: string | undefined = import.meta.url;
+  if (here === undefined) throw new Error("the bundle leaves out the file of the thread");
+  return new URL(here.endsWith(".ts") ? "./writer-thread.ts" : "./writer-thread.js", here);
+}

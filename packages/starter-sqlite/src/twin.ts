@@ -1,7 +1,7 @@
 import type { JsonValue, SourceSchema } from "@omni/p2p-core";
 import { quote } from "./sql.ts";
 import type { SqliteStore } from "./store.ts";
-import type { Column, Table } from "./table.ts";
+import { type Column, isKnownCollation, type Table } from "./table.ts";
 import { affinityOf, SIDECAR } from "./types.ts";
 
 /** The form of what a table declares, as one SQLite endpoint tells another. */
@@ -59,7 +59,7 @@ export function schemaOf(store: SqliteStore, table: Table, fields: readonly stri
   const twin: Twin = {
     own: table.own,
     strict: table.strict,
-    withoutRowid: table.rowid === undefined && isPrimary && isWithoutRowid(store, table.name),
+    withoutRowid: table.withoutRowid && isPrimary,
     columns: columns.map(({ name, declared, notNull, optional }) => ({
       name,
       type: declared,
@@ -76,11 +76,6 @@ export function schemaOf(store: SqliteStore, table: Table, fields: readonly stri
 
 function keyColumn({ column, collation, descending }: Table["key"]["columns"][number]): TwinKeyColumn {
   return { name: column.name, descending, collation };
-}
-
-function isWithoutRowid(store: SqliteStore, table: string): boolean {
-  const sql = "SELECT wr FROM pragma_table_list WHERE schema = 'main' AND name = ? COLLATE NOCASE";
-  return store.values(sql).get(table) === 1;
 }
 
 /** What a default may be made of so that it means the same elsewhere. */
@@ -133,11 +128,9 @@ function typeSql(type: string, strict: boolean): string {
   return affinity === "none" ? "BLOB" : affinity.toUpperCase();
 }
 
-const COLLATIONS: ReadonlySet<string> = new Set(["BINARY", "NOCASE", "RTRIM"]);
-
 function keySql({ name, descending, collation }: TwinKeyColumn): string {
   // A collation that is not SQLite's own is another program's, which may not be there where the copy is read.
-  const known = COLLATIONS.has(collation.toUpperCase()) && collation !== "BINARY" ? ` COLLATE ${collation}` : "";
+  const known = isKnownCollation(collation) && collation !== "BINARY" ? ` COLLATE ${collation}` : "";
   return `${quote(name)}${known}${descending ? " DESC" : ""}`;
 }
 

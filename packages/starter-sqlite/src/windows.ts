@@ -89,6 +89,7 @@ export function queryPlan(
   const request = {
     after,
     upTo,
+    bound: undefined,
     limit: 1,
     take: 1,
     budget: 0,
