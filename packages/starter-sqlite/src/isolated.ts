@@ -34,6 +34,8 @@ export class IsolatedReader {
   /** Processes that have nothing to do. */
   readonly #idle: ReaderProcess[] = [];
   readonly #all = new Set<ReaderProcess>();
+  /** Aborts when the store is closed, whatever is under way. */
+  readonly #closing = new AbortController();
 
   constructor(store: SqliteStore, table: string) {
     this.#store = store;
@@ -42,12 +44,13 @@ export class IsolatedReader {
 
   async *read(query: P2PQuery, options: ReadOptions): AsyncGenerator<RecordBatch> {
     options.signal.throwIfAborted();
-    const reader = (await this.#mayBlock(query, options.signal)) ? await this.#acquire(options.signal) : undefined;
+    const signal = this.#signal(options.signal);
+    const reader = (await this.#mayBlock(query, options.signal)) ? await this.#acquire(signal) : undefined;
     if (reader === undefined) {
       yield* readBatches(this.#store, this.#table, query, options);
       return;
     }
-    const { signal, batchSize, batchBytes, after } = options;
+    const { batchSize, batchBytes, after } = options;
     let over = false;
     try {
       reader.ask({ ...this.#request(query), kind: "read", batchSize, batchBytes, after });
@@ -64,13 +67,15 @@ export class IsolatedReader {
     }
   }
 
-  async count(query: P2PQuery, signal: AbortSignal): Promise<number> {
+  async count(query: P2PQuery, given: AbortSignal): Promise<number> {
+    const signal = this.#signal(given);
     const reader = await this.#forCounting(query, signal);
     if (reader === undefined) return countRecords(this.#store, this.#table, query, signal);
     return (await this.#once(reader, { ...this.#request(query), kind: "count" }, signal)) as number;
   }
 
-  async partitions(query: P2PQuery, parts: number, signal: AbortSignal): Promise<readonly P2PQuery[]> {
+  async partitions(query: P2PQuery, parts: number, given: AbortSignal): Promise<readonly P2PQuery[]> {
+    const signal = this.#signal(given);
     const reader = parts > 1 ? await this.#forCounting(query, signal) : undefined;
     if (reader === undefined) return partitionQuery(this.#store, this.#table, query, parts, signal);
     const text = await this.#once(reader, { ...this.#request(query), kind: "partitions", parts }, signal);
@@ -79,9 +84,15 @@ export class IsolatedReader {
 
   /** Ends all processes, whatever they do. */
   close(): void {
+    const { label } = this.#store.endpoint;
+    this.#closing.abort(new P2PError("CLOSED", `${label} was closed while it was being read`));
     for (const reader of this.#all) reader.kill();
     this.#all.clear();
     this.#idle.length = 0;
+  }
+
+  #signal(given: AbortSignal): AbortSignal {
+    return AbortSignal.any([given, this.#closing.signal]);
   }
 
   async #forCounting(query: P2PQuery, signal: AbortSignal): Promise<ReaderProcess | undefined> {
