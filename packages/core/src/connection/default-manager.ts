@@ -8,6 +8,7 @@ import { StarterRegistry } from "../storage/registry.ts";
 import type { P2PStarter } from "../storage/service.ts";
 import { DefaultP2PTransferBridge, type P2PTransferBridge } from "../transfer/bridge.ts";
 import { deadLetterStarter } from "../transfer/dead-letter-source.ts";
+import { callListener, warnOfListener } from "../transfer/hooks.ts";
 import type { PartitionPlan } from "../transfer/partitioned/plan.ts";
 import { P2PTransferError, type TransferResult } from "../transfer/result.ts";
 import type { VerifyOptions, VerifyResult } from "../transfer/verify.ts";
@@ -68,6 +69,7 @@ export class DefaultP2PConnectionManager implements P2PConnectionManager {
   /** Closed, but their stores are not given back yet. */
   readonly #leaving = new Set<ManagedConnection>();
   readonly #opening = new Set<Promise<void>>();
+  readonly #failedListeners = new WeakSet<object>();
   readonly #closing = new AbortController();
   readonly #listener: ConnectionListener;
   #sweeper: NodeJS.Timeout | undefined;
@@ -191,8 +193,8 @@ export class DefaultP2PConnectionManager implements P2PConnectionManager {
     return {
       ...options,
       onProgress: (progress) => {
-        onProgress?.(progress);
         this.#emit("progress", { connection, progress });
+        return onProgress?.(progress);
       },
     };
   }
@@ -256,14 +258,20 @@ export class DefaultP2PConnectionManager implements P2PConnectionManager {
     await this.#pool.close();
   }
 
-  /** A listener's own error must not leave a connection between two states: it surfaces as an uncaught exception. */
+  /**
+   * Every listener hears of it, whatever another one does. What one throws or rejects with is its own: it must neither end
+   * the process nor leave a connection between two states, and is told once, as a warning.
+   */
   #emit<K extends keyof P2PManagerEvents>(name: K, ...event: P2PManagerEvents[K]): void {
-    try {
-      (this.events as EventEmitter).emit(name, ...event);
-    } catch (error) {
-      process.nextTick(() => {
-        throw error;
-      });
+    // As they are registered: the wrapper of a `once` takes itself off.
+    for (const listener of this.events.rawListeners(name)) {
+      callListener(
+        () => Reflect.apply(listener, this.events, event) as unknown,
+        (error) => {
+          if (!this.#failedListeners.has(listener)) warnOfListener(`A listener of the event "${name}"`, error);
+          this.#failedListeners.add(listener);
+        },
+      );
     }
   }
 

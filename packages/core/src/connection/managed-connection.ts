@@ -11,6 +11,7 @@ import { EndpointDeadLetterSink } from "../transfer/endpoint-dead-letters.ts";
 import type { TransferOptions } from "../transfer/options.ts";
 import { type PartitionPlan, planPartitions } from "../transfer/partitioned/plan.ts";
 import { P2PTransferError, type TransferResult } from "../transfer/result.ts";
+import { settleSoon } from "../transfer/settle.ts";
 import { type VerifyOptions, type VerifyResult, verifyWith } from "../transfer/verify.ts";
 import type { P2PConnection } from "./connection.ts";
 import type { ManagedTransferOptions } from "./manager.ts";
@@ -18,6 +19,9 @@ import type { ServiceLease, ServicePool } from "./service-pool.ts";
 import type { Slots } from "./slots.ts";
 import { type ConnectionStatistics, StatisticsBook } from "./statistics.ts";
 import { assertTransition, ConnectionStatus, invalidForTransfer } from "./status.ts";
+
+/** How long a cancelled transfer may take to end before its connection is closed all the same, in ms. */
+const CLOSE_MS = 10_000;
 
 /** What a connection reports to its manager. */
 export interface ConnectionListener {
@@ -287,7 +291,8 @@ export class ManagedConnection implements P2PConnection {
     this.#go(ConnectionStatus.CLOSED);
     if (transfer) {
       transfer.cancel.abort(new P2PError("ABORTED", "The transfer was cancelled, since its connection was closed"));
-      await transfer.ended;
+      // A bridge of the application's may not heed it.
+      await settleSoon([transfer.ended], performance.now(), CLOSE_MS);
     }
     await this.#giveBack(false);
     this.#parts.listener.released(this);

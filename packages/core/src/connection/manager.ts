@@ -13,7 +13,10 @@ import type { P2PConnection } from "./connection.ts";
 import type { ConnectionStatistics } from "./statistics.ts";
 import type { ConnectionStatus } from "./status.ts";
 
-/** What a manager tells while it works. No event ever carries a secret. */
+/**
+ * What a manager tells while it works. No event ever carries a secret. What a listener throws or rejects with ends nothing:
+ * it is a warning of the process with the code `HOOK_FAILED`, once for each listener.
+ */
 export interface P2PManagerEvents {
   statusChanged: [event: { connection: P2PConnection; from: ConnectionStatus; to: ConnectionStatus }];
   transferStarted: [event: { connection: P2PConnection; query: P2PQuery }];

@@ -3,7 +3,7 @@ import { Breather } from "../storage/breather.ts";
 import type { JsonValue } from "../storage/json.ts";
 import type { P2PQuery } from "../storage/query.ts";
 import type { DeadLetter } from "./dead-letter.ts";
-import type { Lane, LaneBatch } from "./lane.ts";
+import type { Lane, LaneBatch, Sifted } from "./lane.ts";
 import type { ResolvedTransfer } from "./options.ts";
 import type { Pace } from "./pace.ts";
 import { RetryBudget } from "./retry.ts";
@@ -67,8 +67,9 @@ export async function* transferBatches(
   const breather = new Breather();
   let batch = emptyBatch(start.recordsRead);
   let merged = 0;
-  for await (const read of resumingReads(lane, query, start, pace, options, signal)) {
-    await append(batch, read, lane, options, signal);
+  const reads = resumingReads(lane, query, start, pace, options, signal);
+  for await (const { read, sifted } of siftedReads(reads, lane, options, signal)) {
+    append(batch, read, await sifted, options);
     merged++;
     const enough = Math.max(pace.enough, options.transform ? pace.page * FULL_ENOUGH : 0);
     const full = batch.items.length >= enough || batch.letters.length >= pace.page || batch.bytes >= bytes;
@@ -127,15 +128,51 @@ async function* resumingReads(
   }
 }
 
-async function append(
-  batch: TransferBatch,
-  read: LaneBatch,
+/** A batch as it was read, and what of it goes to the target. */
+interface SiftedRead {
+  readonly read: LaneBatch;
+  readonly sifted: Sifted | Promise<Sifted>;
+}
+
+/**
+ * Sifts what is read. With a transform the next batch is read and begun while the last records of one are still under way,
+ * so that no slow record holds up those of the next batch.
+ */
+async function* siftedReads(
+  reads: AsyncGenerator<LaneBatch>,
   lane: Lane,
-  options: ResolvedTransfer,
+  { transform }: ResolvedTransfer,
   signal: AbortSignal,
-): Promise<void> {
+): AsyncGenerator<SiftedRead> {
+  if (!transform) {
+    for await (const read of reads) yield { read, sifted: lane.sift(read, signal) };
+    return;
+  }
+  const next = async (): Promise<SiftedRead | undefined> => {
+    const { done, value: read } = await reads.next();
+    return done ? undefined : { read, sifted: heard(lane.sift(read, signal)) };
+  };
+  try {
+    for (let current = await next(); current; ) {
+      const following = heard(next());
+      await current.sifted;
+      yield current;
+      current = await following;
+    }
+  } finally {
+    await reads.return(undefined);
+  }
+}
+
+/** The promise, whose rejection somebody hears even where nobody comes to wait for it. */
+function heard<T>(promise: T | Promise<T>): T | Promise<T> {
+  if (promise instanceof Promise) promise.catch(() => {});
+  return promise;
+}
+
+function append(batch: TransferBatch, read: LaneBatch, sifted: Sifted, options: ResolvedTransfer): void {
   const first = batch.recordsRead;
-  const { items, origins, dropped, failures, bytes } = await lane.sift(read, signal);
+  const { items, origins, dropped, failures, bytes } = sifted;
   batch.parts.push({ from: batch.items.length, firstPosition: first, origins });
   if (batch.items.length === 0) batch.items = items;
   else for (const item of items) batch.items.push(item);

@@ -1,10 +1,13 @@
+import { unlessAborted } from "../abort.ts";
 import type { ConnectionConfig } from "../config.ts";
 import type { P2PQuery } from "../storage/query.ts";
+import type { Checkpoint, CheckpointStore } from "./checkpoint.ts";
 import type { TransferEnd } from "./end.ts";
-import { resolveTransfer, type TransferOptions } from "./options.ts";
+import { type ResolvedTransfer, resolveTransfer, type TransferOptions } from "./options.ts";
 import { PartitionedRun } from "./partitioned/run.ts";
 import type { TransferResult } from "./result.ts";
 import { TransferRun } from "./run.ts";
+import { stopSignal } from "./stop.ts";
 
 /** Moves records from one open store to another. */
 export interface P2PTransferBridge {
@@ -37,12 +40,22 @@ export class DefaultP2PTransferBridge implements P2PTransferBridge {
     defaults?: ConnectionConfig,
   ): Promise<TransferResult> {
     const resolved = resolveTransfer(options, defaults);
-    const { config, resume, checkpoints, transferId } = resolved;
-    const earlier = resume ? await checkpoints?.load(transferId) : undefined;
+    const { config, resume, checkpoints } = resolved;
+    const earlier = resume && checkpoints ? await loaded(checkpoints, resolved) : undefined;
     // A transfer is resumed as it began, in parts or whole.
     const inParts = earlier ? earlier.parts !== undefined : config.partitions > 1;
     return inParts
       ? new PartitionedRun(source, target, query, resolved).run(earlier)
       : new TransferRun(source, target, query, resolved).run();
+  }
+}
+
+/** The checkpoint of the transfer, unless it is told to end before the store has answered. */
+async function loaded(checkpoints: CheckpointStore, resolved: ResolvedTransfer): Promise<Checkpoint | undefined> {
+  const stop = stopSignal(resolved);
+  try {
+    return await unlessAborted(checkpoints.load(resolved.transferId), stop.signal);
+  } finally {
+    stop.disarm();
   }
 }

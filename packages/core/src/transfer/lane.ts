@@ -12,7 +12,7 @@ import type {
   WriteResult,
 } from "../storage/service.ts";
 import { estimateBytes } from "../storage/size.ts";
-import { checkBatch, type Transform, type TransformFailure, transformBatch } from "./transform.ts";
+import { checkBatch, type Transform, type TransformFailure, TransformWindow, transformBatch } from "./transform.ts";
 
 /** A batch as it is read. What its items are only the lane knows. */
 export interface LaneBatch {
@@ -24,7 +24,7 @@ export interface LaneBatch {
 }
 
 /** What of a batch goes to the target. */
-interface Sifted {
+export interface Sifted {
   readonly items: unknown[];
   /** For each item the place in the batch it came from; `undefined` when the two are the same. */
   readonly origins: readonly number[] | undefined;
@@ -52,19 +52,21 @@ export function laneBetween(
   source: P2PDataTransferService,
   target: P2PDataTransferService,
   transform: Transform | undefined,
+  hookTimeout: number,
 ): Lane {
   const { rawSource } = source;
   const { rawTarget } = target;
   if (rawSource && rawTarget && !transform && rawTarget.accepts(rawSource.format)) {
     return rawLane(source, rawSource, rawTarget);
   }
-  return recordLane(source, target, transform);
+  return recordLane(source, target, transform, new TransformWindow(hookTimeout));
 }
 
 function recordLane(
   source: P2PDataTransferService,
   target: P2PDataTransferService,
   transform: Transform | undefined,
+  window: TransformWindow,
 ): Lane {
   let schema: SourceSchema | undefined;
   return {
@@ -78,7 +80,7 @@ function recordLane(
     async sift({ items, bytes, valid }, signal) {
       const input = items as P2PRecord[];
       const { records, origins, dropped, failures } = transform
-        ? await transformBatch(input, transform, signal)
+        ? await transformBatch(input, transform, signal, window)
         : checkBatch({ records: input, valid: valid ?? false });
       return { items: records, origins, dropped, failures, bytes: bytes ?? sizeOf(records) };
     },

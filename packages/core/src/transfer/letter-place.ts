@@ -2,8 +2,6 @@ import { type BigIntStats, realpathSync, statSync } from "node:fs";
 import { basename, dirname, isAbsolute, join, resolve } from "node:path";
 import { P2PError } from "../errors.ts";
 import { type EndpointInfo, endpointLabel } from "../storage/endpoint.ts";
-import type { CheckpointStore } from "./checkpoint.ts";
-import { FileCheckpointStore } from "./file-checkpoint.ts";
 
 /** What SQLite keeps beside its file. */
 const NEIGHBOURS = ["", "-wal", "-shm", "-journal"];
@@ -18,7 +16,7 @@ const NEIGHBOURS = ["", "-wal", "-shm", "-journal"];
 export function assertPlaceForLetters(
   ends: readonly EndpointInfo[],
   deadLetters: string | undefined,
-  checkpoints?: CheckpointStore,
+  stateFolder?: string,
 ): void {
   // The location of a sink that is no file is not the name of one.
   if (deadLetters === undefined || !isAbsolute(deadLetters)) return;
@@ -29,8 +27,8 @@ export function assertPlaceForLetters(
       if (isSameFile(file + ending, deadLetters)) throw taken(deadLetters, endpoint, ending);
     }
   }
-  if (checkpoints instanceof FileCheckpointStore && /\.checkpoint\.json(?:\.lock)?$/.test(deadLetters)) {
-    if (realPlace(checkpoints.folder) === realPlace(dirname(deadLetters)))
+  if (stateFolder !== undefined && /\.checkpoint\.json(?:\.lock)?$/.test(deadLetters)) {
+    if (realPlace(stateFolder) === realPlace(dirname(deadLetters)))
       throw invalid(deadLetters, "checkpoints are kept under such names there");
   }
 }

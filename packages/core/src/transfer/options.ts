@@ -1,12 +1,19 @@
 import { randomUUID } from "node:crypto";
 import { join } from "node:path";
-import { type ConnectionConfig, type ConnectionConfigInput, parseConfig, settingNames } from "../config.ts";
+import {
+  type ConnectionConfig,
+  type ConnectionConfigInput,
+  MAX_TIMER_MS,
+  parseConfig,
+  settingNames,
+} from "../config.ts";
 import { P2PError } from "../errors.ts";
 import { suggest } from "../suggest.ts";
 import type { CheckpointStore } from "./checkpoint.ts";
 import type { DeadLetterSink } from "./dead-letter.ts";
 import { DEFAULT_STATE_FOLDER, FileCheckpointStore, fileNameOf } from "./file-checkpoint.ts";
 import { FileDeadLetterSink } from "./file-dead-letters.ts";
+import { boundedCheckpoints, boundedSink, HOOK_TIMEOUT_MS } from "./hooks.ts";
 import type { TransferProgress } from "./progress.ts";
 import type { Transform } from "./transform.ts";
 
@@ -18,8 +25,11 @@ export interface RunOptions {
   readonly transformVersion?: string | undefined;
   /** Cancels the transfer. */
   readonly signal?: AbortSignal | undefined;
-  /** Called at most every `progressInterval`, and at the end. */
-  readonly onProgress?: ((progress: TransferProgress) => void) | undefined;
+  /**
+   * Called at most every `progressInterval`, and at the end. Nobody waits for it; what it throws or rejects with is a
+   * warning of the process with the code `HOOK_FAILED`, and the transfer goes on.
+   */
+  readonly onProgress?: ((progress: TransferProgress) => unknown) | undefined;
   /** In ms. Default 250. */
   readonly progressInterval?: number | undefined;
   /** Names the transfer, and turns checkpoints on. Default: a random UUID, and no checkpoints. */
@@ -34,6 +44,14 @@ export interface RunOptions {
    * must be a dead-letter file; the letters of an earlier run in it are moved aside to a numbered name.
    */
   readonly deadLetters?: DeadLetterSink | string | false | undefined;
+  /**
+   * How long a call of what the application gave may take, in ms: of the transform for a record, of each method of
+   * `checkpoint` and `deadLetters`. A transform that takes longer fails on its record with `TRANSFORM_FAILED`; else the
+   * transfer ends with `HOOK_FAILED` or `DEAD_LETTER_FAILED`, which names the method. 0 is without a limit.
+   *
+   * @default 60000
+   */
+  readonly hookTimeout?: number | undefined;
 }
 
 /** Options of one transfer: every setting of {@link ConnectionConfigInput} for this transfer alone, and {@link RunOptions}. */
@@ -47,10 +65,13 @@ export interface ResolvedTransfer {
   readonly transform: Transform | undefined;
   readonly transformVersion: string;
   readonly signal: AbortSignal | undefined;
-  readonly onProgress: ((progress: TransferProgress) => void) | undefined;
+  readonly onProgress: ((progress: TransferProgress) => unknown) | undefined;
   readonly progressInterval: number;
   readonly checkpoints: CheckpointStore | undefined;
   readonly deadLetters: DeadLetterSink | undefined;
+  /** Of the checkpoints, where they are files. */
+  readonly stateFolder: string | undefined;
+  readonly hookTimeout: number;
 }
 
 const RUN_OPTIONS = [
@@ -63,6 +84,7 @@ const RUN_OPTIONS = [
   "resume",
   "checkpoint",
   "deadLetters",
+  "hookTimeout",
 ] as const satisfies readonly (keyof RunOptions)[];
 
 /**
@@ -82,6 +104,9 @@ export function resolveTransfer(options: TransferOptions, connection?: Connectio
   checkRunOptions(run);
   const transferId = run.transferId ?? randomUUID();
   const wantsCheckpoints = run.transferId !== undefined || run.checkpoint !== undefined;
+  const hookTimeout = run.hookTimeout ?? HOOK_TIMEOUT_MS;
+  const store = wantsCheckpoints ? checkpointStore(run.checkpoint) : undefined;
+  const sink = deadLetterSink(run, transferId);
   return {
     config: parseConfig(settings, connection),
     transferId,
@@ -91,8 +116,10 @@ export function resolveTransfer(options: TransferOptions, connection?: Connectio
     signal: run.signal,
     onProgress: run.onProgress,
     progressInterval: run.progressInterval ?? 250,
-    checkpoints: wantsCheckpoints ? checkpointStore(run.checkpoint) : undefined,
-    deadLetters: deadLetterSink(run, transferId),
+    checkpoints: store && boundedCheckpoints(store, hookTimeout),
+    deadLetters: sink && boundedSink(sink, hookTimeout),
+    stateFolder: store instanceof FileCheckpointStore ? store.folder : undefined,
+    hookTimeout,
   };
 }
 
@@ -120,6 +147,7 @@ function checkRunOptions(run: RunOptions): void {
     resume,
     checkpoint,
     deadLetters,
+    hookTimeout,
   } = run;
   const rules: [keyof RunOptions, unknown, boolean, string][] = [
     ["transform", transform, typeof transform === "function", "a function"],
@@ -150,6 +178,12 @@ function checkRunOptions(run: RunOptions): void {
       deadLetters,
       deadLetters === false || typeof deadLetters === "string" || isStore(deadLetters, "write"),
       "a file, a DeadLetterSink or false",
+    ],
+    [
+      "hookTimeout",
+      hookTimeout,
+      Number.isSafeInteger(hookTimeout) && hookTimeout! >= 0 && hookTimeout! <= MAX_TIMER_MS,
+      `a whole number of ms from 0 to ${MAX_TIMER_MS}`,
     ],
   ];
   for (const [name, value, valid, wanted] of rules)

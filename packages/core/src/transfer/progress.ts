@@ -1,5 +1,6 @@
 import type { P2PQuery } from "../storage/query.ts";
 import type { P2PDataTransferService } from "../storage/service.ts";
+import { callListener, warnOfListener } from "./hooks.ts";
 
 /** How a transfer is getting on. */
 export interface TransferProgress {
@@ -52,10 +53,16 @@ export function progressTeller(
     () => {},
   );
   let toldAt = performance.now();
+  let troubled = false;
+  // A listener that fails is told of once, and ends nothing.
+  const trouble = (error: unknown) => {
+    if (!troubled) warnOfListener("onProgress", error);
+    troubled = true;
+  };
   return (recordsRead, failures, last = false) => {
     if (!last && performance.now() - toldAt < progressInterval) return;
     toldAt = performance.now();
-    onProgress(meter.read(recordsRead, failures));
+    callListener(() => onProgress(meter.read(recordsRead, failures)), trouble);
   };
 }
 

@@ -1,8 +1,10 @@
-import { toP2PError } from "../errors.ts";
+import { unlessAborted } from "../abort.ts";
+import { messageOf, toP2PError } from "../errors.ts";
 import { type P2PQuery, parseQuery } from "../storage/query.ts";
 import { redactError, redactText, secretsOf } from "../storage/redact.ts";
 import { type TransferBatch, transferBatches } from "./batches.ts";
 import { assertResumable, type Checkpoint } from "./checkpoint.ts";
+import { claim } from "./claim.ts";
 import { CollisionFinder, notesOf } from "./collisions.ts";
 import type { TransferEnd } from "./end.ts";
 import { identityOf } from "./identity.ts";
@@ -17,6 +19,7 @@ import { progressTeller } from "./progress.ts";
 import { readAhead } from "./read-ahead.ts";
 import { P2PTransferError, type TransferResult } from "./result.ts";
 import { type BatchOutcome, writeWithRetry } from "./retry.ts";
+import { LastSteps } from "./settle.ts";
 import { stopSignal } from "./stop.ts";
 
 /** Batches that wait for an earlier one to be entered, for each that is being written, at most. */
@@ -35,6 +38,7 @@ export class TransferRun {
   readonly #startedAt = performance.now();
   readonly #own = new AbortController();
   readonly #signal: AbortSignal = this.#own.signal;
+  readonly #last = new LastSteps(this.#signal);
   #bytesInFlight = 0;
 
   /** @param collisions what is shared by the parts of a transfer. */
@@ -50,50 +54,78 @@ export class TransferRun {
     this.#query = query;
     this.#options = options;
     this.#collisions = collisions;
-    this.#lane = laneBetween(source.service, target.service, options.transform);
+    this.#lane = laneBetween(source.service, target.service, options.transform, options.hookTimeout);
     this.#pace = paceOf(options.config, target.service.capabilities.writeConcurrency);
     this.#secrets = secretsOf(source.endpoint, target.endpoint);
   }
 
   async run(): Promise<TransferResult> {
-    const { checkpoints, transferId, deadLetters } = this.#options;
+    const { deadLetters, stateFolder } = this.#options;
     parseQuery(this.#query);
     const ends = [this.#source.endpoint, this.#target.endpoint];
-    assertPlaceForLetters(ends, deadLetters?.location, checkpoints);
+    assertPlaceForLetters(ends, deadLetters?.location, stateFolder);
     const { disarm } = stopSignal(this.#options, this.#own);
-    let unlock: (() => Promise<void>) | undefined;
     try {
-      unlock = await checkpoints?.lock(transferId);
-      const earlier = await this.#earlierCheckpoint();
-      const guard = new IncarnationGuard(this.#source, this.#target, this.#options, this.#signal, earlier);
-      this.#lane = guard.watch(this.#lane);
-      const redact = (text: string) => redactText(text, this.#secrets);
-      const ledger = new Ledger(
-        identityOf(this.#source, this.#target, this.#query, this.#options),
-        this.#options,
-        redact,
-        this.#lane.recordOf,
-        () => guard.stores,
-        earlier,
-      );
-      await guard.begin(this.#query).catch((error) => {
-        throw this.#signal.aborted ? this.#ending(error, ledger) : error;
-      });
-      if (earlier?.status === "completed") return this.#result(ledger);
-      await deadLetters?.open(earlier?.deadLetterPosition ?? null);
-      try {
-        // One of an earlier run must not be taken for this one's, should this one end before its first.
-        if (!earlier) await checkpoints?.remove(transferId);
-        return await this.#transfer(ledger, guard);
-      } finally {
-        await deadLetters?.close();
-      }
-    } catch (error) {
-      throw redactError(toP2PError(error, "WRITE_FAILED", "The transfer failed"), this.#secrets);
+      return await this.#claimed();
     } finally {
       disarm();
-      await unlock?.();
     }
+  }
+
+  /** Runs with the lock of the transfer, where there are checkpoints. */
+  async #claimed(): Promise<TransferResult> {
+    const { checkpoints, transferId } = this.#options;
+    let unlock: (() => Promise<void>) | undefined;
+    let result: TransferResult;
+    try {
+      unlock = checkpoints && (await claim(checkpoints, transferId, this.#signal));
+      result = await this.#run(await unlessAborted(this.#earlierCheckpoint(), this.#signal));
+    } catch (error) {
+      const ended = this.#signal.aborted && !(error instanceof P2PTransferError);
+      const reason = ended
+        ? this.#ending(
+            error,
+            this.#ledger(() => ({})),
+          )
+        : error;
+      // What goes wrong now must not hide why the transfer ended.
+      await this.#last.take(unlock?.().catch(() => {}));
+      throw redactError(toP2PError(reason, "WRITE_FAILED", "The transfer failed"), this.#secrets);
+    }
+    const trouble = await this.#last.take(unlock?.().then(() => undefined, messageOf));
+    return trouble === undefined ? result : { ...result, notes: [...(result.notes ?? []), trouble] };
+  }
+
+  async #run(earlier: Checkpoint | undefined): Promise<TransferResult> {
+    const { checkpoints, transferId, deadLetters } = this.#options;
+    const guard = new IncarnationGuard(this.#source, this.#target, this.#options, this.#signal, earlier);
+    this.#lane = guard.watch(this.#lane);
+    const ledger = this.#ledger(() => guard.stores, earlier);
+    try {
+      await guard.begin(this.#query);
+      if (earlier?.status === "completed") return this.#result(ledger);
+      if (deadLetters) await unlessAborted(deadLetters.open(earlier?.deadLetterPosition ?? null), this.#signal);
+      // One of an earlier run must not be taken for this one's, should this one end before its first.
+      if (!earlier && checkpoints) await unlessAborted(checkpoints.remove(transferId), this.#signal);
+      const result = await this.#transfer(ledger, guard);
+      await this.#last.take(deadLetters?.close());
+      return result;
+    } catch (error) {
+      await this.#last.take(deadLetters?.close().catch(() => {}));
+      const ended = this.#signal.aborted && !(error instanceof P2PTransferError);
+      throw ended ? this.#ending(error, ledger) : error;
+    }
+  }
+
+  #ledger(stores: () => Pick<Checkpoint, "stores">, earlier?: Checkpoint): Ledger {
+    return new Ledger(
+      identityOf(this.#source, this.#target, this.#query, this.#options),
+      this.#options,
+      (text) => redactText(text, this.#secrets),
+      this.#lane.recordOf,
+      stores,
+      earlier,
+    );
   }
 
   async #earlierCheckpoint(): Promise<Checkpoint | undefined> {
@@ -113,12 +145,12 @@ export class TransferRun {
     try {
       await this.#pump(ledger, tell);
       await guard.end();
-      await ledger.complete();
+      await unlessAborted(ledger.complete(), this.#signal);
       tell(true);
       return this.#result(ledger);
     } catch (error) {
       // What was acknowledged is in the checkpoint; a checkpoint that cannot be saved must not hide the first error.
-      await ledger.interrupt().catch(() => {});
+      await this.#last.take(ledger.interrupt().catch(() => {}));
       throw this.#ending(error, ledger);
     }
   }

@@ -1,3 +1,4 @@
+import { unlessAborted } from "../abort.ts";
 import { P2PError } from "../errors.ts";
 import { idKey, type P2PId, type P2PRecord, recordTrouble } from "../storage/record.ts";
 import type { RecordBatch } from "../storage/service.ts";
@@ -54,24 +55,75 @@ export function checkBatch({ records, valid }: Pick<RecordBatch, "records" | "va
   return { records: origins.map((index) => records[index]!), origins, dropped: 0, failures };
 }
 
+/**
+ * Where the asynchronous calls of a transform run side by side: so many at a time, whatever batch their records are of,
+ * and begun in the order of the records. When one ends the next begins, so that a slow one keeps a single place.
+ */
+export class TransformWindow {
+  readonly #timeoutMs: number;
+  #running = 0;
+  #left = Promise.withResolvers<void>();
+  #begun: Promise<unknown> = Promise.resolve();
+
+  /** @param timeoutMs how long a call may take, in ms; 0 is without a limit. */
+  constructor(timeoutMs: number) {
+    this.#timeoutMs = timeoutMs;
+  }
+
+  /** Begins the calls of a batch when those of the batches before it have begun. */
+  async inTurn(begin: () => Promise<void>): Promise<void> {
+    const mine = this.#begun.then(begin);
+    this.#begun = mine.catch(() => {});
+    await mine;
+  }
+
+  get full(): boolean {
+    return this.#running >= ASYNC_TRANSFORMS;
+  }
+
+  /** Waits for a place. */
+  async room(signal: AbortSignal): Promise<void> {
+    while (this.full) await unlessAborted(this.#left.promise, signal);
+  }
+
+  /** Takes a place for a call until it has ended, or has taken too long. */
+  async hold<T>(call: Promise<T>): Promise<T> {
+    this.#running++;
+    let timer: NodeJS.Timeout | undefined;
+    try {
+      if (this.#timeoutMs === 0) return await call;
+      const late = Promise.withResolvers<never>();
+      const message = `it did not settle within the hookTimeout of ${this.#timeoutMs} ms`;
+      timer = setTimeout(() => late.reject(new Error(message)), this.#timeoutMs);
+      return await Promise.race([call, late.promise]);
+    } finally {
+      clearTimeout(timer);
+      this.#running--;
+      this.#left.resolve();
+      this.#left = Promise.withResolvers();
+    }
+  }
+}
+
 /** Puts a batch through a transform, in order. */
 export async function transformBatch(
   input: P2PRecord[],
   transform: Transform,
   signal: AbortSignal,
+  window: TransformWindow = new TransformWindow(0),
 ): Promise<TransformedBatch> {
   const context = { signal };
   const outputs = new Array<TransformResult | P2PError>(input.length);
-  let pending: Promise<void>[] = [];
-  for (const [index, record] of input.entries()) {
+  const pending: Promise<void>[] = [];
+  const call = (record: P2PRecord, index: number) => {
     try {
       const output = transform(record, context);
       if (!isThenable(output)) {
         outputs[index] = output;
-        continue;
+        return;
       }
       pending.push(
-        Promise.resolve(output).then(
+        window.hold(Promise.resolve(output)).then(
           (value) => {
             outputs[index] = value;
           },
@@ -83,12 +135,14 @@ export async function transformBatch(
     } catch (thrown) {
       outputs[index] = transformFailed(record, thrown);
     }
-    if (pending.length < ASYNC_TRANSFORMS) continue;
-    await Promise.all(pending);
-    signal.throwIfAborted();
-    pending = [];
-  }
-  if (pending.length > 0) await Promise.all(pending);
+  };
+  await window.inTurn(async () => {
+    for (const [index, record] of input.entries()) {
+      if (window.full) await window.room(signal);
+      call(record, index);
+    }
+  });
+  if (pending.length > 0) await unlessAborted(Promise.all(pending), signal);
   return collect(input, outputs);
 }
 

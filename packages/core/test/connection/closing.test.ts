@@ -206,21 +206,25 @@ describe("close of the manager", () => {
   });
 });
 
-describe("a listener that throws", () => {
-  it("does not leave a connection between two states", async () => {
+describe("a listener that throws or rejects", () => {
+  it("ends nothing, leaves no connection between two states, and is told once as a warning", async () => {
     const { manager, from, to, connect } = managed({
       from: () => new ScriptedStore(records(3)),
       pool: { maxConnections: 1, acquireTimeout: 50 },
     });
-    const uncaught: unknown[] = [];
-    const others = process.listeners("uncaughtException");
-    process.removeAllListeners("uncaughtException");
-    process.on("uncaughtException", (error) => uncaught.push(error.message));
+    const warnings: string[] = [];
+    const heard: string[] = [];
+    const listen = (warning: Error & { code?: string }) => {
+      if (warning.code === "HOOK_FAILED") warnings.push(warning.message);
+    };
+    process.on("warning", listen);
     try {
       for (const name of ["statusChanged", "transferStarted", "transferCompleted", "closed", "progress"] as const) {
         manager.events.on(name, () => {
-          throw new Error(name);
+          throw new Error(`${name} threw`);
         });
+        manager.events.on(name, async () => Promise.reject(new Error(`${name} rejected`)));
+        manager.events.once(name, () => heard.push(name));
       }
       const connection = await connect();
       expect(await manager.transferThroughConnection(connection.connectionId, {}, NO_LETTERS)).toMatchObject({
@@ -232,11 +236,19 @@ describe("a listener that throws", () => {
       expect(opened({ from, to })).toBe(0);
       await soon();
     } finally {
-      process.removeAllListeners("uncaughtException");
-      for (const listener of others) process.on("uncaughtException", listener);
+      process.off("warning", listen);
     }
-    expect(new Set(uncaught)).toEqual(
-      new Set(["statusChanged", "transferStarted", "progress", "transferCompleted", "closed"]),
+    const names = ["statusChanged", "transferStarted", "progress", "transferCompleted", "closed"];
+    expect(new Set(heard)).toEqual(new Set(names));
+    expect(heard).toHaveLength(names.length);
+    expect(warnings.sort()).toEqual(
+      names
+        .flatMap((name) => [`${name} threw`, `${name} rejected`].map((what) => [name, what]))
+        .map(
+          ([name, what]) =>
+            `A listener of the event "${name}" failed: ${what}. It was ignored, and what it listens to goes on`,
+        )
+        .sort(),
     );
   });
 });

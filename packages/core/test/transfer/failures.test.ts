@@ -432,9 +432,9 @@ describe("a disk that is full", () => {
       transfer(new ScriptedStore(records(5)), new ScriptedStore(), { transferId: "t", checkpoint }),
     );
     expect(error).toMatchObject({
-      code: "WRITE_FAILED",
-      message: expect.stringContaining("ENOSPC"),
-      cause: { code: "ENOSPC" },
+      code: "HOOK_FAILED",
+      message: expect.stringMatching(/^save\(\) of the checkpoint store failed: ENOSPC/),
+      cause: { cause: { code: "ENOSPC" } },
     });
   });
 

@@ -1,7 +1,9 @@
-import { toP2PError } from "../../errors.ts";
+import { unlessAborted } from "../../abort.ts";
+import { messageOf, toP2PError } from "../../errors.ts";
 import type { P2PQuery } from "../../storage/query.ts";
 import { redactError, redactText, secretsOf } from "../../storage/redact.ts";
 import { assertResumable, CHECKPOINT_VERSION, type Checkpoint } from "../checkpoint.ts";
+import { claim } from "../claim.ts";
 import { CollisionFinder, notesOf } from "../collisions.ts";
 import type { TransferEnd } from "../end.ts";
 import { FailureBudget } from "../failure-budget.ts";
@@ -12,6 +14,7 @@ import type { ResolvedTransfer } from "../options.ts";
 import { progressTeller } from "../progress.ts";
 import { P2PTransferError, type TransferResult } from "../result.ts";
 import { TransferRun } from "../run.ts";
+import { LastSteps } from "../settle.ts";
 import { stopSignal } from "../stop.ts";
 import { addUp, type PartOutcome } from "./add-up.ts";
 import { openLanes, type PartLane } from "./lanes.ts";
@@ -42,7 +45,7 @@ export class PartitionedRun {
 
   /** @param earlier the checkpoint to go on from, with the plan that it began with. */
   async run(earlier?: Checkpoint): Promise<TransferResult> {
-    const { transferId, config, checkpoints, deadLetters } = this.#options;
+    const { transferId, config, checkpoints, deadLetters, stateFolder } = this.#options;
     const stop = stopSignal(this.#options);
     try {
       if (earlier) assertResumable(earlier, transferId, this.#identity());
@@ -50,17 +53,26 @@ export class PartitionedRun {
       await this.#guard.begin(this.#query);
       if (earlier?.status === "completed") return this.#result(earlier, outcomeBefore(earlier));
       const ends = [this.#source.endpoint, this.#target.endpoint];
-      assertPlaceForLetters(ends, deadLetters?.location, checkpoints);
+      assertPlaceForLetters(ends, deadLetters?.location, stateFolder);
       const plan = earlier?.parts
         ? decodePlan(earlier.parts)
-        : await planPartitions(this.#source.service, this.#query, config.partitions, stop.signal);
+        : await unlessAborted(
+            planPartitions(this.#source.service, this.#query, config.partitions, stop.signal),
+            stop.signal,
+          );
       if (plan.queries.length === 1 && !earlier) return await this.#whole(plan);
-      const unlock = await checkpoints?.lock(transferId);
+      const last = new LastSteps(stop.signal);
+      const unlock = checkpoints && (await claim(checkpoints, transferId, stop.signal));
+      let result: TransferResult;
       try {
-        return await this.#inParts(plan, earlier !== undefined, stop.controller);
-      } finally {
-        await unlock?.();
+        result = await this.#inParts(plan, earlier !== undefined, stop.controller, last);
+      } catch (error) {
+        // What goes wrong now must not hide why the transfer ended.
+        await last.take(unlock?.().catch(() => {}));
+        throw error;
       }
+      const trouble = await last.take(unlock?.().then(() => undefined, messageOf));
+      return trouble === undefined ? result : { ...result, notes: [...(result.notes ?? []), trouble] };
     } catch (error) {
       if (error instanceof P2PTransferError) throw error;
       const reason: unknown = stop.signal.aborted ? stop.signal.reason : error;
@@ -76,11 +88,15 @@ export class PartitionedRun {
     return { ...result, partitions: 1, ...(notes.length > 0 && { notes }) };
   }
 
-  async #inParts(plan: PartitionPlan, resumed: boolean, stop: AbortController): Promise<TransferResult> {
+  async #inParts(
+    plan: PartitionPlan,
+    resumed: boolean,
+    stop: AbortController,
+    last: LastSteps,
+  ): Promise<TransferResult> {
     const { transferId, checkpoints, deadLetters } = this.#options;
-    const earlier = await Promise.all(
-      plan.queries.map((_, part) => (resumed ? checkpoints?.load(partId(transferId, part)) : undefined)),
-    );
+    const loads = plan.queries.map((_, part) => (resumed ? checkpoints?.load(partId(transferId, part)) : undefined));
+    const earlier = await unlessAborted(Promise.all(loads), stop.signal);
     const letters =
       deadLetters &&
       new SharedLetters(
@@ -89,12 +105,16 @@ export class PartitionedRun {
         earlier.flatMap((checkpoint) => checkpoint ?? []),
       );
     // Before an earlier run's checkpoints go: whoever is refused here can still go on with that.
-    await letters?.open();
+    const opening = letters?.open();
     try {
-      if (!resumed) await this.#forget(plan);
-      return await this.#move(plan, earlier, letters, resumed, stop);
-    } finally {
-      await letters?.close();
+      if (opening) await unlessAborted(opening, stop.signal);
+      if (!resumed) await unlessAborted(this.#forget(plan), stop.signal);
+      const result = await this.#move(plan, earlier, letters, resumed, stop, last);
+      await last.take(letters?.close());
+      return result;
+    } catch (error) {
+      await last.take(letters?.close().catch(() => {}));
+      throw error;
     }
   }
 
@@ -104,6 +124,7 @@ export class PartitionedRun {
     letters: SharedLetters | undefined,
     resumed: boolean,
     stop: AbortController,
+    last: LastSteps,
   ): Promise<TransferResult> {
     const { transferId, config, checkpoints } = this.#options;
     const before = addUp(earlier.flatMap((checkpoint) => (checkpoint ? [outcomeBefore(checkpoint)] : [])));
@@ -112,7 +133,7 @@ export class PartitionedRun {
       progress?.(recordsRead, counts.failureCount, last);
     const budget = new FailureBudget(config.maxFailures, resumed ? before.counts : undefined);
     const books = new PartBooks(transferId, checkpoints, earlier, budget, tell);
-    await checkpoints?.save(this.#checkpoint(plan, "running", books.sum));
+    await unlessAborted(this.#saveParent(this.#checkpoint(plan, "running", books.sum)), stop.signal);
     const wanted = config.partitions > 1 ? config.partitions : plan.queries.length;
     const { lanes, release } = await openLanes(this.#source, this.#target, Math.min(wanted, plan.queries.length));
     try {
@@ -124,15 +145,13 @@ export class PartitionedRun {
             stop.abort(error);
             throw error;
           });
-          await this.#saveParent(this.#checkpoint(plan, "running", books.sum));
+          await unlessAborted(this.#saveParent(this.#checkpoint(plan, "running", books.sum)), stop.signal);
         }
       });
       const ends = await Promise.allSettled(work);
       if (ends.some(({ status }) => status === "rejected")) throw stop.signal.reason;
       await this.#guard?.end();
-      await this.#saveParent(this.#checkpoint(plan, "completed", books.sum));
-      await checkpoints?.flush?.(transferId);
-      for (const part of plan.queries.keys()) await checkpoints?.remove(partId(transferId, part));
+      await unlessAborted(this.#completeParent(plan, books), stop.signal);
       tell(books.sum, true);
       const done = this.#result(this.#checkpoint(plan, "completed", books.sum), books.sum);
       return plan.note === undefined ? done : { ...done, notes: [plan.note, ...(done.notes ?? [])] };
@@ -140,11 +159,11 @@ export class PartitionedRun {
       const reason: unknown = stop.signal.aborted ? stop.signal.reason : error;
       const { code, message, retryable } = toP2PError(reason, "WRITE_FAILED", "The transfer failed");
       const checkpoint = this.#checkpoint(plan, "running", books.sum);
-      await this.#saveParent(checkpoint).catch(() => {});
+      await last.take(this.#saveParent(checkpoint).catch(() => {}));
       const result = this.#result(checkpoint, books.sum);
       throw redactError(new P2PTransferError(code, message, result, { cause: error, retryable }), this.#secrets);
     } finally {
-      await release();
+      await last.take(release());
     }
   }
 
@@ -203,6 +222,13 @@ export class PartitionedRun {
     const save = async () => this.#options.checkpoints?.save(checkpoint);
     this.#parentSave = this.#parentSave.then(save, save);
     await this.#parentSave;
+  }
+
+  async #completeParent(plan: PartitionPlan, books: PartBooks): Promise<void> {
+    const { transferId, checkpoints } = this.#options;
+    await this.#saveParent(this.#checkpoint(plan, "completed", books.sum));
+    await checkpoints?.flush?.(transferId);
+    for (const part of plan.queries.keys()) await checkpoints?.remove(partId(transferId, part));
   }
 
   #identity() {
