@@ -122,7 +122,7 @@ export class RowPlan {
     for (let i = 0; i < keys.length; i++) if (row[keys[i]!] === null) return undefined;
     if (keys.length > 1) row.id = this.#compositeId(row);
     // What the sidecar says is about the cells as they are stored.
-    const stored = this.#readsSidecar && row[SIDECAR] !== null ? { ...row } : row;
+    const stored = this.#readsSidecar && saysOfCells(row[SIDECAR]!) ? { ...row } : row;
     this.#decodeCells(row, exact);
     if (this.#renamed !== undefined || this.#lacksField(row)) return this.#copy(row, stored);
     return row as P2PRecord;
@@ -203,6 +203,11 @@ export class RowPlan {
   #idKind(): Column["kind"] {
     return this.#table.key.columns[0]!.column.kind;
   }
+}
+
+/** Whether a sidecar says more than that fields are absent, as most do that there are. */
+function saysOfCells(sidecar: P2PValue): boolean {
+  return typeof sidecar === "string" && !/^\{"absent":\[[^\]]*\]\}$/.test(sidecar);
 }
 
 /** How the rowid is selected, whatever else stands after FROM. */

@@ -3,6 +3,7 @@
 import { Places, type ServerUrls } from "@omni/p2p-matrix/stores";
 import { startService, type TestService } from "@omni/p2p-test-services";
 import { fillDisks } from "./disk-full.ts";
+import { readHostileFiles } from "./hostile-sqlite.ts";
 import { killProcesses } from "./kill.ts";
 import { breakNetwork } from "./network.ts";
 import { seededRandom } from "./random.ts";
@@ -41,4 +42,5 @@ await part("kill", (places) => killProcesses(report, places, random, kills));
 await part("network", (_, services) => breakNetwork(report, services, random));
 await part("replaced", (places) => replaceStores(report, places));
 await part("disk", (places) => fillDisks(report, places));
+if (!only || only === "hostile") await readHostileFiles(report, random);
 report.print();
