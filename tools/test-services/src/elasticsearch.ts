@@ -2,12 +2,20 @@ import { cp, mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { startChild } from "./child.ts";
+import { findJava } from "./java.ts";
 import { cached, fingerprint, nativeSources } from "./native-cache.ts";
 import { startNative } from "./native-server.ts";
 import { runProgram } from "./run-program.ts";
-import type { ElasticsearchServiceOptions, TestService } from "./service.ts";
+import type { ElasticsearchRelease, ElasticsearchServiceOptions, TestService } from "./service.ts";
 
 const sources = join(nativeSources, "elasticsearch");
+/** The versions of each release that are tested against, and the Java that they run on. */
+export const elasticsearchReleases = {
+  "8": { version: "8.13.4", java: { product: "Elasticsearch 8.13", from: 17, to: 23 } },
+  // 9.2.1 and 9.2.3 lack one of the two parts that are published.
+  "9": { version: "9.2.2", java: { product: "Elasticsearch 9.2", from: 21, to: 25 } },
+} as const;
+
 const main = "omni.p2p.testservices.ElasticsearchTestNode";
 
 /** What the distribution's own jvm.options sets and this server needs or is the better for. */
@@ -17,7 +25,6 @@ const jvmOptions = [
   "-XX:-OmitStackTraceInFastThrow",
   "-Djava.awt.headless=true",
   "-Dfile.encoding=UTF-8",
-  "-Djava.locale.providers=SPI,COMPAT",
   "-Djna.nosys=true",
   "-Dio.netty.noUnsafe=true",
   "-Dio.netty.noKeySetOptimization=true",
@@ -32,15 +39,21 @@ const jvmOptions = [
  * Fetches the parts of the server and compiles our main with the machine's Maven, unless they are in the cache, and
  * resolves with the folder that is the server's home.
  */
-export async function prepareElasticsearch(log: (line: string) => void): Promise<string> {
-  return cached("elasticsearch", await fingerprint(sources), async (building) => {
-    log("elasticsearch: fetching the server's parts for the first time, which takes up to a minute");
+export async function prepareElasticsearch(
+  log: (line: string) => void,
+  release: ElasticsearchRelease = "8",
+): Promise<string> {
+  const { version, java } = elasticsearchReleases[release];
+  const javaHome = await findJava(java);
+  return cached(`elasticsearch-${version}`, await fingerprint(sources, version), async (building) => {
+    log(`elasticsearch ${version}: fetching the server's parts for the first time, which takes up to a minute`);
     // Maven writes beside its pom, so it works on a copy.
     const project = await mkdtemp(join(tmpdir(), "omni-p2p-elasticsearch-"));
     try {
       await cp(sources, project, { recursive: true });
-      const args = ["-B", "-q", "-ntp", "-Dstyle.color=never", `-Dserver.home=${building}`, "package"];
-      await runProgram("mvn", args, { cwd: project });
+      const args = ["-B", "-q", "-ntp", "-Dstyle.color=never", `-Dserver.home=${building}`];
+      const env = { JAVA_HOME: javaHome };
+      await runProgram("mvn", [...args, `-Delasticsearch.version=${version}`, "package"], { cwd: project, env });
     } finally {
       await rm(project, { recursive: true, force: true });
     }
@@ -52,9 +65,9 @@ export async function startElasticsearch(
   log: (line: string) => void,
   options: ElasticsearchServiceOptions = {},
 ): Promise<TestService> {
-  const { heap = "1g", settings = {} } = options;
-  await requireJava();
-  const home = await prepareElasticsearch(log);
+  const { heap = "1g", settings = {}, release = "8" } = options;
+  const javaHome = await findJava(elasticsearchReleases[release].java);
+  const home = await prepareElasticsearch(log, release);
   return startNative({
     kind: "elasticsearch",
     product: "Elasticsearch",
@@ -64,6 +77,7 @@ export async function startElasticsearch(
         `-Xmx${heap}`,
         `-Djava.io.tmpdir=${dataFolder}`,
         ...jvmOptions,
+        ...(release === "8" ? ["-Djava.locale.providers=SPI,COMPAT"] : []),
         `--module-path=${join(home, "lib")}`,
         "--add-modules=jdk.net,ALL-MODULE-PATH",
         `--class-path=${join(home, "test-node.jar")}`,
@@ -73,28 +87,12 @@ export async function startElasticsearch(
         String(port),
         ...Object.entries(settings).map(([name, value]) => `${name}=${value}`),
       ];
-      const child = await startChild(java(), args, { name: "Elasticsearch", cwd: dataFolder });
+      const child = await startChild(join(javaHome, "bin", "java"), args, { name: "Elasticsearch", cwd: dataFolder });
       const { url, version } = JSON.parse(child.firstLine) as { url: string; version: string };
       await untilRecovered(url);
       return { child, url, version };
     },
   });
-}
-
-function java(): string {
-  const { JAVA_HOME } = process.env;
-  return JAVA_HOME ? join(JAVA_HOME, "bin", "java") : "java";
-}
-
-async function requireJava(): Promise<void> {
-  const text = await runProgram(java(), ["-XshowSettings:properties", "-version"], {
-    timeoutMs: 30_000,
-    withStderr: true,
-  });
-  const [, major] = /java\.specification\.version = (?:1\.)?(\d+)/.exec(text) ?? [];
-  if (major === undefined || Number(major) < 17) {
-    throw new Error(`Elasticsearch 8 needs Java 17 or newer, and the machine's Java is ${major ?? "unknown"}`);
-  }
 }
 
 /** After a restart the shards come back a moment later than the HTTP port does. */

@@ -60,8 +60,13 @@ export interface RedisServiceOptions extends ServiceOptions {
   readonly args?: readonly string[] | undefined;
 }
 
+/** The releases of Elasticsearch that can be had. */
+export type ElasticsearchRelease = "8" | "9";
+
 /** Options for Elasticsearch. Any of them implies `exclusive`. */
 export interface ElasticsearchServiceOptions extends ServiceOptions {
+  /** Which release. @default "8" */
+  readonly release?: ElasticsearchRelease | undefined;
   /** Size of the Java heap. @default "1g" */
   readonly heap?: string | undefined;
   /** More node settings, such as `{ "http.max_content_length": "1mb" }`. */

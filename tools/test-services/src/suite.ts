@@ -1,7 +1,8 @@
-import { describe, it } from "vitest";
+import { afterAll, describe, it } from "vitest";
 import { type AnnouncedService, announced } from "./announcement.ts";
 import { servicesAreRequired } from "./environment.ts";
-import type { ServiceKind } from "./service.ts";
+import { type OptionsByKind, type ServiceKind, ServiceUnavailableError, type TestService } from "./service.ts";
+import { startService } from "./start.ts";
 
 export type { AnnouncedService };
 
@@ -22,7 +23,41 @@ export function describeWithService(kind: ServiceKind, name: string, suite: (ser
     describe(name, () => suite(service));
     return;
   }
-  const reason = `${kind} is not available: ${service.unavailable}`;
+  leaveOut(kind, name, service.unavailable);
+}
+
+/**
+ * As {@link describeWithService}, with a server that is started for this suite alone and stopped after it. To be awaited at
+ * the top of a file.
+ *
+ * @example
+ * await describeWithOwnService("elasticsearch", { release: "9" }, "Elasticsearch 9", ({ url }) => {
+ *   it("reads an index", async () => { ... });
+ * });
+ */
+export async function describeWithOwnService<Kind extends ServiceKind>(
+  kind: Kind,
+  options: OptionsByKind[Kind],
+  name: string,
+  suite: (service: AnnouncedService) => void,
+): Promise<void> {
+  const shared = announced(kind);
+  if (!("url" in shared)) return leaveOut(kind, name, shared.unavailable);
+  let service: TestService;
+  try {
+    service = await startService(kind, { ...options, exclusive: true });
+  } catch (error) {
+    if (!(error instanceof ServiceUnavailableError)) throw error;
+    return leaveOut(kind, name, error.message);
+  }
+  describe(name, () => {
+    afterAll(() => service.stop());
+    suite(service);
+  });
+}
+
+function leaveOut(kind: ServiceKind, name: string, unavailable: string): void {
+  const reason = `${kind} is not available: ${unavailable}`;
   if (servicesAreRequired()) throw new Error(`"${name}" must run, and ${reason}`);
   console.info(`skipped "${name}": ${reason}`);
   // Its body may want a server as early as collection, so one test stands in the report for all of its tests.

@@ -1,5 +1,5 @@
 import type { StartedTestContainer } from "testcontainers";
-import { untilRecovered } from "./elasticsearch.ts";
+import { elasticsearchReleases, untilRecovered } from "./elasticsearch.ts";
 import { freePort } from "./free-port.ts";
 import { probe } from "./probe.ts";
 import type { OptionsByKind, RedisServiceOptions, ServiceKind, TestService } from "./service.ts";
@@ -98,9 +98,9 @@ function redisRecipe({ password, persistent, args = [] }: RedisServiceOptions): 
   };
 }
 
-function elasticsearchRecipe({ heap = "1g", settings = {} }: OptionsByKind["elasticsearch"]): Recipe {
+function elasticsearchRecipe({ heap = "1g", settings = {}, release = "8" }: OptionsByKind["elasticsearch"]): Recipe {
   return {
-    image: "elasticsearch:8.13.4",
+    image: `elasticsearch:${elasticsearchReleases[release].version}`,
     port: 9200,
     env: {
       "discovery.type": "single-node",
