@@ -103,6 +103,16 @@ describe("--verify", () => {
     expect(run.stdout).toContain('different  r00007  call: "again" → "first"');
   });
 
+  it("comes after a note on records that took each other's place", async () => {
+    project.write("same.mjs", "export default ({ id, n }) => ({ id: n < 3 ? 'same\\u202e' : id, n });");
+    const run = await project.run(["copy", "lines:a.ndjson", "lines:b.ndjson", "--transform", "same.mjs", "--verify"]);
+    expect(run.stderr).toContain("2 records have the id of another one before, as the target keeps ids");
+    expect(run.stderr).toContain('"same\\u202e", "same\\u202e"');
+    expect(run.stdout).toContain("20 records written");
+    expect(run.stdout).toContain("missing    same\\u202e  3 times in the source, 1 in the target\n");
+    expect(run.code).toBe(4);
+  });
+
   it("holds for a part, a projection and a transform that drops", async () => {
     project.write("drop.mjs", "export default (r) => (r.n % 2 ? null : { id: 'x' + r.id, n: r.n });");
     const ways = [

@@ -1,6 +1,10 @@
-import { type P2PId, TaggedValue } from "@omni/p2p-core";
+import { DefaultP2PConnectionManager, type P2PId, TaggedValue } from "@omni/p2p-core";
+import { describeWithService } from "@omni/p2p-test-services/suite";
+import { referenceAdapter } from "@omni/p2p-testkit";
 import { describe, expect, it } from "vitest";
 import { idForm } from "../src/id-form.ts";
+import { mongodbStarter } from "../src/index.ts";
+import { scratchCollections } from "./scratch.ts";
 
 describe("ids that MongoDB has for one", () => {
   it.each<[P2PId, P2PId, boolean]>([
@@ -15,5 +19,35 @@ describe("ids that MongoDB has for one", () => {
     [new Uint8Array([1]), "01", false],
   ])("%s and %s: %s", (a, b, same) => {
     expect(idForm(a) === idForm(b)).toBe(same);
+  });
+});
+
+describeWithService("mongodb", "ids of a collection that another store has for one", ({ url }) => {
+  const { createEndpoint } = scratchCollections(url, "id-form");
+
+  it("are told by the transfer and by verify, and not between two collections", async () => {
+    const from = await createEndpoint();
+    const to = await createEndpoint();
+    await from.collection.insertMany([
+      { _id: 1 as never, of: "number" },
+      { _id: "1" as never, of: "text" },
+      { _id: "2" as never, of: "text" },
+    ]);
+    const reference = referenceAdapter();
+    const place = await reference.createEndpoint();
+    await using manager = new DefaultP2PConnectionManager();
+    manager.registerService("mongodb", mongodbStarter);
+    manager.registerService(reference.starter.storageType, reference.starter);
+
+    const folded = await manager.establish(from.endpoint, place.endpoint);
+    const result = await manager.transferThroughConnection(folded.connectionId, {});
+    expect(result).toMatchObject({ successCount: 3, collisions: { count: 1, ids: ["1"], share: 1 } });
+    const found = await manager.verify(folded.connectionId, {});
+    expect(found).toMatchObject({ equal: false, missing: 1, repeated: { source: 1, target: 0 } });
+    expect(found.differences).toMatchObject([{ kind: "missing", id: "1", occurrences: { source: 2, target: 1 } }]);
+
+    const apart = await manager.establish(from.endpoint, to.endpoint);
+    expect(await manager.transferThroughConnection(apart.connectionId, {})).not.toHaveProperty("collisions");
+    expect(await manager.verify(apart.connectionId, {})).toMatchObject({ equal: true, sourceCount: 3, targetCount: 3 });
   });
 });
