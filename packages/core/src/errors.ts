@@ -102,7 +102,7 @@ export class P2PError extends Error {
 
 /** Whether a value is a {@link P2PError} (of any copy of this package), with the given code if one is given. */
 export function isP2PError(value: unknown, code?: P2PErrorCode): value is P2PError {
-  if (!(value instanceof Error) || !(brand in value)) return false;
+  if (typeof value !== "object" || value === null || !(brand in value)) return false;
   return code === undefined || (value as unknown as P2PError).code === code;
 }
 

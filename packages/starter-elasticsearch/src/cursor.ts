@@ -28,6 +28,7 @@ export function readOrderedCursor(cursor: JsonValue): OrderedPosition {
   if (typeof cursor !== "object" || cursor === null || Array.isArray(cursor)) throw foreignCursor();
   const { after, odd = 0 } = cursor as { after?: JsonValue; odd?: JsonValue };
   if (!Number.isSafeInteger(odd) || !(after === undefined || Array.isArray(after))) throw foreignCursor();
+  if (after === undefined && odd === 0) throw foreignCursor();
   return { after: after === undefined ? undefined : (fromJson(after) as readonly SortValue[]), odd: odd as number };
 }
 

@@ -1,6 +1,6 @@
 import { P2PError } from "../errors.ts";
 import { dateOfText, isoText } from "./iso-date.ts";
-import { type P2PObject, type P2PValue, setField, TaggedValue } from "./value.ts";
+import { type P2PObject, type P2PValue, setField, TaggedValue, valueType } from "./value.ts";
 
 /** What JSON can say by itself. */
 export type JsonValue = null | boolean | number | string | readonly JsonValue[] | { readonly [key: string]: JsonValue };
@@ -47,10 +47,16 @@ function tag(type: string, value: JsonValue): JsonValue {
 
 function objectToJson(value: Exclude<P2PValue, null | boolean | number | bigint | string>): JsonValue {
   if (Array.isArray(value)) return listToJson(value);
-  if (value instanceof Date) return tag("date", isoText(value));
-  if (value instanceof Uint8Array) return tag("bytes", base64(value));
-  if (value instanceof TaggedValue) return tag(value.type, toJson(value.value));
-  return plainToJson(value as P2PObject);
+  switch (valueType(value)) {
+    case "date":
+      return tag("date", isoText(value as Date));
+    case "bytes":
+      return tag("bytes", base64(value as Uint8Array));
+    case "tagged":
+      return tag((value as TaggedValue).type, toJson((value as TaggedValue).value));
+    default:
+      return plainToJson(value as P2PObject);
+  }
 }
 
 function listToJson(source: readonly P2PValue[]): JsonValue {

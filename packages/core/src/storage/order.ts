@@ -1,4 +1,4 @@
-import { type P2PObject, type P2PValue, type TaggedValue, type ValueType, valueType } from "./value.ts";
+import { isDate, type P2PObject, type P2PValue, type TaggedValue, type ValueType, valueType } from "./value.ts";
 
 /**
  * Compares two strings by code point, as stores that hold UTF-8 do. JavaScript's `<` compares UTF-16 units and puts
@@ -99,7 +99,7 @@ export function compareLike(a: P2PValue, b: P2PValue): number | undefined {
 }
 
 function hasNoSize(value: P2PValue): boolean {
-  return Number.isNaN(value instanceof Date ? value.getTime() : value);
+  return Number.isNaN(isDate(value) ? value.getTime() : value);
 }
 
 /** JavaScript compares a number and a bigint exactly, but two of one size are never `===`. */

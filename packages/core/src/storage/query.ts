@@ -2,7 +2,7 @@ import { P2PError } from "../errors.ts";
 import type { JsonValue } from "./json.ts";
 import { compareLike, compareStrings, compareValues } from "./order.ts";
 import { idKey, type P2PId, type P2PRecord } from "./record.ts";
-import { cloneValue, getField, type P2PValue, setField, valueType } from "./value.ts";
+import { cloneValue, getField, isBytes, isDate, type P2PValue, setField, valueType } from "./value.ts";
 
 /** The operators of a `where` clause. All those named must hold. */
 export interface P2POperators {
@@ -126,12 +126,7 @@ export function parseQuery(query: P2PQuery): ParsedQuery {
 
 function addConditions(conditions: QueryCondition[], field: string, condition: P2PCondition | undefined): void {
   if (condition === undefined) throw invalid(`where.${field} is undefined; use null, or { exists: false }`);
-  if (
-    typeof condition !== "object" ||
-    condition === null ||
-    condition instanceof Date ||
-    condition instanceof Uint8Array
-  ) {
+  if (typeof condition !== "object" || condition === null || isDate(condition) || isBytes(condition)) {
     conditions.push(checkedCondition(field, "eq", condition));
     return;
   }
@@ -165,7 +160,8 @@ function checkedCondition(field: string, operator: QueryOperator, value: P2PValu
     assertScalar(where, value);
     if (value === null && operator !== "eq" && operator !== "ne") throw invalid(`${where} cannot compare with null`);
   }
-  return { field, operator, value };
+  // Stores know dates and bytes by their class, and the caller's may be of another realm.
+  return { field, operator, value: cloneValue(value) };
 }
 
 function assertScalar(where: string, value: P2PValue): void {
@@ -173,7 +169,7 @@ function assertScalar(where: string, value: P2PValue): void {
   if (type === "array" || type === "object" || type === "tagged" || Number.isNaN(value)) {
     throw invalid(`${where} must be a single value (string, number, bigint, boolean, date, bytes or null)`);
   }
-  if (value instanceof Date && Number.isNaN(value.getTime())) throw invalid(`${where} is an invalid date`);
+  if (isDate(value) && Number.isNaN(value.getTime())) throw invalid(`${where} is an invalid date`);
   if (typeof value === "string" && !value.isWellFormed()) throw invalid(`${where} holds a lone surrogate`);
 }
 

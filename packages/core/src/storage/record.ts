@@ -1,6 +1,6 @@
 import { P2PError } from "../errors.ts";
 import { encodeJson } from "./json.ts";
-import { findInvalidValue, getField, type P2PObject, type P2PValue, TaggedValue } from "./value.ts";
+import { findInvalidValue, getField, isBytes, isDate, type P2PObject, type P2PValue, TaggedValue } from "./value.ts";
 
 /** What names a record within its store: any value but `null` and arrays. */
 export type P2PId = Exclude<P2PValue, null | readonly P2PValue[]>;
@@ -25,8 +25,8 @@ export function idKey(id: P2PId): string {
     case "boolean":
       return String(id);
     default:
-      if (id instanceof Date) return id.toISOString();
-      if (id instanceof Uint8Array) return Buffer.from(id.buffer, id.byteOffset, id.byteLength).toString("hex");
+      if (isDate(id)) return id.toISOString();
+      if (isBytes(id)) return Buffer.from(id.buffer, id.byteOffset, id.byteLength).toString("hex");
       if (id instanceof TaggedValue) return id.toString();
       return encodeJson(id);
   }
@@ -46,7 +46,7 @@ export function recordTrouble(record: unknown): string | undefined {
   if (id === "") return "the record's id is empty";
   if (Array.isArray(id)) return "the record's id is an array; use a string, a number or another single value";
   if (typeof id === "number" && !Number.isFinite(id)) return `the record's id is ${id}`;
-  if (id instanceof Uint8Array && id.length === 0) return "the record's id is empty";
+  if (isBytes(id) && id.length === 0) return "the record's id is empty";
   if (id instanceof TaggedValue && id.value === "") return "the record's id is empty";
   return findInvalidValue(record, "record");
 }

@@ -1,7 +1,14 @@
+import { types } from "node:util";
+
+const brand = Symbol.for("@omni/p2p-core/tagged-value");
+
 /**
  * A value of a type that only one store has, carried unchanged to where it can be used again.
  *
  * `type` is `<store>:<name>`, for instance `mongodb:objectId`; `value` is the store's own text or plain form.
+ *
+ * `value instanceof TaggedValue` knows those of every copy of this package: an application that is bundled has a copy of
+ * its own beside that of the starters.
  *
  * @example
  * ```ts
@@ -17,6 +24,10 @@ export class TaggedValue {
     this.value = value;
   }
 
+  static [Symbol.hasInstance](value: unknown): value is TaggedValue {
+    return typeof value === "object" && value !== null && brand in value;
+  }
+
   /** The payload as text: what a store with text keys uses when a tagged value is an id. */
   toString(): string {
     if (typeof this.value === "string") return this.value;
@@ -24,6 +35,8 @@ export class TaggedValue {
     return JSON.stringify(this.value, (_, inner: unknown) => (typeof inner === "bigint" ? String(inner) : inner));
   }
 }
+
+Object.defineProperty(TaggedValue.prototype, brand, { value: true });
 
 /** Everything a field of a record may hold. A field that is `undefined` counts as absent. */
 export type P2PValue =
@@ -70,11 +83,29 @@ export function valueType(value: P2PValue): ValueType {
     default:
       if (value === null) return "null";
       if (Array.isArray(value)) return "array";
+      if (isPlain(value)) return "object";
       if (value instanceof Date) return "date";
       if (value instanceof Uint8Array) return "bytes";
       if (value instanceof TaggedValue) return "tagged";
-      return "object";
+      if (isDate(value)) return "date";
+      return isBytes(value) ? "bytes" : "object";
   }
+}
+
+/** Whether an object is a plain one of this realm, as nearly all are. */
+function isPlain(value: object): boolean {
+  const prototype: unknown = Object.getPrototypeOf(value);
+  return prototype === Object.prototype || prototype === null;
+}
+
+/** Whether a value is a date, also one that another realm made, such as a `vm` context or a test runner. */
+export function isDate(value: unknown): value is Date {
+  return value instanceof Date || types.isDate(value);
+}
+
+/** Whether a value is bytes, also those that another realm made. */
+export function isBytes(value: unknown): value is Uint8Array {
+  return value instanceof Uint8Array || types.isUint8Array(value);
 }
 
 /** Deepest nesting of arrays and objects that a record may have. */
@@ -95,30 +126,32 @@ export function findInvalidValue(value: unknown, path: string, depth = 0): strin
     case "bigint":
       return undefined;
     case "object":
-      if (value === null || value instanceof Uint8Array) return undefined;
-      return findInvalidObject(value, path, depth);
+      return value === null ? undefined : findInvalidObject(value, path, depth);
     default:
       return `${path} is ${value === undefined ? "undefined" : `a ${typeof value}`}, which no store can hold`;
   }
 }
 
 function findInvalidObject(value: object, path: string, depth: number): string | undefined {
-  if (value instanceof Date) return Number.isNaN(value.getTime()) ? `${path} is an invalid date` : undefined;
+  const type = valueType(value as P2PValue);
+  if (type === "bytes") return undefined;
+  if (type === "date") return Number.isNaN((value as Date).getTime()) ? `${path} is an invalid date` : undefined;
   if (depth >= MAX_DEPTH) return `${path} is nested deeper than ${MAX_DEPTH} levels, or in a circle`;
-  if (value instanceof TaggedValue) {
-    return invalidTag(value.type, path) ?? findInvalidValue(value.value, `${path}.value`, depth + 1);
+  if (type === "tagged") {
+    const tagged = value as TaggedValue;
+    return invalidTag(tagged.type, path) ?? findInvalidValue(tagged.value, `${path}.value`, depth + 1);
   }
-  if (Array.isArray(value)) {
-    for (let i = 0; i < value.length; i++) {
-      const trouble = findInvalidValue(value[i], `${path}[${i}]`, depth + 1);
+  if (type === "array") {
+    const list = value as readonly unknown[];
+    for (let i = 0; i < list.length; i++) {
+      const trouble = findInvalidValue(list[i], `${path}[${i}]`, depth + 1);
       if (trouble !== undefined) return trouble;
     }
     return undefined;
   }
-  const prototype = Object.getPrototypeOf(value);
-  if (prototype !== null && prototype !== Object.prototype && Object.getPrototypeOf(prototype) !== null) {
-    const name = (value as { constructor?: { name?: string } }).constructor?.name ?? "a class";
-    return `${path} is an instance of ${name}; use plain objects, or a TaggedValue for a store's own type`;
+  const foreign = isPlain(value) ? undefined : className(value);
+  if (foreign !== undefined) {
+    return `${path} is an instance of ${foreign}; use plain objects, or a TaggedValue for a store's own type`;
   }
   for (const key of Object.keys(value)) {
     if (!key.isWellFormed()) return `${path} has a field name with a lone surrogate`;
@@ -130,6 +163,13 @@ function findInvalidObject(value: object, path: string, depth: number): string |
     if (trouble !== undefined) return trouble;
   }
   return undefined;
+}
+
+/** The name of an object's class; `undefined` for a plain object, also one that another realm made. */
+function className(value: object): string | undefined {
+  const prototype: unknown = Object.getPrototypeOf(value);
+  if (prototype === null || Object.getPrototypeOf(prototype) === null) return undefined;
+  return (value as { constructor?: { name?: string } }).constructor?.name || "a class";
 }
 
 /** Names without a colon are those of this library's own tags, and would come back as another value. */
@@ -152,17 +192,19 @@ export function getField(source: object, field: string): P2PValue | undefined {
   return Object.hasOwn(source, field) ? (source as P2PObject)[field] : undefined;
 }
 
-/** A deep copy that shares nothing with the original; absent fields are left out. */
+/** A deep copy that shares nothing with the original; absent fields are left out. Its objects are of this realm and copy. */
 export function cloneValue<T extends P2PValue>(value: T): T {
   return clone(value) as T;
 }
 
 function clone(value: P2PValue): P2PValue {
   if (typeof value !== "object" || value === null) return value;
-  if (value instanceof Date) return new Date(value.getTime());
-  if (value instanceof Uint8Array) return new Uint8Array(value);
-  if (value instanceof TaggedValue) return new TaggedValue(value.type, clone(value.value));
   if (Array.isArray(value)) return value.map(clone);
+  if (!isPlain(value)) {
+    if (isDate(value)) return new Date(value.getTime());
+    if (isBytes(value)) return new Uint8Array(value);
+    if (value instanceof TaggedValue) return new TaggedValue(value.type, clone(value.value));
+  }
   // Spreading and then mending is several times as fast as setting field by field, and keeps the shape of the object.
   const copy: Record<string, P2PValue | undefined> = { ...(value as P2PObject) };
   for (const key in copy) {
@@ -171,6 +213,34 @@ function clone(value: P2PValue): P2PValue {
     else if (typeof inner === "object" && inner !== null && Object.hasOwn(copy, key)) setField(copy, key, clone(inner));
   }
   return copy;
+}
+
+/**
+ * The record itself, or a copy where something in it was made by another realm or another copy of this package: stores
+ * know dates and bytes by their class.
+ */
+export function ownForm<T extends P2PObject>(record: T): T {
+  return isOwn(record) ? record : cloneValue(record);
+}
+
+function isOwn(value: P2PValue | undefined): boolean {
+  if (typeof value !== "object" || value === null) return true;
+  switch (Object.getPrototypeOf(value)) {
+    case Date.prototype:
+    case Uint8Array.prototype:
+    case Buffer.prototype:
+      return true;
+    case TaggedValue.prototype:
+      return isOwn((value as TaggedValue).value);
+    case Array.prototype:
+      return (value as readonly P2PValue[]).every(isOwn);
+    case Object.prototype:
+    case null:
+      for (const key in value) if (!isOwn((value as P2PObject)[key])) return false;
+      return true;
+    default:
+      return false;
+  }
 }
 
 /**

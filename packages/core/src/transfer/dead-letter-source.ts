@@ -1,6 +1,7 @@
 import { type FileHandle, open, stat } from "node:fs/promises";
 import { resolve } from "node:path";
 import { isP2PError, P2PError } from "../errors.ts";
+import { foreignCursor } from "../storage/cursor.ts";
 import type { EndpointInfo } from "../storage/endpoint.ts";
 import { fromJson, type JsonValue } from "../storage/json.ts";
 import { type OptionSpecs, parseOptions } from "../storage/options.ts";
@@ -114,7 +115,7 @@ async function* readLetters(
 ): AsyncGenerator<RecordBatch> {
   const parsed = parseQuery(query);
   assertAnswerable(parsed);
-  const after = typeof options.after === "number" ? options.after : undefined;
+  const after = placeAfter(options.after);
   let toSkip = after === undefined ? parsed.offset : 0;
   let left = parsed.limit;
   let batch: { records: P2PRecord[]; failures: ReadFailure[] } = { records: [], failures: [] };
@@ -137,6 +138,13 @@ async function* readLetters(
     batch = { records: [], failures: [] };
   }
   if (batch.records.length + batch.failures.length > 0) yield { ...batch, cursor };
+}
+
+/** A cursor is the number of bytes read. */
+function placeAfter(cursor: JsonValue | undefined): number | undefined {
+  if (cursor === undefined) return undefined;
+  if (!Number.isSafeInteger(cursor) || (cursor as number) < 0) throw foreignCursor("dead-letters");
+  return cursor as number;
 }
 
 function assertAnswerable({ orderBy, native }: ParsedQuery): void {

@@ -40,6 +40,8 @@ export interface TransferResult extends TransferCounts {
 /** Failures that a {@link TransferResult} lists. */
 export const MAX_LISTED_ERRORS = 100;
 
+const brand = Symbol.for("@omni/p2p-core/transfer-error");
+
 /** The error that ends a transfer, with what had been done until then. */
 export class P2PTransferError extends P2PError {
   readonly result: TransferResult;
@@ -48,5 +50,11 @@ export class P2PTransferError extends P2PError {
     super(code, message, options);
     this.name = "P2PTransferError";
     this.result = result;
+    Object.defineProperty(this, brand, { value: true });
+  }
+
+  /** Also for errors of another copy of this package. */
+  static override [Symbol.hasInstance](value: unknown): boolean {
+    return typeof value === "object" && value !== null && brand in value;
   }
 }

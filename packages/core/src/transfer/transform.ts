@@ -2,7 +2,7 @@ import { unlessAborted } from "../abort.ts";
 import { P2PError } from "../errors.ts";
 import { idKey, type P2PId, type P2PRecord, recordTrouble } from "../storage/record.ts";
 import type { RecordBatch } from "../storage/service.ts";
-import { getField, type P2PValue } from "../storage/value.ts";
+import { getField, ownForm, type P2PValue } from "../storage/value.ts";
 
 /** What a transform may return: a record, several, or none (`null` or `undefined` drops the record). */
 export type TransformResult = P2PRecord | readonly P2PRecord[] | null | undefined;
@@ -47,7 +47,8 @@ export function checkBatch({ records, valid }: Pick<RecordBatch, "records" | "va
   if (valid) return { records, origins: undefined, dropped: 0, failures };
   for (const [index, record] of records.entries()) {
     const trouble = recordTrouble(record);
-    if (trouble !== undefined) failures.push({ index, record, error: invalidRecord(record, trouble) });
+    if (trouble === undefined) records[index] = ownForm(record);
+    else failures.push({ index, record, error: invalidRecord(record, trouble) });
   }
   if (failures.length === 0) return { records, origins: undefined, dropped: 0, failures };
   const bad = new Set(failures.map(({ index }) => index));
@@ -170,7 +171,7 @@ function collect(input: readonly P2PRecord[], outputs: readonly (TransformResult
     for (const record of results) {
       const trouble = recordTrouble(record);
       if (trouble === undefined) {
-        records.push(record);
+        records.push(ownForm(record));
         origins.push(index);
       } else {
         failures.push({

@@ -1,6 +1,6 @@
-import type { JsonValue, P2PDataTransferService, P2PQuery } from "@omni/p2p-core";
+import { isP2PError, type JsonValue, type P2PDataTransferService, type P2PQuery, type RawSource } from "@omni/p2p-core";
 import { expect } from "vitest";
-import { readBatches, readRecords } from "../bench.ts";
+import { readBatches, readRecords, rejection } from "../bench.ts";
 import { assertSameRecords } from "../compare.ts";
 import type { Feature } from "../lacks.ts";
 import { sampleRecords } from "../sample-records.ts";
@@ -43,6 +43,27 @@ export function resumingChecks(suite: Suite): void {
       assertSameRecords(rest, all.slice(taken, 20), { ordered: true });
     });
 
+    const foreign = FOREIGN_CURSORS.filter(({ store }) => store !== suite.adapter.starter.storageType);
+    for (const { query, needs } of [{ query: {} }, { query: { orderBy: "title" }, needs: ["sorting" as const] }]) {
+      check(
+        suite,
+        `a cursor that the store did not make is CHECKPOINT_INVALID, before anything is read: ${queryText(query)}`,
+        async () => {
+          const { source } = place();
+          for (const { cursor } of foreign) {
+            const context = `cursor ${JSON.stringify(cursor)}`;
+            const error = await rejection(readRecords(source, query, { after: cursor }), context);
+            if (!isP2PError(error)) throw error;
+            expect(error.code, context).toBe("CHECKPOINT_INVALID");
+            if (source.rawSource === undefined) continue;
+            const raw = await rejection(rawDocuments(source.rawSource, query, cursor), `raw lane, ${context}`);
+            expect(isP2PError(raw, "CHECKPOINT_INVALID"), `raw lane, ${context}: ${String(raw)}`).toBe(true);
+          }
+        },
+        needs,
+      );
+    }
+
     check(suite, "law 4, resume: the parts of a query have cursors too", async () => {
       const { source } = place();
       for (const part of await source.partitions({}, 3, new AbortController().signal)) {
@@ -50,6 +71,29 @@ export function resumingChecks(suite: Suite): void {
       }
     });
   });
+}
+
+/** Cursors of nobody, and of each official store, with its mark and without. */
+const FOREIGN_CURSORS: readonly { readonly store?: string; readonly cursor: JsonValue }[] = [
+  ...[{}, "x", "", 7, true, false, [], [[]], { x: 1 }, [{}]].map((cursor) => ({ cursor })),
+  { cursor: { store: "nobody", at: 7 } },
+  { store: "reference", cursor: { store: "reference", at: { sort: ["a"], id: "a" } } },
+  { store: "memory", cursor: { store: "memory", at: { sequence: 7 } } },
+  { store: "memory", cursor: { store: "memory", at: { sort: ["a"], id: "a" } } },
+  { store: "sqlite", cursor: { rowid: 7 } },
+  { store: "sqlite", cursor: { key: ["a"] } },
+  { store: "redis", cursor: { key: "a" } },
+  { store: "redis", cursor: { scan: [0, 0] } },
+  { store: "mongodb", cursor: { id: "a" } },
+  { store: "elasticsearch", cursor: [7, "a", "b"] },
+  { store: "elasticsearch", cursor: { after: ["a", 7] } },
+];
+
+async function rawDocuments(source: RawSource, query: P2PQuery, after: JsonValue): Promise<void> {
+  const signal = new AbortController().signal;
+  for await (const { documents } of source.read(query, { batchSize: 100, signal, after })) {
+    throw new Error(`${documents.length} documents were read`);
+  }
 }
 
 /** Reads in batches, and from the cursor of each batch reads the rest again. */
