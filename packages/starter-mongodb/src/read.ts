@@ -1,4 +1,6 @@
 import {
+  cursorPosition,
+  foreignCursor,
   fromJson,
   getField,
   idKey,
@@ -14,6 +16,7 @@ import {
   type ReadOptions,
   type RecordBatch,
   setField,
+  storeCursor,
   toJson,
 } from "@omni/p2p-core";
 import { answerSize, answers } from "./answers.ts";
@@ -25,6 +28,9 @@ import { keysFromText, keysToText, sortKeysOf } from "./sort-key.ts";
 
 /** Bytes in a batch when the caller names no bound. */
 const DEFAULT_BATCH_BYTES = 16 * 1024 * 1024;
+
+/** The storage type, which marks the cursors. */
+const STORE = "mongodb";
 
 /** How far reading has come. */
 interface Position {
@@ -94,9 +100,9 @@ function startOf({ bson }: Place, plan: ReadPlan, after: JsonValue | undefined):
   const { query, sorted, sortFields } = plan;
   const start: Position = { after: undefined, behind: undefined, passed: 0, skip: query.offset, left: query.limit };
   if (after === undefined) return start;
-  const cursor = (after ?? {}) as { [name in "id" | "keys" | "passed" | "rank"]?: JsonValue };
+  const cursor = (cursorPosition(STORE, after) ?? {}) as { [name in "id" | "keys" | "passed" | "rank"]?: JsonValue };
   if (!sorted) {
-    if (cursor.id === undefined || cursor.keys !== undefined) throw foreignCursor();
+    if (cursor.id === undefined || cursor.keys !== undefined) throw foreignCursor(STORE);
     return { ...start, after: idOf(cursor.id), skip: 0 };
   }
   if (typeof cursor.rank === "number") {
@@ -106,10 +112,10 @@ function startOf({ bson }: Place, plan: ReadPlan, after: JsonValue | undefined):
     );
   }
   const { keys, id, passed = 0 } = cursor;
-  if (!Number.isSafeInteger(passed) || (keys === undefined && !((passed as number) > 0))) throw foreignCursor();
+  if (!Number.isSafeInteger(passed) || (keys === undefined && !((passed as number) > 0))) throw foreignCursor(STORE);
   if (keys === undefined) return { ...start, passed: passed as number, skip: 0 };
   const read = typeof keys === "string" ? keysFromText(keys, sortFields.length, bson) : undefined;
-  if (read === undefined || id === undefined) throw foreignCursor();
+  if (read === undefined || id === undefined) throw foreignCursor(STORE);
   return { ...start, behind: { keys: read, id: idOf(id) }, passed: passed as number, skip: 0 };
 }
 
@@ -120,14 +126,7 @@ function idOf(json: JsonValue): P2PId {
   } catch {
     // Below.
   }
-  throw foreignCursor();
-}
-
-function foreignCursor(): P2PError {
-  return new P2PError(
-    "CHECKPOINT_INVALID",
-    "The cursor was not made by this kind of read of MongoDB; start the transfer anew",
-  );
+  throw foreignCursor(STORE);
 }
 
 function openCursor(place: Place, plan: ReadPlan, position: Position, batchSize: number, signal: AbortSignal) {
@@ -241,11 +240,11 @@ class Batch {
 
   #cursor(): JsonValue {
     const { after, behind, passed } = this.#position;
-    if (!this.#plan.sorted) return after === undefined ? {} : { id: toJson(after) };
-    return {
+    if (!this.#plan.sorted) return storeCursor(STORE, after === undefined ? {} : { id: toJson(after) });
+    return storeCursor(STORE, {
       ...(behind && { keys: keysToText(behind.keys, this.#place.bson), id: toJson(behind.id) }),
       ...(passed > 0 && { passed }),
-    };
+    });
   }
 
   take(): RecordBatch {

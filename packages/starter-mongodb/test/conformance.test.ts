@@ -20,14 +20,6 @@ describeWithService("mongodb", "mongodb", (service) => {
       { what: "sorted id kinds", reason: "MongoDB has an order of its own among types" },
       { what: "sorted kinds", reason: "MongoDB has an order of its own among types" },
       {
-        what: "law 4, resume: records deleted behind a sorted read (asc) take no others with them",
-        reason: "a cursor is the number of records read until that is mended",
-      },
-      {
-        what: "law 4, resume: records deleted behind a sorted read (desc) take no others with them",
-        reason: "a cursor is the number of records read until that is mended",
-      },
-      {
         what: "law 2, round trip: ids that are objects and tagged values",
         reason: "MongoDB takes { n: 5 } and { n: 5n } for the same _id; the others are in ids.test.ts",
       },

@@ -144,12 +144,10 @@ function decodeField(type: FieldType, plain: string | Uint8Array): P2PValue | un
       return plain === "" ? null : undefined;
     case "boolean":
       return plain === "true" || plain === "false" ? plain === "true" : undefined;
-    case "number": {
-      const number = Number(plain);
-      return plain.trim() !== "" && (plain === "NaN" || !Number.isNaN(number)) ? number : undefined;
-    }
+    case "number":
+      return decodeNumber(plain);
     case "bigint":
-      return /^-?\d+$/.test(plain) ? BigInt(plain) : undefined;
+      return WHOLE_NUMBER.test(plain) ? BigInt(plain) : undefined;
     case "date":
       return dateOfText(plain);
     case "json":
@@ -161,4 +159,15 @@ function decodeField(type: FieldType, plain: string | Uint8Array): P2PValue | un
     default:
       return undefined;
   }
+}
+
+const WHOLE_NUMBER = /^(?:0|-?[1-9]\d*)$/;
+/** As JavaScript writes numbers, and as Redis does after `HINCRBYFLOAT`. */
+const DECIMAL = /^-?(?:(?:0|[1-9]\d*)(?:\.\d+)?(?:e[+-]?\d+)?|Infinity)$|^NaN$/;
+
+/** What others have made of a number (`007`, `0x10`) is text; where they have counted beyond 2^53 it is a bigint. */
+function decodeNumber(text: string): number | bigint | undefined {
+  if (!DECIMAL.test(text)) return undefined;
+  const number = Number(text);
+  return WHOLE_NUMBER.test(text) && !Number.isSafeInteger(number) && String(number) !== text ? BigInt(text) : number;
 }

@@ -1,5 +1,8 @@
 import { isUtf8 } from "node:buffer";
-import { type JsonValue, P2PError } from "@omni/p2p-core";
+import { foreignCursor, type JsonValue } from "@omni/p2p-core";
+
+/** The storage type, which marks the cursors. */
+export const STORE = "redis";
 
 /** The name of a key. Bytes only where they are not valid UTF-8. */
 export type Key = string | Buffer;
@@ -54,7 +57,7 @@ export function keyFromJson(json: JsonValue): Key {
   if (typeof json === "string") return json;
   const hex = (json as { readonly hex?: unknown } | null)?.hex;
   if (typeof hex === "string") return Buffer.from(hex, "hex");
-  throw new P2PError("CHECKPOINT_INVALID", "The cursor is not one of a Redis source; start the transfer anew");
+  throw foreignCursor(STORE);
 }
 
 /** Escapes what means something in a pattern of SCAN. */

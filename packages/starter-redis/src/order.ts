@@ -1,7 +1,7 @@
-import { type JsonValue, P2PError } from "@omni/p2p-core";
+import { foreignCursor, type JsonValue } from "@omni/p2p-core";
 import { firstKeys, keyOrder, sortedKeys } from "./key-order.ts";
 import { type KeySource, listedKeys } from "./key-source.ts";
-import { compareKeys, type Key, keyFromJson, keyToJson } from "./keys.ts";
+import { compareKeys, type Key, keyFromJson, keyToJson, STORE } from "./keys.ts";
 import type { RedisQuery } from "./query.ts";
 import { type KeyPage, keyPages } from "./scan.ts";
 import { isPagePosition, scanOrder } from "./scan-order.ts";
@@ -40,7 +40,7 @@ export async function keysInOrder(
     return scanOrder(keyPages(link, query.request, settings.scanCount, from, signal), from);
   }
   if (after !== undefined && last === undefined) {
-    throw new P2PError("CHECKPOINT_INVALID", "The cursor is not one of a Redis source; start the transfer anew");
+    throw foreignCursor(STORE);
   }
   if (last !== undefined || query.offset > 0 || query.limit < Infinity) return inKeyOrder();
   // A scan of all keys tells beforehand whether they are few.

@@ -1,4 +1,5 @@
 import {
+  cursorPosition,
   type JsonValue,
   matches,
   type P2PQuery,
@@ -8,10 +9,11 @@ import {
   type ReadOptions,
   type RecordBatch,
   setField,
+  storeCursor,
 } from "@omni/p2p-core";
 import { fetchAhead } from "./fetch-ahead.ts";
 import type { KeySlice } from "./key-source.ts";
-import type { Key } from "./keys.ts";
+import { type Key, STORE } from "./keys.ts";
 import { keysInOrder } from "./order.ts";
 import { parseRedisQuery, type RedisQuery } from "./query.ts";
 import { type RedisDocument, toDocument } from "./raw-document.ts";
@@ -77,8 +79,9 @@ async function* readItems<T>(
 ): AsyncGenerator<ItemBatch<T>> {
   options.signal.throwIfAborted();
   if (query.limit === 0) return;
-  const skip = options.after === undefined ? query.offset : 0;
-  const keys = await keysInOrder(source, query, options.after, options.signal);
+  const after = options.after === undefined ? undefined : cursorPosition(STORE, options.after);
+  const skip = after === undefined ? query.offset : 0;
+  const keys = await keysInOrder(source, query, after, options.signal);
   const batches = new Batches<T>(options);
   let passed = query.orderBy.length > 0 ? skip : 0;
   for await (const { slice, fetched } of fetchAhead(source, keys, query, skip, options)) {
@@ -135,7 +138,7 @@ class Batches<T> {
     if (this.#slice === undefined) return undefined;
     const batch: ItemBatch<T> = {
       items: this.#items,
-      cursor: this.#slice.cursorAt(this.#index),
+      cursor: storeCursor(STORE, this.#slice.cursorAt(this.#index)),
       ...(this.#failures.length > 0 && { failures: this.#failures }),
       bytes: this.#bytes,
     };

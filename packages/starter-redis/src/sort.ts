@@ -1,14 +1,16 @@
 import {
   compareRecords,
+  foreignCursor,
   type JsonValue,
   matches,
-  P2PError,
   type P2PRecord,
   type P2PValue,
+  recordAt,
   setField,
+  sortPosition,
 } from "@omni/p2p-core";
 import { type KeySource, listedKeys } from "./key-source.ts";
-import { compareKeys, type Key } from "./keys.ts";
+import { compareKeys, type Key, keyFromJson, keyName, keySuffix, keyToJson, STORE } from "./keys.ts";
 import type { RedisQuery } from "./query.ts";
 import { toRecord, UnreadableKey } from "./records.ts";
 import { keyPages } from "./scan.ts";
@@ -23,7 +25,8 @@ interface Entry {
 
 /**
  * The keys of a sorted query. Redis cannot sort keys by what is in them, so all records are read once, and of each the
- * fields to sort by are kept in memory; with a limit only of as many as can be needed. A cursor is the rank.
+ * fields to sort by are kept in memory; with a limit only of as many as can be needed. A cursor is the place of a record
+ * in the order: its sort fields, its id and its key.
  */
 export async function sortedByFields(
   source: RedisSource,
@@ -31,34 +34,45 @@ export async function sortedByFields(
   after: JsonValue | undefined,
   signal: AbortSignal,
 ): Promise<KeySource> {
-  const from = rankAfter(after) ?? query.offset;
+  const { orderBy } = query;
+  const { prefix } = source.settings;
+  const compare = (a: Entry, b: Entry) => compareRecords(orderBy, a.record, b.record) || compareKeys(a.key, b.key);
+  const last = after === undefined ? undefined : entryAt(query, after, prefix);
+  const from = last === undefined ? query.offset : 0;
   const most = from + query.limit;
-  const compare = (a: Entry, b: Entry) =>
-    compareRecords(query.orderBy, a.record, b.record) || compareKeys(a.key, b.key);
   let entries: Entry[] = [];
   for await (const found of readEntries(source, query, signal)) {
-    for (const entry of found) entries.push(entry);
-    if (entries.length > 2 * most + 1000) entries = inOrder(entries).sort(compare).slice(0, most);
+    for (const entry of found) if (last === undefined || compare(entry, last) > 0) entries.push(entry);
+    if (entries.length > 2 * most + 1000) entries = inOrder(entries, compare).slice(0, most);
   }
-  entries = inOrder(entries).sort(compare);
-  const keys = entries.slice(from, most).map(({ key }) => key);
-  return listedKeys(keys, (i) => ({ rank: from + i + 1 }));
+  const kept = inOrder(entries, compare).slice(from, most);
+  return listedKeys(
+    kept.map(({ key }) => key),
+    (i) => {
+      const { key, record } = kept[i]!;
+      return { ...(sortPosition(orderBy, record) as object), key: keyToJson(keySuffix(key, prefix)) };
+    },
+  );
 }
 
-/**
- * In the order of keys, each once. Values of different types have no order between each other and stay as they are, so
- * where they start from must not change.
- */
-function inOrder(entries: Entry[]): Entry[] {
-  entries.sort((a, b) => compareKeys(a.key, b.key));
-  return entries.filter(({ key }, i) => i === 0 || compareKeys(entries[i - 1]!.key, key) !== 0);
+/** Sorts, and leaves out keys that the scan has given twice. */
+function inOrder(entries: Entry[], compare: (a: Entry, b: Entry) => number): Entry[] {
+  const seen = new Set<string>();
+  return entries
+    .filter(({ key }) => {
+      const name = keyName(key);
+      return !seen.has(name) && seen.add(name);
+    })
+    .sort(compare);
 }
 
-function rankAfter(after: JsonValue | undefined): number | undefined {
-  if (after === undefined) return undefined;
-  const rank = (after as { readonly rank?: unknown } | null)?.rank;
-  if (typeof rank === "number") return rank;
-  throw new P2PError("CHECKPOINT_INVALID", "The cursor is not one of a sorted Redis source; start the transfer anew");
+/** @throws P2PError `CHECKPOINT_INVALID` for a cursor by rank too, as earlier versions made them. */
+function entryAt({ orderBy }: RedisQuery, after: JsonValue, prefix: string): Entry {
+  const { key } = (after ?? {}) as { readonly key?: JsonValue };
+  const record = recordAt(STORE, orderBy, after);
+  if (key === undefined) throw foreignCursor(STORE);
+  const suffix = keyFromJson(key);
+  return { record, key: typeof suffix === "string" ? prefix + suffix : Buffer.concat([Buffer.from(prefix), suffix]) };
 }
 
 async function* readEntries(

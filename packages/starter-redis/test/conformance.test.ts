@@ -3,6 +3,16 @@ import { describeConformance } from "@omni/p2p-testkit";
 import { redisStarter } from "../src/index.ts";
 import { makePlace } from "./places.ts";
 
+/** The formats that are tried with a marker in the middle of the records. */
+const MARKED: ReadonlySet<string> = new Set(["hash"]);
+
+const UNMARKED = [
+  {
+    what: "law 4, resume: a target that was made anew is not gone on with",
+    reason: "without a marker, a record of the same id looks like the one that was written",
+  },
+];
+
 describeWithService("redis", "conformance", ({ url }) => {
   for (const format of ["json", "hash"]) {
     describeConformance({
@@ -10,18 +20,12 @@ describeWithService("redis", "conformance", ({ url }) => {
       starter: redisStarter,
       createEndpoint: async () => {
         const place = makePlace(url);
-        return { endpoint: place.endpoint({ format }), dispose: () => place.dispose() };
+        const marker = MARKED.has(format) ? { marker: `${place.prefix}marker` } : {};
+        return { endpoint: place.endpoint({ format, ...marker }), dispose: () => place.dispose() };
       },
       lacks: [
         { what: "missing sources", reason: "Redis has keys and nothing that holds them, so nothing is missing" },
-        {
-          what: "law 4, resume: records deleted behind a sorted read (asc) take no others with them",
-          reason: "a cursor is the number of records read until that is mended",
-        },
-        {
-          what: "law 4, resume: records deleted behind a sorted read (desc) take no others with them",
-          reason: "a cursor is the number of records read until that is mended",
-        },
+        ...(MARKED.has(format) ? [] : UNMARKED),
       ],
     });
   }

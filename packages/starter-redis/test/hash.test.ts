@@ -77,6 +77,32 @@ describeWithService("redis", "records as hashes", ({ url }) => {
     await service.close();
   });
 
+  it("have no date and no number but what is exactly one", async () => {
+    const service = await openAt(place.endpoint({ format: "hash" }));
+    const texts = {
+      date: ["2024-02-30T00:00:00.000Z", "2024-06-31T00:00:00.000Z", "2024-01-01T24:00:00.000Z", "2024-01-01", "5"],
+      number: ["007", "0x10", " 5", "1_000", "", "1.", ".5", "+1", "1n"],
+      bigint: ["007", "-0", "1e3"],
+    };
+    for (const [type, wrong] of Object.entries(texts)) {
+      for (const text of wrong) {
+        await client.hset(`${place.prefix}a`, "f", text, "_p2p", JSON.stringify({ types: { [type]: ["f"] } }));
+        expect((await readAll(service)).records, `${type} ${text}`).toEqual([{ id: "a", f: text }]);
+      }
+    }
+    for (const [text, number] of [
+      ["-1.5e-7", -1.5e-7],
+      ["1e+21", 1e21],
+      ["100000000000000000000", 1e20],
+      ["9007199254740993", 9007199254740993n],
+      ["-Infinity", Number.NEGATIVE_INFINITY],
+    ] as const) {
+      await client.hset(`${place.prefix}a`, "f", text, "_p2p", '{"types":{"number":["f"]}}');
+      expect((await readAll(service)).records).toEqual([{ id: "a", f: number }]);
+    }
+    await service.close();
+  });
+
   it("of ten thousand fields come and go", async () => {
     const service = await openAt(place.endpoint({ format: "hash" }));
     const wide = {

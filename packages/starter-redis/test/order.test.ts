@@ -112,8 +112,8 @@ describeWithService("redis", "order and cost of reading", () => {
     });
 
     it("a cursor of another run of the server starts anew, and so does one whose page has changed", async () => {
-      const [cursor] = (await cursors(service, 333)) as [{ scan: { run: string; check: number } }];
-      const { scan } = cursor;
+      const [cursor] = (await cursors(service, 333)) as [{ at: { scan: { run: string; check: number } } }];
+      const { scan } = cursor.at;
       const anew = { scan: { ...scan, run: "another" } } as unknown as JsonValue;
       expect((await readAll(service, {}, { after: anew })).records).toHaveLength(COUNT);
       const changed = { scan: { ...scan, check: scan.check ^ 1 } } as unknown as JsonValue;
@@ -178,13 +178,53 @@ describeWithService("redis", "order and cost of reading", () => {
     });
   });
 
+  it("a sorted read goes on by value and id when what was read already is deleted, and what comes before is added", async () => {
+    await client.flushall();
+    // Of each number several, and some that are no number.
+    for (let i = 0; i < 300; i++) await client.set(`s:${i}`, `{"n":${i % 9 === 0 ? '"text"' : i % 50}}`);
+    for (const orderBy of ["n", { field: "n", direction: "desc" }] as const) {
+      for (let i = 0; i < 300; i++) await client.set(`s:${i}`, `{"n":${i % 9 === 0 ? '"text"' : i % 50}}`);
+      const service = await openAt(`${server.url}?prefix=s:`, "source");
+      const expected = (await readAll(service, { orderBy })).records.map(({ id }) => id);
+      const read: unknown[] = [];
+      let after: JsonValue | undefined;
+      while (read.length < 300) {
+        for await (const batch of service.readFromSource({ orderBy }, { batchSize: 100, signal: calm(), after })) {
+          read.push(...batch.records.map(({ id }) => id));
+          after = JSON.parse(JSON.stringify(batch.cursor)) as JsonValue;
+          break;
+        }
+        await client.del(...read.map((id) => `s:${String(id)}`));
+      }
+      expect(read).toEqual(expected);
+      await service.close();
+    }
+  });
+
+  it("a limit counts from the cursor in a sorted read, also where keys are the same but for their kind", async () => {
+    await client.flushall();
+    await client.mset("k:ff", '{"n":1}', "k:a", '{"n":1}');
+    await client.set(Buffer.from("k:\xff", "latin1"), '{"n":1}');
+    const service = await openAt(`${server.url}?prefix=k:`, "source");
+    const all = (await readAll(service, { orderBy: "n" })).records.map(({ id }) => id);
+    expect(all).toHaveLength(3);
+    for (const [i, cursor] of (await cursors(service, 1, { orderBy: "n" })).entries()) {
+      const rest = await readAll(service, { orderBy: "n", limit: 1, offset: 1 }, { after: cursor });
+      expect(rest.records.map(({ id }) => id)).toEqual(all.slice(i + 1, i + 2));
+    }
+    await service.close();
+  });
+
   it("a cursor that is none is refused", async () => {
     const service = await openAt(server.url, "source");
     for (const after of [null, 5, "x", {}, { key: 5 }, { scan: { run: 1 } }, { rank: 1 }] as JsonValue[]) {
       await expect(readAll(service, {}, { after })).rejects.toMatchObject({ code: "CHECKPOINT_INVALID" });
     }
-    const sorted = readAll(service, { orderBy: "n" }, { after: { key: "a" } });
-    await expect(sorted).rejects.toMatchObject({ code: "CHECKPOINT_INVALID" });
+    const unsorted: JsonValue[] = [{ key: "a" }, { rank: 1 }, { store: "redis", at: { sort: [1], id: 1 } }];
+    for (const after of [...unsorted, { sort: [], id: 1, key: "a" }, { store: "sqlite", at: { key: "a" } }]) {
+      const sorted = readAll(service, { orderBy: "n" }, { after: after as JsonValue });
+      await expect(sorted).rejects.toMatchObject({ code: "CHECKPOINT_INVALID" });
+    }
     await service.close();
   });
 });
