@@ -43,7 +43,7 @@ export function packRecord(record: P2PRecord, index: number, target: RedisTarget
  * text, as reading gives it for such a name, is the very bytes of the key. In the other formats the id itself is in the
  * value, and the key is its canonical text on every store.
  */
-function keyOf(id: P2PId, { format, prefix }: RedisSettings): Key {
+export function keyOf(id: P2PId, { format, prefix }: RedisSettings): Key {
   if (format === "dump" && id instanceof Uint8Array && !isUtf8(id)) return Buffer.concat([Buffer.from(prefix), id]);
   return prefix + idKey(id);
 }

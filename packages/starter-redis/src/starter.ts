@@ -4,7 +4,9 @@ import { countRecords } from "./count.ts";
 import { comparableDump } from "./dump-value.ts";
 import { parseRedisEndpoint, redisOptions } from "./endpoint.ts";
 import { inspectRedis } from "./inspect.ts";
+import { keyName } from "./keys.ts";
 import { describeSample } from "./mapping.ts";
+import { keyOf } from "./parcel.ts";
 import { partitionQuery } from "./query.ts";
 import { type RedisDocument, rawFormat, recordOf } from "./raw-document.ts";
 import { readBatches, readDocuments } from "./read.ts";
@@ -52,6 +54,8 @@ export const redisStarter: P2PStarter = {
         return partitionQuery(query, parts, settings);
       },
       ...(settings.format === "dump" && { comparable: comparableDump }),
+      // In a dump the key is all there is of an id.
+      ...(settings.format === "dump" && { idForm: (id) => keyName(keyOf(id, settings)) }),
       identity: (signal) => storeIdentity(link, settings, signal),
       ping: (signal) => link.ping(signal),
       close: () => link.close(),

@@ -51,6 +51,8 @@ describeWithService("redis", "keys whose names are not UTF-8", ({ url }) => {
     expect(found.map((name) => name.toString("hex")).sort()).toEqual(expected.map((n) => n.toString("hex")).sort());
     for (const suffix of suffixes)
       expect(await client.hgetallBuffer(key(to, suffix))).toEqual(await client.hgetallBuffer(key(from, suffix)));
+    const forms = records.map(({ id }) => target.idForm!(id));
+    expect(new Set(forms).size, "keys that are one").toBe(records.length);
     const again = await target.writeToTarget(records, { mode: "skip", signal: calm() });
     expect(again.skipped).toBe(records.length);
     await source.close();

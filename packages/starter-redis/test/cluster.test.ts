@@ -61,7 +61,7 @@ describeWithService("redis", "Redis Cluster", async () => {
       numRuns: 3,
       createEndpoint: async () => {
         const prefix = `place${places++}:`;
-        return { endpoint: `${url}&prefix=${prefix}`, dispose: () => forget(prefix) };
+        return { endpoint: `${url}&prefix=${prefix}&marker=${prefix}marker`, dispose: () => forget(prefix) };
       },
       lacks: [{ what: "missing sources", reason: "Redis has keys and nothing that holds them, so nothing is missing" }],
     });
