@@ -6,6 +6,7 @@ import { idKey, type P2PRecord } from "../storage/record.ts";
 import { redactError, redactText, secretsOf } from "../storage/redact.ts";
 import type { P2PValue } from "../storage/value.ts";
 import type { TransferEnd } from "./end.ts";
+import { callListener, warnOfListener } from "./hooks.ts";
 import type { RetryPolicy } from "./retry.ts";
 import type { Transform } from "./transform.ts";
 import { BucketDigests, Fingerprinter, IdFilter } from "./verify-buckets.ts";
@@ -148,6 +149,7 @@ class Comparison {
   /** Which ids the source may have; only where the target may hold many others. */
   readonly #sourceIds: IdFilter | undefined;
   #read = 0;
+  #troubled = false;
   #targetAbsent = false;
   #extra = 0;
 
@@ -318,11 +320,24 @@ class Comparison {
     return { key, spread: spread ?? this.#prints.spread(key), content };
   }
 
+  /** A listener that fails is told of once, and ends nothing. */
+  #tell(): void {
+    const { onProgress } = this.#options;
+    if (!onProgress) return;
+    callListener(
+      () => onProgress(this.#read),
+      (error) => {
+        if (!this.#troubled) warnOfListener("onProgress", error);
+        this.#troubled = true;
+      },
+    );
+  }
+
   /** A side's batches, counted. */
   async *#reading(side: Side): AsyncGenerator<SideBatch> {
     for await (const batch of readSide(side)) {
       this.#read += batch.records.length;
-      this.#options.onProgress?.(this.#read);
+      this.#tell();
       yield batch;
     }
   }

@@ -311,6 +311,35 @@ describe("a condition", () => {
   });
 });
 
+describe("a listener of the application", () => {
+  it.each([
+    [
+      "throws",
+      () => {
+        throw new Error("broken");
+      },
+    ],
+    [
+      "rejects",
+      async () => {
+        throw new Error("broken");
+      },
+    ],
+  ])("that %s ends nothing, and is told of once", async (_, onProgress) => {
+    const warnings: Error[] = [];
+    const hear = (warning: Error) => warnings.push(warning);
+    process.on("warning", hear);
+    try {
+      const found = await compare(records(20), records(20), { batchSize: 5, onProgress });
+      expect(found).toMatchObject({ equal: true });
+      await new Promise((resolve) => setImmediate(resolve));
+      expect(warnings.map(({ message }) => message)).toEqual([expect.stringMatching(/^onProgress failed: broken/)]);
+    } finally {
+      process.off("warning", hear);
+    }
+  });
+});
+
 describe("what a store knows to be the same", () => {
   it("is compared as that, on both sides", async () => {
     const store = (list: readonly P2PRecord[]) => {
