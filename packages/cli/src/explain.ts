@@ -30,6 +30,7 @@ const NEXT: Partial<Record<P2PErrorCode, string>> = {
 const OPTION_NAMES: readonly (readonly [RegExp, string])[] = [
   [/\bdeadLetters\b/g, "--dead-letter"],
   [/\btransferId\b/g, "--transfer-id"],
+  [/\bcheckpoint folder\b/g, "--state-dir folder"],
   [/\bset allow_same_store\b/g, "add --allow-same-store"],
   [/\b(max_failures|transfer_timeout|connection_timeout|auto_reconnect)\b/g, "$1"],
   [/\bwithout resume\b/g, "without --resume"],

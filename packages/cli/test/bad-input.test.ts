@@ -1,5 +1,5 @@
 import { spawnSync } from "node:child_process";
-import { mkdirSync } from "node:fs";
+import { existsSync, mkdirSync } from "node:fs";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { events, Project, sampleRecords } from "./project.ts";
 
@@ -167,6 +167,31 @@ describe("a transform that is not one", () => {
     expect(run.code).toBe(1);
     expect(run.stderr).toContain("never works");
     expect(run.stderr).toContain("more than --max-failures bears");
+  });
+});
+
+describe("a working folder that cannot be written", () => {
+  it("is told with an option that works, and nothing is copied before", async (context) => {
+    const folder = project.path("read-only");
+    mkdirSync(folder);
+    const mounted = spawnSync("mount", ["-t", "tmpfs", "-o", "ro", "tmpfs", folder]);
+    if (mounted.status !== 0) context.skip("not run: this machine does not let us mount a read-only tmpfs");
+    try {
+      const args = ["copy", "lines:a.ndjson", "lines:ro-target.ndjson?refuse=r000"];
+      const run = await project.run([...args, "--state-dir", "read-only"]);
+      expect(run.code).toBe(1);
+      expect(run.stderr).toMatch(
+        /could not be locked: EROFS.*Give another --state-dir folder, one that can be written/,
+      );
+      expect(run.stderr).toContain("Next: the same command with --state-dir <a folder that can be written>");
+      expect(run.stderr).not.toContain("--resume");
+      expect(existsSync(project.path("ro-target.ndjson"))).toBe(false);
+      const next = await project.run([...args, "--state-dir", "elsewhere"]);
+      expect(next.stderr).toContain("elsewhere/");
+      expect(existsSync(project.path("ro-target.ndjson"))).toBe(true);
+    } finally {
+      spawnSync("umount", ["-l", folder]);
+    }
   });
 });
 

@@ -1,6 +1,8 @@
-import { spawnSync } from "node:child_process";
-import { readdirSync, readFileSync } from "node:fs";
-import { link, mkdir, mkdtemp, readFile, utimes, writeFile } from "node:fs/promises";
+import { spawn, spawnSync } from "node:child_process";
+import { randomUUID } from "node:crypto";
+import { once } from "node:events";
+import { existsSync, readdirSync, readFileSync, statSync } from "node:fs";
+import { link, mkdir, mkdtemp, readFile, rm, utimes, writeFile } from "node:fs/promises";
 import { hostname } from "node:os";
 import { join } from "node:path";
 import { describe, expect, it } from "vitest";
@@ -214,6 +216,14 @@ async function acquireFileLock(file: string, transferId: string, silenceMs?: num
 
 describe("the lock of a transfer", () => {
   const holder = (more: object = {}) => JSON.stringify({ token: "x", pid: process.pid, host: hostname(), ...more });
+  /** The place of this process among the processes of this machine, as a lock names it. */
+  const here = async () => {
+    const file = join(await newFolder(), "probe.lock");
+    const unlock = await acquireFileLock(file, "probe");
+    const { pids } = JSON.parse(await readFile(file, "utf8")) as { pids?: string };
+    await unlock();
+    return pids;
+  };
   const deadPid = () => spawnSync(process.execPath, ["-e", ""]).pid;
 
   it("of a process that has died is taken over", async () => {
@@ -274,6 +284,116 @@ describe("the lock of a transfer", () => {
       await won[0]!.value();
       expect(readdirSync(folder)).toEqual([]);
     }
+  });
+
+  it("of a holder whose process cannot be looked up is taken over when it gives no sign of life", async () => {
+    const file = join(await newFolder(), "t.lock");
+    // The number is of a live process here, and of another one there; the clock is an hour off.
+    await writeFile(file, holder({ pids: "another boot or container" }));
+    await utimes(file, new Date(Date.now() + 3_600_000), new Date(Date.now() + 3_600_000));
+    const unlock = await acquireFileLock(file, "t", 300);
+    await unlock();
+    expect(readdirSync(join(file, ".."))).toEqual([]);
+  });
+
+  it.each([-3_600_000, 3_600_000])("of such a holder that lives is not, though its clock is %i ms off", async (off) => {
+    const file = join(await newFolder(), "t.lock");
+    await writeFile(file, holder({ pids: "another container", pid: deadPid() }));
+    const beat = setInterval(() => void utimes(file, new Date(), new Date(Date.now() + off)), 100);
+    try {
+      expect(await fails(acquireFileLock(file, "t", 2000))).toMatchObject({ code: "CHECKPOINT_LOCKED" });
+    } finally {
+      clearInterval(beat);
+    }
+  });
+
+  it("is held by signs of life, of which others see that they change", async () => {
+    const file = join(await newFolder(), "t.lock");
+    const unlock = await acquireFileLock(file, "t");
+    const times = new Set<number>();
+    for (let look = 0; look < 8; look++) {
+      times.add(statSync(file).mtimeMs);
+      await new Promise((resolve) => setTimeout(resolve, 400));
+    }
+    expect(times.size).toBeGreaterThan(1);
+    await unlock();
+  });
+
+  it("that was taken over lets its former holder save nothing more", async () => {
+    const folder = await newFolder();
+    const store = new FileCheckpointStore(folder);
+    const unlock = await store.lock("t");
+    await store.save(checkpoint);
+    const file = join(folder, "t.checkpoint.json.lock");
+    await rm(file);
+    await new Promise((resolve) => setTimeout(resolve, 1500));
+    const other = new FileCheckpointStore(folder);
+    const release = await other.lock("t");
+    await other.save({ ...checkpoint, recordsRead: 9 });
+    expect(await fails(store.save({ ...checkpoint, recordsRead: 7 }))).toMatchObject({ code: "CHECKPOINT_LOCKED" });
+    expect(await fails(store.save({ ...checkpoint, transferId: "t.part-2" }))).toMatchObject({
+      code: "CHECKPOINT_LOCKED",
+    });
+    await unlock();
+    expect(existsSync(file), "the other's lock").toBe(true);
+    expect(await other.load("t")).toMatchObject({ recordsRead: 9 });
+    await release();
+    expect(readdirSync(folder)).toEqual(["t.checkpoint.json"]);
+  });
+
+  it("is one for two containers of one host name, and is taken over when the one is killed", async (context) => {
+    const spaces = spawnSync("unshare", ["-p", "-f", "true"]);
+    if (spaces.status !== 0) context.skip("not run: this machine makes no namespaces of process ids for us");
+    const file = join(await newFolder(), "t.lock");
+    const module = JSON.stringify(join(import.meta.dirname, "../../src/transfer/file-lock.ts"));
+    const script = `
+      import { acquireFileLock } from ${module};
+      await acquireFileLock(${JSON.stringify(file)}, (who) => new Error(who));
+      console.log("held");
+      setInterval(() => {}, 1000);`;
+    const child = spawn(
+      "unshare",
+      ["-p", "-f", "--kill-child", process.execPath, "--input-type=module", "-e", script],
+      {
+        stdio: ["ignore", "pipe", "inherit"],
+      },
+    );
+    try {
+      await once(child.stdout, "data");
+      // Its number there belongs to another process here, or to none.
+      expect(JSON.parse(readFileSync(file, "utf8")).pid).toBeLessThan(10);
+      expect(await fails(acquireFileLock(file, "t", 5000))).toMatchObject({ code: "CHECKPOINT_LOCKED" });
+      const exit = once(child, "exit");
+      child.kill("SIGKILL");
+      await exit;
+      await (await acquireFileLock(file, "t", 3000))();
+      expect(readdirSync(join(file, ".."))).toEqual([]);
+    } finally {
+      child.kill("SIGKILL");
+    }
+  }, 30_000);
+
+  it("is taken with what killed runs left half-written removed, and nothing else", async () => {
+    const folder = await newFolder();
+    const left = [
+      "t.checkpoint.json.4711-1.tmp",
+      `t.checkpoint.json.${randomUUID()}-3.tmp`,
+      `t.part-2.checkpoint.json.${randomUUID()}-1.tmp`,
+      `t.checkpoint.json.lock.${randomUUID()}`,
+      "old.checkpoint.json.4711-1.tmp",
+    ];
+    const kept = ["other.checkpoint.json.4711-1.tmp", "t.checkpoint.json.bak", "mine.tmp", "t.checkpoint.json.x.tmp"];
+    for (const name of [...left, ...kept]) {
+      await writeFile(
+        join(folder, name),
+        name.includes(".lock.") ? holder({ pid: deadPid(), pids: await here() }) : "{",
+      );
+    }
+    const longAgo = new Date(Date.now() - 48 * 3_600_000);
+    await utimes(join(folder, "old.checkpoint.json.4711-1.tmp"), longAgo, longAgo);
+    await utimes(join(folder, "mine.tmp"), longAgo, longAgo);
+    await (await new FileCheckpointStore(folder).lock("t"))();
+    expect(readdirSync(folder).sort()).toEqual(kept.sort());
   });
 
   it("that cannot be taken says so with a typed error", async () => {

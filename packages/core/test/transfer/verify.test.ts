@@ -1,5 +1,6 @@
-import { readdirSync } from "node:fs";
+import { existsSync, mkdtempSync, readdirSync, rmSync, utimesSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
+import { join } from "node:path";
 import * as fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import {
@@ -184,5 +185,21 @@ describe("verify", () => {
     const stuck = new ScriptedStore(records(1), { read: () => forever() });
     await expect(compare(stuck, [], { signal: AbortSignal.timeout(20) })).rejects.toMatchObject({ code: "ABORTED" });
     await expect(compare([], [], { signal: AbortSignal.abort() })).rejects.toMatchObject({ code: "ABORTED" });
+  });
+
+  it("removes what a comparison that was killed long ago has left, and nothing younger", async () => {
+    const [old, young] = ["old", "young"].map((name) => mkdtempSync(join(tmpdir(), `omni-p2p-verify-${name}-`)));
+    try {
+      for (const folder of [old!, young!]) {
+        writeFileSync(join(folder, "0"), "x");
+        const longAgo = new Date(Date.now() - 48 * 3_600_000);
+        if (folder === old) utimesSync(join(folder, "0"), longAgo, longAgo);
+        utimesSync(folder, longAgo, longAgo);
+      }
+      await compare(records(1), []);
+      expect([existsSync(old!), existsSync(young!)]).toEqual([false, true]);
+    } finally {
+      for (const folder of [old!, young!]) rmSync(folder, { recursive: true, force: true });
+    }
   });
 });
