@@ -1,10 +1,13 @@
 // One run of a transfer in a process of its own, to be killed: child.ts <source> <target> <transfer id> <state folder> <log>.
-// It says "started" when the transfer begins, and notes in the log how many records it sends, before it sends them.
+// P2P_CHAOS_WRITE_MS makes every write take so long. It says "started" when the transfer begins, and notes in the log how many records it sends, before it sends them.
 import { appendFileSync } from "node:fs";
+import { setTimeout as sleep } from "node:timers/promises";
 import { installedStarters, loadStarter, type P2PStarter, parseEndpoint } from "@omni/p2p-core";
 import { newManager } from "./data.ts";
 
 const [source, target, transferId, checkpoint, log] = process.argv.slice(2) as [string, string, string, string, string];
+
+const slow = Number(process.env.P2P_CHAOS_WRITE_MS ?? 0);
 
 /** The starter, with every write counted. */
 function counting(starter: P2PStarter): P2PStarter {
@@ -12,7 +15,8 @@ function counting(starter: P2PStarter): P2PStarter {
     ...starter,
     async open(endpoint, context) {
       const service = await starter.open(endpoint, context);
-      const writeToTarget: typeof service.writeToTarget = (records, options) => {
+      const writeToTarget: typeof service.writeToTarget = async (records, options) => {
+        if (slow > 0) await sleep(slow);
         appendFileSync(log, `${records.length}\n`);
         return service.writeToTarget(records, options);
       };

@@ -9,6 +9,7 @@ import { breakNetwork } from "./network.ts";
 import { seededRandom } from "./random.ts";
 import { replaceStores } from "./replaced.ts";
 import { Report } from "./report.ts";
+import { troubleState } from "./state.ts";
 
 const seed = Number(process.env.P2P_CHAOS_SEED ?? Date.now() % 1_000_000_000);
 const kills = Number(process.env.P2P_CHAOS_KILLS ?? 50);
@@ -43,4 +44,8 @@ await part("network", (_, services) => breakNetwork(report, services, random));
 await part("replaced", (places) => replaceStores(report, places));
 await part("disk", (places) => fillDisks(report, places));
 if (!only || only === "hostile") await readHostileFiles(report, random);
+if (!only || only === "state") {
+  const places = new Places({} as ServerUrls);
+  await troubleState(report, places).finally(() => places.dispose());
+}
 report.print();

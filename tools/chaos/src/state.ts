@@ -21,6 +21,9 @@ import { check, type Report } from "./report.ts";
 const RECORDS = 20_000;
 const HOUR_MS = 3_600_000;
 
+/** A write of a run that is to last until another one has come and gone, in ms. */
+const SLOW_MS = 100;
+
 /** Odd records fail, so that there are dead letters. */
 const transform: TransferOptions["transform"] = (record) => {
   if (Number(record.number) % 2) throw new Error("odd records are refused here");
@@ -75,10 +78,11 @@ async function readOnly(places: Places, source: string, which: "checkpoint" | "d
 
 async function twoContainers(source: string, target: string): Promise<string> {
   const folder = mkdtempSync(join(tmpdir(), "omni-p2p-containers-"));
-  const run = () => inContainer([source, target, "one", join(folder, "state"), join(folder, "sent.log")]);
+  const words = [source, target, "one", join(folder, "state"), join(folder, "sent.log")];
+  const run = (writeMs = 0) => inContainer(words, true, writeMs);
   try {
     check(spawnSync("unshare", ["-p", "-f", "true"]).status === 0, "namespaces of process ids cannot be made here");
-    const first = run();
+    const first = run(SLOW_MS);
     await first.said("started");
     await locked(folder);
     const second = await run().ended;
@@ -99,13 +103,14 @@ async function twoContainers(source: string, target: string): Promise<string> {
 async function hourOff(source: string, target: string, off: number): Promise<string> {
   const folder = mkdtempSync(join(tmpdir(), "omni-p2p-clock-"));
   const state = join(folder, "state");
-  const run = () => inContainer([source, target, "clock", state, join(folder, "sent.log")], false);
+  const words = [source, target, "clock", state, join(folder, "sent.log")];
+  const run = (writeMs = 0) => inContainer(words, false, writeMs);
   const shift = () => {
     const time = new Date(Date.now() + off);
     for (const name of readdirSync(state)) utimesSync(join(state, name), time, time);
   };
   try {
-    const first = run();
+    const first = run(SLOW_MS);
     await first.said("started");
     await locked(folder);
     shift();
@@ -153,10 +158,13 @@ interface Contained {
 }
 
 /** Runs `child.ts`, as if in a container: with process ids of its own, under the host name of this machine. */
-function inContainer(args: readonly string[], contained = true): Contained {
+function inContainer(args: readonly string[], contained: boolean, writeMs: number): Contained {
   const script = [process.execPath, join(import.meta.dirname, "child.ts"), ...args];
   const words = contained ? ["unshare", "-p", "-f", "--kill-child", ...script] : script;
-  const child = spawn(words[0]!, words.slice(1), { stdio: ["ignore", "pipe", "pipe"] });
+  const child = spawn(words[0]!, words.slice(1), {
+    stdio: ["ignore", "pipe", "pipe"],
+    env: { ...process.env, P2P_CHAOS_WRITE_MS: String(writeMs) },
+  });
   let text = "";
   const heard: (() => void)[] = [];
   for (const stream of [child.stdout, child.stderr]) {
