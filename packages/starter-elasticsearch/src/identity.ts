@@ -19,6 +19,6 @@ export async function identityOf(link: Link, index: string, signal: AbortSignal)
   const uuids = indices.map(([, { uuid }]) => uuid);
   return {
     ...(cluster === undefined ? {} : { thing: `${cluster}/${names}` }),
-    ...(uuids.length === 0 || uuids.includes(undefined) ? {} : { incarnation: uuids.join(","), certain: true }),
+    ...(uuids.length === 0 || uuids.includes(undefined) ? {} : { incarnation: uuids.join(",") }),
   };
 }
