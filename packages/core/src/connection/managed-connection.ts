@@ -8,6 +8,7 @@ import type { OpenContext } from "../storage/service.ts";
 import type { P2PTransferBridge } from "../transfer/bridge.ts";
 import type { AnotherService, TransferEnd } from "../transfer/end.ts";
 import { EndpointDeadLetterSink } from "../transfer/endpoint-dead-letters.ts";
+import { identify } from "../transfer/identity.ts";
 import type { TransferOptions } from "../transfer/options.ts";
 import { type PartitionPlan, planPartitions } from "../transfer/partitioned/plan.ts";
 import { P2PTransferError, type TransferResult } from "../transfer/result.ts";
@@ -226,6 +227,13 @@ export class ManagedConnection implements P2PConnection {
   }> {
     if (typeof given !== "object" || given === null || !("endpoint" in given)) return { deadLetters: given };
     const endpoint = parseEndpoint(given.endpoint);
+    const ends = [this.#parts.source, this.#parts.target];
+    if (ends.some((end) => identify(end) === identify(endpoint))) {
+      throw new P2PError(
+        "INVALID_CONFIG",
+        `Invalid configuration: dead letters cannot go into ${endpointLabel(endpoint)}, which the transfer itself reads or writes; name another place`,
+      );
+    }
     const secrets = secretsOf(endpoint);
     const { pool, config } = this.#parts;
     try {

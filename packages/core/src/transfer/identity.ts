@@ -24,7 +24,7 @@ export function identityOf(
 }
 
 /** The endpoint with its options and without its secrets, as text. */
-function identify(endpoint: EndpointInfo): string {
+export function identify(endpoint: EndpointInfo): string {
   const { metadata } = redactEndpoint(endpoint);
   const options = Object.entries(metadata ?? {})
     .filter(([, value]) => value === null || typeof value !== "object")

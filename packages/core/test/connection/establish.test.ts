@@ -4,6 +4,7 @@ import {
   DefaultP2PConnectionManager,
   DefaultP2PTransferBridge,
   isP2PError,
+  MemoryCheckpointStore,
   P2PError,
 } from "../../src/index.ts";
 import { managed, NO_LETTERS, ScriptedStarter } from "../support/scripted-starter.ts";
@@ -294,6 +295,28 @@ describe("a transfer through a connection", () => {
       manager.transferThroughConnection(connection.connectionId, {}, { ...NO_LETTERS, signal: AbortSignal.abort() }),
     ).rejects.toMatchObject({ code: "ABORTED" });
     expect(connection.status).toBe("IDLE");
+  });
+
+  it("keeps the dead letters of an earlier run in their store, and puts none into its own source or target", async () => {
+    const { manager, connect } = managed({
+      from: () => new ScriptedStore([...records(3), { title: "no id" } as never]),
+    });
+    const letters = new ScriptedStore();
+    manager.registerService("box", new ScriptedStarter("box", () => letters));
+    const { connectionId, sourceEndpoint, targetEndpoint } = await connect();
+    for (let run = 1; run <= 2; run++) {
+      await manager.transferThroughConnection(
+        connectionId,
+        {},
+        { deadLetters: { endpoint: "box:failed" }, transferId: "t", checkpoint: new MemoryCheckpointStore() },
+      );
+      expect(letters.content.size).toBe(run);
+    }
+    for (const endpoint of [sourceEndpoint, targetEndpoint]) {
+      await expect(
+        manager.transferThroughConnection(connectionId, {}, { deadLetters: { endpoint } }),
+      ).rejects.toMatchObject({ code: "INVALID_CONFIG" });
+    }
   });
 
   it("may put its dead letters into a store of their own", async () => {
