@@ -1,4 +1,4 @@
-import { existsSync } from "node:fs";
+import { existsSync, linkSync } from "node:fs";
 import * as v from "valibot";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { events, Project, sampleRecords } from "./project.ts";
@@ -203,6 +203,25 @@ describe("copy", () => {
     const run = await project.run(["replay", "letters.ndjson", "lines:c.ndjson", "--dead-letter", "./letters.ndjson"]);
     expect(run.code).toBe(2);
     expect(run.stderr).toContain("cannot go into the file that is being replayed");
+  });
+
+  it("never empties what is no dead-letter file, nor what is reached by a link, and keeps earlier letters", async () => {
+    project.write("diary.txt", "dear diary\n");
+    const failing = ["copy", "sqlite:a.db?table=docs", "lines:kept.ndjson?refuse=r0000"];
+    const refused = await project.run([...failing, "--dead-letter", "diary.txt"]);
+    expect(refused.code).toBe(1);
+    expect(refused.stderr).toContain("holds something else than dead letters");
+    expect(project.read("diary.txt")).toBe("dear diary\n");
+    const own = await project.run([...failing, "--dead-letter", "kept.letters"]);
+    expect(own.code).toBe(3);
+    const letters = project.read("kept.letters");
+    linkSync(project.path("kept.letters"), project.path("hard.letters"));
+    const replay = ["replay", "hard.letters", "lines:kept.ndjson?refuse=r0000", "--dead-letter", "kept.letters"];
+    expect(await project.run(replay)).toMatchObject({ code: 2 });
+    expect(project.read("kept.letters")).toBe(letters);
+    const again = await project.run([...failing, "--dead-letter", "kept.letters"]);
+    expect(again.stderr).toMatch(/The records that failed in an earlier run are kept in .*kept\.1\.letters/);
+    expect(project.read("kept.1.letters")).toBe(letters);
   });
 
   it("honours --mode, --max-failures, --dead-letter and --no-dead-letter", async () => {
