@@ -58,6 +58,12 @@ export type P2PErrorCode =
   | "TRANSFER_NOT_FOUND"
   /** A job was made by a newer version of the engine than this worker's. */
   | "JOB_TOO_NEW"
+  /** A worker does not do what was submitted: it is not signed, not allowed, or no submission at all. */
+  | "SUBMISSION_REFUSED"
+  /** Processes of a worker that did this died, or were killed since they gave no answer. */
+  | "PROCESS_DIED"
+  /** A record at which processes of workers died; it was set aside. */
+  | "POISON_RECORD"
   | "POOL_EXHAUSTED"
   | "CLOSED";
 

@@ -3,16 +3,21 @@ import { type JsonValue, P2PError, type P2PStarter } from "@omni/p2p-core";
 import { FlowProducer, Queue } from "bullmq";
 import type { Redis } from "ioredis";
 import { connectRedis, type EngineConnection, untilReady } from "./connection.ts";
-import { Endpoints, type NamedEndpoint, UnsuitedError } from "./endpoints.ts";
+import { endedWithin } from "./ended-within.ts";
+import { Endpoints, findAmong, type NamedEndpoint, UnsuitedError } from "./endpoints.ts";
 import { invalid, notFound } from "./errors.ts";
 import { partJob, planJob, sumJob, transferFlow } from "./flow.ts";
+import { FORGET_DEATHS } from "./grain-scripts.ts";
 import { engineKeys } from "./keys.ts";
 import { checkLimits, type EndpointLimits } from "./limits.ts";
 import { planTransfer } from "./plan.ts";
 import { DEFAULT_PREFIX, type DistributedResult, QUEUE, type TransferSpec, type TransferState } from "./protocol.ts";
+import { assertSigned, checkSigningKey, signatureOf } from "./signature.ts";
 import { type PartStatus, readParts, readStatus, type TransferStatus } from "./status.ts";
-import { specFrom, type TransferSubmission } from "./submission.ts";
+import { specFrom, specText, type TransferSubmission } from "./submission.ts";
+import { targetBefore } from "./sum-job.ts";
 import { CREATE, STEP } from "./transfer-scripts.ts";
+import { specOf } from "./worker-context.ts";
 
 /** What a {@link DistributedTransfer} is made with. */
 export interface DistributedTransferOptions {
@@ -27,9 +32,17 @@ export interface DistributedTransferOptions {
   readonly starters?: readonly P2PStarter[];
   /** A folder of the application, whose `package.json` names the installed starters. Default: found. */
   readonly appRoot?: string;
+  /**
+   * Signs submissions, for workers that take none without: a secret of 32 characters or more that they know as well.
+   * Default: they are not signed.
+   */
+  readonly signingKey?: string;
   /** Before all keys in Redis; the same for all who work together. Default `{omni-p2p}`. */
   readonly prefix?: string;
 }
+
+/** How long what is closed may take, in ms. */
+const CLOSE_MS = 1000;
 
 /** States that nothing leads out of by itself. */
 const ENDED: readonly TransferState[] = ["completed", "failed", "cancelled"];
@@ -52,6 +65,7 @@ export class DistributedTransfer implements AsyncDisposable {
   readonly #queue: Queue;
   readonly #flows: FlowProducer;
   readonly #endpoints: Endpoints;
+  readonly #signingKey: string | undefined;
 
   constructor(options: DistributedTransferOptions) {
     if (options.connection === undefined) throw invalid('"connection" must be a Redis URL or ioredis options');
@@ -64,7 +78,8 @@ export class DistributedTransfer implements AsyncDisposable {
     // Who calls hears of trouble by what does not come back.
     this.#queue.on("error", () => {});
     this.#flows.on("error", () => {});
-    this.#endpoints = new Endpoints(options.endpoints ?? {}, options.starters, options.appRoot);
+    this.#endpoints = new Endpoints(findAmong(options.endpoints ?? {}), options.starters, options.appRoot);
+    this.#signingKey = options.signingKey === undefined ? undefined : checkSigningKey(options.signingKey, "signingKey");
   }
 
   /**
@@ -74,13 +89,14 @@ export class DistributedTransfer implements AsyncDisposable {
    * `CONNECTION_FAILED`; or what the source throws, when it is planned here.
    */
   async submit(submission: TransferSubmission): Promise<void> {
-    const spec = specFrom(submission);
+    const spec = specFrom(submission, this.#signingKey !== undefined);
     await untilReady(this.#redis);
     const { id } = spec;
+    const text = specText(spec);
     const created = await CREATE.run(
       this.#redis,
       [this.#keys.transfer(id), this.#keys.index],
-      [id, JSON.stringify(spec), Date.now()],
+      [id, text, Date.now(), this.#sign(text)],
     );
     if (created === 0) {
       throw new P2PError(
@@ -100,7 +116,9 @@ export class DistributedTransfer implements AsyncDisposable {
   async #plan(spec: TransferSpec): Promise<void> {
     const place = { redis: this.#redis, keys: this.#keys, prefix: this.#prefix, flows: this.#flows };
     try {
-      await this.#endpoints.withSource(spec.source, (source, signal) => planTransfer(spec, source, place, signal));
+      await this.#endpoints.withOpen(spec.source, (source, signal) =>
+        planTransfer(spec, source, place, signal, () => targetBefore(this.#endpoints, spec)),
+      );
     } catch (error) {
       if (!(error instanceof UnsuitedError)) throw error;
       const { name, data, opts } = planJob(spec.id);
@@ -173,6 +191,7 @@ export class DistributedTransfer implements AsyncDisposable {
   async resume(id: string): Promise<void> {
     const { state, partitions } = await this.status(id);
     if (state === "failed") await this.#pardon(id);
+    await this.#signAnew(id);
     if (partitions === 0) {
       await this.#step(id, "planning", ["paused", "failed"]);
       await this.#queue.remove(planJob(id).opts.jobId);
@@ -240,7 +259,7 @@ export class DistributedTransfer implements AsyncDisposable {
   }
 
   async close(): Promise<void> {
-    await Promise.race([Promise.allSettled([this.#queue.close(), this.#flows.close()]), sleep(1000)]);
+    await endedWithin(CLOSE_MS, Promise.allSettled([this.#queue.close(), this.#flows.close()]));
     this.#redis.disconnect();
   }
 
@@ -248,11 +267,28 @@ export class DistributedTransfer implements AsyncDisposable {
     await this.close();
   }
 
-  /** Lets the failures until now be: who resumes has seen to them. */
+  #sign(text: string): string {
+    return this.#signingKey === undefined ? "" : signatureOf(text, this.#prefix, this.#signingKey);
+  }
+
+  /** Signs a submission for another while, if it bears our signature; what somebody else put there stays as it is. */
+  async #signAnew(id: string): Promise<void> {
+    if (this.#signingKey === undefined) return;
+    const kept = await specOf({ redis: this.#redis, keys: this.#keys, prefix: this.#prefix }, id);
+    const [text, signature] = await this.#redis.hmget(this.#keys.transfer(id), "spec", "signature");
+    if (!kept || !text || !signature) return;
+    assertSigned(id, text, signature, this.#prefix, [this.#signingKey]);
+    const until = Date.parse(kept.spec.expiresAt ?? "") - Date.parse(kept.spec.createdAt);
+    const anew = specText({ ...kept.spec, expiresAt: new Date(Date.now() + until).toISOString() });
+    await this.#redis.hset(this.#keys.transfer(id), "spec", anew, "signature", this.#sign(anew));
+  }
+
+  /** Lets the failures and deaths until now be: who resumes has seen to them. */
   async #pardon(id: string): Promise<void> {
     const key = this.#keys.transfer(id);
     const [failures, total] = await this.#redis.hmget(key, "n:failure", "n:total");
     await this.#redis.hset(key, "pardoned", `${failures ?? 0} ${total ?? 0}`);
+    await FORGET_DEATHS.run(this.#redis, [key, this.#keys.grains(id), this.#keys.parts(id)], []);
   }
 
   async #step(id: string, to: TransferState, from: readonly TransferState[]): Promise<void> {

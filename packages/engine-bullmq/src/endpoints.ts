@@ -13,9 +13,16 @@ import {
   toP2PError,
   unlessAborted,
 } from "@omni/p2p-core";
+import { type GuardedEndpoint, isGuarded } from "./access.ts";
 
-/** An endpoint as it is named to the engine: as every endpoint is given, or a function that fetches it when needed. */
-export type NamedEndpoint = EndpointInput | (() => EndpointInput | Promise<EndpointInput>);
+/**
+ * An endpoint as it is named to the engine: as every endpoint is given, a function that fetches it when needed, or either
+ * with what submissions may do with it.
+ */
+export type NamedEndpoint = EndpointInput | (() => EndpointInput | Promise<EndpointInput>) | GuardedEndpoint;
+
+/** Looks an endpoint up by its name; nothing when there is none. */
+export type FindEndpoint = (name: string) => Promise<EndpointInput | undefined>;
 
 /** Time in which a store must answer that is opened to be looked at, in ms. */
 const OPEN_TIMEOUT_MS = 10_000;
@@ -28,19 +35,37 @@ export class UnsuitedError extends P2PError {
   }
 }
 
+/** Finds endpoints among those that were given. */
+export function findAmong(named: Readonly<Record<string, NamedEndpoint>>): FindEndpoint {
+  return async (name) => {
+    const given = Object.hasOwn(named, name) ? named[name] : undefined;
+    const endpoint = isGuarded(given) ? given.endpoint : given;
+    return typeof endpoint === "function" ? fetched(name, endpoint) : endpoint;
+  };
+}
+
 /** The endpoints and starters of one process. */
 export class Endpoints {
-  readonly #named: Readonly<Record<string, NamedEndpoint>>;
+  readonly #find: FindEndpoint;
   readonly registry: StarterRegistry;
 
-  constructor(
-    named: Readonly<Record<string, NamedEndpoint>>,
-    starters: readonly P2PStarter[] = [],
-    appRoot: string | undefined,
-  ) {
-    this.#named = named;
+  constructor(find: FindEndpoint, starters: readonly P2PStarter[] = [], appRoot: string | undefined) {
+    this.#find = find;
     this.registry = new StarterRegistry(appRoot);
     for (const starter of starters) this.registry.register(starter.storageType, starter);
+  }
+
+  /**
+   * The endpoint with this name, whoever has its starter.
+   *
+   * @throws UnsuitedError when this process does not know the name.
+   */
+  async named(name: string): Promise<EndpointInfo> {
+    const given = await this.#find(name);
+    if (given !== undefined) return parseEndpoint(given);
+    throw new UnsuitedError(
+      new P2PError("INVALID_ENDPOINT", `This worker has no endpoint named "${name}"; add it to its endpoints`),
+    );
   }
 
   /**
@@ -49,13 +74,7 @@ export class Endpoints {
    * @throws UnsuitedError when this process does not know the name, or lacks the starter (the message says which).
    */
   async resolve(name: string): Promise<EndpointInfo> {
-    const named = Object.hasOwn(this.#named, name) ? this.#named[name] : undefined;
-    if (named === undefined) {
-      throw new UnsuitedError(
-        new P2PError("INVALID_ENDPOINT", `This worker has no endpoint named "${name}"; add it to its endpoints`),
-      );
-    }
-    const endpoint = parseEndpoint(typeof named === "function" ? await fetched(name, named) : named);
+    const endpoint = await this.named(name);
     try {
       await this.registry.resolve(endpoint.storageType);
     } catch (error) {
@@ -67,8 +86,8 @@ export class Endpoints {
     return endpoint;
   }
 
-  /** Opens an endpoint for a piece of work, and closes it. Errors come out without its secrets. */
-  async withSource<T>(name: string, work: (service: P2PDataTransferService, signal: AbortSignal) => Promise<T>) {
+  /** Opens an endpoint to be read for a piece of work, and closes it. Errors come out without its secrets. */
+  async withOpen<T>(name: string, work: (service: P2PDataTransferService, signal: AbortSignal) => Promise<T>) {
     const endpoint = await this.resolve(name);
     const starter = await this.registry.resolve(endpoint.storageType);
     const signal = AbortSignal.timeout(OPEN_TIMEOUT_MS);

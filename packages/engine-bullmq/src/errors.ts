@@ -30,3 +30,8 @@ export function notFound(id: string): P2PError {
 export function invalid(what: string): P2PError {
   return new P2PError("INVALID_CONFIG", `Invalid configuration: ${what}`);
 }
+
+/** What a worker does not do, whoever asks for it. */
+export function refused(id: string, why: string): P2PError {
+  return new P2PError("SUBMISSION_REFUSED", `The transfer "${id}" was refused by a worker: ${why}`);
+}

@@ -44,8 +44,12 @@ export function parseCounts(text: string): { readonly recordsRead: number; reado
 export class GrainCheckpoints implements CheckpointStore {
   readonly #claim: GrainClaim;
   readonly #identity: TransferIdentity;
-  readonly #saved: { readonly cursor: string; readonly counts: string };
+  #saved: { readonly cursor: string; readonly counts: string };
   readonly #budget: FailureBudget;
+  /** Whether the end of a run is the end of the grain: not where it reads a single record. */
+  whole = true;
+  /** Whether there is a place where processes died, and it is not passed yet. */
+  atPlace = false;
 
   constructor(
     claim: GrainClaim,
@@ -77,18 +81,22 @@ export class GrainCheckpoints implements CheckpointStore {
   async save({ cursor, deadLetterPosition, recordsRead, counts, status }: Checkpoint): Promise<void> {
     const { redis, keys, transfer, part, run, grain } = this.#claim;
     const { totalRecords, successCount, failureCount, skippedCount, retryCount } = counts;
-    const [state, total, failed] = await SAVE.run(
+    const position = JSON.stringify([cursor, deadLetterPosition]);
+    const numbers = [recordsRead, totalRecords, successCount, failureCount, skippedCount, retryCount];
+    const completed = status === "completed" && this.whole;
+    // Nothing was there to be read, and there is no place to go on from.
+    if (!this.whole && recordsRead === 0) return;
+    const [state, total, failed, place] = await SAVE.run(
       redis,
       [keys.transfer(transfer), keys.grains(transfer), keys.parts(transfer)],
-      [
-        ...[part, run, grain, JSON.stringify([cursor, deadLetterPosition]), status === "completed" ? 1 : 0],
-        ...[recordsRead, totalRecords, successCount, failureCount, skippedCount, retryCount],
-      ],
+      [part, run, grain, position, completed ? 1 : 0, ...numbers],
     );
     if (state === "fenced") throw fenced(transfer);
+    this.#saved = { cursor: position, counts: numbers.join(" ") };
+    this.atPlace = place !== "";
     this.#budget.assertBorne({ ...NO_COUNTS, totalRecords: Number(total), failureCount: Number(failed) });
     // What is at its end need not be told to stop.
-    if (status !== "completed") assertRunning(transfer, state);
+    if (!completed) assertRunning(transfer, state);
   }
 
   async remove(): Promise<void> {
@@ -120,10 +128,13 @@ export function assertRunning(transfer: string, state: string): void {
 export class GrainLetters implements DeadLetterSink {
   readonly location: string;
   readonly #claim: GrainClaim;
+  readonly #transformed: boolean;
   #position = 0;
 
-  constructor(claim: GrainClaim) {
+  /** @param transformed whether the transfer has a transform, through which a record that was set aside must still go. */
+  constructor(claim: GrainClaim, transformed: boolean) {
     this.#claim = claim;
+    this.#transformed = transformed;
     this.location = `the dead letters of the distributed transfer "${claim.transfer}"`;
   }
 
@@ -136,7 +147,10 @@ export class GrainLetters implements DeadLetterSink {
   async write(letters: readonly DeadLetter[]): Promise<JsonValue> {
     const { transfer } = this.#claim;
     this.#position = await this.#write(
-      letters.map((letter) => JSON.stringify(letterToJson({ ...letter, transferId: transfer }))),
+      letters.map((letter) => {
+        const phase = letter.code === "POISON_RECORD" && !this.#transformed ? "write" : letter.phase;
+        return JSON.stringify(letterToJson({ ...letter, phase, transferId: transfer }));
+      }),
     );
     return this.#position;
   }

@@ -1,3 +1,4 @@
+export type { EndpointRole, GuardedEndpoint } from "./access.ts";
 export type { EngineConnection } from "./connection.ts";
 export { DistributedTransfer, type DistributedTransferOptions } from "./distributed-transfer.ts";
 export type { NamedEndpoint } from "./endpoints.ts";
@@ -6,4 +7,5 @@ export type { DistributedResult, TransferState, VerifyKind, VerifySummary } from
 export type { PartStatus, TransferStatus } from "./status.ts";
 export type { TransferSubmission } from "./submission.ts";
 export { createTransferWorker, TransferWorker } from "./worker.ts";
+export type { WorkerModule, WorkerParts } from "./worker-module.ts";
 export type { TransferWorkerEvents, TransferWorkerOptions } from "./worker-options.ts";

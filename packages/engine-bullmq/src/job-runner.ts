@@ -1,14 +1,20 @@
 import { isConnectionError, isP2PError, messageOf, P2PError } from "@omni/p2p-core";
-import { DelayedError, type Job, UnrecoverableError, WaitingChildrenError, WaitingError } from "bullmq";
+import { DelayedError, type Job, type Queue, UnrecoverableError, WaitingChildrenError, WaitingError } from "bullmq";
+import { assertAllowed } from "./access.ts";
+import { type DeathBook, noteDeath, noteJob } from "./deaths.ts";
 import { UnsuitedError } from "./endpoints.ts";
 import { LetGoError } from "./errors.ts";
-import { EndpointFull, PartRun } from "./part-job.ts";
-import { planTransfer, toldError } from "./plan.ts";
-import { type JobData, type JobKind, PROTOCOL_VERSION, type TransferSpec } from "./protocol.ts";
-import { addLostParts, sumUp, unfinishedParts } from "./sum-job.ts";
-import { wait } from "./throttle.ts";
+import type { Executor, Work } from "./executor.ts";
+import { parseJobData } from "./kept-spec.ts";
+import type { EngineKeys } from "./keys.ts";
+import { EndpointFull } from "./part-job.ts";
+import { toldError } from "./plan.ts";
+import { ProcessDied } from "./process-died.ts";
+import { type DistributedResult, type JobData, type JobKind, PROTOCOL_VERSION, type TransferSpec } from "./protocol.ts";
+import { addLostParts, unfinishedParts } from "./sum-job.ts";
+import { wait } from "./taps.ts";
 import { STEP } from "./transfer-scripts.ts";
-import { type KeptTransfer, specOf, type WorkerContext } from "./worker-context.ts";
+import { type KeptTransfer, type SpecPlace, specOf, type WorkerContext } from "./worker-context.ts";
 
 export type TransferJob = Job<JobData, unknown, JobKind>;
 
@@ -18,59 +24,109 @@ const UNSUITED_MS = 400;
 const MOST_AWAY_MS = 8000;
 /** How soon a partition asks again for a place at an endpoint, in ms. */
 const FULL_MS = 500;
+/** How soon a job is done again whose process died, in ms. */
+const DIED_MS = 200;
 /** How long a partition of a paused transfer lies still, unless the transfer is resumed, in ms. */
 const PAUSED_MS = 60_000;
 /** How often partitions whose jobs were lost are added anew. */
 const ROUNDS = 3;
 
+/** What a worker decides with what becomes of jobs. */
+export interface RunnerContext extends DeathBook, SpecPlace {
+  readonly name: string;
+  readonly keys: EngineKeys;
+  readonly queue: Queue;
+  /** Who does a piece of work, once its submission has been looked at. */
+  executorFor(spec: TransferSpec): Promise<Executor>;
+  /** An endpoint of this worker as it was given, by its name. */
+  endpointGiven(name: string): unknown;
+  /** Aborts, with the reason, when the worker is closed. */
+  readonly closing: AbortSignal;
+  /** Aborts a run whose lock was lost. */
+  readonly lost: Map<string, (reason: Error) => void>;
+  tell: WorkerContext["tell"];
+}
+
 /** Does the jobs of a worker, and tells BullMQ what is to become of each. */
 export class JobRunner {
-  readonly #context: WorkerContext;
+  readonly #context: RunnerContext;
   /** How often this worker has left a job to others. */
   readonly #left = new Map<string, number>();
   #runs = 0;
 
-  constructor(context: WorkerContext) {
+  constructor(context: RunnerContext) {
     this.#context = context;
   }
 
   async run(job: TransferJob, token: string): Promise<unknown> {
-    const { v, transfer } = job.data;
+    let transfer: string | undefined;
     try {
-      if (v > PROTOCOL_VERSION) throw new UnsuitedError(tooNew(v));
+      const data = parseJobData(job.name, job.data);
+      transfer = data.transfer;
+      if (data.v > PROTOCOL_VERSION) throw new UnsuitedError(tooNew(data.v));
       const found = await specOf(this.#context, transfer);
       // Removed meanwhile: there is nothing left to do.
       if (!found) return { ended: "gone" };
       if (found.spec.v > PROTOCOL_VERSION) throw new UnsuitedError(tooNew(found.spec.v));
+      assertAllowed(found.spec, (name) => this.#context.endpointGiven(name));
       if (job.name === "part") return await this.#part(job, token, found);
       if (job.name === "sum") return await this.#sum(job, token, found.spec, found.state);
-      return await this.#plan(found.spec);
+      await this.#once("plan", found.spec, job);
+      return { ended: "done" };
     } catch (error) {
-      return await this.#settle(job, token, error);
+      return await this.#settle(job, token, transfer, error);
     }
   }
 
-  async #plan(spec: TransferSpec): Promise<unknown> {
-    await this.#context.endpoints.resolve(spec.target);
-    await this.#context.endpoints.withSource(spec.source, (source, signal) =>
-      planTransfer(spec, source, this.#context, AbortSignal.any([signal, this.#context.closing])),
-    );
-    return { ended: "done" };
-  }
-
   async #part(job: TransferJob, token: string, kept: KeptTransfer): Promise<unknown> {
-    const { lost, tell } = this.#context;
+    const { tell } = this.#context;
     const part = job.data.part ?? 0;
     const { id: transfer } = kept.spec;
-    const run = new PartRun(this.#context, kept, part);
-    lost.set(job.id!, (reason) => run.stop(reason));
     try {
-      await run.run(`${job.id}/${token}/${++this.#runs}`);
-      tell("partEnded", { transfer, part, ended: "done" });
+      await this.#do({ kind: "part", kept, part, holder: `${job.id}/${token}/${++this.#runs}` }, kept.spec, job);
       return { ended: "done" };
     } catch (error) {
-      const ended = error instanceof LetGoError ? error.why : "failed";
-      if (run.began) tell("partEnded", { transfer, part, ended });
+      if (!(error instanceof ProcessDied)) throw error;
+      const { at, how } = error;
+      tell("partEnded", { transfer, part, ended: "died" });
+      await noteDeath(this.#context, kept.spec, {
+        part,
+        grain: at?.grain,
+        read: at?.read,
+        ...(at && { run: at.run }),
+        seen: true,
+        how,
+      });
+      throw error;
+    }
+  }
+
+  /** Does a job that is no partition, and counts the processes that die of it. */
+  async #once(kind: "plan" | "sum", spec: TransferSpec, job: TransferJob): Promise<DistributedResult | undefined> {
+    await noteJob(this.#context, spec.id, kind, "begin");
+    try {
+      const result = await this.#do({ kind, spec }, spec, job);
+      await noteJob(this.#context, spec.id, kind, "done");
+      return result;
+    } catch (error) {
+      if (error instanceof ProcessDied) await noteJob(this.#context, spec.id, kind, "died", error.how);
+      else await noteJob(this.#context, spec.id, kind, "ended");
+      throw error;
+    }
+  }
+
+  async #do(work: Work, spec: TransferSpec, job: TransferJob): Promise<DistributedResult | undefined> {
+    const { lost, closing, tell } = this.#context;
+    const own = new AbortController();
+    lost.set(job.id!, (reason) => own.abort(reason));
+    try {
+      const executor = await this.#context.executorFor(spec);
+      return await executor.run(work, AbortSignal.any([own.signal, closing]));
+    } catch (error) {
+      if (error instanceof ProcessDied) {
+        const { part } = job.data;
+        tell("died", { transfer: spec.id, ...(part !== undefined && { part }), how: error.how });
+      }
       throw error;
     } finally {
       lost.delete(job.id!);
@@ -97,7 +153,7 @@ export class JobRunner {
         if (await job.moveToWaitingChildren(token)) throw new WaitingChildrenError();
       }
     }
-    const result = await sumUp(this.#context, spec);
+    const result = await this.#once("sum", spec, job);
     await redis.hset(key, "result", JSON.stringify(result));
     await STEP.run(redis, [key], ["completed", "", "running", "paused"]);
     return result;
@@ -109,9 +165,10 @@ export class JobRunner {
   }
 
   /** Says what becomes of a job that did not come to its end. */
-  async #settle(job: TransferJob, token: string, error: unknown): Promise<unknown> {
+  async #settle(job: TransferJob, token: string, transfer: string | undefined, error: unknown): Promise<unknown> {
     const { tell, redis, keys, name } = this.#context;
-    const { transfer } = job.data;
+    // A job that is none of ours: there is no transfer that could be told of it.
+    if (transfer === undefined) throw new UnrecoverableError(messageOf(error));
     if (error instanceof UnrecoverableError || error instanceof WaitingChildrenError) throw error;
     if (error instanceof UnsuitedError) {
       tell("unsuited", { transfer, error });
@@ -122,6 +179,7 @@ export class JobRunner {
       return this.#leave(job, token);
     }
     if (error instanceof EndpointFull) return delay(job, token, FULL_MS * (1 + Math.random()));
+    if (error instanceof ProcessDied) return delay(job, token, DIED_MS);
     if (error instanceof LetGoError) {
       if (error.why === "stopped") return { ended: "stopped" };
       if (error.why === "paused") return delay(job, token, PAUSED_MS);

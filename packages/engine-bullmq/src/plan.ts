@@ -10,6 +10,7 @@ import {
 } from "@omni/p2p-core";
 import type { FlowProducer } from "bullmq";
 import type { Redis } from "ioredis";
+import { refused } from "./errors.ts";
 import { transferFlow } from "./flow.ts";
 import type { EngineKeys } from "./keys.ts";
 import type { TransferSpec } from "./protocol.ts";
@@ -23,12 +24,17 @@ export interface PlanPlace {
   readonly flows: FlowProducer;
 }
 
-/** Parts the query of a transfer, keeps the plan and adds the jobs for it. Doing it twice is doing it once. */
+/**
+ * Parts the query of a transfer, keeps the plan and adds the jobs for it. Doing it twice is doing it once.
+ *
+ * @param before counts the target, where that can be told.
+ */
 export async function planTransfer(
   spec: TransferSpec,
   source: P2PDataTransferService,
   { redis, keys, prefix, flows }: PlanPlace,
   signal: AbortSignal,
+  before: () => Promise<number | undefined>,
 ): Promise<void> {
   const key = keys.transfer(spec.id);
   if ((await redis.hexists(key, "parts")) === 0) {
@@ -36,6 +42,8 @@ export async function planTransfer(
     const total = source.capabilities.countable ? await counted(source, query, signal) : undefined;
     const plan = await planPartitions(source, query, spec.partitions * grainsFor(spec, total), signal);
     const parts = Math.min(spec.partitions, plan.queries.length);
+    const held = await before();
+    if (held !== undefined) await redis.hsetnx(key, "before", held);
     await ENTER_PLAN.run(
       redis,
       [key, keys.grains(spec.id), keys.parts(spec.id)],
@@ -94,11 +102,30 @@ function grainText(whole: P2PQuery, { partition, ...rest }: P2PQuery): string {
     : `q${text({ ...rest, ...(partition !== undefined && { partition }) })}`;
 }
 
-/** The query that a grain's text stands for. */
-export function grainQuery(whole: P2PQuery, kept: string): P2PQuery {
-  const body = kept.slice(1);
-  if (kept.startsWith("p")) return { ...whole, partition: JSON.parse(body) as NonNullable<P2PQuery["partition"]> };
-  return decodeJson(body) as unknown as P2PQuery;
+/**
+ * The query that a grain's text stands for: that of the transfer, and of it a part. What else may stand in Redis is not
+ * what was submitted.
+ *
+ * @param exact whether it must be that very query but for its partition; else a source may have put conditions of its own.
+ * @throws P2PError `SUBMISSION_REFUSED`
+ */
+export function grainQuery(transfer: string, whole: P2PQuery, kept: string, exact: boolean): P2PQuery {
+  try {
+    const body = kept.slice(1);
+    if (kept.startsWith("p")) return { ...whole, partition: JSON.parse(body) as NonNullable<P2PQuery["partition"]> };
+    const query = decodeJson(body) as unknown as P2PQuery;
+    const { partition: _, ...rest } = query;
+    const { partition: __, ...base } = whole;
+    const alike = exact ? text(rest) === text(base) : nativeText(rest) === nativeText(base);
+    if (kept.startsWith("q") && alike) return query;
+  } catch {
+    // As below.
+  }
+  throw refused(transfer, "the query of one of its pieces is not a part of the query that was submitted");
+}
+
+function nativeText({ native }: P2PQuery): string {
+  return text(native === undefined ? {} : { native });
 }
 
 function text(query: P2PQuery): string {

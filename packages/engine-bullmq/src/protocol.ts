@@ -3,6 +3,9 @@ import type { ConnectionConfigInput, FailureTolerance, TransferCounts, TransferF
 /** The version of jobs and of what is kept in Redis. A worker leaves jobs of a higher one to newer workers. */
 export const PROTOCOL_VERSION = 1;
 
+/** Longest text of a submission. */
+export const MAX_SPEC_CHARACTERS = 256 * 1024;
+
 /** The one queue of all transfers under a prefix. */
 export const QUEUE = "transfers";
 
@@ -44,6 +47,8 @@ export interface TransferSpec {
   readonly verify: VerifyKind;
   /** ISO 8601. */
   readonly createdAt: string;
+  /** Until when its signature holds, in ISO 8601; absent when it has none. */
+  readonly expiresAt?: string;
 }
 
 /** Where a distributed transfer stands. */
@@ -52,13 +57,19 @@ export type TransferState = "planning" | "running" | "paused" | "completed" | "f
 /** What the comparison at the end found. */
 export interface VerifySummary {
   readonly kind: Exclude<VerifyKind, "none">;
+  /** Whether nothing was found that differs, in what could be looked at; see `unchecked`. */
   readonly equal: boolean;
-  readonly sourceCount: number;
-  /** For `count`, the records that were read by the transfer. */
-  readonly targetCount: number;
+  /** Records of the source, counted anew; absent when it cannot count. */
+  readonly sourceCount?: number;
+  /** Records of the target that meet the same conditions, as far as it can be asked for them; absent when it cannot count. */
+  readonly targetCount?: number;
+  /** What `targetCount` was before the transfer began, where that is known. Only of `count`. */
+  readonly targetBefore?: number;
   readonly missing?: number;
   readonly extra?: number;
   readonly different?: number;
+  /** What was not looked at, and why, in sentences. */
+  readonly unchecked?: readonly string[];
 }
 
 /** What a distributed transfer did, added up over all partitions. */

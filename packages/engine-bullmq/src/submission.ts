@@ -8,7 +8,7 @@ import {
   parseQuery,
 } from "@omni/p2p-core";
 import { invalid } from "./errors.ts";
-import { PROTOCOL_VERSION, type TransferSpec, type VerifyKind } from "./protocol.ts";
+import { MAX_SPEC_CHARACTERS, PROTOCOL_VERSION, type TransferSpec, type VerifyKind } from "./protocol.ts";
 
 /** A transfer to be spread over workers. */
 export interface TransferSubmission {
@@ -36,7 +36,13 @@ export interface TransferSubmission {
   readonly deadLetters?: string;
   /** How both sides are compared at the end. Default `"count"`. */
   readonly verify?: VerifyKind;
+  /** How long the signature holds, in ms, where it is signed: until then it must have ended, or be resumed. Default 7 days. */
+  readonly validFor?: number;
 }
+
+/** How long signatures hold, in ms. */
+const VALID_FOR_MS = 7 * 24 * 3600 * 1000;
+const MOST_VALID_MS = 10 * 365 * 24 * 3600 * 1000;
 
 /** Most grains of a transfer. */
 const MAX_GRAINS = 100_000;
@@ -44,9 +50,10 @@ const MAX_GRAINS = 100_000;
 /**
  * Checks a submission and completes it.
  *
+ * @param signed whether it will be signed, and holds for a while alone.
  * @throws P2PError `INVALID_CONFIG` or `INVALID_QUERY`
  */
-export function specFrom(submission: TransferSubmission): TransferSpec {
+export function specFrom(submission: TransferSubmission, signed: boolean): TransferSpec {
   const { id, query = {}, partitions = 16, grains = 4, config = {}, verify = "count" } = submission;
   if (typeof id !== "string" || id === "" || id.length > 150 || !id.isWellFormed()) {
     throw invalid('"id" must be a string of 1 to 150 characters');
@@ -60,14 +67,17 @@ export function specFrom(submission: TransferSubmission): TransferSpec {
       throw invalid(`"${key}" must be a name that the workers know, not a URL; give the URL to the workers' endpoints`);
     }
   }
-  for (const [key, value] of Object.entries({ partitions, grains })) {
+  const { validFor = VALID_FOR_MS } = submission;
+  for (const [key, value] of Object.entries({ partitions, grains, validFor })) {
     if (!Number.isSafeInteger(value) || value < 1) throw invalid(`"${key}" must be a whole number from 1 up`);
   }
+  if (validFor > MOST_VALID_MS) throw invalid('"validFor" must be 10 years at most, in ms');
   if (partitions * grains > MAX_GRAINS) throw invalid(`"partitions" times "grains" must be ${MAX_GRAINS} at most`);
   if (!["none", "count", "full"].includes(verify)) throw invalid('"verify" must be "none", "count" or "full"');
   parseQuery(query);
   const { maxFailures } = parseConfig(config as ConnectionConfigInput);
   const { maxFailures: _, max_failures: __, ...settings } = config as ConnectionConfigInput;
+  const createdAt = new Date();
   return {
     v: PROTOCOL_VERSION,
     id,
@@ -81,6 +91,20 @@ export function specFrom(submission: TransferSubmission): TransferSpec {
     ...(submission.transform !== undefined && { transform: submission.transform }),
     ...(submission.deadLetters !== undefined && { deadLetters: submission.deadLetters }),
     verify,
-    createdAt: new Date().toISOString(),
+    createdAt: createdAt.toISOString(),
+    ...(signed && { expiresAt: new Date(createdAt.getTime() + validFor).toISOString() }),
   };
+}
+
+/**
+ * A submission as it is kept and signed.
+ *
+ * @throws P2PError `INVALID_CONFIG` when it is longer than a worker takes.
+ */
+export function specText(spec: TransferSpec): string {
+  const text = JSON.stringify(spec);
+  if (text.length <= MAX_SPEC_CHARACTERS) return text;
+  throw invalid(
+    `the submission has ${text.length} characters, and ${MAX_SPEC_CHARACTERS} are allowed; split a long list of its query over several transfers`,
+  );
 }

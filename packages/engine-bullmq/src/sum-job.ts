@@ -1,4 +1,14 @@
-import { addUp, decodeJson, type P2PQuery, type PartOutcome, type TransferFailure } from "@omni/p2p-core";
+import {
+  addUp,
+  decodeJson,
+  isP2PError,
+  messageOf,
+  type P2PQuery,
+  type PartOutcome,
+  type TransferCounts,
+  type TransferFailure,
+} from "@omni/p2p-core";
+import type { Endpoints } from "./endpoints.ts";
 import { lateJob } from "./flow.ts";
 import { parseCounts } from "./grain-state.ts";
 import type { DistributedResult, TransferSpec, VerifySummary } from "./protocol.ts";
@@ -8,7 +18,10 @@ import type { WorkerContext } from "./worker-context.ts";
 const CHUNK = 1000;
 
 /** The grains of a transfer that nobody has finished, by the partition they belong to. */
-export async function unfinishedParts({ redis, keys }: WorkerContext, id: string): Promise<number[]> {
+export async function unfinishedParts(
+  { redis, keys }: Pick<WorkerContext, "redis" | "keys">,
+  id: string,
+): Promise<number[]> {
   const parts = await redis.hgetall(keys.parts(id));
   const unfinished: number[] = [];
   for (const [field, list] of Object.entries(parts)) {
@@ -22,7 +35,12 @@ export async function unfinishedParts({ redis, keys }: WorkerContext, id: string
 }
 
 /** Adds jobs for partitions whose own were lost. */
-export async function addLostParts(context: WorkerContext, id: string, parts: readonly number[], round: number) {
+export async function addLostParts(
+  context: Pick<WorkerContext, "prefix" | "queue">,
+  id: string,
+  parts: readonly number[],
+  round: number,
+) {
   for (const part of parts) {
     const { name, data, opts } = lateJob(id, part, context.prefix, round);
     await context.queue.add(name, data, opts);
@@ -42,7 +60,7 @@ export async function sumUp(context: WorkerContext, spec: TransferSpec): Promise
     }
   }
   const { counts, recordsRead } = addUp(outcomes);
-  const verified = await verify(context, spec, recordsRead);
+  const verified = await verify(context, spec, recordsRead, counts);
   return {
     transferId: spec.id,
     ...counts,
@@ -57,17 +75,16 @@ export async function sumUp(context: WorkerContext, spec: TransferSpec): Promise
 }
 
 async function verify(
-  { endpoints, manager, transforms }: WorkerContext,
-  { source, target, query: text, verify: kind, config, transform }: TransferSpec,
+  context: WorkerContext,
+  spec: TransferSpec,
   recordsRead: number,
+  counts: TransferCounts,
 ): Promise<VerifySummary | undefined> {
-  const query = decodeJson(text) as unknown as P2PQuery;
+  const { endpoints, manager, transforms } = context;
+  const { source, target, query: text, verify: kind, config, transform } = spec;
   if (kind === "none") return undefined;
-  if (kind === "count") {
-    const sourceCount = await endpoints.withSource(source, (service, signal) => service.count(query, signal));
-    if (sourceCount === undefined) return undefined;
-    return { kind, equal: sourceCount === recordsRead, sourceCount, targetCount: recordsRead };
-  }
+  if (kind === "count") return compareCounts(context, spec, recordsRead, counts);
+  const query = decodeJson(text) as unknown as P2PQuery;
   const connection = await manager.establish(await endpoints.resolve(source), await endpoints.resolve(target), config);
   try {
     const { equal, sourceCount, targetCount, missing, extra, different } = await manager.verify(
@@ -79,4 +96,73 @@ async function verify(
   } finally {
     await connection.close();
   }
+}
+
+/**
+ * Counts both sides anew. All of the source must have been read; and the target, which may have held records before, must
+ * hold at least what it held and what was written, and no more than both together.
+ */
+async function compareCounts(
+  { redis, keys, endpoints }: WorkerContext,
+  spec: TransferSpec,
+  recordsRead: number,
+  { successCount, totalRecords }: TransferCounts,
+): Promise<VerifySummary> {
+  const query = decodeJson(spec.query) as unknown as P2PQuery;
+  const unchecked: string[] = [];
+  const sourceCount = await endpoints.withOpen(spec.source, (service, signal) => service.count(query, signal));
+  if (sourceCount === undefined)
+    unchecked.push("The source cannot be counted, so it is not known whether all was read");
+  const kept = await redis.hget(keys.transfer(spec.id), "before");
+  const before = kept === null ? undefined : Number(kept);
+  let targetCount: number | undefined;
+  try {
+    targetCount = await countTarget(endpoints, spec);
+    if (targetCount === undefined) unchecked.push("The target cannot be counted, so it was not looked at");
+  } catch (error) {
+    unchecked.push(`The target could not be counted, so it was not looked at: ${messageOf(error)}`);
+  }
+  const allRead = sourceCount === undefined || sourceCount === recordsRead;
+  const least = Math.max(before ?? 0, successCount);
+  const most = before === undefined ? Number.POSITIVE_INFINITY : before + Math.max(successCount, totalRecords);
+  const allThere = targetCount === undefined || (targetCount >= least && targetCount <= most);
+  return {
+    kind: "count",
+    equal: allRead && allThere,
+    ...(sourceCount !== undefined && { sourceCount }),
+    ...(targetCount !== undefined && { targetCount }),
+    ...(before !== undefined && { targetBefore: before }),
+    ...(unchecked.length > 0 && { unchecked }),
+  };
+}
+
+/** What the target holds before anything is written, where that can be told; a comparison by count needs it. */
+export async function targetBefore(endpoints: Endpoints, spec: TransferSpec): Promise<number | undefined> {
+  if (spec.verify !== "count") return undefined;
+  try {
+    return await countTarget(endpoints, spec);
+  } catch {
+    // What is wrong with the target shows when it is written to.
+    return undefined;
+  }
+}
+
+async function countTarget(endpoints: Endpoints, spec: TransferSpec): Promise<number | undefined> {
+  const query = targetQuery(spec);
+  try {
+    return await endpoints.withOpen(spec.target, (service, signal) => service.count(query, signal));
+  } catch (error) {
+    if (isP2PError(error, "SOURCE_NOT_FOUND")) return 0;
+    if (!isP2PError(error, "UNSUPPORTED_QUERY") || Object.keys(query).length === 0) throw error;
+    return endpoints.withOpen(spec.target, (service, signal) => service.count({}, signal));
+  }
+}
+
+/** The records of the target that answer to those of the query, as far as it can be asked: else all of them. */
+function targetQuery({ query: text, transform }: TransferSpec): P2PQuery {
+  const { type, where, fields, native } = decodeJson(text) as unknown as P2PQuery;
+  const asked = [...Object.keys(where ?? {}), ...(type === undefined ? [] : ["type"])];
+  const kept = asked.every((field) => field === "id" || fields === undefined || fields.includes(field));
+  if (transform !== undefined || !kept || Object.keys(native ?? {}).length > 0) return {};
+  return { ...(type !== undefined && { type }), ...(where && { where }) };
 }

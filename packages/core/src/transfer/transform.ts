@@ -1,5 +1,5 @@
 import { unlessAborted } from "../abort.ts";
-import { P2PError } from "../errors.ts";
+import { isP2PError, P2PError } from "../errors.ts";
 import { idKey, type P2PId, type P2PRecord, recordTrouble } from "../storage/record.ts";
 import type { RecordBatch } from "../storage/service.ts";
 import { getField, ownForm, type P2PValue } from "../storage/value.ts";
@@ -203,6 +203,8 @@ function describeId(record: unknown): string {
 }
 
 function transformFailed(record: P2PRecord, thrown: unknown): P2PError {
+  // It was set aside before any transform saw it.
+  if (isP2PError(thrown, "POISON_RECORD")) return thrown;
   const reason = thrown instanceof Error ? thrown.message : String(thrown);
   return new P2PError("TRANSFORM_FAILED", `The transform failed on record ${describeId(record)}: ${reason}`, {
     cause: thrown,
