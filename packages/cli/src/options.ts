@@ -255,7 +255,7 @@ function wholeOrAuto(value: string): number | "auto" {
 const UNITS: Readonly<Record<string, number>> = { ms: 1, s: 1000, m: 60_000, h: 3_600_000 };
 
 /** A time as people write it, in ms. */
-function duration(value: string): number {
+export function duration(value: string): number {
   const match = /^(\d+(?:\.\d+)?)(ms|s|m|h)?$/.exec(value);
   if (!match) throw new InvalidArgumentError('It must be a time such as "500ms", "30s", "10m" or "2h".');
   return Math.round(Number(match[1]) * UNITS[match[2] ?? "ms"]!);

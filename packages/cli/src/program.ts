@@ -3,6 +3,7 @@ import manifest from "../package.json" with { type: "json" };
 import type { ExitCode } from "./exit-code.ts";
 import {
   collect,
+  duration,
   type EndpointFlags,
   type EngineFlags,
   type OutputFlags,
@@ -69,6 +70,7 @@ export type WorkerFlags = EngineFlags &
     readonly transform?: readonly string[];
     readonly concurrency?: number;
     readonly name?: string;
+    readonly heartbeatTimeout?: number;
   };
 /** Flags of `transfers`. */
 export type TransfersFlags = EngineFlags & ProgressFlags & OutputFlags;
@@ -153,6 +155,11 @@ function addMachines(program: Command, execute: Execute): void {
     .option("--transform <name=file>", "a transform that copies may name; repeat it for more", collect)
     .option("--concurrency <n>", "partitions run at a time (default: 1)", wholeFrom(1))
     .option("--name <name>", "how it is called in lists (default: host and process)")
+    .option(
+      "--heartbeat-timeout <time>",
+      "kill a process that gives no sign of life for so long (default: 30s)",
+      duration,
+    )
     .action((flags: WorkerFlags) =>
       execute(flags, async (session) => (await import("./commands/worker.ts")).workerCommand(flags, session)),
     );

@@ -65,7 +65,11 @@ export class GrainCheckpoints implements CheckpointStore {
 
   async load(transferId: string): Promise<Checkpoint | undefined> {
     if (this.#saved.cursor === "") return undefined;
-    const [cursor, deadLetterPosition] = JSON.parse(this.#saved.cursor) as [JsonValue, JsonValue];
+    const [cursor, deadLetterPosition, stores] = JSON.parse(this.#saved.cursor) as [
+      JsonValue,
+      JsonValue,
+      Checkpoint["stores"] | undefined,
+    ];
     return {
       version: CHECKPOINT_VERSION,
       transferId,
@@ -73,15 +77,16 @@ export class GrainCheckpoints implements CheckpointStore {
       identity: this.#identity,
       cursor,
       deadLetterPosition,
+      ...(stores && { stores }),
       ...parseCounts(this.#saved.counts),
       updatedAt: new Date().toISOString(),
     };
   }
 
-  async save({ cursor, deadLetterPosition, recordsRead, counts, status }: Checkpoint): Promise<void> {
+  async save({ cursor, deadLetterPosition, stores, recordsRead, counts, status }: Checkpoint): Promise<void> {
     const { redis, keys, transfer, part, run, grain } = this.#claim;
     const { totalRecords, successCount, failureCount, skippedCount, retryCount } = counts;
-    const position = JSON.stringify([cursor, deadLetterPosition]);
+    const position = JSON.stringify([cursor, deadLetterPosition, ...(stores ? [stores] : [])]);
     const numbers = [recordsRead, totalRecords, successCount, failureCount, skippedCount, retryCount];
     const completed = status === "completed" && this.whole;
     // Nothing was there to be read, and there is no place to go on from.

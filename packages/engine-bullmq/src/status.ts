@@ -1,6 +1,7 @@
-import type { P2PErrorCode } from "@omni/p2p-core";
+import { type P2PErrorCode, toP2PError } from "@omni/p2p-core";
 import type { Redis } from "ioredis";
 import { parseCounts } from "./grain-state.ts";
+import { parseSpec } from "./kept-spec.ts";
 import type { EngineKeys } from "./keys.ts";
 import type { DistributedResult, TransferSpec, TransferState } from "./protocol.ts";
 
@@ -49,7 +50,13 @@ export interface PartStatus {
 export async function readStatus(redis: Redis, keys: EngineKeys, id: string): Promise<TransferStatus | undefined> {
   const fields = await redis.hgetall(keys.transfer(id));
   if (fields.spec === undefined) return undefined;
-  const spec = JSON.parse(fields.spec) as TransferSpec;
+  let spec: TransferSpec;
+  try {
+    spec = parseSpec(id, fields.spec);
+  } catch (error) {
+    // One that cannot be read is shown as what it is: it must not hide the others.
+    return unreadable(id, error);
+  }
   const number = (name: string) => Number(fields[name] ?? 0);
   return {
     id,
@@ -67,6 +74,12 @@ export async function readStatus(redis: Redis, keys: EngineKeys, id: string): Pr
     ...(fields.error && fields.state === "failed" && { error: JSON.parse(fields.error) }),
     ...(fields.result && { result: JSON.parse(fields.result) as DistributedResult }),
   };
+}
+
+function unreadable(id: string, error: unknown): TransferStatus {
+  const { code, message } = toP2PError(error, "SUBMISSION_REFUSED", "It could not be read");
+  const nothing = { source: "?", target: "?", createdAt: new Date(0).toISOString(), records: 0, failures: 0 };
+  return { id, state: "failed", ...nothing, partitions: 0, done: 0, error: { code, message } };
 }
 
 /** Reads where each partition of a transfer stands. */

@@ -1,7 +1,7 @@
 import type { DistributedTransfer, TransferStatus } from "@omni/p2p-engine-bullmq";
 import { follow } from "../engine/follow.ts";
 import { loadEngine } from "../engine/load-engine.ts";
-import { redisUrl } from "../engine/redis-url.ts";
+import { redisUrl, signing } from "../engine/redis-url.ts";
 import { ExitCode } from "../exit-code.ts";
 import { formatCount } from "../output/format.ts";
 import type { Output } from "../output/output.ts";
@@ -24,7 +24,7 @@ export async function transfersCommand(
     throw new UsageError(`transfers ${action} needs the id of a transfer`, `omni-p2p transfers ${action} <id>`);
   }
   const { DistributedTransfer } = await loadEngine();
-  const client = new DistributedTransfer({ connection: redisUrl(flags) });
+  const client = new DistributedTransfer({ connection: redisUrl(flags), ...signing() });
   try {
     if (action === "list" || id === undefined) return await list(client, id, session.out);
     if (action === "watch") return await follow(client, id, session, flags.progressInterval);

@@ -1,15 +1,15 @@
-import { type EndpointInput, isP2PError, type P2PStarter, parseEndpoint } from "@omni/p2p-core";
+import { type EndpointInput, parseEndpoint } from "@omni/p2p-core";
 import { findConfig, type LoadedConfig, loadConfig } from "../config/load.ts";
 import { expandDeep } from "../endpoints/expand.ts";
-import { findStarter } from "../endpoints/starters.ts";
+import { unguarded } from "../endpoints/guarded.ts";
 import { loadEngine } from "../engine/load-engine.ts";
-import { redisUrl } from "../engine/redis-url.ts";
+import { redisUrl, signingKeys } from "../engine/redis-url.ts";
 import { ExitCode } from "../exit-code.ts";
 import { printable } from "../output/printable.ts";
 import type { WorkerFlags } from "../program.ts";
 import type { Session } from "../session.ts";
-import { loadTransform } from "../transfer/transform-file.ts";
 import { UsageError } from "../usage-error.ts";
+import { workerParts } from "../worker-parts.ts";
 
 /** `omni-p2p worker`: runs partitions of distributed transfers until it is stopped. */
 export async function workerCommand(flags: WorkerFlags, session: Session): Promise<ExitCode> {
@@ -22,14 +22,19 @@ export async function workerCommand(flags: WorkerFlags, session: Session): Promi
   const { out } = session;
   const { createTransferWorker } = await loadEngine();
   const endpoints = endpointsOf(config);
+  const parts = { folder: config.folder, types: typesOf(endpoints), transforms: transformFiles(flags.transform ?? []) };
+  // What is wrong with them is told as what was typed, before anything is started.
+  await workerParts(parts);
+  const keys = signingKeys();
   const worker = createTransferWorker({
     connection: redisUrl(flags),
     endpoints,
-    starters: await startersOf(endpoints, config),
-    transforms: await transformsOf(flags.transform ?? []),
+    module: { url: partsModule(), argument: { ...parts } },
     appRoot: config.folder,
+    ...(keys.length > 0 && { signingKeys: keys }),
     ...(flags.concurrency !== undefined && { concurrency: flags.concurrency }),
     ...(flags.name !== undefined && { name: flags.name }),
+    ...(flags.heartbeatTimeout !== undefined && { heartbeatTimeout: flags.heartbeatTimeout }),
   });
   worker.events.on("unsuited", ({ transfer, error }) => {
     out.note(printable(`${transfer}: left to other workers: ${error.message}`));
@@ -37,6 +42,10 @@ export async function workerCommand(flags: WorkerFlags, session: Session): Promi
   worker.events.on("partStarted", ({ transfer, part }) => out.note(printable(`${transfer}: partition ${part} begins`)));
   worker.events.on("partEnded", ({ transfer, part, ended }) => {
     out.note(printable(`${transfer}: partition ${part} ${ended}`));
+  });
+  worker.events.on("died", ({ transfer, part, how }) => {
+    const what = part === undefined ? "" : ` at partition ${part}`;
+    out.note(printable(`${transfer}: a process died${what}, since ${how}; it is tried again`));
   });
   try {
     await worker.ready();
@@ -59,34 +68,28 @@ function endpointsOf(config: LoadedConfig): Record<string, EndpointInput> {
   );
 }
 
-/** What is not installed here is for other workers, and the worker says so when it is asked for. */
-async function startersOf(
-  endpoints: Readonly<Record<string, EndpointInput>>,
-  { folder }: LoadedConfig,
-): Promise<P2PStarter[]> {
-  const found = new Map<string, P2PStarter>();
-  for (const endpoint of Object.values(endpoints)) {
-    const { storageType } = parseEndpoint(endpoint);
-    try {
-      if (!found.has(storageType)) found.set(storageType, await findStarter(storageType, [folder]));
-    } catch (error) {
-      if (!isP2PError(error, "SERVICE_NOT_FOUND")) throw error;
-    }
-  }
-  return [...found.values()];
+/** The kinds of stores among the endpoints. */
+function typesOf(endpoints: Readonly<Record<string, EndpointInput>>): string[] {
+  return [...new Set(Object.values(endpoints).map((given) => parseEndpoint(unguarded(given)).storageType))];
 }
 
-async function transformsOf(given: readonly string[]) {
-  const transforms = await Promise.all(
-    given.map(async (text) => {
+/** The files of transforms, by the names that copies may use. */
+function transformFiles(given: readonly string[]): Record<string, string> {
+  return Object.fromEntries(
+    given.map((text) => {
       const [, name, file] = /^([^=]+)=(.+)$/.exec(text) ?? [];
       if (name === undefined || file === undefined) {
         throw new UsageError(`--transform ${text} names no transform`, "--transform <name>=<file>");
       }
-      return [name, (await loadTransform(file)).transform] as const;
+      return [name, file] as const;
     }),
   );
-  return Object.fromEntries(transforms);
+}
+
+/** The module that the worker's processes load: the one of this command. */
+function partsModule(): string {
+  const here = import.meta.url;
+  return new URL(here.endsWith(".ts") ? "../worker-parts.ts" : "./worker-parts.js", here).href;
 }
 
 function untilStopped(signal: AbortSignal): Promise<void> {

@@ -12,6 +12,7 @@ import type { Session } from "../session.ts";
 import { UsageError } from "../usage-error.ts";
 import { addCredentials, type Side } from "./credentials.ts";
 import { expandDeep, expandVariables } from "./expand.ts";
+import { unguarded } from "./guarded.ts";
 import { findStarter } from "./starters.ts";
 
 /** An endpoint that is ready to be opened. */
@@ -74,7 +75,7 @@ export async function resolveNamed(
     const known = Object.keys(config.endpoints).join(", ");
     throw new UsageError(`${config.file} has no endpoint named "${given}"; it has ${known === "" ? "none" : known}`);
   }
-  const input = expandDeep(named, `The endpoint "${given}" in ${config.file}`) as EndpointInput;
+  const input = expandDeep(unguarded(named), `The endpoint "${given}" in ${config.file}`) as EndpointInput;
   return resolveGiven(input, side, session, folders);
 }
 

@@ -8,7 +8,7 @@ import { settingsFrom } from "../transfer/settings.ts";
 import { UsageError } from "../usage-error.ts";
 import { follow } from "./follow.ts";
 import { loadEngine } from "./load-engine.ts";
-import { redisUrl } from "./redis-url.ts";
+import { redisUrl, signing } from "./redis-url.ts";
 
 /** Partitions unless the user says otherwise. */
 const PARTITIONS = 16;
@@ -33,7 +33,7 @@ export async function distributedCopy(typed: TypedEnds, flags: CopyFlags, sessio
   const config = configFrom(flags);
   const id = flags.transferId ?? `${typed.source}-to-${typed.target}-${Date.now().toString(36)}`;
   const { DistributedTransfer } = await loadEngine();
-  const client = new DistributedTransfer({ connection: redisUrl(flags) });
+  const client = new DistributedTransfer({ connection: redisUrl(flags), ...signing() });
   try {
     const there = flags.resume ? (await client.list()).find((transfer) => transfer.id === id) : undefined;
     if (there === undefined) {

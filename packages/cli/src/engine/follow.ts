@@ -1,5 +1,5 @@
 import { setTimeout as sleep } from "node:timers/promises";
-import type { DistributedResult, DistributedTransfer, TransferStatus } from "@omni/p2p-engine-bullmq";
+import type { DistributedResult, DistributedTransfer, TransferStatus, VerifySummary } from "@omni/p2p-engine-bullmq";
 import { ExitCode } from "../exit-code.ts";
 import { formatCount, formatDuration, records } from "../output/format.ts";
 import type { Output } from "../output/output.ts";
@@ -105,12 +105,32 @@ function reportResult(result: DistributedResult, out: Output): ExitCode {
   }
   if (failureCount > 0) out.note(`All of them: omni-p2p transfers failed ${transferId}`);
   if (verified) {
-    const held = `the source has ${formatCount(verified.sourceCount)}, ${formatCount(verified.targetCount)} were ${verified.kind === "count" ? "read" : "found"}`;
-    if (verified.equal) out.line(`Verified (${verified.kind}): ${records(verified.sourceCount)}`);
+    for (const line of verified.unchecked ?? []) out.note(printable(`${line}.`));
+    if (verified.equal) out.line(verifiedText(verified));
     else {
-      out.line(`Not the same (${verified.kind}): ${held}`);
+      out.line(`Not the same (${verified.kind}): ${heldText(result, verified)}`);
       return ExitCode.DIFFERENT;
     }
   }
   return failureCount > 0 ? ExitCode.PARTIAL : ExitCode.OK;
+}
+
+/** What was looked at, and no more than that. */
+function verifiedText({ kind, sourceCount, targetCount, targetBefore = 0 }: VerifySummary): string {
+  if (sourceCount === undefined && targetCount === undefined)
+    return `Not verified (${kind}): neither side can be counted`;
+  if (targetCount === undefined) return `Only the source was counted: ${records(sourceCount!)}, all of them read`;
+  const target = `${records(targetCount)} in the target${targetBefore > 0 ? `, ${formatCount(targetBefore)} of them from before` : ""}`;
+  if (sourceCount === undefined) return `Only the target was counted: ${target}`;
+  return `Verified (${kind}): ${records(sourceCount)} in the source, ${target}`;
+}
+
+function heldText(
+  { recordsRead, successCount }: DistributedResult,
+  { kind, sourceCount, targetCount, targetBefore }: VerifySummary,
+): string {
+  const there = (count: number | undefined) => (count === undefined ? "an unknown number" : formatCount(count));
+  if (kind === "full") return `the source has ${there(sourceCount)}, the target ${there(targetCount)}`;
+  const before = targetBefore === undefined ? "" : `, where ${formatCount(targetBefore)} were before`;
+  return `the source has ${there(sourceCount)} and ${formatCount(recordsRead)} were read; ${formatCount(successCount)} were written, and the target has ${there(targetCount)}${before}`;
 }
