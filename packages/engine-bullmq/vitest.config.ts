@@ -4,7 +4,7 @@ export default defineProject({
   test: {
     name: "engine-bullmq",
     setupFiles: ["@omni/p2p-secrecy-watch/setup"],
-    testTimeout: 60_000,
+    testTimeout: 120_000,
     hookTimeout: 120_000,
     globalSetup: ["@omni/p2p-test-services/vitest-global-setup"],
     env: { P2P_TEST_SERVICES: "redis" },

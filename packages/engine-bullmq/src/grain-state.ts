@@ -63,6 +63,11 @@ export class GrainCheckpoints implements CheckpointStore {
     this.#budget = budget;
   }
 
+  /** Where it has come to, as text to be compared. */
+  get position(): string {
+    return `${this.#saved.cursor} ${this.#saved.counts}`;
+  }
+
   async load(transferId: string): Promise<Checkpoint | undefined> {
     if (this.#saved.cursor === "") return undefined;
     const [cursor, deadLetterPosition, stores] = JSON.parse(this.#saved.cursor) as [

@@ -230,8 +230,9 @@ export class PartRun {
     await this.#noteNext(claim, "");
     for (let more = true; more && checkpoints.atPlace; ) {
       const single: SingleRecord = { given: false, note: async (record) => this.#noteNext(claim, keyOf(record)) };
+      const before = checkpoints.position;
       await move(single, { transform, batchSize: 1, concurrency: 1 });
-      more = single.given;
+      more = single.given && checkpoints.position !== before;
     }
     checkpoints.whole = true;
   }

@@ -4,6 +4,7 @@ import {
   DefaultP2PTransferBridge,
   type P2PDataTransferService,
   P2PError,
+  type P2PQuery,
   type P2PRecord,
   type P2PTransferBridge,
   type TransferEnd,
@@ -46,22 +47,31 @@ export class TappedBridge implements P2PTransferBridge {
 
   async transfer(...[source, ...rest]: Parameters<P2PTransferBridge["transfer"]>) {
     const tap = this.taps.get(rest[2]?.transferId ?? "");
-    return this.#bridge.transfer(tap ? tapped(source, tap) : source, ...rest);
+    return this.#bridge.transfer(tap ? tapped(source, rest[1], tap) : source, ...rest);
   }
 }
 
 /** The same end, as the tap lets it be read. */
-function tapped(end: TransferEnd, tap: Tap): TransferEnd {
+function tapped(end: TransferEnd, query: P2PQuery, tap: Tap): TransferEnd {
   const { service } = end;
   const { single } = tap;
-  return { ...end, service: single ? oneRecordOf(service, tap, single) : watched(service, tap) };
+  // Records are also looked up on the side, to know whether the store is still the same: that is not the reading.
+  const isReading = ({ where, partition, native }: P2PQuery) =>
+    where === query.where && partition === query.partition && native === query.native;
+  return {
+    ...end,
+    service: single ? oneRecordOf(service, isReading, tap, single) : watched(service, isReading, tap),
+  };
 }
 
-function watched(service: P2PDataTransferService, tap: Tap): P2PDataTransferService {
+type IsReading = (query: P2PQuery) => boolean;
+
+function watched(service: P2PDataTransferService, isReading: IsReading, tap: Tap): P2PDataTransferService {
   const { rawSource } = service;
   return {
     ...boundService(service),
     async *readFromSource(query, options) {
+      if (!isReading(query)) return yield* service.readFromSource(query, options);
       for await (const batch of service.readFromSource(query, options)) {
         tap.read(batch.records.length + (batch.failures?.length ?? 0));
         await tap.throttle?.(batch.records.length, options.signal);
@@ -84,10 +94,16 @@ function watched(service: P2PDataTransferService, tap: Tap): P2PDataTransferServ
   };
 }
 
-function oneRecordOf(service: P2PDataTransferService, tap: Tap, single: SingleRecord): P2PDataTransferService {
+function oneRecordOf(
+  service: P2PDataTransferService,
+  isReading: IsReading,
+  tap: Tap,
+  single: SingleRecord,
+): P2PDataTransferService {
   return {
     ...boundService(service),
     async *readFromSource(query, options) {
+      if (!isReading(query)) return yield* service.readFromSource(query, options);
       if (!service.capabilities.resumable) {
         throw new P2PError(
           "PROCESS_DIED",
