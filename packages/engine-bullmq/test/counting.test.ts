@@ -61,7 +61,7 @@ describeWithService("redis", "the comparison by count", ({ url }) => {
   it("counts what meets the conditions of the query", async () => {
     const { worker, transfers, source, target } = counting();
     await fill(source, 300);
-    await fill(target, 20, () => ({ id: undefined }));
+    await fill(target, 20, (at) => ({ id: 1000 + at }));
     worker();
     const client = transfers();
     const query = { where: { id: { lt: 100 } } };
