@@ -38,8 +38,8 @@ export async function runTransfer(
     await registerStarters(job, manager);
     const earlier = await announce(job, session);
     const connection = await establish(job, session, manager);
-    reporter.start(job, earlier !== undefined && job.resume);
     tellSupervisor({ kind: "way", text: job.resumeCommand });
+    reporter.start(job, earlier !== undefined && job.resume);
     session.interrupts.onFirst = () =>
       session.out.note("Stopping: what is under way is brought to an end. Ctrl-C again stops at once.");
     done = await transfer(job, session, manager, connection, reporter);
