@@ -24,9 +24,9 @@ function urlStart(storageType: string): string {
 /** A config file with a mistake is no reason for a shell to print an error. */
 async function names(): Promise<Candidates> {
   const { findConfig, loadConfig } = await import("../config/load.ts");
-  const file = findConfig();
-  if (file === undefined) return [];
   try {
+    const file = findConfig();
+    if (file === undefined) return [];
     const { endpoints } = await loadConfig(file);
     return Object.keys(endpoints).map((name) => [name, `endpoint in ${file}`]);
   } catch {

@@ -1,7 +1,7 @@
 import { existsSync } from "node:fs";
 import { readFile } from "node:fs/promises";
 import { dirname, extname, relative, resolve } from "node:path";
-import { isP2PError, messageOf, parseConfig } from "@omni/p2p-core";
+import { distrustOf, isP2PError, messageOf, parseConfig } from "@omni/p2p-core";
 import { exportOf, loadModule } from "../load-module.ts";
 import { nearest } from "../nearest.ts";
 import { UsageError } from "../usage-error.ts";
@@ -17,9 +17,20 @@ export interface LoadedConfig extends ConfigFile {
 
 const NAMES = ["ts", "mts", "js", "mjs", "yaml", "yml", "json"].map((extension) => `p2p.config.${extension}`);
 
-/** The config file in the working directory, if there is one. */
+/**
+ * The config file in the working directory, if there is one.
+ *
+ * @throws UsageError when it is there and may be another user's: its code would be run, and its endpoints be given
+ *   the passwords of this environment.
+ */
 export function findConfig(): string | undefined {
-  return NAMES.find((name) => existsSync(name));
+  const file = NAMES.find((name) => existsSync(name));
+  const distrust = file === undefined ? undefined : distrustOf(resolve(file));
+  if (distrust === undefined) return file;
+  throw new UsageError(
+    `The config file ${file} was found here and is not read: ${distrust.replace(/; if .*/, "")}`,
+    `name it, if it is meant: --config ${file}`,
+  );
 }
 
 /**

@@ -7,14 +7,17 @@ import {
   isP2PError,
   type P2PStarter,
   StarterRegistry,
+  type StarterScope,
 } from "@omni/p2p-core";
 
 /**
- * Where starters are looked for: the user's project; the folder of the config file; then wherever this command was
- * installed, which makes `npx -p @omni/p2p-cli -p @omni/p2p-starter-sqlite omni-p2p …` work from any folder.
+ * Where starters are looked for: the project that owns the working directory; the folder of the config file; then
+ * wherever this command was installed, which makes `npx -p @omni/p2p-cli -p @omni/p2p-starter-sqlite omni-p2p …` work
+ * from any folder. Folders above the working directory's project may be anybody's.
  */
-function roots(more: readonly string[]): string[] {
-  return [...new Set([process.cwd(), ...more, dirname(fileURLToPath(import.meta.url))])];
+function roots(more: readonly string[]): (readonly [folder: string, scope: StarterScope])[] {
+  const here = dirname(fileURLToPath(import.meta.url));
+  return [[process.cwd(), "project"], ...more.map((folder) => [folder, "above"] as const), [here, "above"]];
 }
 
 /**
@@ -25,9 +28,9 @@ function roots(more: readonly string[]): string[] {
 export async function findStarter(storageType: string, folders: readonly string[]): Promise<P2PStarter> {
   if (storageType === deadLetterStarter.storageType) return deadLetterStarter;
   let missing: unknown;
-  for (const root of roots(folders)) {
+  for (const [folder, scope] of roots(folders)) {
     try {
-      return await new StarterRegistry(root).resolve(storageType);
+      return await new StarterRegistry(folder, scope).resolve(storageType);
     } catch (error) {
       if (!isP2PError(error, "SERVICE_NOT_FOUND")) throw error;
       missing ??= error;
@@ -39,8 +42,8 @@ export async function findStarter(storageType: string, folders: readonly string[
 /** Every starter that {@link findStarter} would find, by storage type. */
 export function listStarters(): InstalledStarter[] {
   const found = new Map<string, InstalledStarter>();
-  for (const root of roots([])) {
-    for (const starter of installedStarters(root)) {
+  for (const [folder, scope] of roots([])) {
+    for (const starter of installedStarters(folder, scope)) {
       if (!found.has(starter.storageType)) found.set(starter.storageType, starter);
     }
   }

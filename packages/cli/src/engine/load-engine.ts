@@ -1,6 +1,8 @@
+import { existsSync } from "node:fs";
 import { createRequire } from "node:module";
 import { join } from "node:path";
 import { pathToFileURL } from "node:url";
+import { distrustOf } from "@omni/p2p-core";
 import { UsageError } from "../usage-error.ts";
 
 /** What the engine package exports. */
@@ -15,14 +17,26 @@ const NAME = "@omni/p2p-engine-bullmq";
  * @throws UsageError that says what to install.
  */
 export async function loadEngine(): Promise<Engine> {
-  for (const from of [pathToFileURL(join(process.cwd(), "package.json")).href, import.meta.url]) {
-    let file: string;
-    try {
-      file = createRequire(from).resolve(NAME);
-    } catch {
-      continue;
-    }
-    return (await import(pathToFileURL(file).href)) as Engine;
-  }
+  const file = resolveFrom(import.meta.url) ?? resolveFromProject();
+  if (file !== undefined) return (await import(pathToFileURL(file).href)) as Engine;
   throw new UsageError(`This needs the package ${NAME}, which is not installed`, `npm install ${NAME}`);
+}
+
+function resolveFrom(place: string): string | undefined {
+  try {
+    return createRequire(place).resolve(NAME);
+  } catch {
+    return undefined;
+  }
+}
+
+/** As with starters, nothing is run that another user may have laid into a folder above. */
+function resolveFromProject(): string | undefined {
+  const place = join(process.cwd(), "package.json");
+  const modules = createRequire(place)
+    .resolve.paths(NAME)
+    ?.find((folder) => existsSync(join(folder, NAME)));
+  const distrust = modules === undefined ? undefined : (distrustOf(modules) ?? distrustOf(join(modules, NAME)));
+  if (distrust !== undefined) throw new UsageError(`The package ${NAME} is installed, and is not loaded: ${distrust}`);
+  return resolveFrom(pathToFileURL(place).href);
 }

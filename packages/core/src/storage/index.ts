@@ -1,7 +1,7 @@
 export { boundService } from "./bound-service.ts";
 export { Breather } from "./breather.ts";
 export { cursorPosition, foreignCursor, recordAt, sortPosition, storeCursor } from "./cursor.ts";
-export { type InstalledStarter, installedStarters, loadStarter } from "./discovery.ts";
+export { distrustOf, type InstalledStarter, installedStarters, loadStarter, type StarterScope } from "./discovery.ts";
 export { type EndpointInfo, type EndpointInput, endpointLabel, parseEndpoint } from "./endpoint.ts";
 export { dateOfIso, dateOfText, hasPlainYear, isoText, YEAR_0 } from "./iso-date.ts";
 export { base64, decodeJson, encodeJson, fromBase64, fromJson, JSON_TAG, type JsonValue, toJson } from "./json.ts";

@@ -1,6 +1,7 @@
 import { P2PError } from "../errors.ts";
 import { suggest } from "../suggest.ts";
-import { installedStarters, loadStarter } from "./discovery.ts";
+import { loadStarter, type StarterScope, type StarterSearch, searchStarters } from "./discovery.ts";
+import { installCommand, isBundled } from "./installing.ts";
 import { CONTRACT_VERSION, type P2PStarter } from "./service.ts";
 
 /** The storage types whose starters this project publishes as `@omni/p2p-starter-<type>`. */
@@ -30,10 +31,15 @@ export function registerStarter(starter: P2PStarter): void {
 export class StarterRegistry {
   readonly #own = new Map<string, P2PStarter>();
   readonly #appRoot: string | undefined;
+  readonly #scope: StarterScope | undefined;
 
-  /** @param appRoot a folder of the application, where the search for its `package.json` starts; default: found. */
-  constructor(appRoot?: string) {
+  /**
+   * @param appRoot a folder of the application, where the search for its `package.json` starts; default: found.
+   * @param scope how far is looked from there; default: also in the folders above.
+   */
+  constructor(appRoot?: string, scope?: StarterScope) {
     this.#appRoot = appRoot;
+    this.#scope = scope;
   }
 
   /** @throws P2PError `STARTER_INCOMPATIBLE` */
@@ -51,8 +57,9 @@ export class StarterRegistry {
   async resolve(storageType: string): Promise<P2PStarter> {
     const known = this.#own.get(storageType) ?? processStarters().get(storageType);
     if (known) return known;
-    const installed = installedStarters(this.#appRoot).find((starter) => starter.storageType === storageType);
-    if (!installed) throw serviceNotFound(storageType);
+    const search = searchStarters(this.#appRoot, this.#scope);
+    const installed = search.found.find((starter) => starter.storageType === storageType);
+    if (!installed) throw serviceNotFound(storageType, search);
     const starter = await loadStarter(installed);
     this.register(storageType, starter);
     return starter;
@@ -75,12 +82,18 @@ function checkStarter(storageType: string, starter: P2PStarter): void {
   );
 }
 
-function serviceNotFound(storageType: string): P2PError {
-  const way = OFFICIAL_TYPES.includes(storageType)
-    ? `Install its starter: npm install @omni/p2p-starter-${storageType}`
-    : `No starter for it is among the application's dependencies${suggest(storageType, OFFICIAL_TYPES)}. ` +
-      `The project's starters are ${OFFICIAL_TYPES.map((type) => `@omni/p2p-starter-${type}`).join(", ")}; ` +
-      "one of your own is registered with manager.registerService(type, starter)";
+function serviceNotFound(storageType: string, { refused, project }: StarterSearch): P2PError {
+  const distrusted = refused.find((starter) => starter.storageType === storageType);
+  const official = OFFICIAL_TYPES.includes(storageType);
+  const bundled = isBundled() ? `, and import "@omni/p2p-starter-${storageType}/register" in what is bundled` : "";
+  const way =
+    distrusted !== undefined
+      ? `One is installed, and is not loaded: ${distrusted.reason}`
+      : official
+        ? `Install its starter: ${installCommand(`@omni/p2p-starter-${storageType}`, project)}${bundled}`
+        : `No starter for it is among the application's dependencies${suggest(storageType, OFFICIAL_TYPES)}. ` +
+          `The project's starters are ${OFFICIAL_TYPES.map((type) => `@omni/p2p-starter-${type}`).join(", ")}; ` +
+          "one of your own is registered with manager.registerService(type, starter)";
   return new P2PError(
     "SERVICE_NOT_FOUND",
     `Failed to establish connection: Service not found for storage type '${storageType}'. ${way}`,

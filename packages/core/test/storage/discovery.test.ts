@@ -1,4 +1,4 @@
-import { mkdir, realpath, symlink } from "node:fs/promises";
+import { chmod, chown, mkdir, realpath, stat, symlink } from "node:fs/promises";
 import { join } from "node:path";
 import { describe, expect, it, onTestFinished, vi } from "vitest";
 import {
@@ -114,6 +114,73 @@ describe("installed starters", () => {
   it("are none where the application's own manifest is broken or missing", async () => {
     expect(installedStarters(await application({ "package.json": "[1,", "a.js": "" }))).toEqual([]);
     expect(installedStarters(join(root, "not-there"))).toEqual([]);
+  });
+
+  describe.runIf(process.geteuid !== undefined)("that others may have laid there", () => {
+    /** Gives a path to another user, which only root can do; or lets others write it. */
+    const give = async (path: string) => (process.geteuid?.() === 0 ? chown(path, 12345, 12345) : chmod(path, 0o777));
+
+    it.each(["package.json", "node_modules", "node_modules/planted"])("are not loaded: %s", async (place) => {
+      const app = await application({
+        "package.json": { name: "app", dependencies: { planted: "1" } },
+        ...starterPackage("planted", "planted"),
+      });
+      await give(join(app, place));
+      expect(installedStarters(app)).toEqual([]);
+      const refusal = await new StarterRegistry(app).resolve("planted").catch((error: unknown) => error);
+      expect(isP2PError(refusal, "SERVICE_NOT_FOUND")).toBe(true);
+      expect((refusal as Error).message).toMatch(
+        /is installed, and is not loaded: .*(another|other) users?; if it may/,
+      );
+      vi.stubEnv("OMNI_P2P_TRUSTED_PROJECT", app);
+      onTestFinished(() => void vi.unstubAllEnvs());
+      expect(types(installedStarters(app))).toEqual(["planted"]);
+    });
+
+    it("are not loaded from a folder that everybody may write, nor from a parent of it", async () => {
+      const parent = await application({
+        "package.json": { name: "parent", dependencies: { planted: "1" } },
+        ...starterPackage("planted", "planted"),
+        "own/package.json": { name: "own", dependencies: { mine: "1", planted: "1" } },
+        ...starterPackage("mine", "mine", "own/node_modules/mine"),
+      });
+      await chmod(join(parent, "node_modules"), 0o777);
+      expect(types(installedStarters(join(parent, "own")))).toEqual(["mine"]);
+      await chmod(join(parent, "own"), 0o777);
+      expect(installedStarters(join(parent, "own"))).toEqual([]);
+    });
+
+    it("are loaded where only the user's own group may write too", async () => {
+      const app = await application({
+        "package.json": { dependencies: { one: "1" } },
+        ...starterPackage("one", "one"),
+      });
+      await chmod(app, 0o775);
+      const { uid, gid } = await stat(app);
+      expect(types(installedStarters(app))).toEqual(uid === gid ? ["one"] : []);
+    });
+  });
+
+  it("are those of the nearest project alone, where that is asked for", async () => {
+    const app = await application({
+      "package.json": { name: "above", dependencies: { above: "1" } },
+      ...starterPackage("above", "above"),
+      "own/package.json": { name: "own", dependencies: { mine: "1" } },
+      "own/dist/package.json": { type: "module" },
+      ...starterPackage("mine", "mine", "own/node_modules/mine"),
+    });
+    expect(types(installedStarters(join(app, "own/dist"), "project"))).toEqual(["mine"]);
+    expect(types(installedStarters(join(app, "own/dist")))).toEqual(["above", "mine"]);
+  });
+
+  it.each([
+    ["pnpm-lock.yaml", "pnpm add"],
+    ["yarn.lock", "yarn add"],
+    ["bun.lock", "bun add"],
+    ["package-lock.json", "npm install"],
+  ])("are advised in the words of the package manager that the project uses: %s", async (file, command) => {
+    const app = await application({ "package.json": { name: "app" }, [file]: "" });
+    await expect(new StarterRegistry(app).resolve("redis")).rejects.toThrow(`${command} @omni/p2p-starter-redis`);
   });
 
   it("are looked for from the working directory when nothing is said", async () => {
