@@ -154,10 +154,13 @@ export class IsolatedReader {
 export async function inspectIsolated(endpoint: SqliteEndpoint, context: OpenContext): Promise<StoreInspection> {
   const { signal, connectTimeoutMs } = context;
   signal.throwIfAborted();
+  const since = performance.now();
   const reader = endpoint.options.isolate === "never" ? undefined : await ReaderProcess.begin(endpoint.label, signal);
   if (reader === undefined) return inspectHere(endpoint, context);
   try {
-    reader.ask({ kind: "inspect", endpoint, patienceMs: connectTimeoutMs });
+    // What is left of it, so that a lock is told before the one who waits gives up.
+    const patienceMs = Math.max(1, connectTimeoutMs - (performance.now() - since));
+    reader.ask({ kind: "inspect", endpoint, patienceMs });
     const message = await reader.answer(signal);
     return (message as { value: StoreInspection }).value;
   } finally {

@@ -55,7 +55,9 @@ export async function* readNatural(
   const orient = (now: number): void => {
     const part = parsePartition(store, table, query.partition);
     const saved = batch.cursor ?? options.after;
-    after = saved === undefined ? part.after : findPlace(store, table, saved);
+    // Nothing but rows without a key has been told yet.
+    const atStart = saved === undefined || (loose && saved === null);
+    after = atStart ? part.after : findPlace(store, table, saved);
     upTo = part.upTo;
     // Anew where VACUUM has moved the rows: it keeps their order, and nothing of where the last one was.
     last = lastPlace(store, relation, order);

@@ -1,7 +1,7 @@
 import type { ParsedQuery } from "@omni/p2p-core";
 import type { Term } from "./keyset.ts";
 import { rowidOf } from "./row-plan.ts";
-import { byCodePoint, cellOrNoted, idKind } from "./sort-functions.ts";
+import { byCodePoint, cellOrNoted, idKind, sortedValue } from "./sort-functions.ts";
 import { quote } from "./sql.ts";
 import type { SqliteStore } from "./store.ts";
 import type { Column, KeyColumn, Table } from "./table.ts";
@@ -12,6 +12,8 @@ export interface OrderTerm extends Term {
   readonly source: Column | string;
   /** It is the place of the value's kind: a number. */
   readonly isKind?: boolean;
+  /** It is the value as bytes in the one order of values. */
+  readonly isKey?: boolean;
 }
 
 /**
@@ -27,8 +29,10 @@ export function wantedOrder(table: Table, query: ParsedQuery, hasSidecars: boole
     const column = table.columns.find((candidate) => candidate.field === field);
     if (column === undefined || seen.has(field)) continue;
     seen.add(field);
-    const term = hasSidecars ? notedTerm(column, descending) : columnTerm(column, descending);
-    terms.push({ ...term, nullable: !column.notNull });
+    // Without a sidecar the values of a column are of one kind, or sort by kind as SQLite sorts them; but not lists and objects.
+    if (hasSidecars || column.kind === "json") {
+      terms.push({ ...expressionTerm(sortedValue(column, hasSidecars), descending), isKey: true });
+    } else terms.push({ ...columnTerm(column, descending), nullable: !column.notNull });
   }
   return [...terms, ...keyTerms(table, false, hasSidecars)];
 }

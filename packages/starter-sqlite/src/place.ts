@@ -1,4 +1,4 @@
-import { fromJson, type JsonValue, P2PError, toJson } from "@omni/p2p-core";
+import { fromJson, type JsonValue, P2PError, type P2PValue, toJson } from "@omni/p2p-core";
 import type { Term } from "./keyset.ts";
 import { rowidOf } from "./row-plan.ts";
 import { quote, type SqlValue } from "./sql.ts";
@@ -98,7 +98,13 @@ function keyText({ column, collation }: KeyColumn): string {
 /** Stored values from JSON; `undefined` when it holds something else. */
 export function parseValues(saved: JsonValue | undefined): SqlValue[] | undefined {
   if (!Array.isArray(saved)) return undefined;
-  const values = (saved as readonly JsonValue[]).map((value) => fromJson(value));
+  let values: P2PValue[];
+  try {
+    values = (saved as readonly JsonValue[]).map((value) => fromJson(value));
+  } catch {
+    // Tags that are none: another store's, or made up.
+    return undefined;
+  }
   const storable = values.every(
     (value) => value === null || ["number", "bigint", "string"].includes(typeof value) || value instanceof Uint8Array,
   );

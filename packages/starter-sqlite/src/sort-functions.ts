@@ -1,16 +1,20 @@
 import { idKey, kindOrder, type P2PId, type P2PValue } from "@omni/p2p-core";
 import type { Database } from "better-sqlite3";
-import { decodeNoted } from "./decode.ts";
+import { decodeNoted, decoders } from "./decode.ts";
 import { storeDate } from "./own-values.ts";
 import { readSidecar } from "./sidecar.ts";
+import { sortKey } from "./sort-key.ts";
 import { isInt64, literal, quote, type SqlValue } from "./sql.ts";
 import type { Column } from "./table.ts";
-import { SIDECAR } from "./types.ts";
+import { type ColumnKind, SIDECAR } from "./types.ts";
 
 /** The value of a field by which a row with a sidecar is sorted. */
 const ORDER = "p2p_order";
 /** The kind of a row's id: ids of several kinds are sorted by kind first. */
 const ID_KIND = "p2p_id_kind";
+
+/** The value of a field as bytes in the one order of values. */
+const SORT_KEY = "p2p_sort_key";
 
 /** A text as the bytes of its UTF-8, which sort by code point. */
 const CODE_POINTS = "p2p_code_points";
@@ -24,6 +28,11 @@ export function addSortFunctions(db: Database): void {
   db.function(ORDER, options, (sidecar: SqlValue, field: SqlValue, cell: SqlValue) => {
     const value = noted(sidecar, field, cell);
     return value === undefined ? cell : sortable(value, field === "id");
+  });
+  db.function(SORT_KEY, options, (sidecar: SqlValue, field: SqlValue, cell: SqlValue, kind: SqlValue) => {
+    const plain = plainCell(cell);
+    const value = noted(sidecar, field, cell);
+    return sortKey(value !== undefined ? value : (decoders[kind as ColumnKind]?.(plain) ?? plain));
   });
   db.function(CODE_POINTS, options, (cell: SqlValue) => (typeof cell === "string" ? Buffer.from(cell) : cell));
   db.function(ID_KIND, options, (sidecar: SqlValue, plain: SqlValue) => {
@@ -67,6 +76,12 @@ export function cellOrNoted(column: Column): string {
   const cell = quote(column.name);
   const sidecar = quote(SIDECAR);
   return `CASE WHEN ${sidecar} IS NULL THEN ${cell} ELSE ${ORDER}(${sidecar}, ${literal(column.field)}, ${cell}) END`;
+}
+
+/** The value of a column, in the one order of values. @param noted whether rows may have a sidecar. */
+export function sortedValue(column: Column, noted: boolean): string {
+  const sidecar = noted ? quote(SIDECAR) : "NULL";
+  return `${SORT_KEY}(${sidecar}, ${literal(column.field)}, ${quote(column.name)}, ${literal(column.kind)})`;
 }
 
 /** An expression that sorts by code point, in a file whose own texts do not. */

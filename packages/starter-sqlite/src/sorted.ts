@@ -70,9 +70,12 @@ export async function* readSorted(
   }
 }
 
-/** Cursors of version 0.1 name the kind of an id, since kinds went by their names then: in another order than now. */
+/** Cursors of version 0.1 name the kind of an id, since kinds went by their names then, and hold cells: in another order. */
 function isOfOldOrder(order: readonly OrderTerm[], after: readonly SqlValue[]): boolean {
-  return order.some(({ isKind }, at) => isKind && typeof after[at] === "string");
+  return order.some(
+    ({ isKind, isKey }, at) =>
+      (isKind && typeof after[at] === "string") || (isKey && !(after[at] instanceof Uint8Array)),
+  );
 }
 
 /** Reads pages of a scan whose place ends with the values of its order. */

@@ -79,7 +79,9 @@ export function noteOf(column: Pick<Column, "affinity" | "kind">, value: P2PValu
   const type = NOTED_TYPES[valueType(value)];
   // JSON text is read back as a column of JSON reads it.
   if (type === "json" && column.kind !== "json") return type;
-  if (valuesEqual(decoders[column.kind]?.(kept) ?? kept, value)) return "nothing";
+  // The values of these columns sort by their cells where there is no sidecar, which another kind's would not do.
+  const isPure = column.kind === "boolean" || column.kind === "timestamp" || column.kind === "json";
+  if (!isPure && valuesEqual(decoders[column.kind]?.(kept) ?? kept, value)) return "nothing";
   return type !== undefined && valuesEqual(decodeNoted(type, kept), value) ? type : "value";
 }
 
