@@ -3,7 +3,7 @@ import { StringDecoder } from "node:string_decoder";
 import { promisify } from "node:util";
 import { gunzip } from "node:zlib";
 import type { Client } from "@elastic/elasticsearch";
-import { P2PError } from "@omni/p2p-core";
+import { P2PError, parseJson } from "@omni/p2p-core";
 import { clientError, refusalError, type Task } from "./errors.ts";
 import type { Phase, Refusal } from "./verdicts.ts";
 
@@ -128,7 +128,7 @@ export class Link {
   /** Parses the body of an answer. */
   parse<T>(text: string, phase: Phase): T {
     try {
-      return JSON.parse(text) as T;
+      return parseJson(text) as T;
     } catch (cause) {
       const code = phase === "open" ? "CONNECTION_FAILED" : phase === "read" ? "READ_FAILED" : "WRITE_FAILED";
       throw new P2PError(code, `${this.label} answered with something that is not JSON; is it Elasticsearch?`, {

@@ -1,17 +1,15 @@
+import { parseJson } from "@omni/p2p-core";
+
 /** Text that stands in JSON as it is: what `JSON.rawJSON` makes. */
 interface RawJson {
   readonly rawJSON: string;
 }
 
 interface JsonWithSource {
-  parse(
-    text: string,
-    reviver: (key: string, value: unknown, context: { readonly source?: string }) => unknown,
-  ): unknown;
   rawJSON(text: string): RawJson;
 }
 
-// Both are in every Node this package supports, and in none of TypeScript's libraries yet.
+// It is in every Node this package supports, and in none of TypeScript's libraries yet.
 const json = JSON as unknown as JsonWithSource;
 
 const WHOLE_NUMBER = /^-?\d+$/;
@@ -21,10 +19,8 @@ const WHOLE_NUMBER = /^-?\d+$/;
  * `JSON.parse`, so it is used only where such a number turned up.
  */
 export function parsePrecisely(text: string): unknown {
-  return json.parse(text, (_, value, { source }) =>
-    typeof value === "number" && !Number.isSafeInteger(value) && source !== undefined && WHOLE_NUMBER.test(source)
-      ? BigInt(source)
-      : value,
+  return parseJson(text, (source, value) =>
+    !Number.isSafeInteger(value) && WHOLE_NUMBER.test(source) ? BigInt(source) : value,
   );
 }
 

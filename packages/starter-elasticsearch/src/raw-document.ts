@@ -1,4 +1,4 @@
-import { idKey, type JsonValue, P2PError, type P2PRecord, recordTrouble } from "@omni/p2p-core";
+import { idKey, type JsonValue, P2PError, type P2PRecord, parseJson, recordTrouble } from "@omni/p2p-core";
 import {
   DocumentDecoder,
   decodePage,
@@ -64,7 +64,7 @@ export const rawPage: PageDecoder<RawDocument> = (answer, text, source) => {
   const plain = found.map((hit, i) => usable && ours.get(own[i]!)! && isPlain(hit, own[i]!));
   // The sources are used as they were parsed, so others are made records of from another copy of the page.
   const records = plain.includes(false)
-    ? decodePage(JSON.parse(text) as SearchAnswer, text, source).hits.map((hit) => checked(hit, link.label))
+    ? decodePage(parseJson(text) as SearchAnswer, text, source).hits.map((hit) => checked(hit, link.label))
     : undefined;
   const hits = found.map((hit, i) =>
     plain[i] ? { hit, item: { key: hit._id, source: hit._source!, schema: own[i]! }, error: undefined } : records![i]!,

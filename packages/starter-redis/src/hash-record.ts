@@ -11,6 +11,7 @@ import {
   type P2PObject,
   type P2PRecord,
   type P2PValue,
+  parseJson,
   setField,
   toJson,
   type ValueType,
@@ -116,7 +117,7 @@ function plainValue(bytes: Buffer): string | Uint8Array {
 /** `undefined` for a field of the same name that is someone else's. */
 function parseSidecar(bytes: Buffer): Sidecar | undefined {
   try {
-    const sidecar = JSON.parse(bytes.toString()) as unknown;
+    const sidecar = parseJson(bytes.toString()) as unknown;
     if (typeof sidecar !== "object" || sidecar === null || Array.isArray(sidecar)) return undefined;
     const known = Object.keys(sidecar).every((key) => key === "types" || key === "value");
     return known && Object.keys(sidecar).length > 0 ? sidecar : undefined;

@@ -8,6 +8,7 @@ import {
   type P2PObject,
   type P2PRecord,
   type P2PValue,
+  parseJson,
   recordTrouble,
   setField,
 } from "@omni/p2p-core";
@@ -38,7 +39,7 @@ export function decodeJsonText(text: string, suffix: Key): P2PRecord {
   if (json === undefined) return foreignString(text, suffix);
   const trait = traitOf(json, 0);
   if (trait === "plain" && !text.includes(UNICODE_ESCAPE)) return identify(json, suffix);
-  const value = untagged(trait === "large" ? (JSON.parse(text, keepWholeNumbers) as P2PObject) : json);
+  const value = untagged(trait === "large" ? (parseJson(text, keepWholeNumbers) as P2PObject) : json);
   const record = isPlainObject(value) ? identify(value, suffix) : identify({ type: "json", value }, suffix);
   const certain = trait === "tagged" && typeof record.id === "string" && !text.includes(UNICODE_ESCAPE);
   const trouble = certain ? undefined : recordTrouble(record);
@@ -102,17 +103,16 @@ function foreignString(value: string | Uint8Array, suffix: Key): P2PRecord {
 function parseObject(text: string): Record<string, P2PValue> | undefined {
   if (text.charCodeAt(0) !== OPEN_BRACE && !/^\s*\{/.test(text)) return undefined;
   try {
-    return JSON.parse(text) as Record<string, P2PValue>;
+    return parseJson(text) as Record<string, P2PValue>;
   } catch {
     return undefined;
   }
 }
 
 /** Whole numbers that a double cannot hold become bigints. What we wrote ourselves is never one of them. */
-function keepWholeNumbers(_: string, value: unknown, context?: { readonly source?: string }): unknown {
-  if (typeof value !== "number" || Number.isSafeInteger(value)) return value;
-  const source = context?.source;
-  return source !== undefined && WHOLE_NUMBER.test(source) && String(value) !== source ? BigInt(source) : value;
+function keepWholeNumbers(source: string, value: number): unknown {
+  if (Number.isSafeInteger(value)) return value;
+  return WHOLE_NUMBER.test(source) && String(value) !== source ? BigInt(source) : value;
 }
 
 function untag(json: JsonValue): P2PValue {

@@ -1,4 +1,4 @@
-import { dateOfIso, decodeJson, encodeJson, JSON_TAG, type P2PValue, YEAR_0 } from "@omni/p2p-core";
+import { dateOfIso, decodeJson, encodeJson, JSON_TAG, type P2PValue, parseJson, YEAR_0 } from "@omni/p2p-core";
 import type { ColumnKind } from "./types.ts";
 
 /** What marks a tag in JSON text. */
@@ -70,7 +70,7 @@ function jsonOrText(text: string): P2PValue {
   try {
     if (!text.includes(TAG_TEXT)) {
       // Without tags the two steps between JSON and values have nothing to do.
-      const value = JSON.parse(text) as P2PValue;
+      const value = parseJson(text) as P2PValue;
       return JSON.stringify(value) === text ? value : text;
     }
     const value = decodeJson(text);

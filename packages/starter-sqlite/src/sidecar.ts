@@ -1,4 +1,4 @@
-import { fromJson, type JsonValue, type P2PObject, type P2PValue, setField, toJson } from "@omni/p2p-core";
+import { fromJson, type JsonValue, type P2PObject, type P2PValue, parseJson, setField, toJson } from "@omni/p2p-core";
 import { isNotedType, type NotedType } from "./decode.ts";
 
 /**
@@ -52,7 +52,7 @@ export class SidecarWriter {
 /** Reads a sidecar; `undefined` when the text is none, for instance because others wrote it. */
 export function readSidecar(text: string): Sidecar | undefined {
   try {
-    const { values = {}, absent = [], types = {} } = JSON.parse(text) as { [part: string]: JsonValue };
+    const { values = {}, absent = [], types = {} } = parseJson(text) as { [part: string]: JsonValue };
     if (!isObject(values) || !isObject(types) || !Array.isArray(absent)) return undefined;
     const read: Record<string, P2PValue> = {};
     for (const field of Object.keys(values)) {

@@ -7,6 +7,7 @@ export { dateOfIso, dateOfText, hasPlainYear, isoText, YEAR_0 } from "./iso-date
 export { base64, decodeJson, encodeJson, fromBase64, fromJson, JSON_TAG, type JsonValue, toJson } from "./json.ts";
 export { type OptionSpec, type OptionSpecs, type OptionsOf, parseOptions } from "./options.ts";
 export { compareStrings, compareValues, kindOrder } from "./order.ts";
+export { parseJson } from "./parse-json.ts";
 export {
   compareRecords,
   matches,

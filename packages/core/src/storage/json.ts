@@ -1,5 +1,6 @@
 import { P2PError } from "../errors.ts";
 import { dateOfText, isoText } from "./iso-date.ts";
+import { parseJson } from "./parse-json.ts";
 import { type P2PObject, type P2PValue, setField, TaggedValue, valueType } from "./value.ts";
 
 /** What JSON can say by itself. */
@@ -21,7 +22,7 @@ export function encodeJson(value: P2PValue): string {
 
 /** Reads what {@link encodeJson} wrote, and any other JSON as it stands. */
 export function decodeJson(text: string): P2PValue {
-  return fromJson(JSON.parse(text) as JsonValue);
+  return fromJson(parseJson(text));
 }
 
 /** {@link encodeJson} without the last step: plain JSON data in place of text. Shares what needs no tag. */

@@ -5,6 +5,7 @@ import { foreignCursor } from "../storage/cursor.ts";
 import type { EndpointInfo } from "../storage/endpoint.ts";
 import { fromJson, type JsonValue } from "../storage/json.ts";
 import { type OptionSpecs, parseOptions } from "../storage/options.ts";
+import { parseJson } from "../storage/parse-json.ts";
 import { matches, type P2PQuery, type ParsedQuery, parseQuery, projectRecord } from "../storage/query.ts";
 import { type P2PRecord, recordTrouble } from "../storage/record.ts";
 import {
@@ -156,7 +157,7 @@ function assertAnswerable({ orderBy, native }: ParsedQuery): void {
 /** The record in a line; a failure when there is none to be made out; nothing when the line is of another phase. */
 function readLine(text: string, end: number, phase: DeadLetter["phase"]): P2PRecord | ReadFailure | undefined {
   try {
-    const letter = JSON.parse(text) as { readonly phase?: unknown; readonly record?: JsonValue };
+    const letter = parseJson(text) as { readonly phase?: unknown; readonly record?: JsonValue };
     if (letter.phase !== phase && typeof letter.phase === "string") return undefined;
     const record = letter.record === undefined ? undefined : fromJson(letter.record);
     const trouble = letter.phase === phase ? recordTrouble(record) : "it has no phase";

@@ -2,6 +2,7 @@ import { hash, randomUUID } from "node:crypto";
 import { lstat, mkdir, open, readdir, readFile, rename, rm, writeFile } from "node:fs/promises";
 import { join, resolve } from "node:path";
 import { isP2PError, P2PError } from "../errors.ts";
+import { parseJson } from "../storage/parse-json.ts";
 import {
   type Checkpoint,
   type CheckpointStore,
@@ -47,7 +48,7 @@ export class FileCheckpointStore implements CheckpointStore {
     }
     let checkpoint: unknown;
     try {
-      checkpoint = JSON.parse(text);
+      checkpoint = parseJson(text);
     } catch (cause) {
       throw invalidCheckpoint(transferId, text === "" ? "the file is empty" : "the file is cut off or not JSON", cause);
     }
