@@ -130,12 +130,14 @@ export interface CollectionEvent {
   readonly fields?: readonly {
     readonly field: string;
     readonly types: readonly string[];
-    /** Share of the sample's records that have it, from 0 to 1. */
+    /** Share of the sample's records that have it and where it is not null, from 0 to 1. */
     readonly filled: number;
     readonly example: string;
   }[];
   /** Records in the tagged JSON of the core. */
   readonly samples?: readonly unknown[];
+  /** Why it could not be looked at, or not in whole. */
+  readonly trouble?: string;
 }
 
 /** An installed starter. */

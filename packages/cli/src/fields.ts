@@ -5,7 +5,7 @@ export interface SampledField {
   readonly field: string;
   /** The kinds of value found, the most frequent first. */
   readonly types: readonly ValueType[];
-  /** Share of the records that have it, from 0 to 1. */
+  /** Share of the records that have it and where it is not null, from 0 to 1. */
   readonly filled: number;
   /** A value, as text, cut short. */
   readonly example: string;
@@ -22,7 +22,7 @@ export function sampledFields(records: readonly P2PRecord[]): SampledField[] {
       const known = fields.get(field) ?? { types: new Map<ValueType, number>(), count: 0, example: "" };
       const type = valueType(value);
       known.types.set(type, (known.types.get(type) ?? 0) + 1);
-      known.count++;
+      if (value !== null) known.count++;
       if (known.example === "" && value !== null) known.example = shortText(value);
       fields.set(field, known);
     }

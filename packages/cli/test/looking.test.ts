@@ -20,7 +20,7 @@ describe("inspect", () => {
     const run = await project.run(["inspect", "lines:odd.ndjson", "--show", "2"]);
     expect(run.code).toBe(0);
     expect(run.stdout).toContain("lines:odd.ndjson (3 records)");
-    expect(run.stdout).toMatch(/name +string, null, number +100% +one\\x1b\[31m/);
+    expect(run.stdout).toMatch(/name +string, null, number +67% +one\\x1b\[31m/);
     expect(run.stdout).toMatch(/big +bigint +33% +5/);
     expect(run.stdout).toMatch(/at +date +33% +2024-01-31T00:00:00\.000Z/);
     expect(run.stdout).toMatch(/bytes +bytes +33% +3 bytes/);
@@ -65,6 +65,27 @@ describe("inspect", () => {
     const ping = await project.run(["ping", "sqlite:two.db"]);
     expect(ping).toMatchObject({ code: 0 });
     expect(ping.stdout).toMatch(/is up: .*\(.*several tables/);
+  });
+
+  it("tells of a view that cannot be read, shows the rest, and ends with 3", async () => {
+    project.sql(
+      "broken.db",
+      "CREATE TABLE good (id INTEGER PRIMARY KEY, a TEXT, none TEXT); INSERT INTO good VALUES (1, 'x', NULL); CREATE TABLE other (id INTEGER PRIMARY KEY); CREATE VIEW broken AS SELECT nowhere FROM gone;",
+    );
+    const run = await project.run(["inspect", "sqlite:broken.db", "--json"]);
+    expect(run.code).toBe(3);
+    const found = events(run);
+    expect(found.map(({ name }) => name)).toEqual(expect.arrayContaining(["good", "other", "broken"]));
+    expect(found.find(({ name }) => name === "broken")).toMatchObject({ trouble: expect.stringMatching(/gone|read/) });
+    const good = found.find(({ name }) => name === "good")!;
+    expect(good).toMatchObject({ records: 1 });
+    expect(good.fields).toEqual(
+      expect.arrayContaining([
+        expect.objectContaining({ field: "a", filled: 1 }),
+        expect.objectContaining({ field: "none", filled: 0 }),
+      ]),
+    );
+    expect(await project.run(["inspect", "sqlite:broken.db?table=good"])).toMatchObject({ code: 0 });
   });
 
   it("looks into a store that a config file fills", async () => {

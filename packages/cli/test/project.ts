@@ -69,6 +69,15 @@ export class Project implements Disposable {
     return readFileSync(this.path(name), "utf8");
   }
 
+  /** Runs SQL in a SQLite file, by the driver that the starter has. */
+  sql(file: string, text: string): void {
+    const starter = createRequire(require.resolve("@omni/p2p-starter-sqlite/package.json"));
+    const Database = starter("better-sqlite3") as new (path: string) => { exec(text: string): void; close(): void };
+    const db = new Database(this.path(file));
+    db.exec(text);
+    db.close();
+  }
+
   /** Writes records as a `lines:` store. */
   fill(name: string, records: readonly P2PRecord[]): void {
     this.write(name, records.map((record) => `${encodeJson(record)}\n`).join(""));

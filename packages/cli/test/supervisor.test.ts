@@ -1,21 +1,10 @@
 import { type ChildProcess, spawnSync } from "node:child_process";
 import { existsSync, openSync, readFileSync } from "node:fs";
-import { createRequire } from "node:module";
 import { setTimeout as sleep } from "node:timers/promises";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { BIN, events, Project, sampleRecords } from "./project.ts";
 
-const require = createRequire(import.meta.url);
 const onLinux = process.platform === "linux";
-
-/** Runs SQL in a file of the project's, by the driver that the starter has. */
-function sql(project: Project, file: string, text: string): void {
-  const starter = createRequire(require.resolve("@omni/p2p-starter-sqlite/package.json"));
-  const Database = starter("better-sqlite3") as new (path: string) => { exec(text: string): void; close(): void };
-  const db = new Database(project.path(file));
-  db.exec(text);
-  db.close();
-}
 
 const ENDLESS = `CREATE TABLE docs (id INTEGER PRIMARY KEY, title TEXT);
   INSERT INTO docs VALUES (1, 'one');
@@ -34,7 +23,7 @@ describe("work that blocks for ever", () => {
   let project: Project;
   beforeAll(() => {
     project = new Project();
-    sql(project, "endless.db", ENDLESS);
+    project.sql("endless.db", ENDLESS);
     project.write("loop.mjs", "export default () => { for (;;); };");
   });
   afterAll(() => project[Symbol.dispose]());
@@ -206,8 +195,7 @@ describe("memory", () => {
   it.runIf(onLinux)("stays below 300 MB, all processes together, for a table of 23 columns", async () => {
     using project = new Project();
     const columns = Array.from({ length: 18 }, (_, n) => `c${n}`);
-    sql(
-      project,
+    project.sql(
       "wide.db",
       `CREATE TABLE wide (id TEXT PRIMARY KEY, body TEXT, meta JSON, bytes BLOB, at TEXT, ${columns.join(", ")});
        WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 65000)

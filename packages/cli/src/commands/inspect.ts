@@ -3,6 +3,7 @@ import {
   encodeJson,
   type InspectedCollection,
   isP2PError,
+  messageOf,
   type P2PQuery,
   type StoreInspection,
   toJson,
@@ -38,19 +39,23 @@ export async function inspectCommand(typed: string, flags: InspectFlags, session
   const query = queryFrom(flags);
   const endpoint = await resolveTyped(typed, "source", session, namedEndpoints(flags.config));
   const look: Look = { endpoint, query, flags, session };
-  const inspection = await inspectStore(look);
   const { out } = session;
+  const inspection = await inspectStore(look);
   if (inspection) {
-    const names = inspection.collections.map(({ name, records }) =>
-      records === undefined ? name : `${name} (${formatCount(records)})`,
-    );
+    const names = inspection.collections.map((collection) => {
+      const { name, records, trouble } = collection;
+      if (trouble !== undefined) return `${name} (cannot be read)`;
+      return records === undefined ? name : `${name} (${formatCount(records)})`;
+    });
     out.line(printable(`${endpoint.shown}: ${inspection.product}; it has ${names.join(", ") || "nothing in it"}`));
   }
-  for (const event of await collections(look, inspection)) {
+  let whole = true;
+  for await (const event of collections(look, inspection)) {
     out.event(event);
     show(event, out);
+    whole &&= event.trouble === undefined;
   }
-  return ExitCode.OK;
+  return whole ? ExitCode.OK : ExitCode.PARTIAL;
 }
 
 /** The starter's own look at the store, where it offers one. */
@@ -61,21 +66,51 @@ async function inspectStore({ endpoint, flags, session }: Look): Promise<StoreIn
   return withinTime(endpoint, context, () => starter.inspect!(endpoint.endpoint, context));
 }
 
-/** The collection that the endpoint names; all that were found when it names none. */
-async function collections(look: Look, inspection: StoreInspection | undefined): Promise<CollectionEvent[]> {
+/**
+ * The collection that the endpoint names; all that were found when it names none. Of all, one that cannot be read is told
+ * of, and does not end the rest.
+ */
+async function* collections(
+  look: Look,
+  inspection: StoreInspection | undefined,
+): AsyncGenerator<CollectionEvent, void, undefined> {
   const product = inspection?.product;
+  let only: CollectionEvent;
   try {
-    return [await sampled(look, collectionOf(look.endpoint.endpoint, inspection), product)];
+    only = await sampled(look, collectionOf(look.endpoint.endpoint, inspection), product);
   } catch (error) {
     const nothingNamed = isP2PError(error, "INVALID_ENDPOINT") || isP2PError(error, "SOURCE_NOT_FOUND");
     if (!nothingNamed || !inspection) throw error;
     // A name that is not among those that are there is an error; no name at all is a question for all of them.
     const named = look.endpoint.endpoint.database !== undefined;
     if (isP2PError(error, "SOURCE_NOT_FOUND") && named) throw error;
+    for (const collection of inspection.collections) yield await lookedAt(look, collection, product);
+    return;
   }
-  const events: CollectionEvent[] = [];
-  for (const collection of inspection.collections) events.push(await sampled(look, collection, product));
-  return events;
+  yield only;
+}
+
+async function lookedAt(
+  look: Look,
+  collection: InspectedCollection,
+  product: string | undefined,
+): Promise<CollectionEvent> {
+  const { name, trouble, fields } = collection;
+  const told = (reason: string): CollectionEvent => ({
+    event: "collection",
+    endpoint: describeEndpoint(narrowed(look.endpoint.endpoint, collection)),
+    ...(product !== undefined && { product }),
+    name,
+    ...(fields && { declared: fields }),
+    trouble: reason,
+  });
+  if (trouble !== undefined) return told(trouble);
+  try {
+    return await sampled(look, collection, product);
+  } catch (error) {
+    if (look.session.signal.aborted) throw error;
+    return told(messageOf(error));
+  }
 }
 
 /** What the store itself says of the collection that an endpoint names. */
@@ -114,6 +149,7 @@ async function sampled(
     name: collection?.name ?? shown,
     ...(total !== undefined && { records: total }),
     ...(collection?.fields && { declared: collection.fields }),
+    ...(collection?.trouble !== undefined && { trouble: collection.trouble }),
     fields: sampledFields(records),
     samples: records.slice(0, flags.show ?? DEFAULTS.show).map(toJson),
   };
@@ -132,6 +168,7 @@ function show(event: CollectionEvent, out: Output): void {
   const count = event.records === undefined ? "" : ` (${recordsText(event.records)})`;
   out.line("");
   out.line(`${printable(event.name)}${count}`);
+  if (event.trouble !== undefined) out.line(`  cannot be read: ${printable(event.trouble)}`);
   for (const line of formatTable(["FIELD", "DECLARED", "HOLDS", "FILLED", "EXAMPLE"], rowsOf(event)))
     out.line(`  ${line}`);
   for (const sample of event.samples ?? []) out.line(`  ${printable(cut(encodeSample(sample)))}`);
