@@ -101,7 +101,8 @@ describe("a target that is written by a thread", () => {
       const db = new Database(${JSON.stringify(file)});
       db.exec("BEGIN IMMEDIATE");
       console.log("locked");
-      setTimeout(() => {}, 60_000);`);
+      // What nobody holds on to is collected as garbage, and its lock goes with it.
+      setTimeout(() => db.close(), 60_000);`);
     await new Promise((resolve) => child.stdout!.once("data", resolve));
     const error = await rejection(write(target, batch(10, 10)));
     expect([error.code, error.retryable]).toEqual(["BUSY", true]);
