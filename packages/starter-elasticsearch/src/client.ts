@@ -1,6 +1,7 @@
 import { readFile } from "node:fs/promises";
 import type { Client, ClientOptions } from "@elastic/elasticsearch";
 import { P2PError } from "@omni/p2p-core";
+import { authorityOf } from "./authority.ts";
 import type { ElasticsearchOptions, ElasticsearchPlace } from "./endpoint.ts";
 
 /** The module of the client, or one that can stand in for it. */
@@ -21,10 +22,11 @@ export async function createClient(
   place: ElasticsearchPlace,
   connectTimeoutMs: number,
   module: ClientModule,
+  signal: AbortSignal,
 ): Promise<Client> {
   const { options, nodes, label } = place;
   const authentication = authenticationOf(options);
-  const tls = await tlsOf(options, label);
+  const tls = await tlsOf(place, signal);
   const compression = options.compression;
   try {
     return new module.Client({
@@ -54,8 +56,11 @@ function authenticationOf({ apiKey, bearer, username, password }: ElasticsearchO
   return undefined;
 }
 
-async function tlsOf(options: ElasticsearchOptions, label: string): Promise<ClientOptions["tls"] | undefined> {
-  const { caFile, certFile, keyFile, keyPassphrase, rejectUnauthorized, protocol, cloudId } = options;
+async function tlsOf(
+  { options, nodes, label }: ElasticsearchPlace,
+  signal: AbortSignal,
+): Promise<ClientOptions["tls"] | undefined> {
+  const { caFile, certFile, keyFile, keyPassphrase, rejectUnauthorized, protocol, cloudId, caFingerprint } = options;
   if (protocol !== "https" && cloudId === undefined) return undefined;
   const read = async (name: string, file: string | undefined): Promise<string | undefined> => {
     if (file === undefined) return undefined;
@@ -64,7 +69,9 @@ async function tlsOf(options: ElasticsearchOptions, label: string): Promise<Clie
     });
   };
   const [ca, cert, key] = [
-    await read("caFile", caFile),
+    caFile === undefined && caFingerprint !== undefined && rejectUnauthorized
+      ? await authorityOf(nodes, caFingerprint, label, signal)
+      : await read("caFile", caFile),
     await read("certFile", certFile),
     await read("keyFile", keyFile),
   ];

@@ -156,9 +156,9 @@ interface Sidecar {
 /** What we wrote beside the fields; something else under the same name is a field like any other. */
 function sidecarOf(value: JsonValue | undefined): Sidecar | undefined {
   if (typeof value !== "object" || value === null || Array.isArray(value)) return undefined;
-  const { fields, values } = value as { fields?: JsonValue; values?: JsonValue };
-  const known = Number(fields !== undefined) + Number(values !== undefined);
-  if (known === 0 || Object.keys(value).length !== known) return undefined;
+  const { fields, values, texts } = value as { fields?: JsonValue; values?: JsonValue; texts?: JsonValue };
+  const known = Number(fields !== undefined) + Number(values !== undefined) + Number(texts !== undefined);
+  if ((fields ?? values) === undefined || Object.keys(value).length !== known) return undefined;
   if (fields !== undefined && !Array.isArray(fields)) return undefined;
   if (values !== undefined && (typeof values !== "object" || values === null || Array.isArray(values)))
     return undefined;

@@ -2,6 +2,7 @@ import {
   getField,
   hasPlainYear,
   idKey,
+  isoText,
   type P2PId,
   type P2PObject,
   type P2PRecord,
@@ -103,6 +104,7 @@ function encodeDocument(record: P2PRecord, key: string, schema: IndexSchema): En
   const native: Record<string, unknown> = {};
   const fields: string[] = [];
   let values: Record<string, Overlay> | undefined;
+  let texts: Record<string, string | string[]> | undefined;
   const put = (name: string, encoded: EncodedValue): void => {
     if (encoded.native !== undefined) setField(native, name, encoded.native);
     if (encoded.odd) fields.push(name);
@@ -116,11 +118,41 @@ function encodeDocument(record: P2PRecord, key: string, schema: IndexSchema): En
   for (const name of Object.keys(record)) {
     const value = record[name];
     if (value === undefined || name === "id" || (stowed !== undefined && name === "_id")) continue;
-    put(name, encodeField(name, value, schema));
+    const encoded = encodeField(name, value, schema);
+    put(name, encoded);
+    const text = schema.sidecarTexts && encoded.native === undefined ? hiddenText(name, value) : undefined;
+    if (text === undefined) continue;
+    texts ??= {};
+    setField(texts, name, text);
   }
   const sidecar = fields.length > 0 || values !== undefined;
-  if (sidecar) native[SIDECAR] = { ...(fields.length > 0 ? { fields } : {}), ...(values ? { values } : {}) };
+  if (sidecar) {
+    native[SIDECAR] = {
+      ...(fields.length > 0 ? { fields } : {}),
+      ...(values ? { values } : {}),
+      ...(texts ? { texts } : {}),
+    };
+  }
   return { source: JSON.stringify(native), sidecar };
+}
+
+/** The text by which a value that its own field cannot hold is found; a list is found by each of its items. */
+function hiddenText(name: string, value: P2PValue): string | string[] | undefined {
+  if (!isStorableName(name) || name.includes("\0")) return undefined;
+  if (!Array.isArray(value)) return scalarText(value);
+  const texts = value.map((item) => scalarText(item as P2PValue)).filter((text) => text !== undefined);
+  return texts.length === 0 ? undefined : texts;
+}
+
+function scalarText(value: P2PValue): string | undefined {
+  switch (typeof value) {
+    case "string":
+      return value;
+    case "object":
+      return value instanceof Date ? isoText(value) : undefined;
+    default:
+      return String(value);
+  }
 }
 
 function encodeField(name: string, value: P2PValue, schema: IndexSchema): EncodedValue {

@@ -13,12 +13,15 @@ export interface IndexSettings {
   readonly vectorsApart: boolean;
   /** Whether changes of documents are not numbered. */
   readonly unnumbered: boolean;
+  /** What a copy of the index needs for its mapping: limits, leniency and analyzers. */
+  readonly copied: Readonly<Record<string, unknown>>;
 }
 
 interface SettingsJson {
   readonly uuid?: string;
   readonly mode?: string;
   readonly disable_sequence_numbers?: string;
+  readonly analysis?: unknown;
   readonly mapping?: {
     readonly source?: { readonly mode?: string };
     readonly exclude_source_vectors?: string;
@@ -40,6 +43,7 @@ const WANTED = [
   "derived_source",
 ]
   .map((name) => `*.*.index.${name}`)
+  .concat("*.settings.index.mapping", "*.settings.index.analysis")
   .join(",");
 
 /** The settings of each index that a name stands for; of none where they cannot be had, for want of a privilege. */
@@ -60,12 +64,17 @@ export async function loadSettings(
 function settingsOf({ settings = {}, defaults = {} }: SettingsAnswer): IndexSettings {
   const of = (pick: (from: SettingsJson) => string | undefined): string | undefined =>
     pick(settings.index ?? {}) ?? pick(defaults.index ?? {});
+  const { mapping: { source: _, ...mapping } = {}, analysis } = settings.index ?? {};
   const mode = of(({ mapping }) => mapping?.source?.mode)?.toLowerCase();
   return {
     uuid: of(({ uuid }) => uuid),
     synthetic: mode === "synthetic" || of(({ derived_source }) => derived_source?.enabled) === "true",
     sourceless: mode === "disabled",
     vectorsApart: of(({ mapping }) => mapping?.exclude_source_vectors) === "true",
+    copied: {
+      ...(Object.keys(mapping).length === 0 ? {} : { mapping }),
+      ...(analysis === undefined ? {} : { analysis }),
+    },
     unnumbered: of(({ disable_sequence_numbers }) => disable_sequence_numbers) === "true",
   };
 }

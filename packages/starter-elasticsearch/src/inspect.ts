@@ -107,7 +107,7 @@ function describeField(
 
 function describeExisting({ kind, type }: FieldSchema): Pick<FieldMapping, "storedAs"> & { note?: string } {
   if (kind !== undefined)
-    return { storedAs: type, note: `what is not a ${kind} is kept in ${SIDECAR}, and not searched` };
+    return { storedAs: type, note: `what is not a ${kind} is kept in ${SIDECAR}, and found there by its text` };
   return { storedAs: type, note: "the index has this field already; values that do not fit it are refused" };
 }
 

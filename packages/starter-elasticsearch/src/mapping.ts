@@ -11,6 +11,7 @@ import {
   mergedSchema,
   schemasOf,
 } from "./schema.ts";
+import type { IndexTemplate } from "./templates.ts";
 import {
   type FieldKind,
   idPropertyOf,
@@ -128,8 +129,8 @@ export function newFieldsOf(records: readonly P2PRecord[], schema: IndexSchema |
 }
 
 /** Whether fields may be added to a mapping. */
-export function takesFields({ ours, dynamic }: IndexSchema): boolean {
-  return ours || dynamic === "true";
+export function takesFields({ ours, sidecar, dynamic }: IndexSchema): boolean {
+  return ours ? sidecar : dynamic === "true";
 }
 
 /** The kind of the ids, if they are all of one; else that of text. */
@@ -155,18 +156,38 @@ export function propertiesWithin(fields: NewFields, room: number): Record<string
 /** Elasticsearch's own limit of fields in an index, where the index's settings do not say another. */
 export const DEFAULT_FIELD_LIMIT = 1000;
 
+/** The fields of our own in an index that we make: the id, and the sidecar with three. */
+const OWN_FIELDS = 5;
+
+/** How an index is to be made, as the endpoint's options say. */
+export interface NewIndexSettings {
+  readonly shards: number;
+  readonly replicas?: number;
+}
+
+/**
+ * The settings of a new index.
+ *
+ * @param sharded whether somebody else has said how many shards it has, which then holds unless more are asked for.
+ */
+export function settingsBody({ shards, replicas }: NewIndexSettings, sharded: boolean): Record<string, number> {
+  return {
+    ...(sharded && shards === 1 ? {} : { number_of_shards: shards }),
+    ...(replicas === undefined ? {} : { number_of_replicas: replicas }),
+  };
+}
+
 /** How an index is made that does not exist. */
 export function newIndexBody(
   needs: MappingNeeds,
-  settings: { readonly shards: number; readonly replicas?: number },
+  settings: NewIndexSettings,
+  { sharded = false, fieldLimit = DEFAULT_FIELD_LIMIT }: Partial<IndexTemplate> = {},
 ): string {
-  const own = { id: needs.idProperty(), [SIDECAR]: SIDECAR_PROPERTY };
-  const properties = propertiesWithin(needs.newFields(undefined), DEFAULT_FIELD_LIMIT - 10);
+  // Where there is no room for our own fields, all is kept and nothing is searched.
+  const own = fieldLimit < OWN_FIELDS ? {} : { id: needs.idProperty(), [SIDECAR]: SIDECAR_PROPERTY };
+  const properties = propertiesWithin(needs.newFields(undefined), fieldLimit - OWN_FIELDS);
   return JSON.stringify({
-    settings: {
-      number_of_shards: settings.shards,
-      ...(settings.replicas === undefined ? {} : { number_of_replicas: settings.replicas }),
-    },
+    settings: settingsBody(settings, sharded),
     mappings: {
       // Fields come with the records, one by one and each with a type: data cannot blow the mapping up.
       dynamic: false,

@@ -11,7 +11,7 @@ import {
 } from "./decode.ts";
 import { mayBeRounded } from "./precise-json.ts";
 import { isWhollyOurs } from "./same-form.ts";
-import type { FieldSchema, IndexSchema } from "./schema.ts";
+import type { FieldSchema, IndexSchema, IndexSchemas } from "./schema.ts";
 import { SIDECAR } from "./types.ts";
 
 /** Names what is in a {@link RawDocument}. */
@@ -31,6 +31,8 @@ interface SourceDocument {
 /** A record. */
 interface RecordDocument {
   readonly record: P2PRecord;
+  /** The one schema of the source, where it is not ours: an index that has to be made is made like it. */
+  readonly origin?: IndexSchema;
 }
 
 /** The record of a document, which stays as it is. */
@@ -64,7 +66,9 @@ export const rawPage: PageDecoder<RawDocument> = (answer, text, source) => {
   const plain = found.map((hit, i) => usable && ours.get(own[i]!)! && isPlain(hit, own[i]!));
   // The sources are used as they were parsed, so others are made records of from another copy of the page.
   const records = plain.includes(false)
-    ? decodePage(parseJson(text) as SearchAnswer, text, source).hits.map((hit) => checked(hit, link.label))
+    ? decodePage(parseJson(text) as SearchAnswer, text, source).hits.map((hit) =>
+        checked(hit, link.label, foreignOrigin(schemas)),
+      )
     : undefined;
   const hits = found.map((hit, i) =>
     plain[i] ? { hit, item: { key: hit._id, source: hit._source!, schema: own[i]! }, error: undefined } : records![i]!,
@@ -72,10 +76,20 @@ export const rawPage: PageDecoder<RawDocument> = (answer, text, source) => {
   return { hits, size: text.length, valid: true };
 };
 
+/** What documents of others bring of their index, where all are of one kind. */
+export function foreignOrigin(schemas: IndexSchemas): Pick<RecordDocument, "origin"> {
+  const [only, ...others] = new Set(schemas.values());
+  return only === undefined || others.length > 0 || only.ours ? {} : { origin: only };
+}
+
 /** What nobody else looks at is looked at here. */
-function checked({ hit, item, error }: ReadHit<P2PRecord>, label: string): ReadHit<RawDocument> {
+function checked(
+  { hit, item, error }: ReadHit<P2PRecord>,
+  label: string,
+  origin: Pick<RecordDocument, "origin">,
+): ReadHit<RawDocument> {
   const trouble = item && recordTrouble(item);
-  if (trouble === undefined) return { hit, item: item && { record: item }, error };
+  if (trouble === undefined) return { hit, item: item && { record: item, ...origin }, error };
   const what = `The document ${JSON.stringify(hit._id)} of ${label} is no valid record: ${trouble}`;
   return { hit, item: undefined, error: new P2PError("INVALID_RECORD", what) };
 }

@@ -1,6 +1,6 @@
 import type { P2PQuery, P2PValue, RawBatch, ReadOptions } from "@omni/p2p-core";
 import type { Batch } from "./batching.ts";
-import { type RawDocument, rawPage } from "./raw-document.ts";
+import { foreignOrigin, type RawDocument, rawPage } from "./raw-document.ts";
 import { type ReadForm, readOpened, readUnordered } from "./read.ts";
 import { type OpenedQuery, openQuery, type SourceIndex } from "./source-index.ts";
 
@@ -28,8 +28,9 @@ async function* documentsOf(opened: OpenedQuery, options: ReadOptions): AsyncGen
     yield* readUnordered(opened, options, RAW_FORM);
     return;
   }
+  const origin = foreignOrigin(opened.schemas);
   // What has to be looked at or taken apart is a record anyway.
   for await (const { items, ...batch } of readOpened(opened, options)) {
-    yield { ...batch, items: items.map((record) => ({ record })) };
+    yield { ...batch, items: items.map((record) => ({ record, ...origin })) };
   }
 }

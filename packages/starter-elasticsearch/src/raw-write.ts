@@ -13,6 +13,8 @@ export async function writeRaw(
   const { signal } = options;
   signal.throwIfAborted();
   const run = new BulkRun(target, options);
+  const origin = documents.find((document) => "record" in document)?.origin;
+  if (origin !== undefined) await target.fields.resembleForeign(origin, signal);
   const alike = new Map<IndexSchema, boolean>();
   // Records that follow each other are added together; the order of the batch stays.
   let records: P2PRecord[] = [];

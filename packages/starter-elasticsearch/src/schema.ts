@@ -44,12 +44,22 @@ export interface IndexSchema {
   readonly sourceless: boolean;
   /** What is left out of the documents. */
   readonly hidden: HiddenFields;
+  /** What another index of this kind is made of; absent where it is not known. */
+  readonly origin: IndexOrigin | undefined;
+  /** Whether the texts of hidden values can be searched in the sidecar. */
+  readonly sidecarTexts: boolean;
   /** Whether documents are put together from what is indexed of them. */
   readonly synthetic: boolean;
   /** Whether there are fields for vectors, which a search leaves out unless it is asked for them. */
   readonly vectors: boolean;
   /** Whether changes of documents are not numbered, in which order they would be read. */
   readonly unnumbered: boolean;
+}
+
+/** The mapping and the settings that make an index what it is for its documents. */
+export interface IndexOrigin {
+  readonly mapping: MappingJson;
+  readonly settings: Readonly<Record<string, unknown>>;
 }
 
 /** A mapping as the server tells it. */
@@ -131,6 +141,8 @@ function indexSchema(mapping: MappingJson, settings: IndexSettings | undefined):
     sourceless:
       mapping._source?.enabled === false || mapping._source?.mode === "disabled" || settings?.sourceless === true,
     hidden: { includes: mapping._source?.includes ?? [], excludes: mapping._source?.excludes ?? [] },
+    origin: settings && { mapping, settings: settings.copied },
+    sidecarTexts: sidecar && properties[SIDECAR]?.properties?.texts?.type === "flattened",
     synthetic: mapping._source?.mode === "synthetic" || settings?.synthetic === true,
     vectors: hasVectors(fields),
     unnumbered: settings?.unnumbered === true,
@@ -208,6 +220,8 @@ function mergeSchemas(a: IndexSchema, b: IndexSchema): IndexSchema {
       includes: [...a.hidden.includes, ...b.hidden.includes],
       excludes: [...a.hidden.excludes, ...b.hidden.excludes],
     },
+    origin: undefined,
+    sidecarTexts: a.sidecarTexts && b.sidecarTexts,
     synthetic: a.synthetic || b.synthetic,
     vectors: a.vectors || b.vectors,
     unnumbered: a.unnumbered || b.unnumbered,

@@ -62,23 +62,29 @@ async function connected<T>(
   work: (link: Link, signal: AbortSignal) => Promise<T>,
 ): Promise<T> {
   signal.throwIfAborted();
-  const client = await createClient(place, connectTimeoutMs, await loadModule());
-  const link = new Link(place.label, client, place.options.requestTimeoutMs);
-  const late = new P2PError(
-    "TIMEOUT",
-    `${place.label} did not answer within ${connectTimeoutMs} ms; check host and port`,
-    {
-      retryable: true,
-    },
-  );
   const timer = AbortSignal.timeout(connectTimeoutMs);
+  const client = await createClient(
+    place,
+    connectTimeoutMs,
+    await loadModule(),
+    AbortSignal.any([signal, timer]),
+  ).catch((error: unknown) => {
+    signal.throwIfAborted();
+    throw timer.aborted ? lateError(place.label, connectTimeoutMs) : error;
+  });
+  const link = new Link(place.label, client, place.options.requestTimeoutMs);
   try {
     return await work(link, AbortSignal.any([signal, timer]));
   } catch (error) {
     await link.close();
     signal.throwIfAborted();
-    throw timer.aborted ? late : error;
+    throw timer.aborted ? lateError(place.label, connectTimeoutMs) : error;
   }
+}
+
+function lateError(label: string, connectTimeoutMs: number): P2PError {
+  const what = `${label} did not answer within ${connectTimeoutMs} ms`;
+  return new P2PError("TIMEOUT", `${what}; check host and port`, { retryable: true });
 }
 
 async function visit<T>(

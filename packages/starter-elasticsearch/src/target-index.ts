@@ -5,12 +5,15 @@ import {
   DEFAULT_FIELD_LIMIT,
   loadSchema,
   type MappingNeeds,
+  type NewIndexSettings,
   needsOf,
   newIndexBody,
   propertiesWithin,
+  settingsBody,
 } from "./mapping.ts";
 import { holdsDocumentsOf, needsOfIndex } from "./same-form.ts";
 import type { IndexSchema } from "./schema.ts";
+import { templateFor } from "./templates.ts";
 import { SIDECAR, SIDECAR_PROPERTY } from "./types.ts";
 
 /** How long what is known of an index is believed: somebody may delete it between two transfers. */
@@ -23,7 +26,7 @@ const ATTEMPTS = 5;
 export class TargetIndex {
   readonly #link: Link;
   readonly #index: string;
-  readonly #settings: { readonly shards: number; readonly replicas?: number };
+  readonly #settings: NewIndexSettings;
   #schema: IndexSchema | undefined;
   #encoder: DocumentEncoder | undefined;
   #loadedAt = 0;
@@ -32,7 +35,7 @@ export class TargetIndex {
   /** Changes of the mapping are made one after the other. */
   #turn: Promise<unknown> = Promise.resolve();
 
-  constructor(link: Link, index: string, settings: { readonly shards: number; readonly replicas?: number }) {
+  constructor(link: Link, index: string, settings: NewIndexSettings) {
     this.#link = link;
     this.#index = index;
     this.#settings = settings;
@@ -61,9 +64,30 @@ export class TargetIndex {
     return this.#schema !== undefined && holdsDocumentsOf(this.#schema, schema);
   }
 
-  /** Makes sure that the sidecar is in the mapping, where a field that is not would be refused or guessed at. */
-  async prepareSidecar(signal: AbortSignal): Promise<void> {
-    if (this.#schema?.sidecar) return;
+  /**
+   * Makes an index that is missing like the one that documents come from, with its types and analyzers. Where the cluster
+   * does not take them, or has a template of its own for it, the index is made by the first records.
+   */
+  async resembleForeign({ origin }: IndexSchema, signal: AbortSignal): Promise<void> {
+    if (origin === undefined || this.#isKnown()) return;
+    await this.#inTurn(async () => {
+      if (!this.#isKnown()) await this.#load(signal);
+      if (this.#schema !== undefined || (await templateFor(this.#link, this.#index, signal)).mapped) return;
+      const settings = { ...settingsBody(this.#settings, false), ...origin.settings };
+      const body = JSON.stringify({ settings, mappings: origin.mapping });
+      const path = `/${encodeURIComponent(this.#index)}`;
+      await this.#link.request({ method: "PUT", path, body, accept: [400] }, "write", signal);
+      await this.#load(signal);
+    }, signal);
+  }
+
+  /**
+   * Makes sure that the sidecar is in the mapping, where a field that is not would be refused or guessed at. Resolves with
+   * the error of the records that need it when it cannot be added.
+   */
+  async prepareSidecar(signal: AbortSignal): Promise<P2PError | undefined> {
+    if (this.#schema?.sidecar) return undefined;
+    let trouble: P2PError | undefined;
     await this.#inTurn(async () => {
       if (this.#schema?.sidecar) return;
       const body = JSON.stringify({ properties: { [SIDECAR]: SIDECAR_PROPERTY } });
@@ -72,10 +96,13 @@ export class TargetIndex {
       } catch (error) {
         // Where unknown fields are only kept, the sidecar is kept as well, and just not searched.
         if (this.#schema?.dynamic === "false" && isP2PError(error) && !error.retryable) return;
-        throw isP2PError(error) && !error.retryable ? this.#noSidecar(error) : error;
+        if (!isP2PError(error) || error.retryable || error.code === "CLOSED") throw error;
+        trouble = this.#noSidecar(error);
+        return;
       }
       await this.#load(signal);
     }, signal);
+    return trouble;
   }
 
   #noSidecar(cause: P2PError): P2PError {
@@ -115,7 +142,11 @@ export class TargetIndex {
   }
 
   async #create(needs: MappingNeeds, signal: AbortSignal): Promise<void> {
-    const body = newIndexBody(needs, this.#settings);
+    const template = await templateFor(this.#link, this.#index, signal);
+    // Types that a template gives are somebody's will, so such an index is like one that others made.
+    const body = template.mapped
+      ? JSON.stringify({ settings: settingsBody(this.#settings, template.sharded) })
+      : newIndexBody(needs, this.#settings, template);
     const path = `/${encodeURIComponent(this.#index)}`;
     // 400 is what one of two who make the index at once is told, and is for the next look at it to sort out.
     const answer = await this.#link.request({ method: "PUT", path, body, accept: [400] }, "write", signal);

@@ -43,11 +43,13 @@ export function idPropertyOf(type: ValueType): Property {
   return { type: "keyword", meta: { [KIND_META]: "string", [ID_META]: type } };
 }
 
-/** The property of the sidecar: names are searched, values are only kept. */
+/** The property of the sidecar: names and texts are searched, values are only kept. */
 export const SIDECAR_PROPERTY: Property = {
   properties: {
     fields: { type: "keyword", ignore_above: 8000 },
     values: { type: "object", enabled: false },
+    // Texts of values that their fields cannot hold: _p2p.texts.price is searched where price is a number.
+    texts: { type: "flattened", ignore_above: KEYWORD_LENGTH },
   },
 };
 

@@ -1,4 +1,4 @@
-import { idKey, type P2PRecord, type WriteOptions, type WriteResult } from "@omni/p2p-core";
+import { idKey, type P2PError, type P2PRecord, type WriteOptions, type WriteResult } from "@omni/p2p-core";
 import { BulkRun, type WriteTarget } from "./bulk-run.ts";
 import { syntheticError } from "./synthetic-source.ts";
 
@@ -29,6 +29,7 @@ export async function addRecords(
   let encoder = await fields.prepare(records, signal);
   let adapted = false;
   let sidecarReady = false;
+  let sidecarTrouble: P2PError | undefined;
   for (const [i, record] of records.entries()) {
     const key = idKey(record.id);
     const place = places === undefined ? i : places[i]!;
@@ -44,8 +45,12 @@ export async function addRecords(
         continue;
       }
       if (document.sidecar && !sidecarReady) {
-        await fields.prepareSidecar(signal);
+        sidecarTrouble = await fields.prepareSidecar(signal);
         sidecarReady = true;
+      }
+      if (document.sidecar && sidecarTrouble !== undefined) {
+        run.refuse({ index: place, id: record.id, error: sidecarTrouble });
+        continue;
       }
       source = document.source;
     }

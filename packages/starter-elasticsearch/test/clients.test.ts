@@ -85,7 +85,7 @@ describe("a cloud id", () => {
       const place = parsePlace(
         parseEndpoint({ storageType: "elasticsearch", database: "docs", metadata: { cloudId, apiKey: "a-key" } }),
       );
-      const client = await createClient(place, 1000, module);
+      const client = await createClient(place, 1000, module, new AbortController().signal);
       try {
         const [node] = client.connectionPool.connections;
         expect(node?.url.href).toBe("https://abc123.eu-west-1.cloud.example:9243/");

@@ -187,10 +187,15 @@ describeWithService("elasticsearch", "connecting", ({ url }) => {
     }
     const pinned = `${secure}?caFingerprint=${encodeURIComponent(made.fingerprint)}&rejectUnauthorized=false`;
     expect(await read(await open(pinned, "source"))).toHaveLength(1);
+    for (const fingerprint of [made.fingerprint, made.fingerprint.replaceAll(":", "").toLowerCase()]) {
+      const alone = `${secure}?caFingerprint=${encodeURIComponent(fingerprint)}`;
+      expect(await read(await open(alone, "source"))).toHaveLength(1);
+    }
     const wrong = `${secure}?caFingerprint=${"AA".repeat(32)}&rejectUnauthorized=false`;
     for (const [place, hint] of [
       [secure, "caFile"],
       [wrong, "caFingerprint"],
+      [`${secure}?caFingerprint=${"AA".repeat(32)}`, "caFingerprint"],
       [secure.replace("+https", "+http"), "elasticsearch+https://"],
       [`elasticsearch+https://${new URL(url).host}/${index}`, "elasticsearch://"],
     ] as const) {

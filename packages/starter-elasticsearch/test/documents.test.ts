@@ -117,7 +117,7 @@ describe("documents of an index that we made", () => {
     });
     expect(sourceOf({ id: "b", n: "not a number", "a.b": 1 }, schema)).toEqual({
       id: "b",
-      [SIDECAR]: { fields: ["n", "a.b"], values: { n: ["not a number"], "a.b": [1] } },
+      [SIDECAR]: { fields: ["n", "a.b"], values: { n: ["not a number"], "a.b": [1] }, texts: { n: "not a number" } },
     });
   });
 
