@@ -62,7 +62,7 @@ export class LetterBox implements DeadLetterSink {
 }
 
 /** What {@link killedAt} throws in place of a process that dies. */
-export class Killed extends Error {
+class Killed extends Error {
   constructor() {
     super("killed by the test");
     this.name = "Killed";
