@@ -1,5 +1,5 @@
 import { spawnSync } from "node:child_process";
-import { existsSync, mkdirSync } from "node:fs";
+import { existsSync, mkdirSync, readFileSync } from "node:fs";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { events, Project, sampleRecords } from "./project.ts";
 
@@ -232,5 +232,38 @@ describe("dead letters that cannot be kept", () => {
     } finally {
       spawnSync("umount", [disk]);
     }
+  });
+});
+
+describe("a dry run", () => {
+  let project: Project;
+  beforeAll(() => {
+    project = new Project(["sqlite", "redis", "lines"]);
+    project.sql(
+      "there.db",
+      "CREATE TABLE docs (id INTEGER PRIMARY KEY, a TEXT); INSERT INTO docs VALUES (1, 'x'); CREATE VIEW seen AS SELECT * FROM docs;",
+    );
+  });
+  afterAll(() => project[Symbol.dispose]());
+
+  it.each([
+    ["a view", "sqlite:there.db?table=seen", /"seen" is a view; name a table/],
+    ["a missing folder", "sqlite:gone/new.db?table=docs", /the folder .*gone does not exist; create it first/],
+    ["a reserved name", "sqlite:there.db?table=sqlite_docs", /SQLite keeps names like "sqlite_docs" for itself/],
+    ["a server that is not there", "redis://localhost:1", /ECONNREFUSED/],
+  ])("refuses %s as the target", async (_, target, message) => {
+    const run = await project.run(["copy", "sqlite:there.db?table=docs", target, "--dry-run"]);
+    expect(run.code).toBe(1);
+    expect(run.stderr).toMatch(message);
+  });
+
+  it("makes nothing of a target that could be made, and changes none that is there", async () => {
+    const before = readFileSync(project.path("there.db"));
+    for (const target of ["sqlite:new.db?table=docs", "sqlite:there.db?table=more", "lines:new.ndjson"]) {
+      expect(await project.run(["copy", "sqlite:there.db?table=docs", target, "--dry-run"])).toMatchObject({ code: 0 });
+    }
+    expect(existsSync(project.path("new.db"))).toBe(false);
+    expect(existsSync(project.path("new.ndjson"))).toBe(false);
+    expect(readFileSync(project.path("there.db"))).toEqual(before);
   });
 });

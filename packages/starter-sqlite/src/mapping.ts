@@ -3,6 +3,7 @@ import {
   type FieldMapping,
   getField,
   type OpenContext,
+  P2PError,
   type P2PRecord,
   type P2PValue,
   type ValueType,
@@ -12,10 +13,11 @@ import {
 import { decoders } from "./decode.ts";
 import type { SqliteEndpoint } from "./endpoint.ts";
 import { REFUSED, refusal, storeForeign } from "./foreign-values.ts";
-import { openStore } from "./open.ts";
+import { assertTarget, openStore } from "./open.ts";
 import { isPlainId } from "./own-ids.ts";
 import { MISFIT, storeOwn } from "./own-values.ts";
-import { canBeColumn, declaredType, idType, takenNames } from "./schema.ts";
+import { requireTable } from "./relation.ts";
+import { assertWritable, canBeColumn, declaredType, idType, takenNames } from "./schema.ts";
 import type { Column, Table } from "./table.ts";
 import { kindOf, SIDECAR } from "./types.ts";
 
@@ -33,11 +35,38 @@ export async function describeFields(
   sample: readonly P2PRecord[],
   context: OpenContext,
 ): Promise<FieldMapping[]> {
+  await assertTakesRecords(endpoint, tableName, context);
   const table = await existingTable(endpoint, tableName, context);
   const fields = sampleFields(sample);
   if (table !== undefined && !table.own) return fields.map((field) => describeForeign(table, field, endpoint));
   const taken = table === undefined ? new Set(["id", SIDECAR]) : takenNames(table);
   return fields.map((field) => describeOwn(table, field, taken, sample));
+}
+
+/**
+ * Finds out what would keep records from being written, without writing: the folder, the rights, a view, a reserved name.
+ * A file that is there is opened as it would be for writing, and its lock taken and given back.
+ */
+async function assertTakesRecords(endpoint: SqliteEndpoint, name: string, context: OpenContext): Promise<void> {
+  if (/^sqlite_/i.test(name)) {
+    const { label } = endpoint;
+    throw new P2PError(
+      "TARGET_NOT_WRITABLE",
+      `${label} cannot be written: SQLite keeps names like "${name}" for itself; name another table`,
+    );
+  }
+  if (!(await assertTarget(endpoint))) return;
+  const store = await openStore(endpoint, { ...context, role: "target" });
+  try {
+    await store.patiently("read", context.signal, () => {
+      const table = store.table(name);
+      if (table === undefined) return;
+      assertWritable(table, endpoint.label);
+      requireTable(store, name);
+    });
+  } finally {
+    store.close();
+  }
 }
 
 async function existingTable(endpoint: SqliteEndpoint, name: string, context: OpenContext): Promise<Table | undefined> {

@@ -90,7 +90,7 @@ async function assertSource({ file, label }: SqliteEndpoint): Promise<boolean> {
 }
 
 /** Whether the file of the target is there already. */
-async function assertTarget({ file, label }: SqliteEndpoint): Promise<boolean> {
+export async function assertTarget({ file, label }: SqliteEndpoint): Promise<boolean> {
   const refuse = (why: string) => new P2PError("TARGET_NOT_WRITABLE", `${label} cannot be written: ${why}`);
   const folder = dirname(file);
   const place = await stat(folder).catch(() => undefined);

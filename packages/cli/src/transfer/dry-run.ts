@@ -34,6 +34,7 @@ export async function dryRun(
   }));
   const unreadable = sample.failures.map(({ id, error }) => ({ id, reason: error.message }));
   const sent = await throughTransform(sample.records, job.transform?.transform, signal);
+  await assertReachable(job.target, session, timeoutMs);
   const mapping = await describeMapping(job.target, sent.records, session, timeoutMs);
   const event: DryRunEvent = {
     event: "dry-run",
@@ -72,6 +73,20 @@ async function throughTransform(sample: readonly P2PRecord[], transform: Transfo
     }
   }
   return { records, refused, dropped };
+}
+
+/** Opens the target for reading, since that makes nothing: whether it can be reached is part of the answer. */
+async function assertReachable(
+  target: ResolvedEndpoint,
+  session: Session,
+  timeoutMs: number | undefined,
+): Promise<void> {
+  try {
+    await withStore(target, openContext("source", session, timeoutMs), (store) => store.ping(session.signal));
+  } catch (error) {
+    // What is not there yet is made by the copy; what a source must name, a target need not.
+    if (!isP2PError(error, "SOURCE_NOT_FOUND") && !isP2PError(error, "INVALID_ENDPOINT")) throw error;
+  }
 }
 
 /** Asks the target's starter, or else goes by what the target says of value types, if it is there. */
