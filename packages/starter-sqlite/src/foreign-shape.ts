@@ -5,7 +5,7 @@ import { nearName } from "./near-name.ts";
 import { type Shape, usualOf } from "./shape.ts";
 import type { SqlValue } from "./sql.ts";
 import type { Column, Table } from "./table.ts";
-import { noteOf, visibleCell } from "./visible.ts";
+import { givesBack, visibleCell } from "./visible.ts";
 import { makeEncode, makeFits } from "./written-out.ts";
 
 /**
@@ -97,7 +97,7 @@ function storeCell(column: Column, value: P2PValue, twin: boolean): SqlValue {
   const stored = storeForeign(column.kind, value);
   if (stored === REFUSED && twin) {
     const cell = visibleCell(column, value);
-    if (noteOf(column, value, cell) === "nothing") return cell;
+    if (givesBack(column, value, cell)) return cell;
   }
   if (stored === REFUSED) throw new P2PError("TYPE_MISMATCH", refusal(column.name, column.declared, value));
   return stored;

@@ -72,6 +72,12 @@ const NOTED_TYPES: Readonly<Record<ValueType, NotedType | undefined>> = {
   tagged: "json",
 };
 
+/** Whether a column gives a value back with its type. @param bound what {@link visibleCell} gave for the value. */
+export function givesBack(column: Pick<Column, "affinity" | "kind">, value: P2PValue, bound: SqlValue): boolean {
+  const kept = keptCell(column, bound);
+  return kept !== undefined && valuesEqual(decoders[column.kind]?.(kept) ?? kept, value);
+}
+
 /** @param bound what {@link visibleCell} gave for the value. */
 export function noteOf(column: Pick<Column, "affinity" | "kind">, value: P2PValue, bound: SqlValue): Note {
   const kept = keptCell(column, bound);
@@ -81,7 +87,7 @@ export function noteOf(column: Pick<Column, "affinity" | "kind">, value: P2PValu
   if (type === "json" && column.kind !== "json") return type;
   // The values of these columns sort by their cells where there is no sidecar, which another kind's would not do.
   const isPure = column.kind === "boolean" || column.kind === "timestamp" || column.kind === "json";
-  if (!isPure && valuesEqual(decoders[column.kind]?.(kept) ?? kept, value)) return "nothing";
+  if (!isPure && givesBack(column, value, bound)) return "nothing";
   return type !== undefined && valuesEqual(decodeNoted(type, kept), value) ? type : "value";
 }
 

@@ -135,7 +135,14 @@ describe.each(["never", "always"])("a table of ours, with thread=%s", (thread) =
     ]);
     expect(query(file, `SELECT list, yes, "when", object, text, _p2p FROM "a ""t" WHERE id IN (3, 5)`)).toEqual([
       { list: "[1]", yes: 1, when: "1970-01-01T00:00:00.000Z", object: '{"a":1}', text: "x", _p2p: null },
-      { list: "no list", yes: 1, when: "1970-01-01T00:00:00.000Z", object: '{"a":1}', text: "x", _p2p: null },
+      {
+        list: "no list",
+        yes: 1,
+        when: "1970-01-01T00:00:00.000Z",
+        object: '{"a":1}',
+        text: "x",
+        _p2p: '{"types":{"list":"plain"}}',
+      },
     ]);
   });
 });
