@@ -2,6 +2,8 @@ import { spawnSync } from "node:child_process";
 import { stripVTControlCharacters } from "node:util";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { progressLine } from "../src/output/live-reporter.ts";
+import { comparing } from "../src/output/progress-parts.ts";
+import { RecentPace } from "../src/output/recent-pace.ts";
 import { Project, sampleRecords } from "./project.ts";
 
 const hasScript = spawnSync("script", ["--version"]).status === 0;
@@ -92,5 +94,30 @@ describe("the live line", () => {
   it("does without a total", () => {
     const { total: _, etaMs: __, ...unknown } = progress;
     expect(progressLine(unknown, 120, "⠋")).toMatch(/^⠋ {2}52,000 records {2}12,346\/s {2}3 failed/);
+  });
+
+  it("shows percent and count also on 40 columns, and on fewer", () => {
+    const narrow = stripVTControlCharacters(progressLine(progress, 40, "⠋"));
+    expect(narrow).toMatch(/^━+─+ {2}52,000 of 100,000 records \(52%\)$/);
+    expect(narrow.length).toBeLessThan(40);
+    expect(stripVTControlCharacters(progressLine(progress, 30, "⠋"))).toBe("52%  52,000");
+  });
+
+  it("expects the time by the rate of the last seconds", () => {
+    const pace = new RecentPace();
+    // Nothing for 20 s, then 1,000 a second: 4 s are left for 4,000.
+    pace.reckon({ ...progress, records: 0, total: 10_000 }, 0);
+    for (let second = 20; second <= 26; second++) {
+      pace.reckon({ ...progress, records: (second - 20) * 1000, total: 10_000 }, second * 1000);
+    }
+    expect(pace.reckon({ ...progress, records: 6500, total: 10_000 }, 36_500).etaMs).toBeLessThan(60_000);
+    const late = pace.reckon({ ...progress, records: 7500, total: 10_000 }, 37_500);
+    expect(late.etaMs).toBeGreaterThan(2000);
+    expect(late.etaMs).toBeLessThan(20_000);
+  });
+
+  it("knows how much a comparison after a copy has to read", () => {
+    expect(comparing(500, 1000)).toBe("comparing: 500 of about 2,000 records read");
+    expect(comparing(500, 0)).toBe("comparing: 500 records read");
   });
 });

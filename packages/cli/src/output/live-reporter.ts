@@ -2,13 +2,16 @@ import { styleText } from "node:util";
 import type { TransferProgress } from "@omni/p2p-core";
 import { createLogUpdate } from "log-update";
 import stringWidth from "string-width";
-import { formatCount } from "./format.ts";
+import { formatCount, formatDuration } from "./format.ts";
 import type { Output } from "./output.ts";
 import { startLine } from "./plain-reporter.ts";
-import { progressParts, shareOf } from "./progress-parts.ts";
+import { comparing, progressParts, shareOf } from "./progress-parts.ts";
+import { RecentPace } from "./recent-pace.ts";
 import type { Reporter, StartedJob } from "./reporter.ts";
 
 const BAR_WIDTH = 24;
+/** A shorter bar tells less than nothing. */
+const LEAST_BAR = 4;
 const SPINNER = ["⠋", "⠙", "⠹", "⠸", "⠼", "⠴", "⠦", "⠧", "⠇", "⠏"];
 
 /** A line at the bottom of the terminal that is drawn anew a few times a second. */
@@ -17,7 +20,10 @@ export class LiveReporter implements Reporter {
   readonly #out: Output;
   readonly #line = createLogUpdate(process.stderr);
   #timer: NodeJS.Timeout | undefined;
+  readonly #pace = new RecentPace();
   #turn = 0;
+  /** Records of the copy that went before a comparison. */
+  #read = 0;
   #draw: () => string = () => "";
 
   constructor(out: Output, interval = 250) {
@@ -27,15 +33,24 @@ export class LiveReporter implements Reporter {
 
   start(job: StartedJob, resumed: boolean): void {
     this.#out.note(startLine(job, resumed));
-    this.#show(() => `${this.#spin()} reading`);
+    const startedAt = performance.now();
+    this.#show(() => {
+      const elapsed = performance.now() - startedAt;
+      const waited = elapsed < 2000 ? "" : `, ${formatDuration(elapsed)}`;
+      return `${this.#spin()} waiting for the first records${waited}`;
+    });
   }
 
-  progress(progress: TransferProgress): void {
+  progress(told: TransferProgress): void {
+    const progress = this.#pace.reckon(told);
+    this.#read = progress.records;
+    // The core tells of itself at once; until then there is nothing to show but how long it takes.
+    if (progress.records === 0 && progress.failures === 0) return;
     this.#show(() => progressLine(progress, process.stderr.columns || 80, this.#spin()));
   }
 
   verifying(count: number): void {
-    this.#show(() => `${this.#spin()} comparing, ${formatCount(count)} records read`);
+    this.#show(() => `${this.#spin()} ${comparing(count, this.#read)}`);
   }
 
   stop(): void {
@@ -67,21 +82,25 @@ export class LiveReporter implements Reporter {
   }
 }
 
-/** The line, as much of it as fits. */
+/** The line, as much of it as fits: the bar gives way to percent and count. */
 export function progressLine(progress: TransferProgress, columns: number, spinner: string): string {
   const share = shareOf(progress);
-  const head = share === undefined ? spinner : bar(share);
-  let line = head;
-  for (const part of progressParts(progress)) {
-    const longer = `${line}  ${part}`;
-    if (stringWidth(longer) >= columns) break;
-    line = longer;
+  const parts = progressParts(progress);
+  if (share !== undefined && stringWidth(parts[0]!) >= columns) {
+    return `${Math.floor(share * 100)}%  ${formatCount(progress.records)}`;
   }
-  return line;
+  const room = columns - stringWidth(parts[0]!) - 3;
+  const head = share === undefined ? spinner : room < LEAST_BAR ? undefined : bar(share, Math.min(BAR_WIDTH, room));
+  const shown = head === undefined ? [] : [head];
+  for (const part of parts) {
+    if (shown.length > 0 && stringWidth([...shown, part].join("  ")) >= columns) break;
+    shown.push(part);
+  }
+  return shown.join("  ");
 }
 
-function bar(share: number): string {
-  const done = Math.round(share * BAR_WIDTH);
+function bar(share: number, width: number): string {
+  const done = Math.round(share * width);
   const full = styleText("cyan", "━".repeat(done), { stream: process.stderr });
-  return `${full}${styleText("dim", "─".repeat(BAR_WIDTH - done), { stream: process.stderr })}`;
+  return `${full}${styleText("dim", "─".repeat(width - done), { stream: process.stderr })}`;
 }

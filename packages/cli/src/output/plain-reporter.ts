@@ -1,13 +1,16 @@
 import type { TransferProgress } from "@omni/p2p-core";
-import { formatCount, formatDuration } from "./format.ts";
+import { formatDuration } from "./format.ts";
 import type { Output } from "./output.ts";
-import { progressParts } from "./progress-parts.ts";
+import { comparing, progressParts } from "./progress-parts.ts";
+import { RecentPace } from "./recent-pace.ts";
 import type { Reporter, StartedJob } from "./reporter.ts";
 
 /** A line now and then, for logs and pipes. */
 export class PlainReporter implements Reporter {
   readonly interval: number;
   readonly #out: Output;
+  readonly #pace = new RecentPace();
+  #read = 0;
   #toldAt = performance.now();
 
   constructor(out: Output, interval = 5000) {
@@ -19,17 +22,21 @@ export class PlainReporter implements Reporter {
     this.#out.note(startLine(job, resumed));
   }
 
-  progress(progress: TransferProgress): void {
+  progress(told: TransferProgress): void {
+    const progress = this.#pace.reckon(told);
+    this.#read = progress.records;
     // The core also tells of the end, which the result says better.
     if (performance.now() - this.#toldAt < this.interval) return;
     this.#toldAt = performance.now();
-    this.#out.note(`${formatDuration(progress.elapsedMs)}: ${progressParts(progress).join(", ")}`);
+    const waiting = progress.records === 0 && progress.failures === 0;
+    const parts = waiting ? ["waiting for the first records"] : progressParts(progress);
+    this.#out.note(`${formatDuration(progress.elapsedMs)}: ${parts.join(", ")}`);
   }
 
   verifying(count: number): void {
     if (performance.now() - this.#toldAt < this.interval) return;
     this.#toldAt = performance.now();
-    this.#out.note(`comparing: ${formatCount(count)} records read`);
+    this.#out.note(comparing(count, this.#read));
   }
 
   stop(): void {}

@@ -20,3 +20,14 @@ export function progressParts(progress: TransferProgress): string[] {
 export function shareOf({ records, total }: TransferProgress): number | undefined {
   return total === undefined || total === 0 ? undefined : Math.min(1, records / total);
 }
+
+/**
+ * What there is to say of a comparison under way.
+ *
+ * @param count records read so far, of both sides.
+ * @param copied records of the copy that went before; 0 where there was none.
+ */
+export function comparing(count: number, copied: number): string {
+  const of = copied > 0 ? ` of about ${formatCount(Math.max(count, copied * 2))}` : "";
+  return `comparing: ${formatCount(count)}${of} records read`;
+}

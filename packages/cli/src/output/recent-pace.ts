@@ -1,0 +1,23 @@
+import type { TransferProgress } from "@omni/p2p-core";
+
+/** How long the past is that the expected time is reckoned from, in ms. */
+const WINDOW_MS = 15_000;
+
+/**
+ * The expected time by the rate of the last seconds: a source that was slow to start, or a target that has become slow,
+ * makes the mean of the whole time a poor guide.
+ */
+export class RecentPace {
+  readonly #samples: { readonly at: number; readonly records: number }[] = [];
+
+  /** The progress with the time that is expected from here. */
+  reckon(progress: TransferProgress, now = performance.now()): TransferProgress {
+    const { records, total } = progress;
+    this.#samples.push({ at: now, records });
+    while (this.#samples.length > 2 && now - this.#samples[0]!.at > WINDOW_MS) this.#samples.shift();
+    const first = this.#samples[0]!;
+    const rate = (records - first.records) / (now - first.at);
+    if (total === undefined || !(rate > 0)) return progress;
+    return { ...progress, etaMs: Math.max(0, total - records) / rate };
+  }
+}
