@@ -77,6 +77,6 @@ export async function noteJob(
 function died(what: string, deaths: number, how: string): P2PError {
   return new P2PError(
     "PROCESS_DIED",
-    `${deaths} processes of workers died or were killed while ${what}, the last since ${how}. Look whether the query or the source can ever come to an end; if it needs no more than time, raise the workers' "heartbeatTimeout"; then resume it`,
+    `${deaths} processes of workers died or were killed while ${what}, the last since ${how}. Look whether the query or the source can ever come to an end; if it needs no more than time, raise the workers' "heartbeatTimeout" and "progressTimeout"; then resume it`,
   );
 }

@@ -87,7 +87,7 @@ export class WorkPlaces {
     this.#pool = new WorkPool({
       ...{ ...shared, connection, appRoot, module, find },
       heartbeatTimeout: this.#options.heartbeatTimeout ?? lockDuration,
-      progressTimeout: this.#options.progressTimeout ?? 900_000,
+      progressTimeout: this.#options.progressTimeout ?? 300_000,
       tell: (each, event) => (tell as (each: string, event: unknown) => void)(each, event),
     });
   }

@@ -36,7 +36,7 @@ export interface TransferWorkerOptions {
   readonly stalledInterval?: number;
   /** How long a process may give no sign of life before it is killed, in ms. Default: `lockDuration`. */
   readonly heartbeatTimeout?: number;
-  /** How long a partition may neither read nor write anything before its process is killed, in ms. Default 900 000. */
+  /** How long a partition may neither read nor write anything before its process is killed, in ms. Default 300 000. */
   readonly progressTimeout?: number;
   /**
    * Deaths of processes at one place of a partition with the last of which it is given up: the try before it goes record

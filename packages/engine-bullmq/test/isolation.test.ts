@@ -118,7 +118,7 @@ describeWithService("redis", "work that blocks or dies", ({ url }) => {
   it("fails a transfer whose query never ends, after a few deaths, and the worker goes on", async () => {
     const space = engine(url);
     const { endpoints, ids } = given(100);
-    const { deaths } = isolated(space, { endpoints, heartbeatTimeout: 1000 });
+    const { deaths } = isolated(space, { endpoints, heartbeatTimeout: 1000, progressTimeout: 3000 });
     const client = space.transfers();
     const query = { native: { sqlite: { sql: ENDLESS } } };
     await client.submit({ id: "endless", source: "from", target: "to", query, partitions: 2 });
@@ -126,7 +126,7 @@ describeWithService("redis", "work that blocks or dies", ({ url }) => {
     expect(error?.code).toBe("PROCESS_DIED");
     expect(error?.message).toContain("heartbeatTimeout");
     expect(deaths.length).toBeLessThanOrEqual(6);
-    expect(deaths[0]).toMatch(/no sign of life/);
+    expect(deaths[0]).toMatch(/no sign of life|nothing moved/);
     await client.submit({ id: "after", source: "from", target: "to" });
     expect(await client.result("after")).toMatchObject({ successCount: 100 });
     expect(ids()).toHaveLength(100);

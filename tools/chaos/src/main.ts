@@ -3,6 +3,7 @@
 import { Places, type ServerUrls } from "@omni/p2p-matrix/stores";
 import { startService, type TestService } from "@omni/p2p-test-services";
 import { fillDisks } from "./disk-full.ts";
+import { poisonWorkers } from "./engine.ts";
 import { readHostileFiles } from "./hostile-sqlite.ts";
 import { killProcesses } from "./kill.ts";
 import { breakNetwork } from "./network.ts";
@@ -47,5 +48,15 @@ if (!only || only === "hostile") await readHostileFiles(report, random);
 if (!only || only === "state") {
   const places = new Places({} as ServerUrls);
   await troubleState(report, places).finally(() => places.dispose());
+}
+if (!only || only === "engine") {
+  const redis = await startService("redis", { persistent: true, exclusive: true });
+  const places = new Places({ redis: redis.url } as ServerUrls);
+  try {
+    await poisonWorkers(report, places, redis.url, random);
+  } finally {
+    places.dispose();
+    await redis.stop();
+  }
 }
 report.print();
