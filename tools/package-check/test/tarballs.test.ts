@@ -109,6 +109,25 @@ describe("an empty project", () => {
     expect(await execute("node", ["main.js"], project)).toContain("2 records");
   });
 
+  it("takes a core that is a minor version ahead of its starters, without a conflict of peers", async () => {
+    const ahead = join(folder, "core-ahead");
+    mkdirSync(ahead);
+    await execute("tar", ["-xzf", tarballs.get("@omni/p2p-core")!, "-C", ahead], root);
+    await execute("npm", ["pkg", "set", "version=0.2.0"], join(ahead, "package"));
+    await execute("npm", ["pack", "--pack-destination", ahead], join(ahead, "package"));
+    const project = join(folder, "core-ahead-project");
+    mkdirSync(project);
+    writeFileSync(join(project, "package.json"), JSON.stringify({ name: "ahead", private: true, type: "module" }));
+    const wanted = [join(ahead, "omni-p2p-core-0.2.0.tgz"), tarballs.get("@omni/p2p-starter-memory")!];
+    await execute("npm", ["install", "--no-audit", "--no-fund", "--prefer-offline", ...wanted], project);
+    writeFileSync(
+      join(project, "main.js"),
+      `import { StarterRegistry } from "@omni/p2p-core";
+       console.log((await new StarterRegistry(process.cwd()).resolve("memory")).storageType);`,
+    );
+    expect(await execute("node", ["main.js"], project)).toBe("memory\n");
+  });
+
   it("copies one SQLite file into another by one command after the installation", async () => {
     const project = await emptyProject("command-line", {});
     await execute(
