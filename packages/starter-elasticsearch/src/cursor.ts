@@ -1,4 +1,4 @@
-import { fromJson, type JsonValue, P2PError, type P2PValue, toJson } from "@omni/p2p-core";
+import { fromJson, type JsonValue, P2PError, type P2PRecord, type P2PValue, toJson } from "@omni/p2p-core";
 import type { ChangePosition } from "./changes.ts";
 import type { SortValue } from "./decode.ts";
 
@@ -13,23 +13,33 @@ export function readCursor(cursor: JsonValue): ChangePosition {
   return { change: change as number, id, index };
 }
 
-/** Where a read in an order stands: in the server's order, and in the list of those that are sorted here. */
+/**
+ * Where a read in an order stands: in the server's order, and among those that are sorted here, behind the one with this id
+ * and these values. Not behind so many of them: some may have been deleted when the reading goes on.
+ */
 export interface OrderedPosition {
   readonly after: readonly SortValue[] | undefined;
-  readonly odd: number;
+  readonly odd: P2PRecord | undefined;
 }
 
 /** The cursor of a read in an order. */
 export function writeOrderedCursor({ after, odd }: OrderedPosition): JsonValue {
-  return { ...(after === undefined ? {} : { after: toJson(after as P2PValue) }), ...(odd === 0 ? {} : { odd }) };
+  return {
+    ...(after === undefined ? {} : { after: toJson(after as P2PValue) }),
+    ...(odd === undefined ? {} : { odd: toJson(odd) }),
+  };
 }
 
 export function readOrderedCursor(cursor: JsonValue): OrderedPosition {
   if (typeof cursor !== "object" || cursor === null || Array.isArray(cursor)) throw foreignCursor();
-  const { after, odd = 0 } = cursor as { after?: JsonValue; odd?: JsonValue };
-  if (!Number.isSafeInteger(odd) || !(after === undefined || Array.isArray(after))) throw foreignCursor();
-  if (after === undefined && odd === 0) throw foreignCursor();
-  return { after: after === undefined ? undefined : (fromJson(after) as readonly SortValue[]), odd: odd as number };
+  const { after, odd } = cursor as { after?: JsonValue; odd?: JsonValue };
+  const isRecord = typeof odd === "object" && odd !== null && !Array.isArray(odd) && Object.hasOwn(odd, "id");
+  if ((odd !== undefined && !isRecord) || !(after === undefined || Array.isArray(after))) throw foreignCursor();
+  if (after === undefined && odd === undefined) throw foreignCursor();
+  return {
+    after: after === undefined ? undefined : (fromJson(after) as readonly SortValue[]),
+    odd: odd === undefined ? undefined : (fromJson(odd) as P2PRecord),
+  };
 }
 
 function foreignCursor(): P2PError {

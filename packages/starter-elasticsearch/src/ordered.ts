@@ -38,7 +38,7 @@ export async function* locateOrdered(
 ): AsyncGenerator<LocatedRecord> {
   const { query, filter } = opened.plan;
   const order = serverOrder(query, opened.schemas);
-  const start = options.after === undefined ? { after: undefined, odd: 0 } : readOrderedCursor(options.after);
+  const start = options.after === undefined ? { after: undefined, odd: undefined } : readOrderedCursor(options.after);
   const keys = order.odd === NONE ? [] : await sortedKeys(opened, order, options);
   const native = nativeRow(opened, allOf([filter, not(order.odd)]), order, start, fields, options);
   const odd = oddRow(opened, keys, start.odd, fields, options);
@@ -54,8 +54,6 @@ interface Candidate {
   /** What it is compared by. */
   readonly key: P2PRecord | undefined;
   readonly size: number;
-  /** Its number among those that are sorted here, from 1. */
-  readonly number?: number;
 }
 
 async function* merge(
@@ -72,8 +70,8 @@ async function* merge(
       (!left.done &&
         // A document that could not be read has no place of its own, and is told at once.
         (left.value.key === undefined || compareRecords(query.orderBy, left.value.key, right.value.key!) <= 0));
-    const { hit, size, number = 0 } = (takeLeft ? left.value : right.value) as Candidate;
-    position = takeLeft ? { ...position, after: hit.hit.sort } : { ...position, odd: number };
+    const { hit, size, key } = (takeLeft ? left.value : right.value) as Candidate;
+    position = takeLeft ? { ...position, after: hit.hit.sort } : { ...position, odd: key };
     yield { id: hit.hit._id, record: hit.item, error: hit.error, size, position };
     if (takeLeft) left = await native.next();
     else right = await odd.next();
@@ -132,20 +130,22 @@ async function sortedKeys(opened: OpenedQuery, order: ServerOrder, options: Read
 /** Documents fetched at a time by their ids. */
 const FETCH_SIZE = 100;
 
-/** The documents of the keys, in their order, from the one with this number on. */
+/** The documents of the keys, in their order, behind the one with this key. */
 async function* oddRow(
   opened: OpenedQuery,
   keys: readonly OddKey[],
-  from: number,
+  after: P2PRecord | undefined,
   source: readonly string[] | undefined,
   options: ReadOptions,
 ): AsyncGenerator<Candidate> {
-  for (let start = from; start < keys.length; start += FETCH_SIZE) {
+  const { orderBy } = opened.plan.query;
+  const next = after === undefined ? 0 : keys.findIndex(({ key }) => compareRecords(orderBy, key, after) > 0);
+  for (let start = next < 0 ? keys.length : next; start < keys.length; start += FETCH_SIZE) {
     const part = keys.slice(start, start + FETCH_SIZE);
     const found = await fetchByIds(opened, part, source, options);
-    for (const [i, { id, key }] of part.entries()) {
+    for (const { id, key } of part) {
       const candidate = found.get(id);
-      if (candidate !== undefined) yield { ...candidate, key, number: start + i + 1 };
+      if (candidate !== undefined) yield { ...candidate, key };
     }
   }
 }

@@ -140,4 +140,21 @@ describeWithService("elasticsearch", "reading", ({ url }) => {
     expect(ids(await read(source))).toEqual(ids(RECORDS));
     expect(ids(await read(source, { orderBy: "n" }))).toEqual(ids(RECORDS));
   });
+
+  test("a sorted read goes on behind the last record, when some that were read have been deleted", async () => {
+    const { index, endpoint } = testIndex(url);
+    const records = Array.from({ length: 40 }, (_, i): P2PRecord => {
+      const number = String(i).padStart(2, "0");
+      // Every second one is too long for the server to sort.
+      return { id: `r${number}`, n: 1, text: i % 2 ? `${number}${"x".repeat(300)}` : number };
+    });
+    await write(await open(endpoint), records);
+    const source = await open(endpoint, "source");
+    const [first] = await readBatches(source, { orderBy: "text" }, { batchSize: 20 });
+    expect(first!.records.map(({ id }) => id)).toEqual(records.slice(0, 20).map(({ id }) => id));
+    for (const { id } of records.slice(0, 10)) await call(url, "DELETE", `/${index}/_doc/${id}?refresh=true`);
+    const cursor = JSON.parse(JSON.stringify(first!.cursor)) as JsonValue;
+    const rest = await read(source, { orderBy: "text" }, { after: cursor });
+    expect(rest.map(({ id }) => id)).toEqual(records.slice(20).map(({ id }) => id));
+  });
 });
