@@ -38,16 +38,15 @@ describe("work that blocks for ever", () => {
     const command = project.start(["count", "sqlite:endless.db?table=endless&key=id"]);
     await sleep(1500);
     command.child.kill(signal);
-    await command.seen(/a store or a transform does not answer yet\. Ctrl-C again stops at once/);
-    command.child.kill(signal);
-    const again = performance.now();
+    const signalled = performance.now();
     expect(await command.ended).toMatchObject({ code, stdout: "" });
-    expect(performance.now() - again).toBeLessThan(3000);
+    expect(performance.now() - signalled).toBeLessThan(3000);
   });
 
   it("is ended by one Ctrl-C after a while", async () => {
-    const command = project.start(["count", "sqlite:endless.db?table=endless&key=id"]);
-    await sleep(1500);
+    const command = project.start([...looped, "--transfer-id", "once"]);
+    await command.seen(/^copy: /);
+    await sleep(300);
     command.child.kill("SIGINT");
     const run = await command.ended;
     expect(run.code).toBe(130);
