@@ -1,5 +1,7 @@
 /** The known word that a mistyped one is nearest to, if any is near. */
 export function nearest(word: string, known: readonly string[]): string | undefined {
+  // Nobody mistypes a name that long, and to compare it would cost the product of both lengths.
+  if (word.length > 100) return undefined;
   const [best] = known
     .map((candidate) => ({ candidate, distance: distance(word.toLowerCase(), candidate.toLowerCase()) }))
     .filter((found) => found.distance <= Math.max(1, Math.floor(found.candidate.length / 3)))

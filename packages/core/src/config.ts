@@ -1,5 +1,6 @@
 import { P2PError } from "./errors.ts";
-import { suggest } from "./suggest.ts";
+import { notPlain } from "./storage/described.ts";
+import { shownName, suggest } from "./suggest.ts";
 
 /** What must hold of a setting: its type, its bounds and what applies without it. */
 interface Setting {
@@ -103,7 +104,8 @@ export function settingNames(): readonly string[] {
  * @throws P2PError `INVALID_CONFIG`, naming the key.
  */
 export function parseConfig(input: ConnectionConfigInput = {}, fallback?: ConnectionConfig): ConnectionConfig {
-  if (typeof input !== "object" || input === null) throw invalid("it must be an object of settings");
+  const found = notPlain(input);
+  if (found !== undefined) throw invalid(`it must be an object of settings, and this is ${found}`);
   const config: Record<string, unknown> = { ...(fallback ?? DEFAULTS) };
   const seen = new Map<string, string>();
   for (const [key, value] of Object.entries(input)) {
@@ -111,7 +113,7 @@ export function parseConfig(input: ConnectionConfigInput = {}, fallback?: Connec
     const name = CAMEL.get(key);
     if (name === undefined) {
       throw invalid(
-        `unknown key "${key}"${suggest(key, [...CAMEL.keys()])}. Known keys: ${Object.keys(SETTINGS).join(", ")}`,
+        `unknown key "${shownName(key)}"${suggest(key, [...CAMEL.keys()])}. Known keys: ${Object.keys(SETTINGS).join(", ")}`,
       );
     }
     if (seen.has(name)) throw invalid(`"${seen.get(name)}" and "${key}" are the same setting; give one of them`);
@@ -165,7 +167,7 @@ export function parseTolerance(
 
 function show(value: unknown): string {
   return typeof value === "string"
-    ? `"${value}"`
+    ? `"${shownName(value)}"`
     : value !== null && typeof value === "object"
       ? "an object"
       : String(value);

@@ -1,5 +1,7 @@
 /** ` (did you mean "table"?)` when a known name is near, else nothing. */
 export function suggest(name: string, known: readonly string[]): string {
+  // Nobody mistypes a name that long, and to compare it would cost the product of both lengths.
+  if (name.length > 100) return "";
   const near = known
     .map((candidate) => ({ candidate, distance: editDistance(name.toLowerCase(), candidate.toLowerCase()) }))
     .filter(({ candidate, distance }) => distance <= Math.max(1, Math.floor(candidate.length / 3)))
@@ -7,8 +9,13 @@ export function suggest(name: string, known: readonly string[]): string {
   return near ? ` (did you mean "${near.candidate}"?)` : "";
 }
 
+/** A name for a message, cut where it is too long to be one. */
+export function shownName(name: string): string {
+  return name.length <= 100 ? name : `${name.slice(0, 80)}… (${name.length} characters)`;
+}
+
 /** Levenshtein's distance between two short names, in which two letters that changed places are one mistake. */
-function editDistance(a: string, b: string): number {
+export function editDistance(a: string, b: string): number {
   let last: number[] = [];
   let row = Array.from({ length: b.length + 1 }, (_, i) => i);
   for (let i = 1; i <= a.length; i++) {

@@ -54,11 +54,13 @@ export async function loadConfig(file: string): Promise<LoadedConfig> {
 async function readContent(path: string, shown: string): Promise<unknown> {
   switch (extname(path)) {
     case ".json":
-      return parseText(path, shown, "JSON", JSON.parse);
+      return parseText(path, shown, "JSON", parseJsonText);
     case ".yaml":
     case ".yml": {
       const { parse } = await import("yaml");
-      return parseText(path, shown, "YAML", (text) => parse(text));
+      return parseText(path, shown, "YAML", (text) =>
+        parse(text, { merge: true, prettyErrors: true, logLevel: "error" }),
+      );
     }
     case ".ts":
     case ".mts":
@@ -83,13 +85,36 @@ async function parseText(
   const text = await readFile(path, "utf8").catch((cause: unknown) => {
     throw new UsageError(`The config file ${shown} cannot be read: ${messageOf(cause)}`, undefined, { cause });
   });
-  try {
-    return parse(text) ?? {};
-  } catch (cause) {
-    throw new UsageError(`The config file ${shown} is not valid ${form}: ${messageOf(cause).trimEnd()}`, undefined, {
-      cause,
-    });
+  if (text.length > MAX_CONFIG) {
+    throw new UsageError(`The config file ${shown} has ${text.length} characters; ${MAX_CONFIG} is the most`);
   }
+  try {
+    // Editors on Windows put a byte-order mark before the text.
+    return parse(text.replace(/^\ufeff/, "")) ?? {};
+  } catch (error) {
+    // Their messages quote the text, in which passwords stand; neither they nor the cause may be shown.
+    throw new UsageError(
+      `The config file ${shown} is not valid ${form}${placeOf(error, text)}; the text there is not shown, since it may be a secret`,
+    );
+  }
+}
+
+/** Longest config file, in characters. */
+const MAX_CONFIG = 256 * 1024;
+
+/** ` at line 3, column 5 (BAD_INDENT)` */
+function placeOf(error: unknown, text: string): string {
+  const { linePos, code } = error as { linePos?: readonly { line: number; col: number }[]; code?: unknown };
+  const [start] = linePos ?? [];
+  if (start) return ` at line ${start.line}, column ${start.col}${typeof code === "string" ? ` (${code})` : ""}`;
+  const at = /at position (\d+)/.exec(messageOf(error))?.[1];
+  if (at === undefined) return "";
+  const before = text.slice(0, Number(at)).split("\n");
+  return ` at line ${before.length}, column ${before.at(-1)!.length + 1}`;
+}
+
+function parseJsonText(text: string): unknown {
+  return JSON.parse(text);
 }
 
 /** Tells every mistake at once, each with its path. */

@@ -57,8 +57,15 @@ export function mistakesIn(content: unknown): Mistake[] {
   return issues.map((issue) => ({
     path: (issue.path ?? []).map(({ key }) => key as string | number),
     kind: issue.expected === "never" ? "unknown" : isMissing(issue) ? "missing" : "wrong",
-    message: issue.message,
+    message: messageOf(issue),
   }));
+}
+
+/** Messages of Valibot's own quote what was found, which may be a secret; ours begin with "it must". */
+function messageOf({ message, expected, input }: v.BaseIssue<unknown>): string {
+  if (message.startsWith("it ")) return message;
+  const found = Array.isArray(input) ? "a list" : input === null ? "null" : `of type ${typeof input}`;
+  return `expected ${expected ?? "something else"}, and it is ${found}`;
 }
 
 /** A key that is not there is told of the object that should have it. */

@@ -3,6 +3,8 @@ import { UsageError } from "../usage-error.ts";
 
 const NUMBER = /^-?(0|[1-9]\d*)(\.\d+)?([eE][+-]?\d+)?$/;
 const BIGINT = /^-?\d+n$/;
+/** As many as a record may have in a bigint. */
+const MAX_DIGITS = 20_000;
 /** What `date:` takes: ISO 8601 with a four-digit or a signed six-digit year. */
 const DATE = /^([+-]\d{6}|\d{4})-\d{2}-\d{2}(T\d{2}:\d{2}(:\d{2}(\.\d+)?)?(Z|[+-]\d{2}:\d{2})?)?$/;
 
@@ -14,6 +16,9 @@ const DATE = /^([+-]\d{6}|\d{4})-\d{2}-\d{2}(T\d{2}:\d{2}(:\d{2}(\.\d+)?)?(Z|[+-
 export function parseValue(text: string): P2PValue {
   if (text === "null") return null;
   if (text === "true" || text === "false") return text === "true";
+  if (text.length > MAX_DIGITS && /^-?\d+n?$/.test(text)) {
+    throw new UsageError(`A whole number of ${text.length} digits is too long; ${MAX_DIGITS} is the most`);
+  }
   if (BIGINT.test(text)) return BigInt(text.slice(0, -1));
   if (NUMBER.test(text)) return parseNumber(text);
   if (text.startsWith("date:")) return parseDate(text.slice("date:".length));

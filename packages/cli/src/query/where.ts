@@ -5,7 +5,10 @@ import { parseList, parseText, parseValue } from "./value.ts";
 type Where = NonNullable<P2PQuery["where"]>;
 
 /** A field, a sign and the text of a value; a field with signs in its name stands in double quotes. */
-const CONDITION = /^\s*("(?:[^"\\]|\\.)*"|[^=!<>^~"]+?)\s*(!=|>=|<=|\^=|==|=|>|<)\s*(.*?)\s*$/s;
+const CONDITION = /^("(?:[^"\\]|\\.)*"|[^=!<>^~"]+)\s*(!=|>=|<=|\^=|==|=|>|<)(.*)$/s;
+
+/** Longest condition, in characters: what a command line takes as one argument. */
+const MAX_CONDITION = 131_072;
 
 const COMPARISONS = { ">": "gt", ">=": "gte", "<": "lt", "<=": "lte" } as const;
 
@@ -42,11 +45,15 @@ function toCondition({ eq, ...others }: Record<string, unknown>): P2PCondition {
 }
 
 function parseCondition(text: string): { field: string; operators: Record<string, unknown> } {
-  const match = CONDITION.exec(text);
+  if (text.length > MAX_CONDITION) {
+    throw new UsageError(`--where has a condition of ${text.length} characters; ${MAX_CONDITION} is the most`);
+  }
+  const match = CONDITION.exec(text.trim());
   if (!match) throw new UsageError(`--where "${text}" is not a condition; write ${FORMS}`);
   const [, name, sign, value] = match as unknown as [string, string, string, string];
-  const field = name.startsWith('"') ? parseText(name, "a field's name") : name;
-  return { field, operators: operatorsOf(sign, value, text) };
+  const field = name.startsWith('"') ? parseText(name, "a field's name") : name.trim();
+  if (field === "") throw new UsageError(`--where "${text}" names no field; write ${FORMS}`);
+  return { field, operators: operatorsOf(sign, value.trim(), text) };
 }
 
 function operatorsOf(sign: string, value: string, text: string): Record<string, unknown> {

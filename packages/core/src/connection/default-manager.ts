@@ -1,8 +1,10 @@
 import { EventEmitter } from "node:events";
 import { type ConnectionConfigInput, MAX_TIMER_MS, parseConfig } from "../config.ts";
 import { P2PError, toP2PError } from "../errors.ts";
+import { assertPlain } from "../storage/described.ts";
 import { type EndpointInput, parseEndpoint } from "../storage/endpoint.ts";
 import type { P2PQuery } from "../storage/query.ts";
+import { parseQuery } from "../storage/query.ts";
 import { redactError, secretsOf } from "../storage/redact.ts";
 import { StarterRegistry } from "../storage/registry.ts";
 import type { P2PStarter } from "../storage/service.ts";
@@ -79,6 +81,8 @@ export class DefaultP2PConnectionManager implements P2PConnectionManager {
   constructor(options: P2PTransferBridge | ManagerOptions = {}) {
     this.#options = "transfer" in options ? { bridge: options } : options;
     const { bridge, appRoot, config, pool = {} } = this.#options;
+    assertPlain("pool", pool);
+    if (bridge === undefined) assertPlain("options of the manager", options);
     checkPool(pool);
     parseConfig(config);
     this.#bridge = bridge ?? new DefaultP2PTransferBridge();
@@ -166,7 +170,10 @@ export class DefaultP2PConnectionManager implements P2PConnectionManager {
     const connection = this.#find(connectionId, "transfer");
     this.#assertOpen();
     // Whatever is no object is checked as a batch size.
-    const given = typeof batchSize === "object" && batchSize !== null ? batchSize : { batchSize };
+    const isSize = (typeof batchSize !== "object" && typeof batchSize !== "function") || batchSize === null;
+    const given = isSize ? { batchSize } : batchSize;
+    assertPlain("transfer options", given);
+    parseQuery(query);
     const options = this.#observed(connection, given);
     this.#emit("transferStarted", { connection, query });
     let result: TransferResult;
@@ -202,12 +209,15 @@ export class DefaultP2PConnectionManager implements P2PConnectionManager {
   async verify(connectionId: string, query: P2PQuery, options: VerifyOptions = {}): Promise<VerifyResult> {
     const connection = this.#find(connectionId, "transfer");
     this.#assertOpen();
+    assertPlain("options", options);
+    parseQuery(query);
     return connection.verify(query, options);
   }
 
   async partitions(connectionId: string, query: P2PQuery, parts: number): Promise<PartitionPlan> {
     const connection = this.#find(connectionId, "transfer");
     this.#assertOpen();
+    parseQuery(query);
     return connection.partitions(query, parts);
   }
 

@@ -1,4 +1,6 @@
 import { P2PError } from "../errors.ts";
+import { shownName } from "../suggest.ts";
+import { notPlain } from "./described.ts";
 import { setField } from "./value.ts";
 
 /** Where records are: one store, and which part of it. */
@@ -40,12 +42,12 @@ export function parseEndpoint(input: EndpointInput): EndpointInfo {
 }
 
 function checkEndpoint(input: Exclude<EndpointInput, string | URL>): EndpointInfo {
-  if (typeof input !== "object" || input === null)
-    throw invalid(`it is ${input === null ? "null" : typeof input}; ${FORMS}`);
+  const found = notPlain(input);
+  if (found !== undefined) throw invalid(`it is ${found}; ${FORMS}`);
   for (const key of Object.keys(input)) {
     if (!ENDPOINT_KEYS.has(key)) {
       throw invalid(
-        `unknown key "${key}"; an endpoint has ${[...ENDPOINT_KEYS].join(", ")}, and a starter's options go into metadata`,
+        `unknown key "${shownName(key)}"; an endpoint has ${[...ENDPOINT_KEYS].join(", ")}, and a starter's options go into metadata`,
       );
     }
   }
@@ -60,15 +62,19 @@ function checkEndpoint(input: Exclude<EndpointInput, string | URL>): EndpointInf
   }
   if (database !== undefined && typeof database !== "string") throw invalid("database must be a string");
   if (port !== undefined) checkPort(port);
-  if (metadata !== undefined && (typeof metadata !== "object" || metadata === null || Array.isArray(metadata)))
-    throw invalid("metadata must be an object");
+  const foundMetadata = metadata === undefined ? undefined : notPlain(metadata);
+  if (foundMetadata !== undefined) throw invalid(`metadata must be an object, and this is ${foundMetadata}`);
   const bare = defined({ endpointId: "", storageType, host, port, database, metadata: metadata && { ...metadata } });
   return { ...bare, endpointId: input.endpointId ?? endpointLabel(bare) };
 }
 
 const URL_PATTERN = /^([a-z][a-z0-9.-]*?)(?:\+([a-z0-9.+-]+))?:(\/\/)?(.*)$/is;
 
+/** Longest URL, in characters. */
+const MAX_URL = 65_536;
+
 function parseEndpointUrl(url: string): EndpointInfo {
+  if (url.length > MAX_URL) throw invalid(`it has ${url.length} characters; ${MAX_URL} is the most`);
   const match = URL_PATTERN.exec(url.trim());
   if (!match) throw invalid(`it is not a URL; ${FORMS}`);
   const [, scheme, plus, slashes, rest] = match as unknown as [
@@ -82,6 +88,7 @@ function parseEndpointUrl(url: string): EndpointInfo {
   const storageType = secure ? "redis" : scheme.toLowerCase();
   const queryAt = rest.indexOf("?");
   const body = queryAt < 0 ? rest : rest.slice(0, queryAt);
+  if (slashes && queryAt >= 0) assertNoPasswordIn(body, rest.slice(queryAt + 1));
   const metadata: Record<string, unknown> = queryAt < 0 ? {} : parseSearch(rest.slice(queryAt + 1));
   if (secure) metadata.protocol = "tls";
   else if (plus) metadata.protocol = plus.toLowerCase();
@@ -91,6 +98,16 @@ function parseEndpointUrl(url: string): EndpointInfo {
   return checkEndpoint(
     defined({ storageType, ...place, metadata: Object.keys(metadata).length > 0 ? metadata : undefined, endpointId }),
   );
+}
+
+/** A password with a "?" in it would become the port and options, whose names messages show. */
+function assertNoPasswordIn(body: string, search: string): void {
+  if (body.includes("@") || !search.includes("@")) return;
+  const [name = ""] = search.split("=", 1);
+  const mayHavePassword = body.includes(":") && !body.includes("/");
+  if (name.includes("@") || mayHavePassword) {
+    throw invalid('a "?" in a user or password is written "%3F", and an "@" in an option "%40"');
+  }
 }
 
 function parseSearch(search: string): Record<string, unknown> {

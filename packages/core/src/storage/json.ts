@@ -1,7 +1,15 @@
 import { P2PError } from "../errors.ts";
 import { dateOfText, isoText } from "./iso-date.ts";
 import { parseJson } from "./parse-json.ts";
-import { type P2PObject, type P2PValue, setField, TaggedValue, valueType } from "./value.ts";
+import {
+  MAX_BIGINT_DIGITS,
+  MAX_DEPTH,
+  type P2PObject,
+  type P2PValue,
+  setField,
+  TaggedValue,
+  valueType,
+} from "./value.ts";
 
 /** What JSON can say by itself. */
 export type JsonValue = null | boolean | number | string | readonly JsonValue[] | { readonly [key: string]: JsonValue };
@@ -22,7 +30,14 @@ export function encodeJson(value: P2PValue): string {
 
 /** Reads what {@link encodeJson} wrote, and any other JSON as it stands. */
 export function decodeJson(text: string): P2PValue {
-  return fromJson(parseJson(text));
+  let json: JsonValue;
+  try {
+    json = parseJson(text);
+  } catch (cause) {
+    // The error of JSON.parse quotes the text, which may hold anything.
+    throw new P2PError("INVALID_RECORD", `A text of ${text.length} characters is not JSON`, { cause });
+  }
+  return fromJson(json);
 }
 
 /** {@link encodeJson} without the last step: plain JSON data in place of text. Shares what needs no tag. */
@@ -92,15 +107,25 @@ function entriesToJson(source: P2PObject): JsonValue {
 
 /** {@link decodeJson} on data that is parsed already. Never changes what it is given. */
 export function fromJson(json: JsonValue): P2PValue {
+  return read(json, 0);
+}
+
+/** Deepest nesting that is read: that of the deepest record, of which every level may be in a tag of three. */
+const MAX_JSON_DEPTH = 3 * MAX_DEPTH + 10;
+
+function read(json: JsonValue, depth: number): P2PValue {
   if (typeof json !== "object" || json === null) return json;
-  if (Array.isArray(json)) return json.map(fromJson);
+  if (depth > MAX_JSON_DEPTH) {
+    throw new P2PError("INVALID_RECORD", `A value is nested deeper than ${MAX_DEPTH} levels`);
+  }
+  if (Array.isArray(json)) return (json as readonly JsonValue[]).map((item) => read(item, depth + 1));
   const source = json as { readonly [key: string]: JsonValue };
   const type = Object.hasOwn(source, JSON_TAG) ? source[JSON_TAG] : undefined;
   if (isTag(type) && Object.hasOwn(source, "value") && Object.keys(source).length === 2) {
-    return untag(type, source.value!);
+    return untag(type, source.value!, depth + 1);
   }
   const value: Record<string, P2PValue> = {};
-  for (const key of Object.keys(source)) setField(value, key, fromJson(source[key]!));
+  for (const key of Object.keys(source)) setField(value, key, read(source[key]!, depth + 1));
   return value;
 }
 
@@ -118,13 +143,13 @@ function isEntry(entry: JsonValue): boolean {
   return Array.isArray(entry) && entry.length === 2 && typeof entry[0] === "string";
 }
 
-function untag(type: string, payload: JsonValue): P2PValue {
+function untag(type: string, payload: JsonValue, depth: number): P2PValue {
   switch (type) {
     case "number":
       if (typeof payload !== "string" || !NUMBER.test(payload)) break;
       return Number(payload);
     case "bigint":
-      if (typeof payload !== "string" || !/^-?\d+$/.test(payload)) break;
+      if (typeof payload !== "string" || payload.length > MAX_BIGINT_DIGITS + 1 || !/^-?\d+$/.test(payload)) break;
       return BigInt(payload);
     case "date": {
       const date = typeof payload === "string" ? dateOfText(payload) : undefined;
@@ -136,11 +161,11 @@ function untag(type: string, payload: JsonValue): P2PValue {
     case "object": {
       if (!Array.isArray(payload) || !payload.every(isEntry)) break;
       const value: Record<string, P2PValue> = {};
-      for (const [key, inner] of payload as [string, JsonValue][]) setField(value, key, fromJson(inner));
+      for (const [key, inner] of payload as [string, JsonValue][]) setField(value, key, read(inner, depth + 1));
       return value;
     }
     default:
-      return new TaggedValue(type, fromJson(payload));
+      return new TaggedValue(type, read(payload, depth + 1));
   }
   throw new P2PError("INVALID_RECORD", `The tag {"${JSON_TAG}":"${type}"} has a payload that does not fit it`);
 }

@@ -1,5 +1,5 @@
 import { P2PError } from "../errors.ts";
-import { suggest } from "../suggest.ts";
+import { shownName, suggest } from "../suggest.ts";
 import { type EndpointInfo, endpointLabel } from "./endpoint.ts";
 
 /** One option of a starter, as data: enough to check it, to read it from a URL, and to document it. */
@@ -49,7 +49,7 @@ export function parseOptions<const T extends OptionSpecs>(specs: T, endpoint: En
     if (spec === undefined) {
       throw invalid(
         endpoint,
-        `unknown option "${name}"${suggest(name, Object.keys(specs))}. Known options: ${Object.keys(specs).join(", ")}`,
+        `unknown option "${shownName(name)}"${suggest(name, Object.keys(specs))}. Known options: ${Object.keys(specs).join(", ")}`,
       );
     }
     options[name] = parseOption(endpoint, name, spec, value);

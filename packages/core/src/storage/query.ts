@@ -1,4 +1,6 @@
 import { P2PError } from "../errors.ts";
+import { shownName } from "../suggest.ts";
+import { notPlain } from "./described.ts";
 import type { JsonValue } from "./json.ts";
 import { compareLike, compareStrings, compareValues } from "./order.ts";
 import { idKey, type P2PId, type P2PRecord } from "./record.ts";
@@ -98,14 +100,16 @@ const OPERATORS: ReadonlySet<string> = new Set(["ne", "gt", "gte", "lt", "lte", 
  * @throws P2PError `INVALID_QUERY`, naming the key that is wrong.
  */
 export function parseQuery(query: P2PQuery): ParsedQuery {
-  if (typeof query !== "object" || query === null || Array.isArray(query)) throw invalid("a query must be an object");
+  const what = notPlain(query);
+  if (what !== undefined) throw invalid(`a query must be an object, and this is ${what}`);
   for (const key of Object.keys(query)) {
-    if (!QUERY_KEYS.has(key)) throw invalid(`unknown key "${key}"; a query has ${[...QUERY_KEYS].join(", ")}`);
+    if (!QUERY_KEYS.has(key))
+      throw invalid(`unknown key "${shownName(key)}"; a query has ${[...QUERY_KEYS].join(", ")}`);
   }
   for (const key of ["where", "native"] as const) {
     const value: unknown = query[key];
-    if (value !== undefined && (typeof value !== "object" || value === null || Array.isArray(value)))
-      throw invalid(`${key} must be an object`);
+    const found = value === undefined ? undefined : notPlain(value);
+    if (found !== undefined) throw invalid(`${key} must be an object, and this is ${found}`);
   }
   const conditions: QueryCondition[] = [];
   if (query.type !== undefined) {
@@ -132,6 +136,8 @@ function addConditions(conditions: QueryCondition[], field: string, condition: P
   }
   if (Array.isArray(condition))
     throw invalid(`where.${field} is an array; use { in: […] } to match one of several values`);
+  const found = notPlain(condition);
+  if (found !== undefined) throw invalid(`where.${field} is ${found}`);
   const operators = Object.entries(condition);
   if (operators.length === 0)
     throw invalid(`where.${field} is an empty object, which asks nothing; give a value or an operator`);

@@ -1,4 +1,5 @@
 import { isP2PError } from "../errors.ts";
+import { editDistance } from "../suggest.ts";
 import type { EndpointInfo } from "./endpoint.ts";
 import { OFFICIAL_TYPES } from "./registry.ts";
 
@@ -6,11 +7,22 @@ import { OFFICIAL_TYPES } from "./registry.ts";
 export const REDACTED = "[redacted]";
 
 const SECRET_NAME =
-  /^(?:.*(?:password|passwd|passphrase|secret|credential|authorization).*|pass|pwd|auth|.*token|bearer|(?:api|access|private)[_-]?key.*|username|user|userinfo|key_?file|pfx|.*mechanism_?properties)$/i;
+  /^(?:.*(?:password|passwd|passphrase|secret|credential|authorization).*|pass|pwd|auth|.*token|bearer|(?:api|access|private)[_-]?key.*|.*user_?name|user|userinfo|key_?file|pfx|.*mechanism_?properties)$/i;
 
 /** Whether an option of this name holds a secret. */
 export function isSecretName(name: string): boolean {
-  return SECRET_NAME.test(name);
+  return SECRET_NAME.test(name) || isNearSecret(name.toLowerCase());
+}
+
+const SECRET_WORDS = ["password", "passphrase", "username", "token", "secret", "apikey", "credentials"];
+
+/** A mistyped option is refused by its name, but it is in the events by then. */
+function isNearSecret(name: string): boolean {
+  if (name.length > 40) return false;
+  return SECRET_WORDS.some((word) => {
+    const most = word.length > 6 ? 2 : 1;
+    return Math.abs(word.length - name.length) <= most && editDistance(name, word) <= most;
+  });
 }
 
 /** Up to the last `@`, since passwords hold some; a bounded scheme keeps it linear in texts of any length. */

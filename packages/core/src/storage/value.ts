@@ -108,6 +108,11 @@ export function isBytes(value: unknown): value is Uint8Array {
   return value instanceof Uint8Array || types.isUint8Array(value);
 }
 
+/** Most digits of a bigint that a record may have: reading and writing longer ones takes ever longer. */
+export const MAX_BIGINT_DIGITS = 20_000;
+
+const LARGEST_BIGINT = 10n ** BigInt(MAX_BIGINT_DIGITS) - 1n;
+
 /** Deepest nesting of arrays and objects that a record may have. */
 export const MAX_DEPTH = 100;
 
@@ -123,8 +128,11 @@ export function findInvalidValue(value: unknown, path: string, depth = 0): strin
       return value.isWellFormed() ? undefined : `${path} holds a lone surrogate, which is not valid Unicode`;
     case "number":
     case "boolean":
-    case "bigint":
       return undefined;
+    case "bigint":
+      return value > LARGEST_BIGINT || value < -LARGEST_BIGINT
+        ? `${path} is a bigint of more than ${MAX_BIGINT_DIGITS} digits`
+        : undefined;
     case "object":
       return value === null ? undefined : findInvalidObject(value, path, depth);
     default:

@@ -8,6 +8,7 @@ import {
   settingNames,
 } from "../config.ts";
 import { P2PError } from "../errors.ts";
+import { assertPlain } from "../storage/described.ts";
 import { suggest } from "../suggest.ts";
 import type { CheckpointStore } from "./checkpoint.ts";
 import type { DeadLetterSink } from "./dead-letter.ts";
@@ -93,7 +94,7 @@ const RUN_OPTIONS = [
  * @throws P2PError `INVALID_CONFIG`, naming the option.
  */
 export function resolveTransfer(options: TransferOptions, connection?: ConnectionConfig): ResolvedTransfer {
-  if (typeof options !== "object" || options === null) throw invalid("transfer options must be an object");
+  assertPlain("transfer options", options);
   const run: RunOptions = {};
   const settings: Record<string, unknown> = {};
   for (const [key, value] of Object.entries(options)) {

@@ -1,6 +1,7 @@
 import { parseConfig } from "../config.ts";
 import { isP2PError, P2PError, toP2PError } from "../errors.ts";
 import { canonicalText } from "../storage/canonical.ts";
+import { assertPlain } from "../storage/described.ts";
 import { matches, type P2PQuery, parseQuery } from "../storage/query.ts";
 import { idKey, type P2PRecord } from "../storage/record.ts";
 import { redactError, redactText, secretsOf } from "../storage/redact.ts";
@@ -113,6 +114,7 @@ export async function verifyWith(
 }
 
 function checkOptions(options: VerifyOptions): void {
+  assertPlain("options", options);
   const { transform, signal, onProgress, failed } = options;
   const words = (value: unknown) => value === undefined || value === "differ" || value === "allow";
   const whole = (value: unknown, least: number) => Number.isSafeInteger(value) && (value as number) >= least;

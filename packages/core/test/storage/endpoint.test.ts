@@ -160,7 +160,7 @@ describe("an endpoint as an object", () => {
 
   it.each<[string, unknown, RegExp]>([
     ["null", null, /it is null/],
-    ["a number", 5, /it is number/],
+    ["a number", 5, /it is a number/],
     ["no type", {}, /storageType is missing/],
     ["an empty type", { storageType: "" }, /storageType is missing/],
     ["an unknown key", { storageType: "x", table: "t" }, /unknown key "table".*metadata/],
