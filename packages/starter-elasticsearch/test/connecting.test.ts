@@ -1,6 +1,6 @@
 import { execFile } from "node:child_process";
 import { once } from "node:events";
-import { mkdtemp, readFile, rm } from "node:fs/promises";
+import { mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
 import { type AddressInfo, createServer } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -206,5 +206,31 @@ describeWithService("elasticsearch", "connecting", ({ url }) => {
     const missing = await rejection(open(`${secure}?caFile=/no/such/file`, "source"));
     expect(missing.code).toBe("INVALID_ENDPOINT");
     expect(missing.message).toContain("caFile");
+  });
+
+  test("one who shows the authority's certificate beside a chain of their own is refused", async (context) => {
+    const real = await certificate();
+    if (real === undefined) return context.skip("there is no openssl here to make certificates with");
+    const folder = await mkdtemp(join(tmpdir(), "p2p-tls-"));
+    onTestFinished(() => rm(folder, { recursive: true }));
+    const at = (name: string) => join(folder, name);
+    const openssl = (...args: string[]) => promisify(execFile)("openssl", args);
+    // An authority of the same name with another key signs the certificate that is shown.
+    const fake = ["-subj", "/CN=127.0.0.1", "-newkey", "rsa:2048", "-nodes"];
+    await openssl("req", "-x509", ...fake, "-keyout", at("fake.key"), "-out", at("fake.pem"));
+    await openssl("req", ...fake.with(1, "/CN=impostor"), "-keyout", at("leaf.key"), "-out", at("leaf.csr"));
+    await writeFile(at("leaf.ext"), "subjectAltName=IP:127.0.0.1\nauthorityKeyIdentifier=none\n");
+    const signer = ["-CA", at("fake.pem"), "-CAkey", at("fake.key"), "-CAcreateserial", "-extfile", at("leaf.ext")];
+    await openssl("x509", "-req", "-in", at("leaf.csr"), ...signer, "-out", at("leaf.pem"));
+    const [key, leaf] = [await readFile(at("leaf.key"), "utf8"), await readFile(at("leaf.pem"), "utf8")];
+    await using proxy = await startProxy(url, { key, cert: `${leaf}${real.cert}` });
+    let asked = 0;
+    proxy.onRequest = () => asked++;
+    const { index } = testIndex(url);
+    const place = `${proxy.endpoint}/${index}?caFingerprint=${encodeURIComponent(real.fingerprint)}`;
+    const error = await rejection(open(place));
+    expect(error.code).toBe("CONNECTION_FAILED");
+    expect(error.message).toContain("certificate");
+    expect(asked).toBe(0);
   });
 });
