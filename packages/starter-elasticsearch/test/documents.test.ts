@@ -1,4 +1,4 @@
-import { idKey, type P2PRecord, type P2PValue, valuesEqual } from "@omni/p2p-core";
+import { idKey, type P2PRecord, type P2PValue, parseJson, valuesEqual } from "@omni/p2p-core";
 import { recordArbitrary, SAMPLE_VALUES, VALUE_TYPES } from "@omni/p2p-testkit";
 import * as fc from "fast-check";
 import { describe, expect, test } from "vitest";
@@ -12,7 +12,7 @@ const INDEX = "knowledge";
 
 /** The schema of the index that would be made for these records. */
 function ownSchema(records: readonly P2PRecord[]): IndexSchema {
-  const { mappings } = JSON.parse(newIndexBody(needsOf(records), { shards: 1 })) as { mappings: MappingJson };
+  const { mappings } = parseJson(newIndexBody(needsOf(records), { shards: 1 })) as { mappings: MappingJson };
   return mergedSchema(schemasOf({ [INDEX]: mappings }));
 }
 
@@ -27,7 +27,7 @@ function encode(record: P2PRecord, schema: IndexSchema): string {
 }
 
 function sourceOf(record: P2PRecord, schema: IndexSchema): Record<string, unknown> {
-  return JSON.parse(encode(record, schema)) as Record<string, unknown>;
+  return parseJson(encode(record, schema)) as Record<string, unknown>;
 }
 
 /** A record after it has been a document. */
@@ -45,7 +45,7 @@ function indexOf(schema: IndexSchema) {
 }
 
 function read(text: string, schema: IndexSchema): P2PRecord {
-  const [hit] = decodePage(JSON.parse(text) as never, text, indexOf(schema)).hits;
+  const [hit] = decodePage(parseJson(text) as never, text, indexOf(schema)).hits;
   if (hit?.item === undefined) throw hit?.error ?? new Error("nothing was read");
   return hit.item;
 }
@@ -214,7 +214,7 @@ describe("documents of others", () => {
 
   test("a document without source is a failure of its own", () => {
     const text = '{"hits":{"hits":[{"_index":"knowledge","_id":"k","sort":[1,2]}]}}';
-    const [hit] = decodePage(JSON.parse(text) as never, text, indexOf(schema)).hits;
+    const [hit] = decodePage(parseJson(text) as never, text, indexOf(schema)).hits;
     expect(hit?.error?.code).toBe("READ_FAILED");
     expect(hit?.error?.message).toContain('"k"');
   });
