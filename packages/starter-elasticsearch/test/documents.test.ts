@@ -12,7 +12,7 @@ const INDEX = "knowledge";
 
 /** The schema of the index that would be made for these records. */
 function ownSchema(records: readonly P2PRecord[]): IndexSchema {
-  const { mappings } = parseJson(newIndexBody(needsOf(records), { shards: 1 })) as { mappings: MappingJson };
+  const { mappings } = JSON.parse(newIndexBody(needsOf(records), { shards: 1 })) as { mappings: MappingJson };
   return mergedSchema(schemasOf({ [INDEX]: mappings }));
 }
 
