@@ -8,7 +8,7 @@ if (major >= 24 || (major === 23 && minor >= 6) || (major === 22 && minor >= 18)
   import("./start.ts");
 } else {
   process.stderr.write(
-    `omni-p2p: this needs Node 22.22.2 or newer of 22, 24.15 or newer of 24, or 26; it was run by Node ${process.versions.node}\n` +
+    `omni-p2p: this needs Node 22.18 or newer; it was run by Node ${process.versions.node}\n` +
       "  Next: install Node 24 (https://nodejs.org), then the same command again\n",
   );
   process.exitCode = 2;

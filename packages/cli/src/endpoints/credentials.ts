@@ -37,10 +37,7 @@ export async function askPassword(endpoint: EndpointInfo, side: Side, session: S
   const user = typeof endpoint.metadata?.username === "string" ? ` of ${endpoint.metadata.username}` : "";
   const message = `Password${user} for the ${side} ${endpointLabel(endpoint)}:`;
   try {
-    const password = await ask(
-      { message, mask: true, toggleMask: false },
-      { output: process.stderr, signal: session.signal },
-    );
+    const password = await ask({ message, mask: true }, { output: process.stderr, signal: session.signal });
     return { ...endpoint, metadata: { ...endpoint.metadata, password } };
   } catch (error) {
     if ((error as Error).name === "ExitPromptError") session.interrupts.interrupt();
