@@ -71,6 +71,7 @@ export type WorkerFlags = EngineFlags &
     readonly concurrency?: number;
     readonly name?: string;
     readonly heartbeatTimeout?: number;
+    readonly progressTimeout?: number;
   };
 /** Flags of `transfers`. */
 export type TransfersFlags = EngineFlags & ProgressFlags & OutputFlags;
@@ -158,6 +159,11 @@ function addMachines(program: Command, execute: Execute): void {
     .option(
       "--heartbeat-timeout <time>",
       "kill a process that gives no sign of life for so long (default: 30s)",
+      duration,
+    )
+    .option(
+      "--progress-timeout <time>",
+      "kill a process whose partition moves nothing for so long (default: 5m)",
       duration,
     )
     .action((flags: WorkerFlags) =>

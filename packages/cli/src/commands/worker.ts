@@ -35,6 +35,7 @@ export async function workerCommand(flags: WorkerFlags, session: Session): Promi
     ...(flags.concurrency !== undefined && { concurrency: flags.concurrency }),
     ...(flags.name !== undefined && { name: flags.name }),
     ...(flags.heartbeatTimeout !== undefined && { heartbeatTimeout: flags.heartbeatTimeout }),
+    ...(flags.progressTimeout !== undefined && { progressTimeout: flags.progressTimeout }),
   });
   worker.events.on("unsuited", ({ transfer, error }) => {
     out.note(printable(`${transfer}: left to other workers: ${error.message}`));
