@@ -30,7 +30,7 @@ export async function* readBatches(
       const record = projectRecord(shared, parsed.fields);
       const size = estimateBytes(record);
       if (records.length > 0 && bytes + size > batchBytes) {
-        yield { records, cursor: taken.cursorAfter(index - 1), bytes, valid: true };
+        yield { records, cursor: taken.cursorAfter(index - 1), bytes, valid: true, distinct: true };
         signal.throwIfAborted();
         records = [];
         bytes = 0;
@@ -38,8 +38,8 @@ export async function* readBatches(
       records.push(record);
       bytes += size;
     }
-    // What is in a store was checked when it was put there.
-    yield { records, cursor: taken.cursorAfter(taken.records.length - 1), bytes, valid: true };
+    // What is in a store was checked when it was put there, under the text of its id.
+    yield { records, cursor: taken.cursorAfter(taken.records.length - 1), bytes, valid: true, distinct: true };
     signal.throwIfAborted();
   }
 }

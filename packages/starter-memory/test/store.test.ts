@@ -18,6 +18,19 @@ test("a store hands out copies and keeps copies", () => {
   expect(store.get("a")).toEqual({ id: "a", list: [1], bytes: Uint8Array.of(1) });
 });
 
+test("ids are vouched for as distinct, since the store goes by their text", async () => {
+  const store = memoryStore("store-test");
+  for (const id of [1, "1", 1n, "ff", Uint8Array.of(255)]) store.put({ id });
+  const source = await memoryStarter.open(parseEndpoint("memory:store-test"), {
+    role: "source",
+    signal,
+    connectTimeoutMs: 1000,
+  });
+  const given = [];
+  for await (const batch of source.readFromSource({}, { batchSize: 10, signal })) given.push(batch);
+  expect(given).toMatchObject([{ records: [{ id: 1n }, { id: Uint8Array.of(255) }], distinct: true }]);
+});
+
 test("ids go by their text, and replacing keeps the place", () => {
   const store = memoryStore("store-test");
   for (const id of [1, 2, 3]) store.put({ id });

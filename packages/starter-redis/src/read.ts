@@ -1,7 +1,9 @@
 import {
   cursorPosition,
+  isNoBytesKey,
   type JsonValue,
   matches,
+  type P2PId,
   type P2PQuery,
   type P2PRecord,
   type RawBatch,
@@ -40,7 +42,7 @@ export async function* readBatches(
 ): AsyncGenerator<RecordBatch> {
   const parsed = parseRedisQuery(query, source.settings);
   for await (const { items, ...rest } of readItems(source, parsed, options, recordsOf(source, parsed))) {
-    yield { records: items, ...rest, valid: true };
+    yield { records: items, ...rest, valid: true, distinct: items.every(({ id }) => isDistinct(id)) };
   }
 }
 
@@ -61,6 +63,11 @@ export async function* readDocuments(
     return record === undefined || record instanceof UnreadableKey ? record : { record };
   };
   for await (const { items, ...rest } of readItems(source, parsed, options, make)) yield { documents: items, ...rest };
+}
+
+/** The text of an id is its key, whatever the type of the id; keys that are not UTF-8 are bytes. */
+function isDistinct(id: P2PId): boolean {
+  return typeof id === "string" && isNoBytesKey(id);
 }
 
 function recordsOf({ settings }: RedisSource, { filtered, conditions, fields }: RedisQuery): Make<P2PRecord> {

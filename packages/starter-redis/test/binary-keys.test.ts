@@ -59,6 +59,16 @@ describeWithService("redis", "keys whose names are not UTF-8", ({ url }) => {
     await target.close();
   });
 
+  it("are not vouched for as distinct, nor is the text that their ids share; other texts are", async () => {
+    const source = await openAt(from.endpoint({ format: "dump" }), "source");
+    const apart = new Map<string, boolean | undefined>();
+    for await (const { records, distinct } of source.readFromSource({}, { batchSize: 1, signal: calm() }))
+      for (const { id } of records) apart.set(typeof id === "string" ? id : `bytes ${idKey(id)}`, distinct);
+    expect(apart.size).toBe(suffixes.length + 2);
+    for (const [id, distinct] of apart) expect([id, distinct]).toEqual([id, id === "\ufffd"]);
+    await source.close();
+  });
+
   it("are found by the bytes and by the text of the id, each once", async () => {
     const source = await openAt(from.endpoint({ format: "dump" }), "source");
     const id = new Uint8Array([0xff]);

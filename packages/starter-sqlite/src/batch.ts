@@ -16,6 +16,7 @@ export class BatchBuilder {
   #records: P2PRecord[] = [];
   #failures: ReadFailure[] = [];
   #valid = true;
+  #distinct = true;
   #used = 0;
   #cut = false;
   #wasCut = false;
@@ -60,6 +61,7 @@ export class BatchBuilder {
     else for (const record of records) this.#records.push(record);
     this.#failures.push(...failures);
     this.#valid &&= page.valid;
+    this.#distinct &&= page.distinct;
     this.#used += page.bytes;
     this.#cut = page.cut;
     this.#wasCut ||= page.cut;
@@ -68,13 +70,15 @@ export class BatchBuilder {
 
   /** The batch, when there is anything in it; the next one starts empty. */
   take(): RecordBatch | undefined {
-    const [records, failures, bytes, valid] = [this.#records, this.#failures, this.#used, this.#valid];
+    const [records, failures, bytes] = [this.#records, this.#failures, this.#used];
+    const [valid, distinct] = [this.#valid, this.#distinct];
     this.#records = [];
     this.#failures = [];
     this.#valid = true;
+    this.#distinct = true;
     this.#used = 0;
     this.#cut = false;
     if (records.length === 0 && failures.length === 0) return undefined;
-    return { records, cursor: this.cursor, bytes, valid, ...(failures.length > 0 ? { failures } : {}) };
+    return { records, cursor: this.cursor, bytes, valid, distinct, ...(failures.length > 0 ? { failures } : {}) };
   }
 }

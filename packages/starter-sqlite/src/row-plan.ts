@@ -29,6 +29,8 @@ export class RowPlan {
   readonly place: readonly string[];
   /** Whether every value comes from a column of SQLite's own types, which cannot hold what no record may hold. */
   readonly soundValues: boolean;
+  /** The type of ids that no two rows share; `undefined` where the schema does not say so. */
+  readonly distinctIds: "string" | "number" | undefined;
   readonly #table: Table;
   readonly #fields: ReadonlySet<string> | undefined;
   readonly #outputs: Output[] = [];
@@ -68,6 +70,7 @@ export class RowPlan {
     const renamed = this.#outputs.filter(({ alias, field }) => alias !== field);
     this.#renamed = renamed.length === 0 ? undefined : new Map(renamed.map(({ alias, field }) => [alias, field]));
     this.soundValues = !readsSidecar && table.columns.every(({ kind }) => kind !== "json");
+    this.distinctIds = distinctIds(table);
     const optional = new Set(table.columns.filter((column) => column.optional).map(({ field }) => field));
     this.#optional = this.#outputs.filter(({ field }) => optional.has(field ?? "")).map(({ alias }) => alias);
     this.select = this.#outputs.map(({ expression, alias }) => `${expression} AS ${quote(alias)}`).join(", ");
@@ -203,6 +206,15 @@ export class RowPlan {
   #idKind(): Column["kind"] {
     return this.#table.key.columns[0]!.column.kind;
   }
+}
+
+/** In a column of TEXT affinity there are but texts and bytes, in a rowid but integers; other columns may hold 1 and "1". */
+function distinctIds({ type, key }: Table): "string" | "number" | undefined {
+  const [first] = key.columns;
+  if (type !== "table" || !key.unique || first === undefined || key.columns.length > 1) return undefined;
+  const { kind, affinity } = first.column;
+  if (key.isRowid) return kind === "integer" ? "number" : undefined;
+  return kind === "text" && affinity === "text" ? "string" : undefined;
 }
 
 /** Whether a sidecar says more than that fields are absent, as most do that there are. */

@@ -1,4 +1,5 @@
 import {
+  isNoBytesKey,
   matches,
   P2PError,
   type P2PId,
@@ -94,6 +95,8 @@ export interface Page {
   readonly failures: ReadFailure[];
   /** Whether nothing can be wrong with the records. */
   readonly valid: boolean;
+  /** Whether no other row has the id of any of them. */
+  readonly distinct: boolean;
   readonly bytes: number;
   /** Rows looked at. */
   readonly scanned: number;
@@ -171,6 +174,8 @@ function fillPage(scan: Scan, request: PageRequest, exact: boolean): Page | unde
   let cut = false;
   let enough = false;
   let valid = plan.soundValues;
+  const { distinctIds } = plan;
+  let distinct = distinctIds !== undefined;
   let place: SqlValue = null;
   let others: SqlValue[] = [];
   const withSidecar = scan.relation.table.own && plan !== scan.plainPlan;
@@ -192,6 +197,7 @@ function fillPage(scan: Scan, request: PageRequest, exact: boolean): Page | unde
     if (record === undefined) keyless.push(scanned);
     else if (!checked || matches(conditions, record)) {
       if (valid && !isSoundId(record.id)) valid = false;
+      if (distinct && !isDistinctId(record.id, distinctIds!)) distinct = false;
       records.push(pick === undefined ? record : pickFields(record, pick));
     }
     scanned++;
@@ -204,6 +210,7 @@ function fillPage(scan: Scan, request: PageRequest, exact: boolean): Page | unde
     records,
     failures: keyless.map((index) => keyMissing(scan, request, index)),
     valid,
+    distinct,
     bytes,
     scanned,
     sidecars,
@@ -252,6 +259,12 @@ export function rowidAt(scan: Scan, request: PageRequest, index: number): SqlVal
   const offset = request.offset + index;
   const sql = pageSql(scan, { ...request, limit: 1, offset }, scan.order.at(-1)!.text);
   return scan.store.values(sql.text, true).get(...sql.params);
+}
+
+/** Whether an id of the type that the plan vouches for has a text of its own. Bytes that are no UTF-8 become U+FFFD. */
+function isDistinctId(id: P2PId, type: "string" | "number"): boolean {
+  if (type === "number") return Number.isSafeInteger(id);
+  return typeof id === "string" && isNoBytesKey(id) && !id.includes("\ufffd");
 }
 
 /** Whether a key of SQLite, which is not NULL, can be a record's id. */

@@ -129,6 +129,70 @@ const KEYS: readonly KeyCase[] = [
   },
 ];
 
+describe("vouching that ids are distinct", () => {
+  /** For each batch of one record: its id, and whether it was vouched for. */
+  async function vouched(sql: string, options: Record<string, unknown> = {}) {
+    const source = await open(at(databaseWith(sql), { table: "t", ...options }), "source");
+    const { batches } = await readAll(source, {}, { batchSize: 1 });
+    return batches.map(({ records, distinct }) => [records[0]!.id, distinct] as const);
+  }
+
+  test("is done for a key of texts, but for texts that bytes could be", async () => {
+    const ids = await vouched(
+      "CREATE TABLE t (id TEXT PRIMARY KEY); INSERT INTO t VALUES ('doc-1'), (2), ('abc'), ('ab12'), (x'ab12');",
+    );
+    expect(ids).toHaveLength(5);
+    for (const [id, distinct] of ids)
+      expect([id, distinct]).toEqual([id, id === "doc-1" || id === "2" || id === "abc"]);
+  });
+
+  test("is not done for texts that are no UTF-8, which are one when they are read", async () => {
+    const ids = await vouched(
+      "CREATE TABLE t (id TEXT PRIMARY KEY); INSERT INTO t VALUES (CAST(x'78ff' AS TEXT)), (CAST(x'78fe' AS TEXT)), ('y');",
+    );
+    expect(ids).toEqual([
+      ["x\ufffd", false],
+      ["x\ufffd", false],
+      ["y", true],
+    ]);
+  });
+
+  test("is done for a rowid, and not for keys of any type, composite keys and views", async () => {
+    const rows = "INSERT INTO t VALUES (1, 'x'), (2, 'y');";
+    expect(await vouched(`CREATE TABLE t (id INTEGER PRIMARY KEY, v); ${rows}`)).toEqual([
+      [1, true],
+      [2, true],
+    ]);
+    for (const table of [
+      "CREATE TABLE t (id PRIMARY KEY, v);",
+      "CREATE TABLE t (id REAL PRIMARY KEY, v);",
+      "CREATE TABLE t (a INTEGER, v TEXT, PRIMARY KEY (a, v));",
+    ]) {
+      const ids = await vouched(table + rows);
+      expect(ids.map(([, distinct]) => distinct)).toEqual([false, false]);
+    }
+    const view = "CREATE TABLE o (id TEXT PRIMARY KEY); INSERT INTO o VALUES ('x'); CREATE VIEW t AS SELECT id FROM o;";
+    expect((await vouched(view, { key: "id" })).map(([, distinct]) => distinct ?? false)).toEqual([false]);
+  });
+
+  test("is done for a table of ours where the ids are texts or integers as they stand there", async () => {
+    for (const [records, expected] of [
+      [[{ id: "x" }, { id: "y" }], true],
+      [[{ id: 1 }, { id: 2 }], true],
+      [[{ id: "x" }, { id: 2 }], false],
+      [[{ id: 1 }, { id: "x" }], false],
+    ] as const) {
+      const file = databaseWith("");
+      const target = await open(at(file, { table: "docs" }), "target");
+      await write(target, records);
+      await target.close();
+      const source = await open(at(file, { table: "docs" }), "source");
+      const { batches } = await readAll(source);
+      expect(batches.every(({ distinct }) => distinct)).toBe(expected);
+    }
+  });
+});
+
 describe("reading tables that others made", () => {
   for (const { name, create, rows, ids: expected, withoutRowid, options = {} } of KEYS) {
     const table = `CREATE TABLE t (${create})${withoutRowid ? " WITHOUT ROWID" : ""};`;

@@ -22,7 +22,7 @@ export {
   type QueryCondition,
   type QueryOperator,
 } from "./query.ts";
-export { assertRecord, idKey, type P2PId, type P2PRecord, recordTrouble } from "./record.ts";
+export { assertRecord, idKey, isNoBytesKey, type P2PId, type P2PRecord, recordTrouble } from "./record.ts";
 export { isSecretName, REDACTED, redactEndpoint, redactError, redactText, secretsOf } from "./redact.ts";
 export { registerStarter, StarterRegistry } from "./registry.ts";
 export * from "./service.ts";

@@ -32,6 +32,16 @@ export function idKey(id: P2PId): string {
   }
 }
 
+const HEX_OF_BYTES = /^(?:[0-9a-f]{2})+$/;
+
+/**
+ * Whether a text that is an id shares its {@link idKey} with no id that is bytes. A source in which texts are keys can then
+ * vouch for it in {@link RecordBatch.distinct}, though other keys are bytes.
+ */
+export function isNoBytesKey(id: string): boolean {
+  return !HEX_OF_BYTES.test(id);
+}
+
 /**
  * Says why a thing is not a record that can be stored, or `undefined` when it is one.
  *

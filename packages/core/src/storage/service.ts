@@ -70,6 +70,12 @@ export interface RecordBatch {
    * `recordTrouble` would find fault with. It is not looked at again then. Default `false`.
    */
   readonly valid?: boolean;
+  /**
+   * The adapter vouches that no two records of all that the query gives share the text of an id ({@link idKey}) that is one
+   * of these records': the transfer then need not look for ids that come twice, which costs a little for each record.
+   * Leave it out where a text could be that of two (1 and "1" in a column of any type). Default `false`.
+   */
+  readonly distinct?: boolean;
 }
 
 /**

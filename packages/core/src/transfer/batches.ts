@@ -34,6 +34,8 @@ export interface TransferBatch {
   recordsRead: number;
   cursor: JsonValue;
   bytes: number;
+  /** No item has the id of another one of the transfer, as the target keeps ids. */
+  distinct: boolean;
 }
 
 /** Where reading starts. */
@@ -88,7 +90,7 @@ function batchBytes({ config }: ResolvedTransfer): number {
 }
 
 function emptyBatch(recordsRead: number): TransferBatch {
-  return { items: [], parts: [], letters: [], dropped: 0, recordsRead, cursor: null, bytes: 0 };
+  return { items: [], parts: [], letters: [], dropped: 0, recordsRead, cursor: null, bytes: 0, distinct: true };
 }
 
 async function* resumingReads(
@@ -195,6 +197,7 @@ function append(batch: TransferBatch, read: LaneBatch, sifted: Sifted, options: 
   batch.recordsRead += read.items.length + (read.failures?.length ?? 0);
   batch.cursor = read.cursor;
   batch.bytes += bytes;
+  batch.distinct &&= read.distinct ?? false;
 }
 
 /** The number of an item of the batch among all records read. */

@@ -21,6 +21,8 @@ export interface LaneBatch {
   readonly failures?: readonly ReadFailure[] | undefined;
   readonly bytes?: number | undefined;
   readonly valid?: boolean | undefined;
+  /** No item has the id of another one, as the target keeps ids. */
+  readonly distinct?: boolean | undefined;
 }
 
 /** What of a batch goes to the target. */
@@ -69,12 +71,17 @@ function recordLane(
   window: TransformWindow,
 ): Lane {
   let schema: SourceSchema | undefined;
+  // A transform makes other ids, and another form of them may be the same for two.
+  const mayTrustIds = transform === undefined && target.idForm === undefined;
   return {
     async *read(query, options) {
       // What a transform makes of the records is not what the source declares.
       if (!transform) schema = await source.schema?.(query, options.signal);
-      for await (const { records: items, cursor, failures, bytes, valid } of source.readFromSource(query, options)) {
-        yield { items, cursor, failures, bytes, valid };
+      for await (const { records: items, cursor, failures, bytes, valid, distinct } of source.readFromSource(
+        query,
+        options,
+      )) {
+        yield { items, cursor, failures, bytes, valid, distinct: distinct && mayTrustIds };
       }
     },
     async sift({ items, bytes, valid }, signal) {

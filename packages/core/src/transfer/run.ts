@@ -251,16 +251,16 @@ export class TransferRun {
         most = Math.ceil(length / 2);
       }
     }
-    if (config.mode === "upsert") this.#lookForCollisions(batch.items, total);
+    if (config.mode === "upsert" && !batch.distinct) this.#lookForCollisions(batch.items, total);
     return total;
   }
 
   /** With the other modes the target itself tells of an id that is there. */
   #lookForCollisions(items: readonly unknown[], { failures }: BatchOutcome): void {
-    const failed = new Set(failures.map(({ index }) => index));
-    for (const [index, item] of items.entries()) {
-      if (failed.has(index)) continue;
-      const id = this.#lane.idOf(item);
+    const failed = failures.length > 0 ? new Set(failures.map(({ index }) => index)) : undefined;
+    for (let index = 0; index < items.length; index++) {
+      if (failed?.has(index)) continue;
+      const id = this.#lane.idOf(items[index]);
       if (id === undefined) return;
       this.#collisions.add(id.form, id.text);
     }

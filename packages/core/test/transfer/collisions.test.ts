@@ -1,6 +1,6 @@
 import * as fc from "fast-check";
 import { describe, expect, it } from "vitest";
-import type { P2PId, P2PRecord } from "../../src/index.ts";
+import type { P2PDataTransferService, P2PId, P2PRecord } from "../../src/index.ts";
 import { CollisionFinder } from "../../src/transfer/collisions.ts";
 import { busy, records, refused, ScriptedStore, withFailures } from "../support/scripted-store.ts";
 import { expectNoUnhandledRejections, transfer } from "../support/transferring.ts";
@@ -62,6 +62,41 @@ describe("ids that collide in the target", () => {
     });
     const result = await transfer(new ScriptedStore(three), target, { deadLetters: false });
     expect(result).toMatchObject({ successCount: 2, failureCount: 1, retryCount: 3, collisions: { count: 1 } });
+  });
+});
+
+describe("a source that vouches that its ids are distinct", () => {
+  /** As if the first batches of these were vouched for: what is looked at shows in what is found. */
+  function vouching(list: readonly P2PRecord[], batches = Number.POSITIVE_INFINITY) {
+    const store = new ScriptedStore(list);
+    const readFromSource: P2PDataTransferService["readFromSource"] = async function* (query, options) {
+      let number = 0;
+      for await (const batch of ScriptedStore.prototype.readFromSource.call(store, query, options)) {
+        yield { ...batch, distinct: number++ < batches };
+      }
+    };
+    return Object.assign(store, { readFromSource });
+  }
+  const twice: P2PRecord[] = [...records(10), ...records(10)];
+
+  it("is believed, and its ids are not looked at", async () => {
+    expect(await transfer(vouching(twice), new ScriptedStore())).not.toHaveProperty("collisions");
+    expect(await transfer(new ScriptedStore(twice), new ScriptedStore())).toHaveProperty("collisions.count", 10);
+  });
+
+  it("is believed batch by batch", async () => {
+    const list = [...records(10), { id: "x" }, { id: "x" }];
+    const result = await transfer(vouching(list, 2), new ScriptedStore(), { batchSize: 5 });
+    expect(result.collisions).toEqual({ count: 1, ids: ["x"], share: 1 });
+  });
+
+  it("is not asked for the ids that a transform makes, nor for those of a target with a form of its own", async () => {
+    const transform = (record: P2PRecord) => ({ ...record, id: "one" });
+    const made = await transfer(vouching(records(10)), new ScriptedStore(), { transform });
+    expect(made.collisions).toMatchObject({ count: 9 });
+    const folding = Object.assign(new ScriptedStore(), { idForm: (id: P2PId) => String(id).toLowerCase() });
+    const folded = await transfer(vouching([{ id: "a" }, { id: "A" }]), folding);
+    expect(folded.collisions).toMatchObject({ count: 1 });
   });
 });
 
