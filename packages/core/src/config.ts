@@ -1,5 +1,5 @@
+import { notPlain } from "./described.ts";
 import { P2PError } from "./errors.ts";
-import { notPlain } from "./storage/described.ts";
 import { shownName, suggest } from "./suggest.ts";
 
 /** What must hold of a setting: its type, its bounds and what applies without it. */

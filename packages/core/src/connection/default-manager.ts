@@ -1,7 +1,7 @@
 import { EventEmitter } from "node:events";
 import { type ConnectionConfigInput, MAX_TIMER_MS, parseConfig } from "../config.ts";
+import { assertPlain } from "../described.ts";
 import { P2PError, toP2PError } from "../errors.ts";
-import { assertPlain } from "../storage/described.ts";
 import { type EndpointInput, parseEndpoint } from "../storage/endpoint.ts";
 import type { P2PQuery } from "../storage/query.ts";
 import { parseQuery } from "../storage/query.ts";

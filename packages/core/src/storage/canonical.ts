@@ -1,4 +1,5 @@
-import { JSON_TAG, type JsonValue, toJson } from "./json.ts";
+import { JSON_TAG, toJson } from "./json.ts";
+import type { JsonValue } from "./json-value.ts";
 import type { P2PValue } from "./value.ts";
 
 /**

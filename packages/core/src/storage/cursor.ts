@@ -1,5 +1,6 @@
 import { P2PError } from "../errors.ts";
-import { fromJson, type JsonValue, toJson } from "./json.ts";
+import { fromJson, toJson } from "./json.ts";
+import type { JsonValue } from "./json-value.ts";
 import type { P2POrder } from "./query.ts";
 import { idKey, type P2PId, type P2PRecord } from "./record.ts";
 import { getField, type P2PValue, setField } from "./value.ts";

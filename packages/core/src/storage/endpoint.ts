@@ -1,6 +1,6 @@
+import { notPlain } from "../described.ts";
 import { P2PError } from "../errors.ts";
 import { shownName } from "../suggest.ts";
-import { notPlain } from "./described.ts";
 import { setField } from "./value.ts";
 
 /** Where records are: one store, and which part of it. */

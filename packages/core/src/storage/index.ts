@@ -4,7 +4,8 @@ export { cursorPosition, foreignCursor, recordAt, sortPosition, storeCursor } fr
 export { distrustOf, type InstalledStarter, installedStarters, loadStarter, type StarterScope } from "./discovery.ts";
 export { type EndpointInfo, type EndpointInput, endpointLabel, parseEndpoint } from "./endpoint.ts";
 export { dateOfIso, dateOfText, hasPlainYear, isoText, YEAR_0 } from "./iso-date.ts";
-export { base64, decodeJson, encodeJson, fromBase64, fromJson, JSON_TAG, type JsonValue, toJson } from "./json.ts";
+export { base64, decodeJson, encodeJson, fromBase64, fromJson, JSON_TAG, toJson } from "./json.ts";
+export type { JsonValue } from "./json-value.ts";
 export { type OptionSpec, type OptionSpecs, type OptionsOf, parseOptions } from "./options.ts";
 export { compareStrings, compareValues, kindOrder } from "./order.ts";
 export { parseJson } from "./parse-json.ts";

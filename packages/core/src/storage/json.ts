@@ -1,5 +1,6 @@
 import { P2PError } from "../errors.ts";
 import { dateOfText, isoText } from "./iso-date.ts";
+import type { JsonValue } from "./json-value.ts";
 import { parseJson } from "./parse-json.ts";
 import {
   MAX_BIGINT_DIGITS,
@@ -10,9 +11,6 @@ import {
   TaggedValue,
   valueType,
 } from "./value.ts";
-
-/** What JSON can say by itself. */
-export type JsonValue = null | boolean | number | string | readonly JsonValue[] | { readonly [key: string]: JsonValue };
 
 /** The key that marks a tag: `{"$p2p":"date","value":"2024-01-01T00:00:00.000Z"}`. */
 export const JSON_TAG = "$p2p";

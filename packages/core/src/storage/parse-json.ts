@@ -1,4 +1,4 @@
-import type { JsonValue } from "./json.ts";
+import type { JsonValue } from "./json-value.ts";
 import { setField } from "./value.ts";
 
 /** Makes a value of a number as it is written. */

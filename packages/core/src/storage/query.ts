@@ -1,7 +1,7 @@
+import { notPlain } from "../described.ts";
 import { P2PError } from "../errors.ts";
 import { shownName } from "../suggest.ts";
-import { notPlain } from "./described.ts";
-import type { JsonValue } from "./json.ts";
+import type { JsonValue } from "./json-value.ts";
 import { compareLike, compareStrings, compareValues } from "./order.ts";
 import { idKey, type P2PId, type P2PRecord } from "./record.ts";
 import { cloneValue, getField, isBytes, isDate, type P2PValue, setField, valueType } from "./value.ts";

@@ -1,6 +1,6 @@
 import type { P2PError } from "../errors.ts";
 import type { EndpointInfo } from "./endpoint.ts";
-import type { JsonValue } from "./json.ts";
+import type { JsonValue } from "./json-value.ts";
 import type { OptionSpecs } from "./options.ts";
 import type { P2PQuery } from "./query.ts";
 import type { P2PId, P2PRecord } from "./record.ts";

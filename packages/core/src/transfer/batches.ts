@@ -1,6 +1,6 @@
 import { toP2PError } from "../errors.ts";
 import { Breather } from "../storage/breather.ts";
-import type { JsonValue } from "../storage/json.ts";
+import type { JsonValue } from "../storage/json-value.ts";
 import type { P2PQuery } from "../storage/query.ts";
 import type { DeadLetter } from "./dead-letter.ts";
 import type { Lane, LaneBatch, Sifted } from "./lane.ts";

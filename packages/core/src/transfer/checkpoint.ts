@@ -1,5 +1,5 @@
 import { P2PError } from "../errors.ts";
-import type { JsonValue } from "../storage/json.ts";
+import type { JsonValue } from "../storage/json-value.ts";
 import type { TransferCounts } from "./counts.ts";
 
 /** The version of {@link Checkpoint} that this code writes and reads. */

@@ -1,5 +1,6 @@
 import type { P2PErrorCode } from "../errors.ts";
-import { type JsonValue, toJson } from "../storage/json.ts";
+import { toJson } from "../storage/json.ts";
+import type { JsonValue } from "../storage/json-value.ts";
 import type { P2PRecord } from "../storage/record.ts";
 
 /** A record that failed for good, with all that is needed to mend and replay it. */

@@ -1,7 +1,7 @@
 import { randomUUID } from "node:crypto";
 import { parseConfig } from "../config.ts";
 import { messageOf, P2PError } from "../errors.ts";
-import type { JsonValue } from "../storage/json.ts";
+import type { JsonValue } from "../storage/json-value.ts";
 import type { P2PRecord } from "../storage/record.ts";
 import type { P2PDataTransferService } from "../storage/service.ts";
 import type { DeadLetter, DeadLetterSink } from "./dead-letter.ts";

@@ -3,7 +3,7 @@ import { constants, type Stats } from "node:fs";
 import { type FileHandle, link, lstat, mkdir, open, readdir, realpath, rename, rm } from "node:fs/promises";
 import { basename, dirname, extname, join, resolve } from "node:path";
 import { isP2PError, messageOf, P2PError } from "../errors.ts";
-import type { JsonValue } from "../storage/json.ts";
+import type { JsonValue } from "../storage/json-value.ts";
 import { type DeadLetter, type DeadLetterSink, letterToJson } from "./dead-letter.ts";
 import { acquireFileLock, type FileLock } from "./file-lock.ts";
 import { bytesOf, letterBefore, letterTrouble } from "./letter-file.ts";

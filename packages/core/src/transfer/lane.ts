@@ -1,4 +1,4 @@
-import type { JsonValue } from "../storage/json.ts";
+import type { JsonValue } from "../storage/json-value.ts";
 import type { P2PQuery } from "../storage/query.ts";
 import { idKey, type P2PRecord } from "../storage/record.ts";
 import type {

@@ -1,5 +1,5 @@
 import { P2PError } from "../errors.ts";
-import type { JsonValue } from "../storage/json.ts";
+import type { JsonValue } from "../storage/json-value.ts";
 import { positionOf, type ReadStart, type TransferBatch } from "./batches.ts";
 import { CHECKPOINT_VERSION, type Checkpoint, type TransferIdentity } from "./checkpoint.ts";
 import type { TransferCounts } from "./counts.ts";

@@ -7,8 +7,8 @@ import {
   parseConfig,
   settingNames,
 } from "../config.ts";
+import { assertPlain } from "../described.ts";
 import { P2PError } from "../errors.ts";
-import { assertPlain } from "../storage/described.ts";
 import { suggest } from "../suggest.ts";
 import type { CheckpointStore } from "./checkpoint.ts";
 import type { DeadLetterSink } from "./dead-letter.ts";

@@ -1,7 +1,7 @@
 import { parseConfig } from "../config.ts";
+import { assertPlain } from "../described.ts";
 import { isP2PError, P2PError, toP2PError } from "../errors.ts";
 import { canonicalText } from "../storage/canonical.ts";
-import { assertPlain } from "../storage/described.ts";
 import { matches, type P2PQuery, parseQuery } from "../storage/query.ts";
 import { idKey, type P2PRecord } from "../storage/record.ts";
 import { redactError, redactText, secretsOf } from "../storage/redact.ts";

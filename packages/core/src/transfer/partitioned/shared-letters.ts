@@ -1,5 +1,5 @@
 import { P2PError } from "../../errors.ts";
-import type { JsonValue } from "../../storage/json.ts";
+import type { JsonValue } from "../../storage/json-value.ts";
 import type { Checkpoint } from "../checkpoint.ts";
 import type { DeadLetterSink } from "../dead-letter.ts";
 

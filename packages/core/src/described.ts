@@ -1,5 +1,5 @@
 import { types } from "node:util";
-import { P2PError } from "../errors.ts";
+import { P2PError } from "./errors.ts";
 
 /**
  * What a thing is that stands where a plain object should, in words for an error; `undefined` for a plain object. A map,
