@@ -82,14 +82,19 @@ export function valueType(value: P2PValue): ValueType {
       return "bigint";
     default:
       if (value === null) return "null";
-      if (Array.isArray(value)) return "array";
-      if (isPlain(value)) return "object";
-      if (value instanceof Date) return "date";
-      if (value instanceof Uint8Array) return "bytes";
-      if (value instanceof TaggedValue) return "tagged";
-      if (isDate(value)) return "date";
-      return isBytes(value) ? "bytes" : "object";
+      return Array.isArray(value) ? "array" : typeOfObject(value);
   }
+}
+
+/** By the prototypes that nearly all have: a look at one costs less than `instanceof`, and this is done for every value. */
+function typeOfObject(value: Exclude<P2PValue, null | string | number | bigint | boolean>): ValueType {
+  const prototype: unknown = Object.getPrototypeOf(value);
+  if (prototype === Object.prototype || prototype === null) return "object";
+  if (prototype === Date.prototype || value instanceof Date) return "date";
+  if (value instanceof Uint8Array) return "bytes";
+  if (value instanceof TaggedValue) return "tagged";
+  if (isDate(value)) return "date";
+  return isBytes(value) ? "bytes" : "object";
 }
 
 /** Whether an object is a plain one of this realm, as nearly all are. */
