@@ -36,7 +36,7 @@ const HEX_OF_BYTES = /^(?:[0-9a-f]{2})+$/;
 
 /**
  * Whether a text that is an id shares its {@link idKey} with no id that is bytes. A source in which texts are keys can then
- * vouch for it in {@link RecordBatch.distinct}, though other keys are bytes.
+ * vouch for it by `distinct` of a `RecordBatch`, though other keys are bytes.
  */
 export function isNoBytesKey(id: string): boolean {
   return !HEX_OF_BYTES.test(id);
