@@ -65,6 +65,8 @@ export interface VerifyEvent {
   readonly differences: readonly Difference[];
   /** The target does not exist, and counts as empty. */
   readonly targetAbsent?: true;
+  /** What else there is to say, such as that no record has a field that the query names. */
+  readonly notes?: readonly string[];
   readonly durationMs: number;
 }
 
@@ -96,6 +98,8 @@ export interface DryRunEvent {
     readonly lossless: boolean;
     readonly note?: string;
   }[];
+  /** What else there is to say, such as that no record has a field that the query names. */
+  readonly notes?: readonly string[];
 }
 
 /** A store answered. */
@@ -115,6 +119,8 @@ export interface CountEvent {
   readonly count: number;
   /** `store`: the store said so. `read`: they were read and counted. */
   readonly by: "store" | "read";
+  /** What else there is to say, such as that no record has a field that the query names. */
+  readonly notes?: readonly string[];
 }
 
 /** A table, collection or index that was looked at. */
@@ -136,6 +142,8 @@ export interface CollectionEvent {
   }[];
   /** Records in the tagged JSON of the core. */
   readonly samples?: readonly unknown[];
+  /** What else there is to say, such as that no record has a field that the query names. */
+  readonly notes?: readonly string[];
   /** Why it could not be looked at, or not in whole. */
   readonly trouble?: string;
 }

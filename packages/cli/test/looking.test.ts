@@ -122,6 +122,72 @@ describe("count", () => {
   });
 });
 
+describe("a field's name that was mistyped", () => {
+  const source = "sqlite:a.db?table=docs";
+  const mistyped = /field "tpye", which where of the query names \(did you mean "type"\?\)\n$/;
+  const notes = [expect.stringMatching(/"tpye".*did you mean "type"/)];
+
+  it("is told by copy, run, verify, count, inspect and a dry run, with the nearest name", async () => {
+    project.write(
+      "typo.config.json",
+      JSON.stringify({
+        transfers: [{ source, target: "sqlite:run.db?table=docs", query: { where: { tpye: "note" } } }],
+      }),
+    );
+    const commands = [
+      ["copy", source, "sqlite:typo.db?table=docs"],
+      ["copy", source, "sqlite:typo.db?table=docs", "--partitions", "3"],
+      ["copy", source, "sqlite:typo.db?table=docs", "--dry-run"],
+      ["verify", source, source],
+      ["count", source],
+      ["inspect", source],
+    ].map((words) => [...words, "--where", "tpye=note"]);
+    for (const words of [...commands, ["run", "typo.config.json"], ["run", "typo.config.json", "--dry-run"]]) {
+      const run = await project.run(words);
+      expect(run, words.join(" ")).toMatchObject({ code: 0, stderr: expect.stringMatching(mistyped) });
+      expect(run.stderr.match(/did you mean/g), words.join(" ")).toHaveLength(1);
+      const json = events(await project.run([...words, "--json"]));
+      expect(json.at(-1), words.join(" ")).toMatchObject({ notes });
+    }
+  });
+
+  it("is told once where a copy is verified", async () => {
+    const run = await project.run(["copy", source, "sqlite:typo2.db?table=docs", "--verify", "--where", "tpye=note"]);
+    expect(run.code).toBe(0);
+    expect(run.stderr.match(/did you mean/g)).toHaveLength(1);
+  });
+
+  it("is told of an order and of fields as well", async () => {
+    const target = "sqlite:typo3.db?table=docs";
+    const words = ["copy", source, target, "--order-by", "nope", "--fields", "id,titel"];
+    expect(await project.run(words)).toMatchObject({
+      code: 0,
+      stderr: expect.stringMatching(/"nope", which orderBy[\s\S]*"titel", which fields.*did you mean "title"/),
+    });
+  });
+
+  it("is told by a replay", async () => {
+    project.write("refuse.mjs", "export default () => { throw new Error('no'); }");
+    const failed = ["copy", source, "lines:none.ndjson", "--transform", "refuse.mjs", "--dead-letter", "typo.letters"];
+    expect(await project.run(failed)).toMatchObject({ code: 3 });
+    const replay = ["replay", "typo.letters", "lines:replayed.ndjson", "--phase", "transform", "--where", "tpye=note"];
+    expect(await project.run(replay)).toMatchObject({ code: 0, stderr: expect.stringMatching(mistyped) });
+  });
+
+  it("is no news where a column is there, be it empty in every row", async () => {
+    project.sql("empty.db", "CREATE TABLE t (id INTEGER PRIMARY KEY, none TEXT); INSERT INTO t VALUES (1, NULL)");
+    for (const words of [
+      ["count", "sqlite:empty.db?table=t", "--where", "none=x"],
+      ["inspect", "sqlite:empty.db?table=t", "--where", "none!=*"],
+      ["copy", "sqlite:empty.db?table=t", "lines:empty.ndjson", "--order-by", "none", "--fields", "none"],
+    ]) {
+      const run = await project.run(words);
+      expect(run, words.join(" ")).toMatchObject({ code: 0 });
+      expect(run.stderr, words.join(" ")).not.toContain("field");
+    }
+  });
+});
+
 describe("ping", () => {
   it("tells how fast a store answers", async () => {
     const run = await project.run(["ping", "sqlite:a.db?table=docs"]);

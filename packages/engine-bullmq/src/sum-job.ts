@@ -1,6 +1,7 @@
 import {
   addUp,
   decodeJson,
+  FieldWatch,
   isP2PError,
   messageOf,
   type P2PQuery,
@@ -60,6 +61,7 @@ export async function sumUp(context: WorkerContext, spec: TransferSpec): Promise
     }
   }
   const { counts, recordsRead } = addUp(outcomes);
+  const ofFields = await fieldNotes(context, spec, recordsRead);
   const verified = await verify(context, spec, recordsRead, counts);
   return {
     transferId: spec.id,
@@ -69,9 +71,26 @@ export async function sumUp(context: WorkerContext, spec: TransferSpec): Promise
     durationMs: Date.now() - Date.parse(spec.createdAt),
     bytes: Number(bytes),
     errors,
-    notes: note ? [note] : [],
+    notes: [...(note ? [note] : []), ...ofFields],
     ...(verified && { verified }),
   };
+}
+
+/** Tells of fields that the query names and no record has. The source is opened once more where that is not known yet. */
+async function fieldNotes(
+  { endpoints }: WorkerContext,
+  { query, source }: TransferSpec,
+  recordsRead: number,
+): Promise<readonly string[]> {
+  const watch = new FieldWatch(decodeJson(query) as unknown as P2PQuery);
+  watch.met(recordsRead);
+  if (watch.knowsAll) return [];
+  try {
+    return await endpoints.withOpen(source, (service, signal) => watch.notes(service, signal));
+  } catch {
+    // The transfer is complete all the same.
+    return [];
+  }
 }
 
 async function verify(

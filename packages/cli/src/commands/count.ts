@@ -1,6 +1,8 @@
+import { FieldWatch } from "@omni/p2p-core";
 import { openContext, withStore } from "../endpoints/open.ts";
 import { resolveTyped } from "../endpoints/resolve.ts";
 import { ExitCode } from "../exit-code.ts";
+import { printable } from "../output/printable.ts";
 import type { CountFlags } from "../program.ts";
 import { queryFrom } from "../query/query.ts";
 import { type Session, whileRunning } from "../session.ts";
@@ -15,16 +17,22 @@ export async function countCommand(typed: string, flags: CountFlags, session: Se
   const { signal } = session;
   const endpoint = await resolveTyped(typed, "source", session, namedEndpoints(flags.config));
   const counted = withStore(endpoint, openContext("source", session, flags.connectionTimeout), async (store) => {
+    const watch = new FieldWatch(query);
     const told = await store.count(query, signal);
-    if (told !== undefined) return { count: told, by: "store" as const };
+    if (told !== undefined) {
+      watch.met(told);
+      return { count: told, by: "store" as const, notes: await watch.notes(store, signal) };
+    }
     let count = 0;
     for await (const { records, failures } of store.readFromSource(query, { batchSize: BATCH, signal })) {
       count += records.length + (failures?.length ?? 0);
+      watch.look(records, failures?.length);
     }
-    return { count, by: "read" as const };
+    return { count, by: "read" as const, notes: await watch.notes(store, signal) };
   });
-  const { count, by } = await whileRunning(session, counted);
-  session.out.event({ event: "count", endpoint: endpoint.shown, count, by });
+  const { count, by, notes } = await whileRunning(session, counted);
+  session.out.event({ event: "count", endpoint: endpoint.shown, count, by, ...(notes.length > 0 && { notes }) });
   if (!session.out.json) session.out.data(String(count));
+  for (const note of notes) session.out.note(printable(note));
   return ExitCode.OK;
 }

@@ -1,6 +1,7 @@
 import {
   type EndpointInfo,
   encodeJson,
+  FieldWatch,
   type InspectedCollection,
   isP2PError,
   messageOf,
@@ -138,10 +139,15 @@ async function sampled(
   const info = collection ? narrowed(endpoint.endpoint, collection) : endpoint.endpoint;
   const shown = describeEndpoint(info);
   const context = openContext("source", session, flags.connectionTimeout);
-  const { records, total } = await withStore({ ...endpoint, endpoint: info, shown }, context, async (store) => ({
-    records: (await takeSample(store, query, flags.sample ?? DEFAULTS.sample, session.signal)).records,
-    total: collection?.records ?? (await store.count(query, session.signal)),
-  }));
+  const { records, total, notes } = await withStore({ ...endpoint, endpoint: info, shown }, context, async (store) => {
+    const { signal } = session;
+    const { records, failures } = await takeSample(store, query, flags.sample ?? DEFAULTS.sample, signal);
+    const watch = new FieldWatch(query);
+    watch.look(records, failures.length);
+    watch.declared((collection?.fields ?? []).map(({ name }) => name));
+    const total = collection?.records ?? (await store.count(query, signal));
+    return { records, total, notes: await watch.notes(store, signal) };
+  });
   return {
     event: "collection",
     endpoint: shown,
@@ -152,6 +158,7 @@ async function sampled(
     ...(collection?.trouble !== undefined && { trouble: collection.trouble }),
     fields: sampledFields(records),
     samples: records.slice(0, flags.show ?? DEFAULTS.show).map(toJson),
+    ...(notes.length > 0 && { notes }),
   };
 }
 
@@ -172,6 +179,7 @@ function show(event: CollectionEvent, out: Output): void {
   for (const line of formatTable(["FIELD", "DECLARED", "HOLDS", "FILLED", "EXAMPLE"], rowsOf(event)))
     out.line(`  ${line}`);
   for (const sample of event.samples ?? []) out.line(`  ${printable(cut(encodeSample(sample)))}`);
+  for (const note of event.notes ?? []) out.note(printable(`${event.name}: ${note}`));
 }
 
 /** Declared fields first, then those that only the records show. */

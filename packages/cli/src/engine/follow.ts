@@ -91,7 +91,7 @@ function reportResult(result: DistributedResult, out: Output): ExitCode {
   const { transferId, successCount, failureCount, skippedCount, durationMs, partitions, verified, notes } = result;
   const { recordsRead: _, partitions: __, notes: ___, verified: ____, ...told } = result;
   const status = failureCount > 0 ? "partial" : "completed";
-  out.event({ event: "result", name: "distributed", status, ...told });
+  out.event({ event: "result", name: "distributed", status, ...told, ...(notes.length > 0 && { notes }) });
   const rate = durationMs > 0 ? (successCount * 1000) / durationMs : 0;
   const others = [
     failureCount > 0 && `${formatCount(failureCount)} failed`,
@@ -99,7 +99,7 @@ function reportResult(result: DistributedResult, out: Output): ExitCode {
   ].filter((part) => part !== false);
   const text = `${records(successCount)} written in ${formatDuration(durationMs)} (${formatCount(rate)}/s) in ${partitions} partitions`;
   out.line([text, ...others].join(", "));
-  for (const note of notes) out.note(note);
+  for (const note of notes) out.note(printable(note));
   for (const { id, phase, code, reason } of result.errors.slice(0, SHOWN_FAILURES)) {
     out.note(printable(`  ${id === "" ? "a record without id" : id} (${phase}, ${code}): ${reason}`));
   }

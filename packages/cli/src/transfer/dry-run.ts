@@ -1,4 +1,11 @@
-import { type FieldMapping, isP2PError, type P2PRecord, recordTrouble, type Transform } from "@omni/p2p-core";
+import {
+  type FieldMapping,
+  FieldWatch,
+  isP2PError,
+  type P2PRecord,
+  recordTrouble,
+  type Transform,
+} from "@omni/p2p-core";
 import { openContext, withinTime, withStore } from "../endpoints/open.ts";
 import type { ResolvedEndpoint } from "../endpoints/resolve.ts";
 import type { DryRunEvent } from "../events.ts";
@@ -28,10 +35,13 @@ export async function dryRun(
   }: { readonly sample?: number | undefined; readonly timeoutMs?: number | undefined },
 ): Promise<ExitCode> {
   const { signal } = session;
-  const { total, sample } = await withStore(job.source, openContext("source", session, timeoutMs), async (store) => ({
-    sample: await takeSample(store, job.query, size, signal),
-    total: await store.count(job.query, signal),
-  }));
+  const context = openContext("source", session, timeoutMs);
+  const { total, sample, notes } = await withStore(job.source, context, async (store) => {
+    const sample = await takeSample(store, job.query, size, signal);
+    const watch = new FieldWatch(job.query);
+    watch.look(sample.records, sample.failures.length);
+    return { sample, total: await store.count(job.query, signal), notes: await watch.notes(store, signal) };
+  });
   const unreadable = sample.failures.map(({ id, error }) => ({ id, reason: error.message }));
   const sent = await throughTransform(sample.records, job.transform?.transform, signal);
   await assertReachable(job.target, session, timeoutMs);
@@ -46,6 +56,7 @@ export async function dryRun(
     dropped: sent.dropped,
     refused: [...unreadable, ...sent.refused],
     ...mapping,
+    ...(notes.length > 0 && { notes }),
   };
   session.out.event(event);
   show(event, session.out);
@@ -165,4 +176,5 @@ function show(event: DryRunEvent, out: Output): void {
   if (lost.length > 0) out.line(`Would not survive: ${printable(lost.map(({ field }) => field).join(", "))}`);
   for (const { id, reason } of event.refused.slice(0, 5)) out.line(printable(`Would fail: ${id}: ${reason}`));
   if (event.refused.length > 5) out.line(`and ${formatCount(event.refused.length - 5)} more of the sample would fail`);
+  for (const note of event.notes ?? []) out.note(printable(note));
 }

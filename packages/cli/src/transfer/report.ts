@@ -75,7 +75,7 @@ export function reportInterruption(job: TransferJob, result: TransferResult | un
     return;
   }
   out.line(`Stopped after ${records(result.checkpoint.recordsRead)}; ${formatCount(result.successCount)} written.`);
-  for (const note of result.notes ?? []) out.note(note);
+  for (const note of result.notes ?? []) out.note(printable(note));
   out.note(`Go on with: ${job.resumeCommand}`);
 }
 

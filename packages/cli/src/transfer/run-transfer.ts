@@ -15,6 +15,7 @@ import { findStarter } from "../endpoints/starters.ts";
 import { ExitCode } from "../exit-code.ts";
 import { explain } from "../explain.ts";
 import { formatCount, records } from "../output/format.ts";
+import { printable } from "../output/printable.ts";
 import { createReporter, type Reporter } from "../output/reporter.ts";
 import { type Session, whileRunning } from "../session.ts";
 import { tellSupervisor, withinLimit } from "../supervised.ts";
@@ -171,7 +172,7 @@ function reportFailure(job: TransferJob, session: Session, error: unknown): Exit
   const { exitCode, ...shown } = explain(error, next);
   if (result) {
     out.line(`${records(result.successCount)} written before it stopped`);
-    for (const note of result.notes ?? []) out.note(note);
+    for (const note of result.notes ?? []) out.note(printable(note));
     reportFailures(job, result, out);
   }
   out.error(shown);

@@ -46,7 +46,13 @@ export async function runVerify(comparison: Comparison, session: Session, report
   return result.equal ? ExitCode.OK : ExitCode.DIFFERENT;
 }
 
-function report({ source, target, after }: Comparison, result: VerifyResult, out: Output): void {
+function report(comparison: Comparison, result: VerifyResult, out: Output): void {
+  tell(comparison, result, out);
+  // A transfer has told of its query itself.
+  if (comparison.after === undefined) for (const note of result.notes ?? []) out.note(printable(note));
+}
+
+function tell({ source, target, after }: Comparison, result: VerifyResult, out: Output): void {
   out.event({ event: "verify", source: source.shown, target: target.shown, ...result });
   const { missing, extra, different, failed, unreadable, repeated } = result;
   const time = formatDuration(result.durationMs);

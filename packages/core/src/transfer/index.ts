@@ -12,6 +12,7 @@ export { type DeadLetter, type DeadLetterSink, letterToJson } from "./dead-lette
 export { deadLetterStarter } from "./dead-letter-source.ts";
 export type { AnotherService, TransferEnd } from "./end.ts";
 export { FailureBudget } from "./failure-budget.ts";
+export { FieldWatch } from "./field-watch.ts";
 export { FileCheckpointStore } from "./file-checkpoint.ts";
 export { type FileDeadLetterOptions, FileDeadLetterSink } from "./file-dead-letters.ts";
 export { identityOf } from "./identity.ts";

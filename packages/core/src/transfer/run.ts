@@ -1,12 +1,13 @@
 import { unlessAborted } from "../abort.ts";
 import { messageOf, toP2PError } from "../errors.ts";
-import { type P2PQuery, parseQuery } from "../storage/query.ts";
+import type { P2PQuery } from "../storage/query.ts";
 import { redactError, redactText, secretsOf } from "../storage/redact.ts";
 import { type TransferBatch, transferBatches } from "./batches.ts";
 import { assertResumable, type Checkpoint } from "./checkpoint.ts";
 import { claim } from "./claim.ts";
 import { CollisionFinder, notesOf } from "./collisions.ts";
 import type { TransferEnd } from "./end.ts";
+import { FieldWatch } from "./field-watch.ts";
 import { identityOf } from "./identity.ts";
 import { InFlight } from "./in-flight.ts";
 import { IncarnationGuard } from "./incarnation.ts";
@@ -25,6 +26,12 @@ import { stopSignal } from "./stop.ts";
 /** Batches that wait for an earlier one to be entered, for each that is being written, at most. */
 const MAX_WAITING = 4;
 
+/** What the parts of a transfer look out for together; what it found is told by whoever shares it. */
+export interface SharedFindings {
+  readonly collisions: CollisionFinder;
+  readonly fields: FieldWatch;
+}
+
 /** One run of a transfer, from its checkpoint to its result. */
 export class TransferRun {
   readonly #source: TransferEnd;
@@ -32,6 +39,9 @@ export class TransferRun {
   readonly #query: P2PQuery;
   readonly #options: ResolvedTransfer;
   readonly #collisions: CollisionFinder;
+  readonly #fields: FieldWatch;
+  readonly #isPart: boolean;
+  #notes: readonly string[] = [];
   #lane: Lane;
   readonly #pace: Pace;
   readonly #secrets: readonly string[];
@@ -41,19 +51,21 @@ export class TransferRun {
   readonly #last = new LastSteps(this.#signal);
   #bytesInFlight = 0;
 
-  /** @param collisions what is shared by the parts of a transfer. */
+  /** @param shared given where this is a part of a transfer. */
   constructor(
     source: TransferEnd,
     target: TransferEnd,
     query: P2PQuery,
     options: ResolvedTransfer,
-    collisions = new CollisionFinder(),
+    shared?: SharedFindings,
   ) {
     this.#source = source;
     this.#target = target;
     this.#query = query;
     this.#options = options;
-    this.#collisions = collisions;
+    this.#collisions = shared?.collisions ?? new CollisionFinder();
+    this.#fields = shared?.fields ?? new FieldWatch(query);
+    this.#isPart = shared !== undefined;
     this.#lane = laneBetween(source.service, target.service, options.transform, options.hookTimeout);
     this.#pace = paceOf(options.config, target.service.capabilities.writeConcurrency);
     this.#secrets = secretsOf(source.endpoint, target.endpoint);
@@ -61,7 +73,6 @@ export class TransferRun {
 
   async run(): Promise<TransferResult> {
     const { deadLetters, stateFolder } = this.#options;
-    parseQuery(this.#query);
     const ends = [this.#source.endpoint, this.#target.endpoint];
     assertPlaceForLetters(ends, deadLetters?.location, stateFolder);
     const { disarm } = stopSignal(this.#options, this.#own);
@@ -99,7 +110,7 @@ export class TransferRun {
   async #run(earlier: Checkpoint | undefined): Promise<TransferResult> {
     const { checkpoints, transferId, deadLetters } = this.#options;
     const guard = new IncarnationGuard(this.#source, this.#target, this.#options, this.#signal, earlier);
-    this.#lane = guard.watch(this.#lane);
+    this.#lane = this.#fields.watch(guard.watch(this.#lane));
     const ledger = this.#ledger(() => guard.stores, earlier);
     try {
       await guard.begin(this.#query);
@@ -143,10 +154,12 @@ export class TransferRun {
     const progress = progressTeller(service, this.#query, this.#options, ledger.recordsRead, this.#signal);
     const tell = (last?: boolean) => progress?.(ledger.recordsRead, ledger.counts.failureCount, last);
     try {
+      this.#fields.met(ledger.recordsRead);
       await this.#pump(ledger, tell);
       await guard.end();
       await unlessAborted(ledger.complete(), this.#signal);
       tell(true);
+      if (!this.#isPart) this.#notes = await this.#fields.notes(service, this.#signal);
       return this.#result(ledger);
     } catch (error) {
       // What was acknowledged is in the checkpoint; a checkpoint that cannot be saved must not hide the first error.
@@ -287,7 +300,7 @@ export class TransferRun {
         ledger.counts.failureCount > 0 && { deadLetters: redactText(deadLetters.location, this.#secrets) }),
       checkpoint: ledger.checkpoint(),
       ...(ledger.resumed && { resumed: ledger.resumed }),
-      ...notesOf(deadLetters?.notes, this.#collisions.found),
+      ...notesOf([...(deadLetters?.notes ?? []), ...this.#notes], this.#collisions.found),
     };
   }
 }

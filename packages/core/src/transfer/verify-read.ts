@@ -4,6 +4,7 @@ import { Breather } from "../storage/breather.ts";
 import type { P2PQuery } from "../storage/query.ts";
 import type { P2PRecord } from "../storage/record.ts";
 import type { P2PDataTransferService, RecordBatch } from "../storage/service.ts";
+import type { FieldWatch } from "./field-watch.ts";
 import { readAhead } from "./read-ahead.ts";
 import { RetryBudget, type RetryPolicy } from "./retry.ts";
 import { checkBatch, idText, type Transform, transformBatch } from "./transform.ts";
@@ -29,6 +30,8 @@ export interface Side {
   readonly batchSize: number;
   readonly retry: RetryPolicy;
   readonly signal: AbortSignal;
+  /** Looks at what is read, before the transform. */
+  readonly fields?: FieldWatch;
   /** Whether what does not exist holds no records, rather than being an error. */
   readonly mayBeAbsent: boolean;
   /** Told when it does not exist. */
@@ -69,6 +72,7 @@ async function* persistentReads(side: Side): AsyncGenerator<RecordBatch> {
         budget.succeeded();
         after = batch.cursor;
         read += batch.records.length + (batch.failures?.length ?? 0);
+        side.fields?.look(batch.records, batch.failures?.length);
         yield batch;
       }
       return;

@@ -7,6 +7,7 @@ import { idKey, type P2PRecord } from "../storage/record.ts";
 import { redactError, redactText, secretsOf } from "../storage/redact.ts";
 import type { P2PValue } from "../storage/value.ts";
 import type { TransferEnd } from "./end.ts";
+import { FieldWatch } from "./field-watch.ts";
 import { callListener, warnOfListener } from "./hooks.ts";
 import type { RetryPolicy } from "./retry.ts";
 import type { Transform } from "./transform.ts";
@@ -67,6 +68,8 @@ export interface VerifyResult {
   readonly differences: readonly Difference[];
   /** Set when the target does not exist. It then counts as empty. */
   readonly targetAbsent?: true;
+  /** What the user should know, in sentences: for instance that no record has a field that the query names. */
+  readonly notes?: readonly string[];
   readonly durationMs: number;
 }
 
@@ -145,6 +148,8 @@ class Comparison {
   readonly #redact: (text: string) => string;
   readonly #source: Side;
   readonly #target: Side;
+  /** Each looks for fields that a query names and no record has; of the target, where it has a query of its own. */
+  readonly #fields: { readonly source: FieldWatch; readonly target: FieldWatch };
   /** Whether the target is asked for a part of it only. */
   readonly #narrowed: boolean;
   readonly #extrasAllowed: boolean;
@@ -165,6 +170,7 @@ class Comparison {
     this.#extrasAllowed = (options.extras ?? (part ? "allow" : "differ")) === "allow";
     const targetQuery = options.targetQuery ?? targetSideOf(query, options.transform !== undefined);
     this.#narrowed = !options.targetQuery && (targetQuery.where !== undefined || targetQuery.type !== undefined);
+    this.#fields = { source: new FieldWatch(query), target: new FieldWatch(options.targetQuery ?? {}) };
     this.#sourceIds = this.#extrasAllowed || this.#narrowed ? new IdFilter() : undefined;
     const signal = options.signal ?? new AbortController().signal;
     const common = { batchSize: options.batchSize ?? 1000, retry, signal };
@@ -189,18 +195,27 @@ class Comparison {
     const found = unequal.size === 0 ? NOTHING : await this.#find(unequal, counts.sourceCount + target.count);
     const { missing, different, failed, unreadable, repeated, differences } = found;
     const extra = found.extra + this.#extra;
+    const notes = await this.#notesOfFields();
     return {
       equal: missing + different + failed + unreadable + (this.#extrasAllowed ? 0 : extra) === 0,
       ...counts,
       ...{ missing, extra, different, failed, unreadable, repeated, differences },
       ...(this.#targetAbsent && { targetAbsent: true }),
+      ...(notes.length > 0 && { notes }),
       durationMs: performance.now() - startedAt,
     };
   }
 
+  async #notesOfFields(): Promise<string[]> {
+    const { signal } = this.#source;
+    const ofSource = await this.#fields.source.notes(this.#source.service, signal);
+    const ofTarget = await this.#fields.target.notes(this.#target.service, signal);
+    return [...ofSource, ...ofTarget.map((note) => `In the target: ${note}`)];
+  }
+
   async #digestSource(): Promise<BucketDigests> {
     const digests = new BucketDigests();
-    for await (const { records, unread } of this.#reading(this.#source)) {
+    for await (const { records, unread } of this.#reading({ ...this.#source, fields: this.#fields.source })) {
       for (const record of records) {
         const print = this.#printOf(record);
         this.#sourceIds?.add(print.spread);
@@ -217,7 +232,7 @@ class Comparison {
 
   async #digestTarget(): Promise<BucketDigests> {
     const digests = new BucketDigests();
-    for await (const { records, unread } of this.#reading(this.#target)) {
+    for await (const { records, unread } of this.#reading({ ...this.#target, fields: this.#fields.target })) {
       for (const record of records) {
         const spread = this.#prints.spread(idKey(record.id));
         if (this.#extrasAllowed && !this.#sourceIds!.mayHave(spread)) this.#extra++;

@@ -7,13 +7,14 @@ import { claim } from "../claim.ts";
 import { CollisionFinder, notesOf } from "../collisions.ts";
 import type { TransferEnd } from "../end.ts";
 import { FailureBudget } from "../failure-budget.ts";
+import { FieldWatch } from "../field-watch.ts";
 import { identityOf } from "../identity.ts";
 import { IncarnationGuard } from "../incarnation.ts";
 import { assertPlaceForLetters } from "../letter-place.ts";
 import type { ResolvedTransfer } from "../options.ts";
 import { progressTeller } from "../progress.ts";
 import { P2PTransferError, type TransferResult } from "../result.ts";
-import { TransferRun } from "../run.ts";
+import { type SharedFindings, TransferRun } from "../run.ts";
 import { LastSteps } from "../settle.ts";
 import { stopSignal } from "../stop.ts";
 import { addUp, type PartOutcome } from "./add-up.ts";
@@ -28,7 +29,8 @@ export class PartitionedRun {
   readonly #target: TransferEnd;
   readonly #query: P2PQuery;
   readonly #options: ResolvedTransfer;
-  readonly #collisions = new CollisionFinder();
+  readonly #shared: SharedFindings;
+  #notes: readonly string[] = [];
   readonly #secrets: readonly string[];
   readonly #startedAt = performance.now();
   #parentSave: Promise<void> = Promise.resolve();
@@ -40,6 +42,7 @@ export class PartitionedRun {
     this.#target = target;
     this.#query = query;
     this.#options = options;
+    this.#shared = { collisions: new CollisionFinder(), fields: new FieldWatch(query) };
     this.#secrets = secretsOf(source.endpoint, target.endpoint);
   }
 
@@ -153,6 +156,7 @@ export class PartitionedRun {
       await this.#guard?.end();
       await unlessAborted(this.#completeParent(plan, books), stop.signal);
       tell(books.sum, true);
+      this.#notes = await this.#shared.fields.notes(this.#source.service, stop.signal);
       const done = this.#result(this.#checkpoint(plan, "completed", books.sum), books.sum);
       return plan.note === undefined ? done : { ...done, notes: [plan.note, ...(done.notes ?? [])] };
     } catch (error) {
@@ -208,7 +212,7 @@ export class PartitionedRun {
       },
     };
     try {
-      const result = await new TransferRun(lane.source, lane.target, query, options, this.#collisions).run();
+      const result = await new TransferRun(lane.source, lane.target, query, options, this.#shared).run();
       run.books.enter(part, result);
       this.#guard?.agree(result.checkpoint);
     } catch (error) {
@@ -263,7 +267,7 @@ export class PartitionedRun {
       ...(deadLetters && counts.failureCount > 0 && { deadLetters: redactText(deadLetters.location, this.#secrets) }),
       checkpoint,
       ...(resumed && { resumed }),
-      ...notesOf(deadLetters?.notes, this.#collisions.found),
+      ...notesOf([...(deadLetters?.notes ?? []), ...this.#notes], this.#shared.collisions.found),
     };
   }
 }
