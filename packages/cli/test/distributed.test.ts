@@ -58,6 +58,18 @@ describeWithService("redis", "the command line with workers", ({ url }) => {
     expect((await project.run(["transfers", ...redis])).stderr).toContain("There are no distributed transfers");
   });
 
+  it("tells of a mistyped field, and in --json", async () => {
+    const words = ["copy", "from", "to", "--distributed", "--where", "titel=x", ...redis];
+    const run = await project.run(words);
+    expect(run).toMatchObject({
+      code: 0,
+      stderr: expect.stringMatching(/"titel", which where of .*did you mean "title"/),
+    });
+    const json = await project.run([...words, "--json"]);
+    const last = JSON.parse(json.stdout.trim().split("\n").at(-1)!);
+    expect(last).toMatchObject({ event: "result", notes: [expect.stringContaining('"titel"')] });
+  });
+
   it("takes names alone, so that no password is in a job", async () => {
     const run = await project.run(["copy", "sqlite:a.db?table=docs", "to", "--distributed", ...redis]);
     expect(run.code).toBe(2);

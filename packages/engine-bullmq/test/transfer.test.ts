@@ -48,6 +48,22 @@ describeWithService("redis", "a transfer over workers", ({ url }) => {
     expect(await client.result("typed")).toMatchObject({ successCount: 40 });
   });
 
+  it("tells of a field that the query names and no record has", async () => {
+    const { worker, transfers, source } = engine(url);
+    await fill(source, 50, () => ({ title: "a" }));
+    worker();
+    const client = transfers();
+    const mistyped = { where: { titel: "a" } };
+    await client.submit({ id: "typo", source: "from", target: "to", query: mistyped, partitions: 3 });
+    expect(await client.result("typo")).toMatchObject({
+      successCount: 0,
+      notes: [expect.stringMatching(/"titel", which where of the query names \(did you mean "title"\?\)$/)],
+    });
+    const right = { where: { title: "a" }, fields: ["title"] };
+    await client.submit({ id: "right", source: "from", target: "to", query: right, partitions: 3 });
+    expect(await client.result("right")).toMatchObject({ successCount: 50, notes: [] });
+  });
+
   it("runs as one, and says so, when the query cannot be parted", async () => {
     const { worker, transfers, source } = engine(url);
     await fill(source, 50);
