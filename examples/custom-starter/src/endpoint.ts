@@ -1,6 +1,9 @@
 import { resolve } from "node:path";
 import { type EndpointInfo, endpointLabel, type OptionSpecs, P2PError, parseOptions } from "@omni/p2p-core";
 
+/** What endpoints of this kind begin with. */
+export const STORAGE_TYPE = "json-files";
+
 /** The options of a `json-files:` endpoint, as data: they are checked, read from URLs and documented by it. */
 export const jsonFilesOptions = {
   indent: {

@@ -1,7 +1,10 @@
 import { readFile } from "node:fs/promises";
 import { join } from "node:path";
 import {
+  cursorPosition,
   decodeJson,
+  foreignCursor,
+  type JsonValue,
   matches,
   messageOf,
   P2PError,
@@ -14,7 +17,9 @@ import {
   type ReadOptions,
   type RecordBatch,
   recordTrouble,
+  storeCursor,
 } from "@omni/p2p-core";
+import { STORAGE_TYPE } from "./endpoint.ts";
 import { filesOn, SHELVES, type ShelfRange } from "./shelves.ts";
 
 /** The records that a query asks for, in batches. The cursor of a batch is the last file that it looked at. */
@@ -24,10 +29,11 @@ export async function* readBatches(
   { batchSize, batchBytes = Number.POSITIVE_INFINITY, after, signal }: ReadOptions,
 ): AsyncGenerator<RecordBatch> {
   const { conditions, fields, offset, limit, range } = parseFilesQuery(query);
+  const behind = after === undefined ? "" : fileBehind(after);
   let toSkip = after === undefined ? offset : 0;
   let left = limit;
   let batch = emptyBatch();
-  for await (const file of filesOn(folder, range, typeof after === "string" ? after : "", signal)) {
+  for await (const file of filesOn(folder, range, behind, signal)) {
     if (left <= 0) break;
     signal.throwIfAborted();
     const text = await textOf(join(folder, file));
@@ -47,13 +53,20 @@ export async function* readBatches(
     else batch.records.push(projectRecord(record, fields));
     batch.bytes += text.length;
     batch.size++;
-    batch.cursor = file;
+    batch.cursor = storeCursor(STORAGE_TYPE, file);
     left--;
     if (batch.size < batchSize) continue;
     yield batch;
     batch = emptyBatch();
   }
   if (batch.size > 0) yield batch;
+}
+
+/** The file in a cursor. One that another store made must not be taken for the beginning. */
+function fileBehind(cursor: JsonValue): string {
+  const file = cursorPosition(STORAGE_TYPE, cursor);
+  if (typeof file === "string" && /^[0-9a-f]{2}\/[0-9a-f]+\.json$/.test(file)) return file;
+  throw foreignCursor(STORAGE_TYPE);
 }
 
 /** How many records a query gives. Without conditions the names of the files tell. */
@@ -123,5 +136,12 @@ async function textOf(file: string): Promise<string | undefined> {
 
 /** Records are valid: each has been checked when it was parsed. */
 function emptyBatch() {
-  return { records: [] as P2PRecord[], failures: [] as ReadFailure[], bytes: 0, size: 0, cursor: "", valid: true };
+  return {
+    records: [] as P2PRecord[],
+    failures: [] as ReadFailure[],
+    bytes: 0,
+    size: 0,
+    cursor: null as JsonValue,
+    valid: true,
+  };
 }

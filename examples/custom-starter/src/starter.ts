@@ -1,6 +1,6 @@
 import { realpath, stat } from "node:fs/promises";
 import { CONTRACT_VERSION, P2PError, type P2PStarter, type StoreIdentity } from "@omni/p2p-core";
-import { type JsonFilesEndpoint, jsonFilesEndpoint, jsonFilesOptions } from "./endpoint.ts";
+import { type JsonFilesEndpoint, jsonFilesEndpoint, jsonFilesOptions, STORAGE_TYPE } from "./endpoint.ts";
 import { countRecords, partitionQuery, readBatches } from "./read.ts";
 import { jsonFilesCapabilities } from "./types.ts";
 import { writeRecords } from "./write.ts";
@@ -15,7 +15,7 @@ import { writeRecords } from "./write.ts";
  * ```
  */
 export const jsonFilesStarter: P2PStarter = {
-  storageType: "json-files",
+  storageType: STORAGE_TYPE,
   contractVersion: CONTRACT_VERSION,
   options: jsonFilesOptions,
   async open(given, { role, signal }) {
