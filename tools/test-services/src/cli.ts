@@ -2,6 +2,7 @@ import { parseArgs } from "node:util";
 import { prepareElasticsearch } from "./elasticsearch.ts";
 import { variablesOf } from "./environment.ts";
 import { prepareFerretdb } from "./ferretdb.ts";
+import { prepareOpenSearch } from "./opensearch.ts";
 import { prepareRedis } from "./redis.ts";
 import { isAvailable, type ServiceKind, serviceKinds } from "./service.ts";
 import { startServices } from "./start.ts";
@@ -18,11 +19,14 @@ const preparations: Record<ServiceKind, (log: (line: string) => void) => Promise
   elasticsearch: prepareReleases,
 };
 
-/** The release that all suites share, and the one that some ask for: it needs a newer Java, and is left out without it. */
+/** The release that all suites share, and those that some ask for: they need a newer Java, and are left out without it. */
 async function prepareReleases(log: (line: string) => void): Promise<void> {
   await prepareElasticsearch(log, "8");
   await prepareElasticsearch(log, "9").catch((error: unknown) => {
     log(`elasticsearch 9 is left out: ${error instanceof Error ? error.message : error}`);
+  });
+  await prepareOpenSearch(log).catch((error: unknown) => {
+    log(`opensearch is left out: ${error instanceof Error ? error.message : error}`);
   });
 }
 

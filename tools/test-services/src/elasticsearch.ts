@@ -8,7 +8,6 @@ import { startNative } from "./native-server.ts";
 import { runProgram } from "./run-program.ts";
 import type { ElasticsearchRelease, ElasticsearchServiceOptions, TestService } from "./service.ts";
 
-const sources = join(nativeSources, "elasticsearch");
 /** The versions of each release that are tested against, and the Java that they run on. */
 export const elasticsearchReleases = {
   "8": { version: "8.13.4", java: { product: "Elasticsearch 8.13", from: 17, to: 23 } },
@@ -44,16 +43,26 @@ export async function prepareElasticsearch(
   release: ElasticsearchRelease = "8",
 ): Promise<string> {
   const { version, java } = elasticsearchReleases[release];
-  const javaHome = await findJava(java);
-  return cached(`elasticsearch-${version}`, await fingerprint(sources, version), async (building) => {
-    log(`elasticsearch ${version}: fetching the server's parts for the first time, which takes up to a minute`);
+  return fetchServer("elasticsearch", version, await findJava(java), log);
+}
+
+/** Fetches the parts of a version of a server by the project in our native sources, unless they are in the cache. */
+export async function fetchServer(
+  name: "elasticsearch" | "opensearch",
+  version: string,
+  javaHome: string,
+  log: (line: string) => void,
+): Promise<string> {
+  const sources = join(nativeSources, name);
+  return cached(`${name}-${version}`, await fingerprint(sources, version), async (building) => {
+    log(`${name} ${version}: fetching the server's parts for the first time, which takes up to a minute`);
     // Maven writes beside its pom, so it works on a copy.
-    const project = await mkdtemp(join(tmpdir(), "omni-p2p-elasticsearch-"));
+    const project = await mkdtemp(join(tmpdir(), `omni-p2p-${name}-`));
     try {
       await cp(sources, project, { recursive: true });
       const args = ["-B", "-q", "-ntp", "-Dstyle.color=never", `-Dserver.home=${building}`];
       const env = { JAVA_HOME: javaHome };
-      await runProgram("mvn", [...args, `-Delasticsearch.version=${version}`, "package"], { cwd: project, env });
+      await runProgram("mvn", [...args, `-D${name}.version=${version}`, "package"], { cwd: project, env });
     } finally {
       await rm(project, { recursive: true, force: true });
     }
@@ -63,9 +72,12 @@ export async function prepareElasticsearch(
 /** Starts a single Elasticsearch node with its security off. */
 export async function startElasticsearch(
   log: (line: string) => void,
-  options: ElasticsearchServiceOptions = {},
+  {
+    release = "8",
+    ...options
+  }: ElasticsearchServiceOptions & { readonly release?: ElasticsearchRelease | undefined } = {},
 ): Promise<TestService> {
-  const { heap = "1g", settings = {}, release = "8" } = options;
+  const { heap = "1g", settings = {} } = options;
   const javaHome = await findJava(elasticsearchReleases[release].java);
   const home = await prepareElasticsearch(log, release);
   return startNative({
@@ -99,5 +111,5 @@ export async function startElasticsearch(
 export async function untilRecovered(url: string): Promise<void> {
   const response = await fetch(`${url}/_cluster/health?wait_for_status=yellow&timeout=60s`);
   await response.body?.cancel();
-  if (!response.ok) throw new Error(`Elasticsearch did not recover its indices: HTTP ${response.status}`);
+  if (!response.ok) throw new Error(`The server did not recover its indices: HTTP ${response.status}`);
 }

@@ -63,10 +63,13 @@ export interface RedisServiceOptions extends ServiceOptions {
 /** The releases of Elasticsearch that can be had. */
 export type ElasticsearchRelease = "8" | "9";
 
+/** What can be had that speaks Elasticsearch's API: a release of it, or OpenSearch. */
+type ElasticsearchServer = ElasticsearchRelease | "opensearch";
+
 /** Options for Elasticsearch. Any of them implies `exclusive`. */
 export interface ElasticsearchServiceOptions extends ServiceOptions {
-  /** Which release. @default "8" */
-  readonly release?: ElasticsearchRelease | undefined;
+  /** Which release, or the other product that speaks the same API. @default "8" */
+  readonly release?: ElasticsearchServer | undefined;
   /** Size of the Java heap. @default "1g" */
   readonly heap?: string | undefined;
   /** More node settings, such as `{ "http.max_content_length": "1mb" }`. */

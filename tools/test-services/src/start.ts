@@ -2,6 +2,7 @@ import { dockerAnswers } from "./docker.ts";
 import { startElasticsearch } from "./elasticsearch.ts";
 import { servicesAreRequired, variablesOf } from "./environment.ts";
 import { startFerretdb } from "./ferretdb.ts";
+import { startOpenSearch } from "./opensearch.ts";
 import { probe } from "./probe.ts";
 import { hostOf, redactUrl } from "./redact-url.ts";
 import { startRedis } from "./redis.ts";
@@ -121,12 +122,19 @@ async function native<Kind extends ServiceKind>(
       case "mongodb":
         return await startFerretdb(log);
       default:
-        return await startElasticsearch(log, options as OptionsByKind["elasticsearch"]);
+        return await startSearch(log, options as OptionsByKind["elasticsearch"]);
     }
   } catch (error) {
     const reason = `no ${variablesOf(kind).url}, no Docker engine, and no native server: ${messageOf(error)}`;
     throw new ServiceUnavailableError(kind, reason, { cause: error });
   }
+}
+
+function startSearch(
+  log: (line: string) => void,
+  { release, ...options }: OptionsByKind["elasticsearch"],
+): Promise<TestService> {
+  return release === "opensearch" ? startOpenSearch(log, options) : startElasticsearch(log, { ...options, release });
 }
 
 function messageOf(error: unknown): string {

@@ -1,6 +1,7 @@
 import type { StartedTestContainer } from "testcontainers";
 import { elasticsearchReleases, untilRecovered } from "./elasticsearch.ts";
 import { freePort } from "./free-port.ts";
+import { openSearchRelease } from "./opensearch.ts";
 import { probe } from "./probe.ts";
 import type { OptionsByKind, RedisServiceOptions, ServiceKind, TestService } from "./service.ts";
 
@@ -99,6 +100,7 @@ function redisRecipe({ password, persistent, args = [] }: RedisServiceOptions): 
 }
 
 function elasticsearchRecipe({ heap = "1g", settings = {}, release = "8" }: OptionsByKind["elasticsearch"]): Recipe {
+  if (release === "opensearch") return openSearchRecipe(heap, settings);
   return {
     image: `elasticsearch:${elasticsearchReleases[release].version}`,
     port: 9200,
@@ -107,6 +109,22 @@ function elasticsearchRecipe({ heap = "1g", settings = {}, release = "8" }: Opti
       "xpack.security.enabled": "false",
       "cluster.routing.allocation.disk.threshold_enabled": "false",
       ES_JAVA_OPTS: `-Xms${heap} -Xmx${heap}`,
+      ...settings,
+    },
+    url: (port) => `http://127.0.0.1:${port}`,
+  };
+}
+
+function openSearchRecipe(heap: string, settings: Readonly<Record<string, string>>): Recipe {
+  return {
+    image: `opensearchproject/opensearch:${openSearchRelease.version}`,
+    port: 9200,
+    env: {
+      "discovery.type": "single-node",
+      DISABLE_SECURITY_PLUGIN: "true",
+      DISABLE_INSTALL_DEMO_CONFIG: "true",
+      "cluster.routing.allocation.disk.threshold_enabled": "false",
+      OPENSEARCH_JAVA_OPTS: `-Xms${heap} -Xmx${heap}`,
       ...settings,
     },
     url: (port) => `http://127.0.0.1:${port}`,
