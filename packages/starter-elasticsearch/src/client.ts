@@ -1,5 +1,5 @@
 import { readFile } from "node:fs/promises";
-import type { Client, ClientOptions } from "@elastic/elasticsearch";
+import type { Client, ClientOptions, SniffingTransport } from "@elastic/elasticsearch";
 import { P2PError } from "@omni/p2p-core";
 import { authorityOf } from "./authority.ts";
 import type { ElasticsearchOptions, ElasticsearchPlace } from "./endpoint.ts";
@@ -7,6 +7,7 @@ import type { ElasticsearchOptions, ElasticsearchPlace } from "./endpoint.ts";
 /** The module of the client, or one that can stand in for it. */
 export interface ClientModule {
   readonly Client: new (options: ClientOptions) => Client;
+  readonly SniffingTransport: typeof SniffingTransport;
 }
 
 /** Loads the application's own client, version 8 or 9, when the first endpoint is opened. */
@@ -30,6 +31,7 @@ export async function createClient(
   const compression = options.compression;
   try {
     return new module.Client({
+      Transport: withoutProductCheck(module),
       ...(options.cloudId === undefined ? { nodes: [...nodes] } : { cloud: { id: options.cloudId } }),
       ...(authentication === undefined ? {} : { auth: authentication }),
       ...(tls === undefined ? {} : { tls }),
@@ -47,6 +49,16 @@ export async function createClient(
     const name = error instanceof Error ? error.name : "Error";
     throw new P2PError("INVALID_ENDPOINT", `Invalid endpoint ${label}: the client did not take its options (${name})`);
   }
+}
+
+/** The client accepts no server but its own; here it is the link that looks at what answers. */
+function withoutProductCheck({ SniffingTransport }: ClientModule): typeof SniffingTransport {
+  return class extends SniffingTransport {
+    constructor(options: ConstructorParameters<typeof SniffingTransport>[0]) {
+      const { productCheck: _, ...others } = options;
+      super(others);
+    }
+  };
 }
 
 function authenticationOf({ apiKey, bearer, username, password }: ElasticsearchOptions): ClientOptions["auth"] {

@@ -7,6 +7,7 @@ import {
   type ValueType,
   valueType,
 } from "@omni/p2p-core";
+import type { Dialect } from "./dialect.ts";
 import { isHidden } from "./hidden-fields.ts";
 import type { Link } from "./link.ts";
 import { idTypeOf, newFieldsOf } from "./mapping.ts";
@@ -52,7 +53,11 @@ export async function inspectCluster(
 }
 
 /** What the fields of a sample would become in an index with this schema, or in a new one. */
-export function describeMapping(sample: readonly P2PRecord[], schema: IndexSchema | undefined): FieldMapping[] {
+export function describeMapping(
+  sample: readonly P2PRecord[],
+  schema: IndexSchema | undefined,
+  dialect: Dialect,
+): FieldMapping[] {
   const types = new Map<string, Set<ValueType>>();
   for (const record of sample) {
     for (const name of Object.keys(record)) {
@@ -64,7 +69,7 @@ export function describeMapping(sample: readonly P2PRecord[], schema: IndexSchem
   }
   const added = newFieldsOf(sample, schema);
   return [...types].map(([field, seen]) => {
-    const described = describeField(field, sample, added.get(field), schema);
+    const described = describeField(field, sample, added.get(field), schema, dialect);
     const note = schema && lossNote(field, sample, schema);
     return { field, types: [...seen], lossless: true, ...described, ...(note ? { lossless: false, note } : {}) };
   });
@@ -86,17 +91,18 @@ function describeField(
   sample: readonly P2PRecord[],
   added: FieldKind | undefined,
   schema: IndexSchema | undefined,
+  dialect: Dialect,
 ): Pick<FieldMapping, "storedAs"> & { note?: string; lossless?: boolean } {
   if (name === "id" && schema?.fields.get("id") === undefined) {
     const type = schema === undefined ? idPropertyOf(idTypeOf(sample)).type : undefined;
     return { storedAs: type === undefined ? "_id" : `_id, and ${type}` };
   }
   const field = schema && fieldAt(schema.fields, name);
-  if (field !== undefined) return describeExisting(field);
+  if (field !== undefined) return describeExisting(field, schema?.sidecarTexts === true);
   if (!isStorableName(name)) {
     return { storedAs: `${SIDECAR} (kept, not searched)`, note: "Elasticsearch cannot have a field of this name" };
   }
-  if (added !== undefined) return { storedAs: typeText(added) };
+  if (added !== undefined) return { storedAs: typeText(added, dialect) };
   if (schema?.dynamic === "strict") {
     const note =
       "the index is strict and has no such field: its records would be refused; add the field or leave it out";
@@ -105,13 +111,25 @@ function describeField(
   return { storedAs: "_source (kept, not searched)" };
 }
 
-function describeExisting({ kind, type }: FieldSchema): Pick<FieldMapping, "storedAs"> & { note?: string } {
-  if (kind !== undefined)
-    return { storedAs: type, note: `what is not a ${kind} is kept in ${SIDECAR}, and found there by its text` };
+function describeExisting(
+  { kind, type }: FieldSchema,
+  texts: boolean,
+): Pick<FieldMapping, "storedAs"> & { note?: string } {
+  if (kind !== undefined) {
+    const found = texts ? "and found there by its text" : "where a search does not find it";
+    return {
+      storedAs: type === "disabled" ? KEPT_OBJECT : type,
+      note: `what is not a ${kind} is kept in ${SIDECAR}, ${found}`,
+    };
+  }
   return { storedAs: type, note: "the index has this field already; values that do not fit it are refused" };
 }
 
-function typeText(kind: FieldKind): string {
-  const { type, fields } = propertyOf(kind);
+/** How an object is kept where the server has no type for it. */
+const KEPT_OBJECT = "object (kept, not searched)";
+
+function typeText(kind: FieldKind, dialect: Dialect): string {
+  const { type, fields, enabled } = dialect.properties({ [kind]: propertyOf(kind) })[kind]!;
+  if (enabled === false) return KEPT_OBJECT;
   return fields === undefined ? String(type) : `${type} with .keyword`;
 }

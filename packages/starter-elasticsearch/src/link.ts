@@ -4,6 +4,7 @@ import { promisify } from "node:util";
 import { gunzip } from "node:zlib";
 import type { Client } from "@elastic/elasticsearch";
 import { P2PError, parseJson } from "@omni/p2p-core";
+import { type Dialect, ELASTICSEARCH, OPENSEARCH, openSearchIn } from "./dialect.ts";
 import { clientError, refusalError, type Task } from "./errors.ts";
 import type { Phase, Refusal } from "./verdicts.ts";
 
@@ -31,6 +32,8 @@ export interface Answer {
   /** The body as it came. */
   readonly text: string;
   readonly refusal: Refusal;
+  /** The version of OpenSearch that it says to be from. */
+  readonly openSearch: string | undefined;
 }
 
 interface StreamedAnswer {
@@ -38,11 +41,6 @@ interface StreamedAnswer {
   readonly headers: Readonly<Record<string, string | string[] | undefined>>;
   readonly body: AsyncIterable<Buffer>;
 }
-
-// Versions 8 and 9 of the server both speak version 8 of the API. Version 9 of the client asks for version 9 of it,
-// which a server of version 8 refuses; these headers stand above the client's own.
-const JSON_TYPE = "application/vnd.elasticsearch+json; compatible-with=8";
-const LINES_TYPE = "application/vnd.elasticsearch+x-ndjson; compatible-with=8";
 
 /** More than this is not held at once. A reader then asks for fewer documents. */
 const LARGEST_ANSWER = 256 * 2 ** 20;
@@ -64,11 +62,19 @@ export class Link {
   readonly #tidying = new Set<Promise<unknown>>();
   #closed: Promise<void> | undefined;
   #ended = false;
+  #dialect = ELASTICSEARCH;
+  /** The look at what answers, once something has that does not say that it is Elasticsearch. */
+  #recognised: Promise<boolean> | undefined;
 
   constructor(label: string, client: Client, timeoutMs: number) {
     this.label = label;
     this.#client = client;
     this.#timeoutMs = timeoutMs;
+  }
+
+  /** What the server speaks, as far as it has answered yet. */
+  get dialect(): Dialect {
+    return this.#dialect;
   }
 
   /**
@@ -85,7 +91,7 @@ export class Link {
     signal.addEventListener("abort", abort, { once: true });
     this.#inFlight.add(controller);
     try {
-      const answer = await this.#sendAlive(request, controller.signal);
+      const answer = await this.#sendKnown(request, controller.signal);
       if (answer.status < 400 || request.accept?.includes(answer.status)) return answer;
       throw refusalError(answer.refusal, task);
     } catch (error) {
@@ -108,11 +114,51 @@ export class Link {
     }
   }
 
+  /**
+   * Sends a request to a server that is known. OpenSearch is, once it has answered in a way that Elasticsearch does not;
+   * a first request is sent to it once more, in its own terms.
+   */
+  async #sendKnown(request: LinkRequest, signal: AbortSignal): Promise<Answer> {
+    const { dialect } = this;
+    const answer = await this.#sendAlive(request, signal);
+    if (answer.refusal.genuine || dialect === OPENSEARCH) return answer;
+    if (answer.status >= 300 && answer.status !== 400 && answer.status !== 406) return answer;
+    this.#recognised ??= this.#recognise(answer, signal).catch((error: unknown) => {
+      this.#recognised = undefined;
+      throw error;
+    });
+    if (await this.#recognised) return this.#sendAlive(request, signal);
+    if (answer.status >= 300) return answer;
+    throw new P2PError(
+      "CONNECTION_FAILED",
+      `What answers at ${this.label} is not Elasticsearch 8 or 9, nor OpenSearch; check host and port`,
+    );
+  }
+
+  /** Whether it is an OpenSearch that answers, whose terms are then used. */
+  async #recognise({ openSearch }: Answer, signal: AbortSignal): Promise<boolean> {
+    const found = openSearchIn(openSearch) ?? openSearchIn(await this.#versionAtRoot(signal));
+    if (found === undefined) return false;
+    if (!found.known) {
+      const what = `What answers at ${this.label} is OpenSearch ${found.version}, which cannot go on with a sorted read`;
+      throw new P2PError("CONNECTION_FAILED", `${what}; use OpenSearch 3.3 or newer, or Elasticsearch 8 or 9`);
+    }
+    this.#dialect = OPENSEARCH;
+    return true;
+  }
+
+  /** Servers that do not say in each answer what they are say it here, to those who may ask. */
+  async #versionAtRoot(signal: AbortSignal): Promise<string | undefined> {
+    const { status, text } = await this.#sendAlive({ method: "GET", path: "/" }, signal, OPENSEARCH);
+    const { version } = status < 300 ? rootOf(text) : {};
+    return version?.distribution === "opensearch" ? String(version.number) : undefined;
+  }
+
   /** Sends a request again that went into a connection which the server had closed; the pool may hold several such. */
-  async #sendAlive(request: LinkRequest, signal: AbortSignal): Promise<Answer> {
+  async #sendAlive(request: LinkRequest, signal: AbortSignal, dialect: Dialect = this.#dialect): Promise<Answer> {
     for (let left = request.repeatable === false ? 0 : DEAD_CONNECTIONS; ; left--) {
       try {
-        return await this.#send(request, signal);
+        return await this.#send(request, signal, dialect);
       } catch (error) {
         if (left === 0 || !isDeadConnection(error)) throw error;
       }
@@ -160,10 +206,14 @@ export class Link {
     await within(CLOSE_TIMEOUT_MS, this.#client.close());
   }
 
-  async #send({ method, path, query, body, lines, repeatable }: LinkRequest, signal: AbortSignal): Promise<Answer> {
+  async #send(
+    { method, path, query, body, lines, repeatable }: LinkRequest,
+    signal: AbortSignal,
+    dialect: Dialect,
+  ): Promise<Answer> {
     const headers = {
-      accept: JSON_TYPE,
-      ...(body === undefined ? {} : { "content-type": lines ? LINES_TYPE : JSON_TYPE }),
+      accept: dialect.json,
+      ...(body === undefined ? {} : { "content-type": lines ? dialect.lines : dialect.json }),
     };
     const answer = (await this.#client.transport.request(
       { method, path, ...(query ? { querystring: { ...query } } : {}), ...(body === undefined ? {} : { body }) },
@@ -177,7 +227,8 @@ export class Link {
       },
     )) as unknown as StreamedAnswer;
     const text = await readBody(answer, this.label);
-    return { status: answer.statusCode, text, refusal: refusalOf(answer, text) };
+    const openSearch = /^OpenSearch\/(\S+)/.exec(String(answer.headers["x-opensearch-version"]))?.[1];
+    return { status: answer.statusCode, text, refusal: refusalOf(answer, text, dialect), openSearch };
   }
 }
 
@@ -209,8 +260,23 @@ async function* bounded(body: AsyncIterable<Buffer>, label: string): AsyncGenera
   }
 }
 
-function refusalOf({ statusCode: status, headers }: StreamedAnswer, text: string): Refusal {
-  const genuine = headers["x-elastic-product"] === "Elasticsearch";
+/** What a server says of itself at its root. */
+interface RootJson {
+  readonly version?: { readonly distribution?: unknown; readonly number?: unknown };
+}
+
+function rootOf(text: string): RootJson {
+  try {
+    return (parseJson(text) as RootJson | null) ?? {};
+  } catch {
+    return {};
+  }
+}
+
+function refusalOf({ statusCode: status, headers }: StreamedAnswer, text: string, { product }: Dialect): Refusal {
+  const genuine =
+    // Not every version of it says in its answers what they are from, and by then it was recognised.
+    product === "OpenSearch" || headers["x-elastic-product"] === "Elasticsearch";
   if (status < 400) return { status, cause: undefined, retryAfterMs: undefined, genuine };
   const seconds = Number(headers["retry-after"]);
   const retryAfterMs = Number.isFinite(seconds) && seconds > 0 ? seconds * 1000 : undefined;

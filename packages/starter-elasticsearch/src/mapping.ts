@@ -1,4 +1,5 @@
 import { P2PError, type P2PRecord, setField, type ValueType, valueType } from "@omni/p2p-core";
+import type { Dialect } from "./dialect.ts";
 import { loadSettings } from "./index-settings.ts";
 import type { Link } from "./link.ts";
 import { isStorableName } from "./names.ts";
@@ -81,7 +82,7 @@ export async function loadSchemas(
   if (answer.status === 403) {
     const query = { fields: "*", filters: "-metadata", allow_no_indices: "false" };
     const caps = await link.json<FieldCapsJson>({ method: "GET", path: `${path}/_field_caps`, query }, phase, signal);
-    return schemasOf(mappingsOfFieldCaps(caps), settings);
+    return schemasOf(mappingsOfFieldCaps(caps), settings, link.dialect.tellsLongTexts);
   }
   if (answer.status === 404) {
     if (answer.refusal.cause?.type === "index_not_found_exception") return undefined;
@@ -92,7 +93,7 @@ export async function loadSchemas(
   }
   const indices = link.parse<Record<string, { mappings: MappingJson }>>(answer.text, phase);
   const mappings = Object.fromEntries(Object.entries(indices).map(([name, { mappings }]) => [name, mappings]));
-  return schemasOf(mappings, settings);
+  return schemasOf(mappings, settings, link.dialect.tellsLongTexts);
 }
 
 /** Fields that a mapping does not have yet, and the kind of value that each first came with. */
@@ -181,6 +182,7 @@ export function settingsBody({ shards, replicas }: NewIndexSettings, sharded: bo
 export function newIndexBody(
   needs: MappingNeeds,
   settings: NewIndexSettings,
+  dialect: Dialect,
   { sharded = false, fieldLimit = DEFAULT_FIELD_LIMIT }: Partial<IndexTemplate> = {},
 ): string {
   // Where there is no room for our own fields, all is kept and nothing is searched.
@@ -191,8 +193,8 @@ export function newIndexBody(
     mappings: {
       // Fields come with the records, one by one and each with a type: data cannot blow the mapping up.
       dynamic: false,
-      _meta: { [KIND_META]: { version: 1 } },
-      properties: Object.assign(own, properties),
+      _meta: { [KIND_META]: dialect.ourMeta },
+      properties: dialect.properties(Object.assign(own, properties)),
     },
   });
 }

@@ -37,7 +37,7 @@ export async function* locateOrdered(
   options: ReadOptions,
 ): AsyncGenerator<LocatedRecord> {
   const { query, filter } = opened.plan;
-  const order = serverOrder(query, opened.schemas);
+  const order = serverOrder(query, opened.schemas, opened.link.dialect.ties);
   const start = options.after === undefined ? { after: undefined, odd: undefined } : readOrderedCursor(options.after);
   const keys = order.odd === NONE ? [] : await sortedKeys(opened, order, options);
   const native = nativeRow(opened, allOf([filter, not(order.odd)]), order, start, fields, options);

@@ -1,18 +1,10 @@
 import { type JsonValue, P2PError } from "@omni/p2p-core";
 import type { Clause } from "./clause.ts";
 import type { SearchAnswer, SortValue } from "./decode.ts";
+import type { Sort } from "./dialect.ts";
 import { refusalError } from "./errors.ts";
 import type { Answer, Link } from "./link.ts";
 import { exactNumber } from "./precise-json.ts";
-
-/** The order of a search, as the server takes it. */
-export type Sort = readonly Readonly<Record<string, unknown>>[];
-
-/**
- * What every order ends with. The number of a document's last change belongs to the document and tells apart those of
- * one shard; the place within the view tells apart the shards.
- */
-export const TIE_BREAKERS: Sort = [{ _seq_no: "asc" }, { _shard_doc: "asc" }];
 
 /** A place in an order: the sort values of a document. */
 export interface Position {
@@ -107,7 +99,7 @@ export class PointInTime {
     const opened = this.#id;
     this.#id = undefined;
     void opened?.then(
-      (id) => this.#link.tidy({ method: "DELETE", path: "/_pit", body: JSON.stringify({ id }) }),
+      (id) => this.#link.tidy(this.#link.dialect.closeView(id)),
       () => {},
     );
   }
@@ -129,11 +121,11 @@ export class PointInTime {
   }
 
   async #open(signal: AbortSignal): Promise<string> {
-    const path = `/${encodeURIComponent(this.#index)}/_pit`;
-    const query = { keep_alive: this.#keepAlive };
-    const { id } = await this.#link.json<{ id: string }>({ method: "POST", path, query }, "read", signal);
+    const { dialect } = this.#link;
+    const opening = dialect.openView(this.#index, this.#keepAlive);
+    const answer = await this.#link.json<Readonly<Record<string, unknown>>>(opening, "read", signal);
     this.#view++;
-    return id;
+    return dialect.viewIn(answer);
   }
 
   #body({ filter, sort, size, after, source, changes }: PageRequest, id: string): string {

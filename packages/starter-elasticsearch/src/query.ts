@@ -7,7 +7,7 @@ import {
   parseQuery,
   type QueryCondition,
 } from "@omni/p2p-core";
-import { ALL, allOf, anyOf, type Clause, NONE, not, range, term, terms } from "./clause.ts";
+import { ALL, allOf, anyOf, type Clause, exists, NONE, not, range, term, terms } from "./clause.ts";
 import { foreignCondition, ownCondition } from "./condition.ts";
 import { type ConditionClause, SCAN } from "./families.ts";
 import { fieldAt } from "./names.ts";
@@ -146,11 +146,20 @@ function idCondition(condition: QueryCondition, schema: IndexSchema): ConditionC
   }
 }
 
+/** The documents whose text is too long for its keyword, by what the index has of them. */
+function longTextClause(name: string, { type, keyword, keywordLength, indexed }: FieldSchema): Clause {
+  if (keyword === undefined || keywordLength === Number.POSITIVE_INFINITY) return NONE;
+  // Where nothing else of a text is indexed, one that is too long looks like none at all.
+  const hidden = not(exists(keyword));
+  return type === "text" && indexed ? allOf([exists(name), hidden]) : hidden;
+}
+
 /** The documents in which this field is not what its index says. */
 export function oddClause(name: string, schema: IndexSchema): Clause {
   const field = fieldAt(schema.fields, name);
   const named = schema.sidecar ? term(`${SIDECAR}.fields`, name) : NONE;
-  return anyOf([named, ignoredClause(name, field)]);
+  const untold = field === undefined || schema.tellsLongTexts ? NONE : longTextClause(name, field);
+  return anyOf([named, ignoredClause(name, field), untold]);
 }
 
 function ignoredClause(name: string, field: FieldSchema | undefined): Clause {

@@ -54,6 +54,8 @@ export interface IndexSchema {
   readonly vectors: boolean;
   /** Whether changes of documents are not numbered, in which order they would be read. */
   readonly unnumbered: boolean;
+  /** Whether the server finds the documents with a text that is too long for its keyword. */
+  readonly tellsLongTexts: boolean;
 }
 
 /** The mapping and the settings that make an index what it is for its documents. */
@@ -99,13 +101,14 @@ export type IndexSchemas = ReadonlyMap<string, IndexSchema>;
 export function schemasOf(
   mappings: Readonly<Record<string, MappingJson>>,
   settings: ReadonlyMap<string, IndexSettings> = new Map(),
+  tellsLongTexts = true,
 ): IndexSchemas {
   const known = new Map<string, IndexSchema>();
   const schemas = new Map<string, IndexSchema>();
   for (const [index, mapping] of Object.entries(mappings)) {
     const own = settings.get(index);
     const text = JSON.stringify([mapping, { ...own, uuid: undefined }]);
-    const schema = known.get(text) ?? indexSchema(mapping, own);
+    const schema = known.get(text) ?? indexSchema(mapping, own, tellsLongTexts);
     known.set(text, schema);
     schemas.set(index, schema);
   }
@@ -126,12 +129,14 @@ export function indicesBySchema(schemas: IndexSchemas): ReadonlyMap<IndexSchema,
   return groups;
 }
 
-function indexSchema(mapping: MappingJson, settings: IndexSettings | undefined): IndexSchema {
+function indexSchema(mapping: MappingJson, settings: IndexSettings | undefined, tellsLongTexts: boolean): IndexSchema {
   const dynamic = String(mapping.dynamic ?? "true") as IndexSchema["dynamic"];
   const properties = mapping.properties ?? {};
   const sidecar = properties[SIDECAR]?.properties?.fields?.type === "keyword";
   const fields = fieldsOf(properties, "", settings?.vectorsApart === true);
   if (sidecar) fields.delete(SIDECAR);
+  const ourMeta = mapping._meta?.[KIND_META] as { readonly objects?: unknown } | undefined;
+  if (ourMeta?.objects === "disabled") nameObjects(fields);
   return {
     dynamic,
     ours: mapping._meta !== undefined && KIND_META in mapping._meta && dynamic === "false",
@@ -146,7 +151,13 @@ function indexSchema(mapping: MappingJson, settings: IndexSettings | undefined):
     synthetic: mapping._source?.mode === "synthetic" || settings?.synthetic === true,
     vectors: hasVectors(fields),
     unnumbered: settings?.unnumbered === true,
+    tellsLongTexts,
   };
+}
+
+/** In OpenSearch the fields that we make for objects have nothing in which they could say so; see its dialect. */
+function nameObjects(fields: Map<string, FieldSchema>): void {
+  for (const [name, field] of fields) if (field.type === "disabled") fields.set(name, { ...field, kind: "object" });
 }
 
 const VECTOR_TYPES: ReadonlySet<string> = new Set(["dense_vector", "sparse_vector", "rank_vectors"]);
@@ -225,6 +236,7 @@ function mergeSchemas(a: IndexSchema, b: IndexSchema): IndexSchema {
     synthetic: a.synthetic || b.synthetic,
     vectors: a.vectors || b.vectors,
     unnumbered: a.unnumbered || b.unnumbered,
+    tellsLongTexts: a.tellsLongTexts && b.tellsLongTexts,
   };
 }
 

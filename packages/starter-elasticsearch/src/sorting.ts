@@ -1,7 +1,7 @@
 import { P2PError, type P2POrder, type ParsedQuery } from "@omni/p2p-core";
 import { ALL, anyOf, type Clause, NONE } from "./clause.ts";
+import type { Sort } from "./dialect.ts";
 import { fieldAt } from "./names.ts";
-import { type Sort, TIE_BREAKERS } from "./point-in-time.ts";
 import { eachInItsIndices, oddClause } from "./query.ts";
 import { type FieldSchema, type IndexSchema, type IndexSchemas, indicesBySchema } from "./schema.ts";
 
@@ -21,7 +21,7 @@ const SORTABLE_TYPES: ReadonlySet<string> = new Set([
 ]);
 
 /** The order of a query in the server's terms. Ties are broken by id, as everywhere. */
-export function serverOrder({ orderBy }: ParsedQuery, schemas: IndexSchemas): ServerOrder {
+export function serverOrder({ orderBy }: ParsedQuery, schemas: IndexSchemas, ties: Sort): ServerOrder {
   const sort: Record<string, unknown>[] = [];
   const odd: Clause[] = [];
   const groups = indicesBySchema(schemas);
@@ -44,7 +44,7 @@ export function serverOrder({ orderBy }: ParsedQuery, schemas: IndexSchemas): Se
     const missing = direction === "asc" ? "_first" : "_last";
     sort.push({ [found.key.path]: { order: direction, missing, unmapped_type: found.key.type } });
   }
-  return { sort: [...sort, ...TIE_BREAKERS], odd: anyOf(odd.length === 0 ? [NONE] : odd), unsortable };
+  return { sort: [...sort, ...ties], odd: anyOf(odd.length === 0 ? [NONE] : odd), unsortable };
 }
 
 /** A name to sort by, and the type that the server compares. */

@@ -48,7 +48,7 @@ export function starterWith(loadModule: () => Promise<ClientModule>): P2PStarter
     async describeMapping(endpoint, sample, context) {
       return visit(endpoint, context, loadModule, async (link, signal, place) => {
         const schema = place.index === undefined ? undefined : await loadSchema(link, place.index, "open", signal);
-        return describeMapping(sample, schema);
+        return describeMapping(sample, schema, link.dialect);
       });
     },
   };

@@ -90,7 +90,7 @@ export class TargetIndex {
     let trouble: P2PError | undefined;
     await this.#inTurn(async () => {
       if (this.#schema?.sidecar) return;
-      const body = JSON.stringify({ properties: { [SIDECAR]: SIDECAR_PROPERTY } });
+      const body = JSON.stringify({ properties: this.#link.dialect.properties({ [SIDECAR]: SIDECAR_PROPERTY }) });
       try {
         await this.#putMapping(body, signal);
       } catch (error) {
@@ -146,7 +146,7 @@ export class TargetIndex {
     // Types that a template gives are somebody's will, so such an index is like one that others made.
     const body = template.mapped
       ? JSON.stringify({ settings: settingsBody(this.#settings, template.sharded) })
-      : newIndexBody(needs, this.#settings, template);
+      : newIndexBody(needs, this.#settings, this.#link.dialect, template);
     const path = `/${encodeURIComponent(this.#index)}`;
     // 400 is what one of two who make the index at once is told, and is for the next look at it to sort out.
     const answer = await this.#link.request({ method: "PUT", path, body, accept: [400] }, "write", signal);
@@ -166,7 +166,7 @@ export class TargetIndex {
     if (count < fields.size) this.#full = true;
     if (count === 0) return false;
     try {
-      await this.#putMapping(JSON.stringify({ properties }), signal);
+      await this.#putMapping(JSON.stringify({ properties: this.#link.dialect.properties(properties) }), signal);
       return true;
     } catch (error) {
       // Another program gave a field another type, which the next look shows; or there is no room, or no privilege.

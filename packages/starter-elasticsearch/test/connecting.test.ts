@@ -129,7 +129,7 @@ describeWithService("elasticsearch", "connecting", ({ url }) => {
       for (const role of ["source", "target"] as const) {
         const error = await rejection(open(`${proxy.endpoint}/docs`, role));
         expect(error.code).toBe("CONNECTION_FAILED");
-        expect(error.message).toContain("is not Elasticsearch");
+        expect(error.message).toMatch(/is not Elasticsearch|is OpenSearch 2\.11\.0, .* use OpenSearch 3\.3/);
       }
     }
   });

@@ -3,6 +3,7 @@ import { recordArbitrary, SAMPLE_VALUES, VALUE_TYPES } from "@omni/p2p-testkit";
 import * as fc from "fast-check";
 import { describe, expect, test } from "vitest";
 import { decodePage } from "../src/decode.ts";
+import { ELASTICSEARCH } from "../src/dialect.ts";
 import { documentEncoder } from "../src/encode.ts";
 import { needsOf, newIndexBody } from "../src/mapping.ts";
 import { type IndexSchema, type MappingJson, mergedSchema, type PropertyJson, schemasOf } from "../src/schema.ts";
@@ -12,7 +13,9 @@ const INDEX = "knowledge";
 
 /** The schema of the index that would be made for these records. */
 function ownSchema(records: readonly P2PRecord[]): IndexSchema {
-  const { mappings } = JSON.parse(newIndexBody(needsOf(records), { shards: 1 })) as { mappings: MappingJson };
+  const { mappings } = JSON.parse(newIndexBody(needsOf(records), { shards: 1 }, ELASTICSEARCH)) as {
+    mappings: MappingJson;
+  };
   return mergedSchema(schemasOf({ [INDEX]: mappings }));
 }
 
