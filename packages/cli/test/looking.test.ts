@@ -186,6 +186,18 @@ describe("a field's name that was mistyped", () => {
       expect(run.stderr, words.join(" ")).not.toContain("field");
     }
   });
+
+  it("is told of a table without rows by what it declares", async () => {
+    project.sql("rowless.db", "CREATE TABLE t (id INTEGER PRIMARY KEY, type TEXT)");
+    expect(await project.run(["count", "sqlite:rowless.db?table=t", "--where", "tpye=x"])).toMatchObject({
+      code: 0,
+      stdout: "0\n",
+      stderr: 'The source declares no field "tpye", which where of the query names (did you mean "type"?)\n',
+    });
+    expect(await project.run(["count", "sqlite:rowless.db?table=t", "--where", "type=x"])).toMatchObject({
+      stderr: "",
+    });
+  });
 });
 
 describe("ping", () => {

@@ -71,7 +71,11 @@ export function schemaOf(store: SqliteStore, table: Table, fields: readonly stri
     keyIsUnique: !isPrimary && store.keyOption === undefined,
     unique: table.uniques.map((parts) => parts.map(keyColumn)).filter((parts) => parts.every((p) => names.has(p.name))),
   };
-  return { format: FORMAT, definition: twin as unknown as JsonValue };
+  return {
+    format: FORMAT,
+    definition: twin as unknown as JsonValue,
+    fields: { names: ["id", ...columns.map(({ field }) => field)], complete: !table.own && wanted === undefined },
+  };
 }
 
 function keyColumn({ column, collation, descending }: Table["key"]["columns"][number]): TwinKeyColumn {

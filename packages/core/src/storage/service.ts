@@ -86,6 +86,8 @@ export interface SourceSchema {
   /** Names the form of the definition, for instance `sqlite:table`. A target that does not know it takes no notice. */
   readonly format: string;
   readonly definition: JsonValue;
+  /** The names of declared fields, as records have them, and whether no record can have another. Optional in contract 1. */
+  readonly fields?: { readonly names: readonly string[]; readonly complete: boolean };
 }
 
 /** How to write. */

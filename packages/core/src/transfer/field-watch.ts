@@ -12,7 +12,7 @@ const FIRST = 100;
 /** Names of fields that are kept to suggest one of them. */
 const MOST_NAMES = 5000;
 
-/** How long the look without the query's conditions may take, in ms. */
+/** How long the look at what the source declares, and at records without the query's conditions, may take, in ms. */
 const PROBE_MS = 3000;
 
 /** Bytes of it, roughly. */
@@ -129,15 +129,33 @@ export class FieldWatch {
    */
   async notes(service: P2PDataTransferService, signal: AbortSignal): Promise<readonly string[]> {
     if (this.#pending.size === 0) return [];
-    const looked = Math.max(this.#looked, await this.#probe(service, signal));
-    if (looked === 0) return [];
+    const soon = AbortSignal.any([signal, AbortSignal.timeout(PROBE_MS)]);
+    const complete = await this.#askSchema(service, soon);
+    const looked = Math.max(this.#looked, this.#pending.size === 0 ? 0 : await this.#probe(service, soon));
+    if (looked === 0 && !complete) return [];
     return [...this.#pending].flatMap(([field, asked]) => this.#noteOf(field, asked, looked));
   }
 
-  async #probe(service: P2PDataTransferService, signal: AbortSignal): Promise<number> {
-    const soon = AbortSignal.any([signal, AbortSignal.timeout(PROBE_MS)]);
+  /** The query without what narrows it: conditions, order, fields, part. */
+  get #unnarrowed(): P2PQuery {
     const { native } = this.#query;
-    const query: P2PQuery = { ...(native && { native }), limit: FIRST };
+    return native ? { native } : {};
+  }
+
+  /** Whether the source declares all fields that a record can have. */
+  async #askSchema(service: P2PDataTransferService, soon: AbortSignal): Promise<boolean> {
+    try {
+      const asking = service.schema?.(this.#unnarrowed, soon);
+      const { fields } = (asking && (await unlessAborted(asking, soon))) ?? {};
+      this.declared(fields?.names ?? []);
+      return fields?.complete ?? false;
+    } catch {
+      return false;
+    }
+  }
+
+  async #probe(service: P2PDataTransferService, soon: AbortSignal): Promise<number> {
+    const query: P2PQuery = { ...this.#unnarrowed, limit: FIRST };
     const firstRecords = async () => {
       const options = { batchSize: FIRST, batchBytes: PROBE_BYTES, signal: soon };
       for await (const { records } of service.readFromSource(query, options)) if (records.length > 0) return records;
@@ -156,7 +174,12 @@ export class FieldWatch {
     const names = [...this.#names];
     const near = suggest(field, absent ? names.filter((name) => isOtherSpelling(name, field)) : names);
     if (absent && near === "") return [];
-    const whose = looked === 1 ? "The first record has no field" : `None of the first ${looked} records has a field`;
+    const whose =
+      looked === 0
+        ? "The source declares no field"
+        : looked === 1
+          ? "The first record has no field"
+          : `None of the first ${looked} records has a field`;
     return [
       `${whose} ${JSON.stringify(shownName(field))}, which ${[...places].join(" and ")} of the query names${near}`,
     ];

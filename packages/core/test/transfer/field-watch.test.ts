@@ -172,6 +172,43 @@ describe("a field that is asked to be absent", () => {
   });
 });
 
+describe("a source that declares its fields", () => {
+  const declaring = (list: P2PRecord[], complete: boolean) =>
+    Object.assign(new ScriptedStore(list), {
+      schema: async () => ({
+        format: "scripted",
+        definition: null,
+        fields: { names: ["id", "title", "rare"], complete },
+      }),
+    });
+  const run = async (source: ScriptedStore, query: P2PQuery) =>
+    (await transfer(source, new ScriptedStore(), {}, { query })).notes;
+
+  it("is believed of fields that no record shows", async () => {
+    const source = declaring(docs(), false);
+    expect(await run(source, { orderBy: "rare", where: { rare: { ne: 1 } } })).toBeUndefined();
+    expect(source.reads).toBe(1);
+    expect(await run(source, { where: { rar: 1 } })).toEqual([expect.stringMatching(/"rar".*did you mean "rare"/)]);
+  });
+
+  it("tells of others where it has no record to look at", async () => {
+    expect(await run(declaring([], true), { where: { titel: 1 } })).toEqual([
+      'The source declares no field "titel", which where of the query names (did you mean "title"?)',
+    ]);
+    expect(await run(declaring([], false), { where: { titel: 1 } })).toBeUndefined();
+  });
+
+  it("may fail to tell", async () => {
+    const failing = Object.assign(new ScriptedStore(docs()), { schema: () => Promise.reject(new Error("no")) });
+    const { notes } = await verify(
+      { service: failing, endpoint: { endpointId: "a", storageType: "scripted" } },
+      { service: new ScriptedStore(), endpoint: { endpointId: "b", storageType: "scripted" } },
+      { where: { titel: 1 } },
+    );
+    expect(notes).toEqual([expect.stringContaining('"titel"')]);
+  });
+});
+
 describe("the look beyond the conditions", () => {
   it("is for nothing where there is nothing", async () => {
     expect(await notesOf({ where: { tpye: "note" }, orderBy: "nope", fields: ["titel"] }, [])).toBeUndefined();
