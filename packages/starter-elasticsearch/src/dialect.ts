@@ -19,6 +19,8 @@ export interface Dialect {
   closeView(id: string): LinkRequest;
   /** Whether a text that is longer than `ignore_above` makes its field one of the document's `_ignored` ones. */
   readonly tellsLongTexts: boolean;
+  /** What leaves the server's own fields out of the field capabilities, which do no harm there. */
+  readonly documentFields: Readonly<Record<string, string>>;
   /** What an index of ours says of itself in the `_meta` of its mapping. */
   readonly ourMeta: Readonly<Record<string, unknown>>;
   /** The properties of a mapping in types that the server has. */
@@ -42,6 +44,7 @@ export const ELASTICSEARCH: Dialect = {
   viewIn: ({ id }) => id as string,
   closeView: (id) => ({ method: "DELETE", path: "/_pit", body: JSON.stringify({ id }) }),
   tellsLongTexts: true,
+  documentFields: { filters: "-metadata" },
   ourMeta: { version: 1 },
   properties: (properties) => properties,
 };
@@ -63,6 +66,7 @@ export const OPENSEARCH: Dialect = {
   viewIn: ({ pit_id }) => pit_id as string,
   closeView: (id) => ({ method: "DELETE", path: "/_search/point_in_time", body: JSON.stringify({ pit_id: [id] }) }),
   tellsLongTexts: false,
+  documentFields: {},
   ourMeta: { version: 1, objects: "disabled" },
   // It has no type for objects that says which kind it was made for: they are kept, and nothing in them is indexed.
   properties: (properties) =>

@@ -80,7 +80,7 @@ export async function loadSchemas(
     loadSettings(link, index, phase, signal),
   ]);
   if (answer.status === 403) {
-    const query = { fields: "*", filters: "-metadata", allow_no_indices: "false" };
+    const query = { fields: "*", allow_no_indices: "false", ...link.dialect.documentFields };
     const caps = await link.json<FieldCapsJson>({ method: "GET", path: `${path}/_field_caps`, query }, phase, signal);
     return schemasOf(mappingsOfFieldCaps(caps), settings, link.dialect.tellsLongTexts);
   }
