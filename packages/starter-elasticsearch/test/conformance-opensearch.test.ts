@@ -122,6 +122,22 @@ await describeWithOwnService(
         expect(JSON.stringify(found)).toContain(index);
       });
 
+      test("one who may read the documents and nothing else can read them, with their types", async () => {
+        const { index, endpoint } = testIndex(url);
+        const records = [{ id: "a", size: 2, tags: ["x"], data: { n: 1 }, big: 2n ** 60n }];
+        await write(await open(endpoint), records);
+        await call(url, "POST", `/${index}/_refresh`);
+        await using proxy = await startProxy(url);
+        const reason = { type: "security_exception", reason: "no permissions" };
+        proxy.answer = ({ path }) =>
+          /_mapping|_refresh|_nodes|^\/(\?|$)/.test(path)
+            ? { status: 403, genuine: false, body: { error: reason, status: 403 } }
+            : undefined;
+        const source = await open(`${proxy.endpoint}/${index}`, "source");
+        expect(await read(source)).toEqual(records);
+        expect(await read(source, { where: { size: 2 }, orderBy: "size" })).toEqual(records);
+      });
+
       test("a version that cannot sort by the place in a view is refused by its name and version", async () => {
         const { index } = testIndex(url);
         await using proxy = await startProxy(url);
