@@ -140,8 +140,12 @@ function check(key: string, value: unknown, setting: Setting): void {
     case "tolerance":
       parseTolerance(value as FailureTolerance, key);
       return;
-    default:
+    case "string":
+    case "boolean":
       if (typeof value !== setting.type) throw invalid(`"${key}" must be a ${setting.type}, not ${show(value)}`);
+      return;
+    default:
+      setting.type satisfies never;
   }
 }
 

@@ -1,5 +1,5 @@
 import { setTimeout as sleep } from "node:timers/promises";
-import { type JsonValue, P2PError, type P2PStarter } from "@omni/p2p-core";
+import { type JsonValue, P2PError, type P2PStarter, parseJson } from "@omni/p2p-core";
 import { FlowProducer, Queue } from "bullmq";
 import type { Redis } from "ioredis";
 import { connectRedis, type EngineConnection, untilReady } from "./connection.ts";
@@ -252,7 +252,7 @@ export class DistributedTransfer implements AsyncDisposable {
       const key = this.#keys.letters(id, grain);
       for (let from = 0, page: string[] = []; ; from += page.length) {
         page = await this.#redis.lrange(key, from, from + 99);
-        for (const text of page) yield JSON.parse(text) as JsonValue;
+        for (const text of page) yield parseJson(text);
         if (page.length < 100) break;
       }
     }

@@ -9,6 +9,7 @@ import {
   letterToJson,
   NO_COUNTS,
   P2PError,
+  parseJson,
   type TransferCounts,
   type TransferIdentity,
 } from "@omni/p2p-core";
@@ -70,7 +71,7 @@ export class GrainCheckpoints implements CheckpointStore {
 
   async load(transferId: string): Promise<Checkpoint | undefined> {
     if (this.#saved.cursor === "") return undefined;
-    const [cursor, deadLetterPosition, stores] = JSON.parse(this.#saved.cursor) as [
+    const [cursor, deadLetterPosition, stores] = parseJson(this.#saved.cursor) as unknown as [
       JsonValue,
       JsonValue,
       Checkpoint["stores"] | undefined,

@@ -1,4 +1,4 @@
-import { decodeJson, messageOf, type P2PQuery, parseConfig, parseQuery } from "@omni/p2p-core";
+import { decodeJson, messageOf, type P2PQuery, parseConfig, parseJson, parseQuery } from "@omni/p2p-core";
 import { refused } from "./errors.ts";
 import { type JobData, MAX_SPEC_CHARACTERS, type TransferSpec } from "./protocol.ts";
 
@@ -29,7 +29,7 @@ export function parseSpec(id: string, kept: string): TransferSpec {
   if (kept.length > MAX_SPEC_CHARACTERS) throw tooLong(id);
   let value: unknown;
   try {
-    value = JSON.parse(kept);
+    value = parseJson(kept);
   } catch {
     throw refused(id, "what is kept under its id is not JSON");
   }

@@ -6,6 +6,7 @@ import {
   type P2PQuery,
   type P2PValue,
   parseConfig,
+  parseJson,
   planPartitions,
 } from "@omni/p2p-core";
 import type { FlowProducer } from "bullmq";
@@ -112,7 +113,7 @@ function grainText(whole: P2PQuery, { partition, ...rest }: P2PQuery): string {
 export function grainQuery(transfer: string, whole: P2PQuery, kept: string, exact: boolean): P2PQuery {
   try {
     const body = kept.slice(1);
-    if (kept.startsWith("p")) return { ...whole, partition: JSON.parse(body) as NonNullable<P2PQuery["partition"]> };
+    if (kept.startsWith("p")) return { ...whole, partition: parseJson(body) as NonNullable<P2PQuery["partition"]> };
     const query = decodeJson(body) as unknown as P2PQuery;
     const { partition: _, ...rest } = query;
     const { partition: __, ...base } = whole;

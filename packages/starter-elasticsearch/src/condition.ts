@@ -34,7 +34,10 @@ export function ownCondition(condition: QueryCondition, name: string, schema: Fi
       return oneOf(family, value as readonly P2PValue[]);
     case "prefix":
       return schema.kind === "string" ? prefixed(schema, value as string) : exactly(NONE);
-    default:
+    case "gt":
+    case "gte":
+    case "lt":
+    case "lte":
       return family.compare(operator, value);
   }
 }
@@ -89,7 +92,8 @@ export function foreignCondition(condition: QueryCondition, name: string, schema
     case "lt":
     case "lte":
       return suits(value, schema) ? { ...family.compare(operator, value), exact: false } : SCAN;
-    default:
+    case "ne":
+    case "exists":
       return SCAN;
   }
 }

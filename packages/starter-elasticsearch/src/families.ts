@@ -39,8 +39,12 @@ export function ownFamily(name: string, schema: FieldSchema): Family | undefined
       return booleanFamily(name);
     case "date":
       return dateFamily(name);
-    default:
+    case undefined:
+    case "object":
+    case "bytes":
       return undefined;
+    default:
+      return schema.kind satisfies never;
   }
 }
 

@@ -137,7 +137,11 @@ function idCondition(condition: QueryCondition, schema: IndexSchema): ConditionC
     case "in":
       if ((value as readonly P2PValue[]).length > MOST_IDS) return { clause: ALL, exact: false };
       return { clause: ids(value as readonly P2PValue[]), exact: true };
-    default: {
+    case "gt":
+    case "gte":
+    case "lt":
+    case "lte":
+    case "prefix": {
       const field = schema.fields.get("id");
       if (!schema.ours || field?.kind === undefined) return { clause: ALL, exact: false };
       // Ids that are not text are kept as text beside others, so what is found is looked at again.

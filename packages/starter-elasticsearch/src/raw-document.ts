@@ -141,7 +141,7 @@ function isOf(value: JsonValue, field: FieldSchema | undefined, list: boolean): 
       return typeof value === "string" || (typeof value === "number" && Number.isSafeInteger(value));
     case "object":
       return typeof value === "object" && isExactTree(value, 0);
-    default:
+    case undefined:
       return false;
   }
 }

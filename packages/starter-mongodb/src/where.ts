@@ -66,7 +66,10 @@ function translate(condition: QueryCondition, context: FilterContext): Translate
     }
     case "prefix":
       return startsWith(name, value as string, context);
-    default:
+    case "gt":
+    case "gte":
+    case "lt":
+    case "lte":
       return comparison(name, operator, value, context);
   }
 }

@@ -77,7 +77,8 @@ function encodeField(type: FieldType, value: P2PValue): string | Buffer {
     }
     case "json":
       return encodeJson(value);
-    default:
+    case "bigint":
+    case "boolean":
       return String(value);
   }
 }
@@ -158,7 +159,8 @@ function decodeField(type: FieldType, plain: string | Uint8Array): P2PValue | un
         return undefined;
       }
     default:
-      return undefined;
+      // The name stands in the hash, where anybody may have written another.
+      return void (type satisfies never);
   }
 }
 

@@ -23,7 +23,11 @@ export function cellCondition(cell: string, column: Column, { operator, value }:
       return negate(equalCell(cell, column, [value]));
     case "exists":
       return { sql: { text: `${cell} IS ${value === true ? "NOT " : ""}NULL`, params: [] }, exact: true };
-    default:
+    case "gt":
+    case "gte":
+    case "lt":
+    case "lte":
+    case "prefix":
       return compareCell(cell, column, operator, value);
   }
 }
@@ -78,7 +82,8 @@ export function equalCell(cell: string, column: Column, values: readonly P2PValu
 
 /** How one value is found in the cell; `undefined` when it never is. */
 function equals(cell: string, column: Column, value: P2PValue): Equality | undefined {
-  switch (valueType(value)) {
+  const type = valueType(value);
+  switch (type) {
     case "string":
       return {
         side: `${asText(cell, column)} COLLATE BINARY`,
@@ -102,8 +107,13 @@ function equals(cell: string, column: Column, value: P2PValue): Equality | undef
     }
     case "bytes":
       return { side: `${cell} COLLATE BINARY`, value: value as Uint8Array, exact: column.kind !== "timestamp" };
-    default:
+    case "object":
+    case "null":
+    case "array":
+    case "tagged":
       return undefined;
+    default:
+      return type satisfies never;
   }
 }
 
@@ -153,7 +163,10 @@ function compareCell(
       const text = `${side} ${SIGNS[operator]} ?${bound}`;
       return { sql: { text, params: [value as Uint8Array] }, exact: column.kind !== "timestamp" };
     }
-    default:
+    case "object":
+    case "null":
+    case "array":
+    case "tagged":
       return { sql: NEVER, exact: true };
   }
 }

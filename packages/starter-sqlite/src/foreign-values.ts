@@ -44,7 +44,11 @@ function storeText(kind: ColumnKind, text: string): SqlValue | typeof REFUSED {
     case "json":
       // It must not come back as the list, the object or the number that it spells.
       return isNumericText(text) || decodeJsonCell(text) !== text ? REFUSED : text;
-    default:
+    case "number":
+    case "bigint":
+    case "timestamp":
+    case "numeric":
+    case "date":
       return isNumericText(text) ? numberOf(text) : text;
   }
 }
@@ -72,7 +76,13 @@ function storeNumber(kind: ColumnKind, number: number): SqlValue | typeof REFUSE
     case "blob":
       // Without a type to convert it, a bound number would stay 5.0 where others wrote 5.
       return Number.isSafeInteger(number) && !Object.is(number, -0) ? BigInt(number) : number;
-    default:
+    case "number":
+    case "bigint":
+    case "timestamp":
+    case "real":
+    case "numeric":
+    case "date":
+    case "json":
       return number;
   }
 }

@@ -17,7 +17,11 @@ export function idCondition(table: Table, condition: QueryCondition): Translatio
       return negate(sameId(table, [value]));
     case "exists":
       return value === true ? { sql: undefined, exact: true } : { sql: NEVER, exact: true };
-    default:
+    case "gt":
+    case "gte":
+    case "lt":
+    case "lte":
+    case "prefix":
       return compareId(table, condition);
   }
 }

@@ -26,7 +26,16 @@ export function isPlainId(kind: ColumnKind, id: P2PId): boolean {
       return typeof id === "string";
     case "bigint":
       return typeof id === "bigint" && id > LAST_HASH && id < 2n ** 63n;
-    default:
+    case "number":
+    case "boolean":
+    case "timestamp":
+    case "integer":
+    case "real":
+    case "numeric":
+    case "blob":
+    case "any":
+    case "date":
+    case "json":
       return typeof id === "number" && Number.isSafeInteger(id) && !Object.is(id, -0);
   }
 }

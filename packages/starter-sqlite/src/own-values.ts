@@ -31,7 +31,10 @@ export function storeOwn(kind: ColumnKind, value: P2PValue): SqlValue | typeof M
       return storeJson(value);
     case "any":
       return storeUntyped(value);
-    default:
+    case "integer":
+    case "real":
+    case "numeric":
+    case "date":
       // A column that others have added: it is tried what it gives back.
       return MISFIT;
   }

@@ -40,7 +40,12 @@ export function usualOf(kind: ColumnKind): Parameter["usual"] {
     case "real":
     case "numeric":
       return "number";
-    default:
+    case "bigint":
+    case "timestamp":
+    case "blob":
+    case "any":
+    case "date":
+    case "json":
       return "other";
   }
 }

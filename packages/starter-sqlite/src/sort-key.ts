@@ -16,7 +16,8 @@ const ITEM = Uint8Array.of(1);
 function addValue(parts: Uint8Array[], value: P2PValue | undefined): void {
   parts.push(Uint8Array.of(kindOrder(value)));
   if (value === undefined || value === null) return;
-  switch (valueType(value)) {
+  const kind = valueType(value);
+  switch (kind) {
     case "number":
     case "bigint":
       addNumber(parts, value as number | bigint);
@@ -47,7 +48,11 @@ function addValue(parts: Uint8Array[], value: P2PValue | undefined): void {
       addBytes(parts, Buffer.from((value as TaggedValue).type));
       addValue(parts, (value as TaggedValue).value);
       break;
-    default:
+    case "null":
+      break;
+    default: {
+      kind satisfies never;
+    }
   }
 }
 

@@ -96,7 +96,8 @@ function valueDifference(
 
 function innerDifference(actual: P2PValue, expected: P2PValue, path: string): string | undefined {
   const [left, right] = [actual as Record<string, P2PValue>, expected as Record<string, P2PValue>];
-  switch (valueType(expected)) {
+  const type = valueType(expected);
+  switch (type) {
     case "array":
       if (left.length !== right.length) return undefined;
       return firstOf(Object.keys(right), (key) => valueDifference(left[key], right[key], `${path}[${key}]`));
@@ -108,8 +109,16 @@ function innerDifference(actual: P2PValue, expected: P2PValue, path: string): st
       const [a, b] = [actual as TaggedValue, expected as TaggedValue];
       return a.type === b.type ? valueDifference(a.value, b.value, `${path}.value`) : undefined;
     }
-    default:
+    case "string":
+    case "number":
+    case "bigint":
+    case "boolean":
+    case "null":
+    case "date":
+    case "bytes":
       return undefined;
+    default:
+      return type satisfies never;
   }
 }
 

@@ -10,6 +10,9 @@ const CONDITION = /^("(?:[^"\\]|\\.)*"|[^=!<>^~"]+)\s*(!=|>=|<=|\^=|==|=|>|<)(.*
 /** Longest condition, in characters: what a command line takes as one argument. */
 const MAX_CONDITION = 131_072;
 
+/** What may stand between a field and a value. */
+type Sign = "=" | "==" | "!=" | "^=" | keyof typeof COMPARISONS;
+
 const COMPARISONS = { ">": "gt", ">=": "gte", "<": "lt", "<=": "lte" } as const;
 
 const FORMS =
@@ -50,13 +53,13 @@ function parseCondition(text: string): { field: string; operators: Record<string
   }
   const match = CONDITION.exec(text.trim());
   if (!match) throw new UsageError(`--where "${text}" is not a condition; write ${FORMS}`);
-  const [, name, sign, value] = match as unknown as [string, string, string, string];
+  const [, name, sign, value] = match as unknown as [string, string, Sign, string];
   const field = name.startsWith('"') ? parseText(name, "a field's name") : name.trim();
   if (field === "") throw new UsageError(`--where "${text}" names no field; write ${FORMS}`);
   return { field, operators: operatorsOf(sign, value.trim(), text) };
 }
 
-function operatorsOf(sign: string, value: string, text: string): Record<string, unknown> {
+function operatorsOf(sign: Sign, value: string, text: string): Record<string, unknown> {
   switch (sign) {
     case "=":
     case "==":
@@ -70,7 +73,10 @@ function operatorsOf(sign: string, value: string, text: string): Record<string, 
       return { ne: parseValue(value) };
     case "^=":
       return { prefix: parseText(value, "the start of a text") };
-    default:
-      return { [COMPARISONS[sign as keyof typeof COMPARISONS]]: parseValue(value) };
+    case ">":
+    case ">=":
+    case "<":
+    case "<=":
+      return { [COMPARISONS[sign]]: parseValue(value) };
   }
 }

@@ -68,7 +68,13 @@ function objectToJson(value: Exclude<P2PValue, null | boolean | number | bigint 
       return tag("bytes", base64(value as Uint8Array));
     case "tagged":
       return tag((value as TaggedValue).type, toJson((value as TaggedValue).value));
-    default:
+    case "string":
+    case "number":
+    case "bigint":
+    case "boolean":
+    case "object":
+    case "null":
+    case "array":
       return plainToJson(value as P2PObject);
   }
 }

@@ -79,12 +79,17 @@ function parseOption(endpoint: EndpointInfo, name: string, spec: OptionSpec, val
     case "object":
       if (typeof value !== "object" || value === null) throw invalid(endpoint, `option "${name}" must be an object`);
       return value;
-    default:
+    case "string":
       if (typeof value !== "string") throw invalid(endpoint, `option "${name}" must be a string`);
       if (spec.values && !spec.values.includes(value)) {
         throw invalid(endpoint, `option "${name}" must be one of ${spec.values.join(", ")}`);
       }
       return value;
+    default:
+      throw invalid(
+        endpoint,
+        `option "${name}" is declared with the unknown type "${String(spec.type satisfies never)}"`,
+      );
   }
 }
 

@@ -26,7 +26,11 @@ function sizeOfObject(value: Extract<P2PValue, object | null>): number {
     case "array":
       for (const item of value as readonly P2PValue[]) bytes += estimateBytes(item);
       return bytes;
-    default:
+    case "string":
+    case "number":
+    case "bigint":
+    case "boolean":
+    case "object":
       // A list of the keys would cost more than the rest, and what is inherited does not matter to an estimate.
       for (const key in value) {
         const inner = (value as P2PObject)[key];

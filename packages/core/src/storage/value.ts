@@ -278,7 +278,12 @@ export function valuesEqual(a: P2PValue | undefined, b: P2PValue | undefined): b
       const [left, right] = [a as readonly P2PValue[], b as readonly P2PValue[]];
       return left.length === right.length && left.every((item, i) => valuesEqual(item, right[i]));
     }
-    default: {
+    case "string":
+    case "number":
+    case "bigint":
+    case "boolean":
+    case "object":
+    case "null": {
       const [left, right] = [a as P2PObject, b as P2PObject];
       for (const key of Object.keys(left)) if (!valuesEqual(left[key], getField(right, key))) return false;
       return Object.keys(right).every((key) => right[key] === undefined || getField(left, key) !== undefined);

@@ -18,7 +18,7 @@ import {
   type ReadOptions,
   type RecordBatch,
 } from "../storage/service.ts";
-import type { DeadLetter } from "./dead-letter.ts";
+import { type DeadLetter, MAX_LETTER_BYTES } from "./dead-letter.ts";
 
 const options = {
   phase: {
@@ -34,7 +34,8 @@ const options = {
  * Opens `dead-letters:<file>` endpoints, so that replaying is a transfer like any other: from the file to the target
  * that now takes the records. Every manager knows it without registration. It cannot be a target.
  *
- * A torn last line, left by a crash, is passed over; any other line that is no dead letter counts as a failure.
+ * A torn last line, left by a crash, is passed over; any other line that is no dead letter, or is longer than 256 MiB,
+ * counts as a failure. No more than one line is held in memory.
  *
  * @example
  * ```ts
@@ -156,7 +157,12 @@ function assertAnswerable({ orderBy, native }: ParsedQuery): void {
 }
 
 /** The record in a line; a failure when there is none to be made out; nothing when the line is of another phase. */
-function readLine(text: string, end: number, phase: DeadLetter["phase"]): P2PRecord | ReadFailure | undefined {
+function readLine(
+  text: string | undefined,
+  end: number,
+  phase: DeadLetter["phase"],
+): P2PRecord | ReadFailure | undefined {
+  if (text === undefined) return unreadable(end, `it is longer than ${MAX_LETTER_BYTES} bytes`);
   try {
     const letter = parseJson(text) as { readonly phase?: unknown; readonly record?: JsonValue };
     if (letter.phase !== phase && typeof letter.phase === "string") return undefined;
@@ -165,7 +171,8 @@ function readLine(text: string, end: number, phase: DeadLetter["phase"]): P2PRec
     if (trouble === undefined) return record as P2PRecord;
     return unreadable(end, trouble);
   } catch (cause) {
-    return unreadable(end, (cause as Error).message);
+    // The error of JSON.parse quotes the text, which may hold anything.
+    return unreadable(end, cause instanceof SyntaxError ? "it is not JSON" : (cause as Error).message);
   }
 }
 
@@ -184,12 +191,18 @@ function unreadable(end: number, why: string): ReadFailure {
 /** Bytes read from the file at a time. */
 const CHUNK = 256 * 1024;
 
-/** The lines of a file from a position on, each with the position after it. A last line without its end is `last`. */
-async function* lines(
-  file: string,
-  from: number,
-  signal: AbortSignal,
-): AsyncGenerator<{ text: string; end: number; last: boolean }> {
+/** A line of a file. */
+interface Line {
+  /** Nothing when it is longer than a letter may be. */
+  readonly text: string | undefined;
+  /** The position after it. */
+  readonly end: number;
+  /** Whether it is the last one and has no end. */
+  readonly last: boolean;
+}
+
+/** The lines of a file from a position on. Of a line that is too long nothing is kept. */
+async function* lines(file: string, from: number, signal: AbortSignal): AsyncGenerator<Line> {
   let handle: FileHandle;
   try {
     handle = await open(file, "r");
@@ -197,22 +210,36 @@ async function* lines(
     throw new P2PError("SOURCE_NOT_FOUND", `There is no dead-letter file ${file}`, { cause });
   }
   try {
-    let rest = Buffer.alloc(0);
+    // What there is so far of a line, in pieces: to join them at each would take time by the square of its length.
+    let pieces: Buffer[] = [];
+    let length = 0;
     let position = from;
+    const keep = (piece: Buffer) => {
+      length += piece.length;
+      if (length > MAX_LETTER_BYTES) pieces = [];
+      else if (piece.length > 0) pieces.push(piece);
+    };
+    const take = (end: number, last: boolean): Line => {
+      const text = length > MAX_LETTER_BYTES ? undefined : Buffer.concat(pieces).toString("utf8");
+      pieces = [];
+      length = 0;
+      return { text, end, last };
+    };
     for (;;) {
       signal.throwIfAborted();
       const { bytesRead, buffer } = await handle.read(Buffer.alloc(CHUNK), 0, CHUNK, position);
       if (bytesRead === 0) break;
-      position += bytesRead;
-      rest = Buffer.concat([rest, buffer.subarray(0, bytesRead)]);
+      const chunk = buffer.subarray(0, bytesRead);
       let start = 0;
-      for (let at = rest.indexOf(10, start); at >= 0; at = rest.indexOf(10, start)) {
-        yield { text: rest.toString("utf8", start, at), end: position - rest.length + at + 1, last: false };
+      for (let at = chunk.indexOf(10); at >= 0; at = chunk.indexOf(10, start)) {
+        keep(chunk.subarray(start, at));
         start = at + 1;
+        yield take(position + start, false);
       }
-      rest = rest.subarray(start);
+      keep(chunk.subarray(start));
+      position += bytesRead;
     }
-    if (rest.length > 0) yield { text: rest.toString("utf8"), end: position, last: true };
+    if (length > 0) yield take(position, true);
   } finally {
     await handle.close();
   }

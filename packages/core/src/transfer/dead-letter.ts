@@ -48,6 +48,36 @@ export interface DeadLetterSink {
   close(): Promise<void>;
 }
 
+/**
+ * Longest line of a dead-letter file, in bytes, without its end. A document of MongoDB's (16 MB) with every byte escaped
+ * (six for one) fits well, and so does a request of Elasticsearch (100 MB); a text in JavaScript has at most twice as much.
+ */
+export const MAX_LETTER_BYTES = 256 * 1024 * 1024;
+
+/**
+ * A dead letter as a line of a file, with its end. A record that makes it longer than can be read again is left out, and
+ * the reason tells it: the letter still names the record.
+ *
+ * @param most bytes that the line may have without its end.
+ */
+export function letterLine(letter: DeadLetter, most = MAX_LETTER_BYTES): Buffer {
+  const line = lineOf(letter);
+  if (line !== undefined && line.length <= most + 1) return line;
+  const { record: _, ...rest } = letter;
+  const reason = `${letter.reason} (the record is longer than the ${most} bytes that a dead letter may have, and not in it; fetch it from the source)`;
+  return Buffer.from(`${JSON.stringify({ ...rest, reason })}\n`);
+}
+
+/** Nothing when it is longer than a text can be. */
+function lineOf(letter: DeadLetter): Buffer | undefined {
+  try {
+    return Buffer.from(`${JSON.stringify(letterToJson(letter))}\n`);
+  } catch (error) {
+    if (error instanceof RangeError) return undefined;
+    throw error;
+  }
+}
+
 /** A dead letter as plain JSON, as it stands in a file. */
 export function letterToJson(letter: DeadLetter): JsonValue {
   const { record, ...rest } = letter;

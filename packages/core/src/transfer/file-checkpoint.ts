@@ -1,5 +1,5 @@
 import { hash, randomUUID } from "node:crypto";
-import { lstat, mkdir, open, readdir, readFile, rename, rm, writeFile } from "node:fs/promises";
+import { lstat, mkdir, open, readdir, readFile, rename, rm, stat, writeFile } from "node:fs/promises";
 import { join, resolve } from "node:path";
 import { isP2PError, P2PError } from "../errors.ts";
 import { parseJson } from "../storage/parse-json.ts";
@@ -15,6 +15,12 @@ import { syncFolder } from "./sync-folder.ts";
 
 /** Where checkpoints and dead letters go by default, below the working directory. */
 export const DEFAULT_STATE_FOLDER = ".omni-p2p";
+
+/**
+ * Largest checkpoint, in bytes. It holds the query, the values that a sorted read stopped at and the ids of some records:
+ * some kilobytes, and some megabytes where the query lists as many ids.
+ */
+const MAX_CHECKPOINT_BYTES = 64 * 1024 * 1024;
 
 /** Names the files that this process writes before it renames them. */
 const WRITER = randomUUID();
@@ -41,8 +47,13 @@ export class FileCheckpointStore implements CheckpointStore {
   async load(transferId: string): Promise<Checkpoint | undefined> {
     let text: string;
     try {
+      const { size } = await stat(this.#file(transferId));
+      if (size > MAX_CHECKPOINT_BYTES) {
+        throw invalidCheckpoint(transferId, `the file has ${size} bytes; ${MAX_CHECKPOINT_BYTES} is the most`);
+      }
       text = await readFile(this.#file(transferId), "utf8");
     } catch (error) {
+      if (isP2PError(error)) throw error;
       if ((error as NodeJS.ErrnoException).code === "ENOENT") return undefined;
       throw fileError(transferId, "read", error);
     }
@@ -62,7 +73,9 @@ export class FileCheckpointStore implements CheckpointStore {
     const next = `${file}.${WRITER}-${++this.#saves}.tmp`;
     const lock = this.#lockFor(checkpoint.transferId);
     try {
-      await writeFile(next, `${JSON.stringify(checkpoint)}\n`, { mode: 0o600 });
+      const bytes = Buffer.from(`${JSON.stringify(checkpoint)}\n`);
+      if (bytes.length > MAX_CHECKPOINT_BYTES) throw tooLarge(checkpoint.transferId, bytes.length);
+      await writeFile(next, bytes, { mode: 0o600 });
       // A save that was given up, and hung, must not replace what a later run has saved.
       await lock?.assertHeld();
       await rename(next, file);
@@ -138,6 +151,14 @@ export function fileNameOf(transferId: string): string {
   const name = encodeURIComponent(transferId).replace(/^\./, "%2E").replaceAll("*", "%2A");
   if (name.length <= MAX_NAME) return name;
   return `${name.slice(0, MAX_NAME - 33)}-${hash("sha256", transferId).slice(0, 32)}`;
+}
+
+/** None is written that would not be read again. */
+function tooLarge(transferId: string, size: number): P2PError {
+  return new P2PError(
+    "CHECKPOINT_INVALID",
+    `The checkpoint of the transfer "${transferId}" has ${size} bytes; ${MAX_CHECKPOINT_BYTES} is the most. Ask for fewer ids or shorter values in a query, or give no transferId and resume to go without checkpoints`,
+  );
 }
 
 const FULL: ReadonlySet<unknown> = new Set(["ENOSPC", "EDQUOT"]);

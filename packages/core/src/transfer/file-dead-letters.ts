@@ -4,7 +4,7 @@ import { type FileHandle, link, lstat, mkdir, open, readdir, realpath, rename, r
 import { basename, dirname, extname, join, resolve } from "node:path";
 import { isP2PError, messageOf, P2PError } from "../errors.ts";
 import type { JsonValue } from "../storage/json-value.ts";
-import { type DeadLetter, type DeadLetterSink, letterToJson } from "./dead-letter.ts";
+import { type DeadLetter, type DeadLetterSink, letterLine } from "./dead-letter.ts";
 import { acquireFileLock, type FileLock } from "./file-lock.ts";
 import { bytesOf, letterBefore, letterTrouble } from "./letter-file.ts";
 import { syncFolder } from "./sync-folder.ts";
@@ -173,9 +173,8 @@ export class FileDeadLetterSink implements DeadLetterSink {
   }
 
   async write(letters: readonly DeadLetter[]): Promise<JsonValue> {
-    const lines = letters.map((letter) => `${JSON.stringify(letterToJson(letter))}\n`).join("");
-    const bytes = Buffer.from(lines);
     try {
+      const bytes = Buffer.concat(letters.map((letter) => letterLine(letter)));
       const handle = await this.#opened();
       await this.#lock!.assertHeld();
       for (let done = 0; done < bytes.length; ) {

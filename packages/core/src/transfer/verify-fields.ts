@@ -121,7 +121,8 @@ function textOf(value: P2PValue, most: number): string {
         .sort(([a], [b]) => (a < b ? -1 : 1));
       return `{${listed(entries, most, ([name, item], rest) => `${JSON.stringify(name)}:${textOf(item, rest)}`)}}`;
     }
-    default:
+    case "boolean":
+    case "null":
       return String(value);
   }
 }

@@ -2,7 +2,6 @@ import * as fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import {
   decodeJson,
-  type EndpointInput,
   isP2PError,
   isSecretName,
   MAX_DEPTH,
@@ -12,30 +11,7 @@ import {
   recordTrouble,
   redactEndpoint,
 } from "../../src/index.ts";
-
-/** Text of the pieces on which parsers trip, and long runs of one of them. */
-const piece = fc.constantFrom(
-  ...["a", " ", "\\", '"', "\n", "{", "}", "[", "]", ":", ",", "@", "/", "//", "?", "&", "=", "%", "%2", "+", ".", "-"],
-  ...["sqlite:", "redis://", "h1:1", "$p2p", '{"$p2p":"bigint","value":"', "9", "1e5", "null", "\ud800", "é", "\0"],
-);
-const hostile = fc.oneof(
-  fc.array(piece, { maxLength: 40 }).map((pieces) => pieces.join("")),
-  fc.tuple(piece, fc.integer({ min: 1, max: 4000 })).map(([text, times]) => text.repeat(times)),
-  fc.string({ unit: "binary", maxLength: 60 }),
-);
-
-const PARSERS: readonly (readonly [string, (text: string) => unknown])[] = [
-  ["endpoint", (text) => parseEndpoint(text)],
-  ["endpoint with a scheme", (text) => parseEndpoint(`redis://${text}`)],
-  ["endpoint's options", (text) => parseEndpoint(`sqlite:./x.db?${text}`)],
-  ["endpoint object", (text) => parseEndpoint({ storageType: text, host: text, [text]: text } as EndpointInput)],
-  ["tagged JSON", (text) => decodeJson(text)],
-  ["tag", (text) => decodeJson(JSON.stringify({ $p2p: text, value: text }))],
-  ["query", (text) => parseQuery({ where: { [text]: { prefix: text } }, orderBy: text, fields: [text] })],
-  ["query's keys", (text) => parseQuery({ [text]: text } as object)],
-  ["settings", (text) => parseConfig({ [text]: text } as object)],
-  ["values of settings", (text) => parseConfig({ mode: text, maxFailures: text } as object)],
-];
+import { hostile, PARSERS } from "../support/hostile.ts";
 
 describe("hostile text", () => {
   it.each(PARSERS)("ends in a result or a P2PError: %s", (_, parse) => {

@@ -2,7 +2,7 @@ import { spawn, spawnSync } from "node:child_process";
 import { randomUUID } from "node:crypto";
 import { once } from "node:events";
 import { existsSync, readdirSync, readFileSync, statSync } from "node:fs";
-import { link, mkdir, mkdtemp, readFile, rm, utimes, writeFile } from "node:fs/promises";
+import { link, mkdir, mkdtemp, readFile, rm, truncate, utimes, writeFile } from "node:fs/promises";
 import { hostname } from "node:os";
 import { join } from "node:path";
 import { describe, expect, it } from "vitest";
@@ -416,5 +416,20 @@ describe("the lock of a transfer", () => {
     await transfer(new ScriptedStore(records(2)), new ScriptedStore(), { transferId: "t", checkpoint: folder });
     expect(readdirSync(folder)).toEqual(["t.checkpoint.json"]);
     await link(join(folder, "t.checkpoint.json"), join(folder, "copy"));
+  });
+});
+
+describe("a checkpoint that is too large", () => {
+  it("is refused without reading it, and never written", async () => {
+    const folder = await newFolder();
+    const store = new FileCheckpointStore(folder);
+    await store.save(checkpoint);
+    const huge = { ...checkpoint, cursor: "x".repeat(64 * 1024 * 1024) };
+    expect((await fails(store.save(huge))).message).toMatch(/67108864 is the most/);
+    expect(await store.load("t")).toEqual(checkpoint);
+    await truncate(join(folder, "t.checkpoint.json"), 64 * 1024 * 1024 + 1);
+    const error = await fails(store.load("t"));
+    expect(error).toMatchObject({ code: "CHECKPOINT_INVALID" });
+    expect(error.message).toMatch(/67108865 bytes; 67108864 is the most/);
   });
 });
