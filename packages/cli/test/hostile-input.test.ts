@@ -35,6 +35,13 @@ describe("conditions", () => {
     },
   );
 
+  it("take time in proportion to their length: spaces within a name", () => {
+    const start = performance.now();
+    expect(() => parseWhere([`a${" ".repeat(131_000)}b`])).toThrow(UsageError);
+    // By the square of the length it takes half a minute.
+    expect(performance.now() - start).toBeLessThan(5000);
+  });
+
   it("keep their meaning with spaces all over", () => {
     expect(parseWhere([`${" ".repeat(50_000)}a${" ".repeat(50_000)}=${" ".repeat(20_000)}1 `])).toEqual({ a: 1 });
     expect(() => parseWhere([`n=${"9".repeat(100_000)}`])).toThrow(/100000 digits/);

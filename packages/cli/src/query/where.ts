@@ -5,7 +5,7 @@ import { parseList, parseText, parseValue } from "./value.ts";
 type Where = NonNullable<P2PQuery["where"]>;
 
 /** A field, a sign and the text of a value; a field with signs in its name stands in double quotes. */
-const CONDITION = /^("(?:[^"\\]|\\.)*"|[^=!<>^~"]+)\s*(!=|>=|<=|\^=|==|=|>|<)(.*)$/s;
+const CONDITION = /^("(?:[^"\\]|\\.)*"\s*|[^=!<>^~"]+)(!=|>=|<=|\^=|==|=|>|<)(.*)$/s;
 
 /** Longest condition, in characters: what a command line takes as one argument. */
 const MAX_CONDITION = 131_072;
@@ -53,8 +53,9 @@ function parseCondition(text: string): { field: string; operators: Record<string
   }
   const match = CONDITION.exec(text.trim());
   if (!match) throw new UsageError(`--where "${text}" is not a condition; write ${FORMS}`);
-  const [, name, sign, value] = match as unknown as [string, string, Sign, string];
-  const field = name.startsWith('"') ? parseText(name, "a field's name") : name.trim();
+  const [, left, sign, value] = match as unknown as [string, string, Sign, string];
+  const name = left.trim();
+  const field = name.startsWith('"') ? parseText(name, "a field's name") : name;
   if (field === "") throw new UsageError(`--where "${text}" names no field; write ${FORMS}`);
   return { field, operators: operatorsOf(sign, value.trim(), text) };
 }
