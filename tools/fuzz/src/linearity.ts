@@ -12,7 +12,7 @@ const SAMPLES = 7;
 const SLOW_MS = 200;
 
 /** A doubled text that takes less is fast, whatever the ratio of such times, in ms. */
-const FAST_MS = 0.5;
+const FAST_MS = 2;
 
 /** Texts on which parsers trip, by their length. */
 const SHAPES: readonly (readonly [string, (length: number) => string])[] = [
@@ -55,7 +55,7 @@ export async function growthOf({ name, longest, parse }: Parser): Promise<Growth
     let trouble: string | undefined;
     try {
       // Another program may have had the machine meanwhile, which no parser is to blame for.
-      for (let attempt = 0; attempt < 3 && !(best && isLinear(best)); attempt++) {
+      for (let attempt = 0; attempt < 6 && !(best && isLinear(best)); attempt++) {
         const [half, whole] = await medians(texts, parse);
         if (!best || whole / half < best.ratio) best = { ms: whole, ratio: whole / half };
       }
