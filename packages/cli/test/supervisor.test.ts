@@ -207,11 +207,11 @@ describe("memory", () => {
     const measure = setInterval(() => {
       try {
         const pids = [command.child.pid!, ...childrenOf(command.child)];
-        const sum = pids.reduce(
-          (all, pid) => all + Number(readFileSync(`/proc/${pid}/statm`, "utf8").split(" ")[1]),
-          0,
+        // Pages that the processes share, such as those of the program itself, are there once.
+        const shares = pids.map(
+          (pid) => /^Pss:\s+(\d+) kB$/m.exec(readFileSync(`/proc/${pid}/smaps_rollup`, "utf8"))![1],
         );
-        peak = Math.max(peak, (sum * 4096) / 1e6);
+        peak = Math.max(peak, shares.reduce((all, share) => all + Number(share) * 1024, 0) / 1e6);
       } catch {
         // One of them has just ended.
       }
