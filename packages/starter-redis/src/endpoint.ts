@@ -40,7 +40,7 @@ export const redisOptions = {
   marker: {
     type: "string",
     description:
-      "Key, by its whole name, that may be set to a text made by chance: while it is there the data was not flushed. It is no record",
+      "Whole name of a key that may be set to a random text: while it is there, the data was not flushed. It is no record",
   },
   scanCount: {
     type: "number",
