@@ -1,7 +1,7 @@
 import { defineConfig, type Options } from "tsup";
 
 /** How every published package is built: ESM for Node 22.18 and newer, with types and source maps. */
-export function packageBuild(entry: string[] = ["src/index.ts"], overrides: Options = {}) {
+export function packageBuild(entry: string[] | Record<string, string> = ["src/index.ts"], overrides: Options = {}) {
   return defineConfig({
     entry,
     format: "esm",

@@ -1,3 +1,8 @@
 import { packageBuild } from "../../tsup.base.ts";
 
-export default packageBuild(["src/index.ts", "src/register.ts", "src/writer-thread.ts", "src/reader-process.ts"]);
+export default packageBuild({
+  index: "src/index.ts",
+  register: "src/register.ts",
+  "writer-thread": "src/writing/writer-thread.ts",
+  "reader-process": "src/reading/reader-process.ts",
+});

@@ -1,4 +1,4 @@
-export { unlessAborted } from "./abort.ts";
+export { unlessAborted } from "./async/abort.ts";
 export { type ConnectionConfig, type ConnectionConfigInput, type FailureTolerance, parseConfig } from "./config.ts";
 export * from "./connection/index.ts";
 export * from "./errors.ts";

@@ -1,3 +1,3 @@
-export type { ElasticsearchNativeQuery } from "./native-query.ts";
+export type { ElasticsearchNativeQuery } from "./query/native-query.ts";
 export { elasticsearchStarter } from "./starter.ts";
 export { ELASTICSEARCH_TYPE_MAPPING, type ElasticsearchTypeMapping } from "./types.ts";

@@ -7,14 +7,14 @@ import {
   type RecordBatch,
   setField,
 } from "@omni/p2p-core";
-import { type Batch, BatchBuilder, pageLimits } from "./batching.ts";
-import { positionOf, readChanges } from "./changes.ts";
-import { type OrderedPosition, readCursor, writeCursor, writeOrderedCursor } from "./cursor.ts";
-import { decodePage, type Hit, type PageDecoder } from "./decode.ts";
-import { isPlainName } from "./names.ts";
-import { locateOrdered } from "./ordered.ts";
-import { type OpenedQuery, openQuery, type SourceIndex } from "./source-index.ts";
+import { isPlainName } from "./mapping/names.ts";
+import { type OpenedQuery, openQuery, type SourceIndex } from "./query/source-index.ts";
+import { type Batch, BatchBuilder, pageLimits } from "./reading/batching.ts";
+import { positionOf, readChanges } from "./reading/change-cursor.ts";
+import { type OrderedPosition, readCursor, writeCursor, writeOrderedCursor } from "./reading/cursor.ts";
+import { locateOrdered } from "./reading/ordered.ts";
 import { SIDECAR } from "./types.ts";
+import { decodePage, type Hit, type PageDecoder } from "./values/decode.ts";
 
 /** The documents that a query asks for, as records in batches. */
 export async function* readBatches(

@@ -7,23 +7,23 @@ import {
   type P2PStarter,
   type WriteResult,
 } from "@omni/p2p-core";
-import type { WriteTarget } from "./bulk-run.ts";
-import { type ClientModule, createClient, loadClientModule } from "./client.ts";
-import { countRecords } from "./count.ts";
+import { type ClientModule, createClient, loadClientModule } from "./client/client.ts";
+import { identityOf } from "./client/identity.ts";
+import { Link } from "./client/link.ts";
 import { type ElasticsearchPlace, elasticsearchOptions, indexOf, parsePlace } from "./endpoint.ts";
-import { identityOf } from "./identity.ts";
-import { describeMapping, inspectCluster } from "./inspect.ts";
-import { Link } from "./link.ts";
-import { loadSchema } from "./mapping.ts";
-import { partitionQuery } from "./partition.ts";
-import { keyOf, RAW_FORMAT, type RawDocument, recordOf } from "./raw-document.ts";
-import { readRaw } from "./raw-read.ts";
-import { writeRaw } from "./raw-write.ts";
+import { describeMapping, inspectCluster } from "./inspecting/inspect.ts";
+import { loadSchema } from "./mapping/load-schema.ts";
+import { partitionQuery } from "./query/partition.ts";
+import { openQuery, requireSchemas, type SourceIndex } from "./query/source-index.ts";
 import { readBatches } from "./read.ts";
-import { openQuery, requireSchemas, type SourceIndex } from "./source-index.ts";
-import { TargetIndex } from "./target-index.ts";
+import { countRecords } from "./reading/count.ts";
+import { readRaw } from "./reading/raw-read.ts";
 import { elasticsearchCapabilities } from "./types.ts";
+import { keyOf, RAW_FORMAT, type RawDocument, recordOf } from "./values/raw-document.ts";
 import { writeRecords } from "./write.ts";
+import type { WriteTarget } from "./writing/bulk-run.ts";
+import { writeRaw } from "./writing/raw-write.ts";
+import { TargetIndex } from "./writing/target-index.ts";
 
 /** Opens `elasticsearch://host:port/index` endpoints. */
 export const elasticsearchStarter: P2PStarter = starterWith(loadClientModule);

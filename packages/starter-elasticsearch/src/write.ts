@@ -1,6 +1,6 @@
 import { idKey, type P2PError, type P2PRecord, type WriteOptions, type WriteResult } from "@omni/p2p-core";
-import { BulkRun, type WriteTarget } from "./bulk-run.ts";
-import { syntheticError } from "./synthetic-source.ts";
+import { syntheticError } from "./mapping/synthetic-source.ts";
+import { BulkRun, type WriteTarget } from "./writing/bulk-run.ts";
 
 /** Writes the records in as few bulk requests as their size allows, one after the other. */
 export async function writeRecords(

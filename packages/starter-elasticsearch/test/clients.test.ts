@@ -5,7 +5,7 @@ import * as client9 from "@elastic/elasticsearch-9";
 import { type P2PRecord, type P2PStarter, parseEndpoint } from "@omni/p2p-core";
 import { describeWithService } from "@omni/p2p-test-services/suite";
 import { describe, expect, test } from "vitest";
-import { type ClientModule, createClient } from "../src/client.ts";
+import { type ClientModule, createClient } from "../src/client/client.ts";
 import { parsePlace } from "../src/endpoint.ts";
 import { starterWith } from "../src/starter.ts";
 import { startProxy } from "./http-proxy.ts";

@@ -1,5 +1,12 @@
 import { describe, expect, test } from "vitest";
-import { DEFAULT_FORMAT, looksLikeDate, parseFormat, readDateNumber, readDateText, writeDate } from "../src/dates.ts";
+import {
+  DEFAULT_FORMAT,
+  looksLikeDate,
+  parseFormat,
+  readDateNumber,
+  readDateText,
+  writeDate,
+} from "../src/mapping/dates.ts";
 
 describe("date fields", () => {
   test("text that Elasticsearch reads as a date by default is one", () => {

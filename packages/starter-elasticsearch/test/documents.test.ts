@@ -2,12 +2,18 @@ import { idKey, type P2PRecord, type P2PValue, parseJson, valuesEqual } from "@o
 import { recordArbitrary, SAMPLE_VALUES, VALUE_TYPES } from "@omni/p2p-testkit";
 import * as fc from "fast-check";
 import { describe, expect, test } from "vitest";
-import { decodePage } from "../src/decode.ts";
-import { ELASTICSEARCH } from "../src/dialect.ts";
-import { documentEncoder } from "../src/encode.ts";
-import { needsOf, newIndexBody } from "../src/mapping.ts";
-import { type IndexSchema, type MappingJson, mergedSchema, type PropertyJson, schemasOf } from "../src/schema.ts";
+import { ELASTICSEARCH } from "../src/client/dialect.ts";
+import { needsOf, newIndexBody } from "../src/mapping/load-schema.ts";
+import {
+  type IndexSchema,
+  type MappingJson,
+  mergedSchema,
+  type PropertyJson,
+  schemasOf,
+} from "../src/mapping/schema.ts";
 import { ELASTICSEARCH_TYPE_MAPPING, SIDECAR } from "../src/types.ts";
+import { decodePage } from "../src/values/decode.ts";
+import { documentEncoder } from "../src/values/encode.ts";
 
 const INDEX = "knowledge";
 

@@ -1,8 +1,8 @@
 import { parseEndpoint } from "@omni/p2p-core";
 import { describeWithService } from "@omni/p2p-test-services/suite";
 import { describe, expect, onTestFinished, test } from "vitest";
-import { isHidden } from "../src/hidden-fields.ts";
 import { elasticsearchStarter } from "../src/index.ts";
+import { isHidden } from "../src/mapping/hidden-fields.ts";
 import { call } from "./fresh-index.ts";
 import { startProxy } from "./http-proxy.ts";
 import { calm, open, read, rejection, testIndex, write } from "./opening.ts";

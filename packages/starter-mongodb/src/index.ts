@@ -1,2 +1,2 @@
-export type { MongodbNativeQuery } from "./query.ts";
+export type { MongodbNativeQuery } from "./query/query.ts";
 export { mongodbStarter } from "./starter.ts";

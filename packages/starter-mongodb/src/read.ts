@@ -19,12 +19,12 @@ import {
   storeCursor,
   toJson,
 } from "@omni/p2p-core";
-import { answerSize, answers } from "./answers.ts";
-import { isCursorGone, mongodbError } from "./errors.ts";
-import { assertCollectionExists, type Place } from "./place.ts";
-import { parseMongodbQuery } from "./query.ts";
-import { filterBehind, filterFrom, planRead, type ReadPlan, type SortedPlace } from "./read-plan.ts";
-import { keysFromText, keysToText, sortKeysOf } from "./sort-key.ts";
+import { isCursorGone, mongodbError } from "./client/errors.ts";
+import { assertCollectionExists, type Place } from "./client/open-collection.ts";
+import { parseMongodbQuery } from "./query/query.ts";
+import { keysFromText, keysToText, sortKeysOf } from "./query/sort-key.ts";
+import { answerSize, answers } from "./reading/answer-size.ts";
+import { filterBehind, filterFrom, planRead, type ReadPlan, type SortedPlace } from "./reading/read-plan.ts";
 
 /** Bytes in a batch when the caller names no bound. */
 const DEFAULT_BATCH_BYTES = 16 * 1024 * 1024;

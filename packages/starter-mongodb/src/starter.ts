@@ -8,21 +8,21 @@ import {
   unlessAborted,
 } from "@omni/p2p-core";
 import type { Db, MongoClient } from "mongodb";
-import { closeClient, connect, type Driver, notInTime } from "./client.ts";
-import { countRecords } from "./count.ts";
-import { RecordDecoder } from "./decode.ts";
-import { dialectOf, MONGODB } from "./dialect.ts";
-import { RecordEncoder } from "./encode.ts";
+import { closeClient, connect, type Driver, notInTime } from "./client/client.ts";
+import { dialectOf, MONGODB } from "./client/dialect.ts";
+import { mongodbError } from "./client/errors.ts";
+import { storeIdentity } from "./client/identity.ts";
+import { collectionNotFound, findCollection, listCollections, type Place } from "./client/open-collection.ts";
 import { type MongodbTarget, mongodbOptions, parseMongodbEndpoint } from "./endpoint.ts";
-import { mongodbError } from "./errors.ts";
-import { idForm } from "./id-form.ts";
-import { inspectServer } from "./inspect.ts";
-import { describeSample } from "./mapping.ts";
-import { partitionQuery } from "./partition.ts";
-import { collectionNotFound, findCollection, listCollections, type Place } from "./place.ts";
+import { describeSample } from "./inspecting/describe-mapping.ts";
+import { inspectServer } from "./inspecting/inspect.ts";
+import { partitionQuery } from "./query/partition.ts";
 import { readBatches } from "./read.ts";
-import { storeIdentity } from "./store-identity.ts";
+import { countRecords } from "./reading/count.ts";
 import { mongodbCapabilities } from "./types.ts";
+import { RecordDecoder } from "./values/decode.ts";
+import { RecordEncoder } from "./values/encode.ts";
+import { idForm } from "./values/id-form.ts";
 import { Writer } from "./write.ts";
 
 /** Largest document of MongoDB, where the server does not say. */

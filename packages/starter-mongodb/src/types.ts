@@ -1,5 +1,5 @@
 import type { P2PCapabilities, ValueType } from "@omni/p2p-core";
-import type { Dialect } from "./dialect.ts";
+import type { Dialect } from "./client/dialect.ts";
 
 /** What becomes of each kind of value in a field of a document, and how it comes back. The README shows it. */
 export const VALUE_MAPPING: Readonly<Record<ValueType, { readonly stored: string; readonly returned: string }>> = {

@@ -10,8 +10,8 @@ import {
   type WriteResult,
 } from "@omni/p2p-core";
 import type { AnyBulkWriteOperation, Document, WriteError } from "mongodb";
-import { isDuplicateKey, isSpoiled, mongodbError, recordError } from "./errors.ts";
-import type { Place } from "./place.ts";
+import { isDuplicateKey, isSpoiled, mongodbError, recordError } from "./client/errors.ts";
+import type { Place } from "./client/open-collection.ts";
 
 /** Documents that may be larger than this by a rough bound are measured. */
 const MEASURE_FROM_BYTES = 8 * 1024 * 1024;

@@ -4,9 +4,9 @@ import * as fc from "fast-check";
 import * as mongodb from "mongodb";
 import { BSON, type Document } from "mongodb";
 import { describe, expect, test } from "vitest";
-import { RecordDecoder } from "../src/decode.ts";
-import { type Dialect, FERRETDB, MONGODB } from "../src/dialect.ts";
-import { RecordEncoder } from "../src/encode.ts";
+import { type Dialect, FERRETDB, MONGODB } from "../src/client/dialect.ts";
+import { RecordDecoder } from "../src/values/decode.ts";
+import { RecordEncoder } from "../src/values/encode.ts";
 
 const decoder = new RecordDecoder((bytes) => new mongodb.Decimal128(bytes).toString());
 const dialects: readonly Dialect[] = [MONGODB, FERRETDB];

@@ -7,7 +7,7 @@ import {
   MongoServerError,
 } from "mongodb";
 import { describe, expect, test } from "vitest";
-import { type Doing, mongodbError, recordError } from "../src/errors.ts";
+import { type Doing, mongodbError, recordError } from "../src/client/errors.ts";
 
 const LABEL = "mongodb://db.example.org:27017/app";
 

@@ -2,8 +2,8 @@ import { DefaultP2PConnectionManager, type P2PId, TaggedValue } from "@omni/p2p-
 import { describeWithService } from "@omni/p2p-test-services/suite";
 import { referenceAdapter } from "@omni/p2p-testkit";
 import { describe, expect, it } from "vitest";
-import { idForm } from "../src/id-form.ts";
 import { mongodbStarter } from "../src/index.ts";
+import { idForm } from "../src/values/id-form.ts";
 import { scratchCollections } from "./scratch.ts";
 
 describe("ids that MongoDB has for one", () => {

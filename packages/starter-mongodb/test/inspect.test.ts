@@ -1,6 +1,6 @@
 import { MongoClient, MongoServerError } from "mongodb";
 import { expect, test } from "vitest";
-import { inspectServer } from "../src/inspect.ts";
+import { inspectServer } from "../src/inspecting/inspect.ts";
 import { calm } from "./scratch.ts";
 
 /** A server of which one database cannot be listed, one collection not be counted, and one is a view. */

@@ -2,9 +2,9 @@ import { type P2PRecord, type P2PValue, recordTrouble, setField, valuesEqual } f
 import * as mongodb from "mongodb";
 import { BSON } from "mongodb";
 import { describe, expect, test } from "vitest";
-import { RecordDecoder } from "../src/decode.ts";
-import { FERRETDB, MONGODB } from "../src/dialect.ts";
-import { RecordEncoder } from "../src/encode.ts";
+import { FERRETDB, MONGODB } from "../src/client/dialect.ts";
+import { RecordDecoder } from "../src/values/decode.ts";
+import { RecordEncoder } from "../src/values/encode.ts";
 
 const newDecoder = () => new RecordDecoder((bytes) => new mongodb.Decimal128(bytes).toString());
 

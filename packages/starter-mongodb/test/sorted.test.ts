@@ -2,8 +2,8 @@ import type { JsonValue, P2PQuery, P2PRecord } from "@omni/p2p-core";
 import { describeWithService } from "@omni/p2p-test-services/suite";
 import { Binary, type Document, MaxKey, MinKey, ObjectId, Timestamp } from "mongodb";
 import { describe, expect, test } from "vitest";
-import { MONGODB } from "../src/dialect.ts";
-import { afterKeys } from "../src/sort-key.ts";
+import { MONGODB } from "../src/client/dialect.ts";
+import { afterKeys } from "../src/query/sort-key.ts";
 import { calm, open, readAll, readBatches, rejection, scratchCollections } from "./scratch.ts";
 
 describeWithService("mongodb", "a sorted read", (service) => {

@@ -13,15 +13,15 @@ import {
   setField,
   storeCursor,
 } from "@omni/p2p-core";
-import { fetchAhead } from "./fetch-ahead.ts";
-import type { KeySlice } from "./key-source.ts";
-import { type Key, STORE } from "./keys.ts";
-import { keysInOrder } from "./order.ts";
-import { parseRedisQuery, type RedisQuery } from "./query.ts";
-import { type RedisDocument, toDocument } from "./raw-document.ts";
-import { fetchedBytes, toRecord, UnreadableKey } from "./records.ts";
-import type { RedisSource } from "./source.ts";
-import type { Fetched } from "./values.ts";
+import type { RedisSource } from "./client/open-source.ts";
+import { type Key, STORE } from "./query/keys.ts";
+import { parseRedisQuery, type RedisQuery } from "./query/query.ts";
+import { fetchAhead } from "./reading/fetch-ahead.ts";
+import type { KeySlice } from "./reading/key-source.ts";
+import { keysInOrder } from "./reading/order.ts";
+import type { Fetched } from "./values/key-values.ts";
+import { type RedisDocument, toDocument } from "./values/raw-document.ts";
+import { fetchedBytes, toRecord, UnreadableKey } from "./values/read-record.ts";
 
 /** Makes of a key what is asked for; `undefined` when it is gone, or not one of the query's. */
 type Make<T> = (key: Key, fetched: Fetched, expiry: number | undefined) => T | UnreadableKey | undefined;

@@ -1,18 +1,18 @@
 import { CONTRACT_VERSION, type P2PStarter } from "@omni/p2p-core";
-import { openRedis } from "./client.ts";
-import { countRecords } from "./count.ts";
-import { comparableDump } from "./dump-value.ts";
+import { openRedis } from "./client/client.ts";
+import { storeIdentity } from "./client/identity.ts";
 import { parseRedisEndpoint, redisOptions } from "./endpoint.ts";
-import { inspectRedis } from "./inspect.ts";
-import { keyName } from "./keys.ts";
-import { describeSample } from "./mapping.ts";
-import { keyOf } from "./parcel.ts";
-import { partitionQuery } from "./query.ts";
-import { type RedisDocument, rawFormat, recordOf } from "./raw-document.ts";
+import { describeSample } from "./inspecting/describe-mapping.ts";
+import { inspectRedis } from "./inspecting/inspect.ts";
+import { keyName } from "./query/keys.ts";
+import { partitionQuery } from "./query/query.ts";
 import { readBatches, readDocuments } from "./read.ts";
-import { storeIdentity } from "./store-identity.ts";
+import { countRecords } from "./reading/count.ts";
 import { redisCapabilities } from "./types.ts";
+import { comparableDump } from "./values/dump-value.ts";
+import { type RedisDocument, rawFormat, recordOf } from "./values/raw-document.ts";
 import { writeDocuments, writeRecords } from "./write.ts";
+import { keyOf } from "./writing/packed-record.ts";
 
 /**
  * Opens `redis://user:password@host:6379/0?prefix=docs:` endpoints.

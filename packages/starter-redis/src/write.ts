@@ -9,13 +9,20 @@ import {
   type WriteOptions,
   type WriteResult,
 } from "@omni/p2p-core";
-import type { Command } from "./command.ts";
-import { setWords } from "./expiry.ts";
-import { writeHashes } from "./hash-script.ts";
-import { type Key, keyText } from "./keys.ts";
-import type { RedisLink } from "./link.ts";
-import { documentRecord, type Parcel, packDocument, packRecord, type RedisTarget, refusal } from "./parcel.ts";
-import type { RedisDocument } from "./raw-document.ts";
+import type { Command } from "./client/command.ts";
+import type { RedisLink } from "./client/link.ts";
+import { type Key, keyText } from "./query/keys.ts";
+import { setWords } from "./values/expiry.ts";
+import type { RedisDocument } from "./values/raw-document.ts";
+import { writeHashes } from "./writing/hash-script.ts";
+import {
+  documentRecord,
+  type Parcel,
+  packDocument,
+  packRecord,
+  type RedisTarget,
+  refusal,
+} from "./writing/packed-record.ts";
 
 /** A command, and the records that it carries. */
 interface Consignment {

@@ -2,8 +2,8 @@ import { type P2PRecord, parseEndpoint, verify } from "@omni/p2p-core";
 import { describeWithService } from "@omni/p2p-test-services/suite";
 import { Redis } from "ioredis";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
-import { comparableDump } from "../src/dump-value.ts";
-import { uncompressLzf } from "../src/lzf.ts";
+import { comparableDump } from "../src/values/dump-value.ts";
+import { uncompressLzf } from "../src/values/lzf.ts";
 import { openAt, readAll, writeAll } from "./opening.ts";
 import { makePlace, type Place } from "./places.ts";
 

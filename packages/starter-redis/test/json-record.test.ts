@@ -1,7 +1,7 @@
 import { encodeJson, getField, type P2PRecord, setField } from "@omni/p2p-core";
 import * as fc from "fast-check";
 import { describe, expect, it } from "vitest";
-import { decodeJsonRecord } from "../src/json-record.ts";
+import { decodeJsonRecord } from "../src/values/json-record.ts";
 
 const decode = (text: string, key = "k") => decodeJsonRecord(Buffer.from(text), key);
 

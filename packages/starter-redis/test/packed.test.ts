@@ -1,7 +1,7 @@
 import * as fc from "fast-check";
 import { Command, type Redis } from "ioredis";
 import { expect, test } from "vitest";
-import { PackedSender } from "../src/packed.ts";
+import { PackedSender } from "../src/client/packed-command.ts";
 
 /** A client that notes what would be sent, and answers when it is told to. */
 function recorder() {

@@ -1,8 +1,8 @@
 import { encodeJson, parseEndpoint } from "@omni/p2p-core";
 import { describe, expect, it } from "vitest";
 import { parseRedisEndpoint } from "../src/endpoint.ts";
-import { decodeJsonRecord } from "../src/json-record.ts";
-import { rawFormat, recordOf, toDocument } from "../src/raw-document.ts";
+import { decodeJsonRecord } from "../src/values/json-record.ts";
+import { rawFormat, recordOf, toDocument } from "../src/values/raw-document.ts";
 
 const settings = parseRedisEndpoint(parseEndpoint("redis://localhost/0?prefix=docs:"));
 const withTtl = parseRedisEndpoint(parseEndpoint("redis://localhost/0?prefix=docs:&ttlField=until"));

@@ -4,10 +4,10 @@ import { encodeJson, type P2PRecord, parseEndpoint, valuesEqual } from "@omni/p2
 import { optionRows, SAMPLE_VALUES, tableRows, VALUE_TYPES } from "@omni/p2p-testkit";
 import { expect, test } from "vitest";
 import { parseRedisEndpoint } from "../src/endpoint.ts";
-import { decodeHashRecord, encodeHashRecord } from "../src/hash-record.ts";
 import { redisMapping, redisStarter } from "../src/index.ts";
-import { decodeJsonRecord } from "../src/json-record.ts";
-import { packRecord, type RedisTarget } from "../src/parcel.ts";
+import { decodeHashRecord, encodeHashRecord } from "../src/values/hash-record.ts";
+import { decodeJsonRecord } from "../src/values/json-record.ts";
+import { packRecord, type RedisTarget } from "../src/writing/packed-record.ts";
 
 const readme = await readFile(join(import.meta.dirname, "../README.md"), "utf8");
 

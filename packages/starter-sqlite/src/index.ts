@@ -1,3 +1,3 @@
-export type { SqliteNativeQuery } from "./native.ts";
-export type { SqlValue } from "./sql.ts";
+export type { SqlValue } from "./client/sql.ts";
+export type { SqliteNativeQuery } from "./query/native-query.ts";
 export { sqliteStarter } from "./starter.ts";

@@ -1,10 +1,10 @@
 import { type P2PQuery, parseQuery, type ReadOptions, type RecordBatch } from "@omni/p2p-core";
-import { parseNative } from "./native.ts";
-import { readNatural } from "./natural.ts";
-import { openRelation } from "./relation.ts";
-import { readSorted } from "./sorted.ts";
-import type { Sql } from "./sql.ts";
-import type { SqliteStore } from "./store.ts";
+import type { Sql } from "./client/sql.ts";
+import type { SqliteStore } from "./client/store.ts";
+import { parseNative } from "./query/native-query.ts";
+import { openRelation } from "./query/relation.ts";
+import { readNatural } from "./reading/natural-order.ts";
+import { readSorted } from "./reading/sorted-order.ts";
 
 /** The records that a query asks for, in batches. */
 export async function* readBatches(

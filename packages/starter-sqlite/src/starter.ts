@@ -9,17 +9,17 @@ import {
   parseQuery,
   type SourceSchema,
 } from "@omni/p2p-core";
+import { isBusy } from "./client/errors.ts";
+import { identityOf } from "./client/identity.ts";
+import { dropIfEmpty, openStore } from "./client/open.ts";
+import type { SqliteStore } from "./client/store.ts";
 import { type SqliteEndpoint, sqliteEndpoint, sqliteOptions } from "./endpoint.ts";
-import { isBusy } from "./errors.ts";
-import { identityOf } from "./identity.ts";
-import { IsolatedReader, inspectIsolated } from "./isolated.ts";
-import { describeFields } from "./mapping.ts";
-import { dropIfEmpty, openStore } from "./open.ts";
-import { onlyTable, requireTable } from "./relation.ts";
-import type { SqliteStore } from "./store.ts";
-import { TargetWriter } from "./target-writer.ts";
-import { schemaOf } from "./twin.ts";
+import { describeFields } from "./inspecting/describe-mapping.ts";
+import { onlyTable, requireTable } from "./query/relation.ts";
+import { IsolatedReader, inspectIsolated } from "./reading/isolated-reader.ts";
 import { sqliteCapabilities } from "./types.ts";
+import { schemaOf } from "./writing/declared-table.ts";
+import { TargetWriter } from "./writing/target-writer.ts";
 
 /** The table of a target that names none, and whose source is no SQLite file. */
 const DEFAULT_TABLE = "records";

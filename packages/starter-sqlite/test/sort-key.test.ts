@@ -1,7 +1,7 @@
 import { compareValues, type P2PValue, TaggedValue } from "@omni/p2p-core";
 import fc from "fast-check";
 import { expect, test } from "vitest";
-import { sortKey } from "../src/sort-key.ts";
+import { sortKey } from "../src/query/sort-key.ts";
 
 const { value } = fc.letrec<{ value: P2PValue }>((tie) => ({
   value: fc.oneof(

@@ -171,7 +171,7 @@ describe("a target that begins a thread by itself", () => {
 test("a thread that is closed before it is ready is waited for", async () => {
   const file = join(temporaryFolder(), "early.db");
   const program = `
-    const { ThreadWriter } = await import(${JSON.stringify(new URL("../src/thread-writer.ts", import.meta.url).href)});
+    const { ThreadWriter } = await import(${JSON.stringify(new URL("../src/writing/threaded-writer.ts", import.meta.url).href)});
     const { sqliteEndpoint } = await import(${JSON.stringify(new URL("../src/endpoint.ts", import.meta.url).href)});
     const endpoint = { storageType: "sqlite", database: ${JSON.stringify(file)} };
     await (await open(endpoint, "target")).writeToTarget([{ id: 1 }], { mode: "upsert", signal });

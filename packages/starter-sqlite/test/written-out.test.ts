@@ -1,6 +1,6 @@
 import type { P2PRecord } from "@omni/p2p-core";
 import { expect, test } from "vitest";
-import { makeFits } from "../src/written-out.ts";
+import { makeFits } from "../src/values/generated-decoder.ts";
 import { at, databaseWith, open, query, readAll, recordsIn, temporaryFolder, write } from "./support.ts";
 
 test("a record fits its fields in any order, and no others", () => {

@@ -7,7 +7,7 @@ import { parseValue } from "../../../packages/cli/src/query/value.ts";
 import { parseWhere } from "../../../packages/cli/src/query/where.ts";
 import { UsageError } from "../../../packages/cli/src/usage-error.ts";
 import { FileCheckpointStore, parseEndpoint, parseJson } from "../../../packages/core/src/index.ts";
-import { deadLetterStarter } from "../../../packages/core/src/transfer/dead-letter-source.ts";
+import { deadLetterStarter } from "../../../packages/core/src/transfer/dead-letters/dead-letter-source.ts";
 import { PARSERS as CORE_PARSERS } from "../../../packages/core/test/support/hostile.ts";
 
 /** Something that takes a text of anybody's making. */

@@ -1,4 +1,5 @@
 import { EventEmitter } from "node:events";
+import { Slots } from "../async/semaphore.ts";
 import { type ConnectionConfigInput, MAX_TIMER_MS, parseConfig } from "../config.ts";
 import { assertPlain } from "../described.ts";
 import { P2PError, toP2PError } from "../errors.ts";
@@ -9,16 +10,15 @@ import { redactError, secretsOf } from "../storage/redact.ts";
 import { StarterRegistry } from "../storage/registry.ts";
 import type { P2PStarter } from "../storage/service.ts";
 import { DefaultP2PTransferBridge, type P2PTransferBridge } from "../transfer/bridge.ts";
-import { deadLetterStarter } from "../transfer/dead-letter-source.ts";
+import { deadLetterStarter } from "../transfer/dead-letters/dead-letter-source.ts";
 import { callListener, warnOfListener } from "../transfer/hooks.ts";
 import type { PartitionPlan } from "../transfer/partitioned/plan.ts";
 import { P2PTransferError, type TransferResult } from "../transfer/result.ts";
-import type { VerifyOptions, VerifyResult } from "../transfer/verify.ts";
+import type { VerifyOptions, VerifyResult } from "../transfer/verify/verify.ts";
 import type { P2PConnection } from "./connection.ts";
 import { type ConnectionListener, ManagedConnection } from "./managed-connection.ts";
 import type { CloseOptions, ManagedTransferOptions, P2PConnectionManager, P2PManagerEvents } from "./manager.ts";
 import { ServicePool } from "./service-pool.ts";
-import { Slots } from "./slots.ts";
 import type { ConnectionStatistics } from "./statistics.ts";
 
 /** How many connections there may be, and how long they last unused. */

@@ -1,4 +1,6 @@
 import { randomUUID } from "node:crypto";
+import type { Slots } from "../async/semaphore.ts";
+import { settleSoon } from "../async/settle.ts";
 import { type ConnectionConfig, MAX_TIMER_MS } from "../config.ts";
 import { isConnectionError, P2PError, toP2PError } from "../errors.ts";
 import { type EndpointInfo, endpointLabel, parseEndpoint } from "../storage/endpoint.ts";
@@ -6,18 +8,16 @@ import type { P2PQuery } from "../storage/query.ts";
 import { redactEndpoint, redactError, secretsOf } from "../storage/redact.ts";
 import type { OpenContext } from "../storage/service.ts";
 import type { P2PTransferBridge } from "../transfer/bridge.ts";
+import { identify } from "../transfer/checkpoint/identity.ts";
+import { EndpointDeadLetterSink } from "../transfer/dead-letters/endpoint-dead-letters.ts";
 import type { AnotherService, TransferEnd } from "../transfer/end.ts";
-import { EndpointDeadLetterSink } from "../transfer/endpoint-dead-letters.ts";
-import { identify } from "../transfer/identity.ts";
 import type { TransferOptions } from "../transfer/options.ts";
 import { type PartitionPlan, planPartitions } from "../transfer/partitioned/plan.ts";
 import { P2PTransferError, type TransferResult } from "../transfer/result.ts";
-import { settleSoon } from "../transfer/settle.ts";
-import { type VerifyOptions, type VerifyResult, verifyWith } from "../transfer/verify.ts";
+import { type VerifyOptions, type VerifyResult, verifyWith } from "../transfer/verify/verify.ts";
 import type { P2PConnection } from "./connection.ts";
 import type { ManagedTransferOptions } from "./manager.ts";
 import type { ServiceLease, ServicePool } from "./service-pool.ts";
-import type { Slots } from "./slots.ts";
 import { type ConnectionStatistics, StatisticsBook } from "./statistics.ts";
 import { assertTransition, ConnectionStatus, invalidForTransfer } from "./status.ts";
 

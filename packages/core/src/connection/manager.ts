@@ -8,7 +8,7 @@ import type { TransferOptions } from "../transfer/options.ts";
 import type { PartitionPlan } from "../transfer/partitioned/plan.ts";
 import type { TransferProgress } from "../transfer/progress.ts";
 import type { TransferResult } from "../transfer/result.ts";
-import type { VerifyOptions, VerifyResult } from "../transfer/verify.ts";
+import type { VerifyOptions, VerifyResult } from "../transfer/verify/verify.ts";
 import type { P2PConnection } from "./connection.ts";
 import type { ConnectionStatistics } from "./statistics.ts";
 import type { ConnectionStatus } from "./status.ts";

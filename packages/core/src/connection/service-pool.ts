@@ -1,9 +1,9 @@
-import { unlessAborted } from "../abort.ts";
+import { unlessAborted } from "../async/abort.ts";
+import { settleSoon } from "../async/settle.ts";
 import { P2PError, toP2PError } from "../errors.ts";
 import { type EndpointInfo, endpointLabel } from "../storage/endpoint.ts";
 import type { StarterRegistry } from "../storage/registry.ts";
 import type { OpenContext, P2PDataTransferService } from "../storage/service.ts";
-import { settleSoon } from "../transfer/settle.ts";
 
 type Role = OpenContext["role"];
 

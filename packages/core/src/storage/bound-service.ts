@@ -1,5 +1,5 @@
+import type { P2PId, P2PRecord } from "../model/record.ts";
 import type { P2PQuery } from "./query.ts";
-import type { P2PId, P2PRecord } from "./record.ts";
 import type { P2PDataTransferService } from "./service.ts";
 
 /**

@@ -1,7 +1,7 @@
 import { notPlain } from "../described.ts";
 import { P2PError } from "../errors.ts";
+import { setField } from "../model/value.ts";
 import { shownName } from "../suggest.ts";
-import { setField } from "./value.ts";
 
 /** Where records are: one store, and which part of it. */
 export interface EndpointInfo {

@@ -1,14 +1,29 @@
+export { Breather } from "../async/breather.ts";
+export { cursorPosition, foreignCursor, recordAt, sortPosition, storeCursor } from "../kit/cursor.ts";
+export { dateOfIso, dateOfText, hasPlainYear, isoText, YEAR_0 } from "../model/iso-date.ts";
+export { base64, decodeJson, encodeJson, fromBase64, fromJson, JSON_TAG, toJson } from "../model/json.ts";
+export type { JsonValue } from "../model/json-value.ts";
+export { compareStrings, compareValues, kindOrder } from "../model/order.ts";
+export { parseJson } from "../model/parse-json.ts";
+export { assertRecord, idKey, isNoBytesKey, type P2PId, type P2PRecord, recordTrouble } from "../model/record.ts";
+export { estimateBytes } from "../model/size.ts";
+export {
+  cloneValue,
+  findInvalidValue,
+  getField,
+  MAX_DEPTH,
+  type P2PObject,
+  type P2PValue,
+  setField,
+  TaggedValue,
+  type ValueType,
+  valuesEqual,
+  valueType,
+} from "../model/value.ts";
 export { boundService } from "./bound-service.ts";
-export { Breather } from "./breather.ts";
-export { cursorPosition, foreignCursor, recordAt, sortPosition, storeCursor } from "./cursor.ts";
 export { distrustOf, type InstalledStarter, installedStarters, loadStarter, type StarterScope } from "./discovery.ts";
 export { type EndpointInfo, type EndpointInput, endpointLabel, parseEndpoint } from "./endpoint.ts";
-export { dateOfIso, dateOfText, hasPlainYear, isoText, YEAR_0 } from "./iso-date.ts";
-export { base64, decodeJson, encodeJson, fromBase64, fromJson, JSON_TAG, toJson } from "./json.ts";
-export type { JsonValue } from "./json-value.ts";
 export { type OptionSpec, type OptionSpecs, type OptionsOf, parseOptions } from "./options.ts";
-export { compareStrings, compareValues, kindOrder } from "./order.ts";
-export { parseJson } from "./parse-json.ts";
 export {
   compareRecords,
   matches,
@@ -23,21 +38,6 @@ export {
   type QueryCondition,
   type QueryOperator,
 } from "./query.ts";
-export { assertRecord, idKey, isNoBytesKey, type P2PId, type P2PRecord, recordTrouble } from "./record.ts";
 export { isSecretName, REDACTED, redactEndpoint, redactError, redactText, secretsOf } from "./redact.ts";
 export { registerStarter, StarterRegistry } from "./registry.ts";
 export * from "./service.ts";
-export { estimateBytes } from "./size.ts";
-export {
-  cloneValue,
-  findInvalidValue,
-  getField,
-  MAX_DEPTH,
-  type P2PObject,
-  type P2PValue,
-  setField,
-  TaggedValue,
-  type ValueType,
-  valuesEqual,
-  valueType,
-} from "./value.ts";

@@ -1,10 +1,10 @@
 import { notPlain } from "../described.ts";
 import { P2PError } from "../errors.ts";
+import type { JsonValue } from "../model/json-value.ts";
+import { compareLike, compareStrings, compareValues } from "../model/order.ts";
+import { idKey, type P2PId, type P2PRecord } from "../model/record.ts";
+import { cloneValue, getField, isBytes, isDate, type P2PValue, setField, valueType } from "../model/value.ts";
 import { shownName } from "../suggest.ts";
-import type { JsonValue } from "./json-value.ts";
-import { compareLike, compareStrings, compareValues } from "./order.ts";
-import { idKey, type P2PId, type P2PRecord } from "./record.ts";
-import { cloneValue, getField, isBytes, isDate, type P2PValue, setField, valueType } from "./value.ts";
 
 /** The operators of a `where` clause. All those named must hold. */
 export interface P2POperators {

@@ -1,10 +1,10 @@
 import type { P2PError } from "../errors.ts";
+import type { JsonValue } from "../model/json-value.ts";
+import type { P2PId, P2PRecord } from "../model/record.ts";
+import type { ValueType } from "../model/value.ts";
 import type { EndpointInfo } from "./endpoint.ts";
-import type { JsonValue } from "./json-value.ts";
 import type { OptionSpecs } from "./options.ts";
 import type { P2PQuery } from "./query.ts";
-import type { P2PId, P2PRecord } from "./record.ts";
-import type { ValueType } from "./value.ts";
 
 /**
  * The version of the contract in this file. The registry refuses a starter that was built for another one.

@@ -1,8 +1,8 @@
+import { Breather } from "../async/breather.ts";
 import { toP2PError } from "../errors.ts";
-import { Breather } from "../storage/breather.ts";
-import type { JsonValue } from "../storage/json-value.ts";
+import type { JsonValue } from "../model/json-value.ts";
 import type { P2PQuery } from "../storage/query.ts";
-import type { DeadLetter } from "./dead-letter.ts";
+import type { DeadLetter } from "./dead-letters/dead-letter.ts";
 import type { Lane, LaneBatch, Sifted } from "./lane.ts";
 import type { ResolvedTransfer } from "./options.ts";
 import type { Pace } from "./pace.ts";

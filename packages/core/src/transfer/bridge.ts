@@ -1,7 +1,7 @@
-import { unlessAborted } from "../abort.ts";
+import { unlessAborted } from "../async/abort.ts";
 import type { ConnectionConfig } from "../config.ts";
 import type { P2PQuery } from "../storage/query.ts";
-import type { Checkpoint, CheckpointStore } from "./checkpoint.ts";
+import type { Checkpoint, CheckpointStore } from "./checkpoint/checkpoint.ts";
 import type { TransferEnd } from "./end.ts";
 import { type ResolvedTransfer, resolveTransfer, type TransferOptions } from "./options.ts";
 import { PartitionedRun } from "./partitioned/run.ts";

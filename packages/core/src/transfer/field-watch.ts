@@ -1,8 +1,8 @@
-import { unlessAborted } from "../abort.ts";
+import { unlessAborted } from "../async/abort.ts";
+import type { P2PRecord } from "../model/record.ts";
+import { getField } from "../model/value.ts";
 import { type P2PQuery, parseQuery, type QueryCondition } from "../storage/query.ts";
-import type { P2PRecord } from "../storage/record.ts";
 import type { P2PDataTransferService } from "../storage/service.ts";
-import { getField } from "../storage/value.ts";
 import { shownName, suggest } from "../suggest.ts";
 import type { Lane } from "./lane.ts";
 

@@ -1,6 +1,6 @@
 import { isP2PError, messageOf, P2PError, type P2PErrorCode } from "../errors.ts";
-import type { CheckpointStore } from "./checkpoint.ts";
-import type { DeadLetterSink } from "./dead-letter.ts";
+import type { CheckpointStore } from "./checkpoint/checkpoint.ts";
+import type { DeadLetterSink } from "./dead-letters/dead-letter.ts";
 
 /** How long what the application gave may take to answer, unless it says otherwise, in ms. */
 export const HOOK_TIMEOUT_MS = 60_000;

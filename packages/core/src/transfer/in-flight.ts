@@ -1,4 +1,4 @@
-import { settleSoon } from "./settle.ts";
+import { settleSoon } from "../async/settle.ts";
 
 /** The writes under way, and a way to wait for them that ends with the signal even where the writes do not. */
 export class InFlight {

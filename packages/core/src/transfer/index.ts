@@ -5,23 +5,23 @@ export {
   type CheckpointStore,
   MemoryCheckpointStore,
   type TransferIdentity,
-} from "./checkpoint.ts";
+} from "./checkpoint/checkpoint.ts";
+export { FileCheckpointStore } from "./checkpoint/file-checkpoint.ts";
+export { identityOf } from "./checkpoint/identity.ts";
 export type { IdCollisions } from "./collisions.ts";
 export type { TransferCounts } from "./counts.ts";
-export { type DeadLetter, type DeadLetterSink, letterToJson } from "./dead-letter.ts";
-export { deadLetterStarter } from "./dead-letter-source.ts";
+export { type DeadLetter, type DeadLetterSink, letterToJson } from "./dead-letters/dead-letter.ts";
+export { deadLetterStarter } from "./dead-letters/dead-letter-source.ts";
+export { type FileDeadLetterOptions, FileDeadLetterSink } from "./dead-letters/file-dead-letters.ts";
 export type { AnotherService, TransferEnd } from "./end.ts";
 export { FailureBudget } from "./failure-budget.ts";
 export { FieldWatch } from "./field-watch.ts";
-export { FileCheckpointStore } from "./file-checkpoint.ts";
-export { type FileDeadLetterOptions, FileDeadLetterSink } from "./file-dead-letters.ts";
-export { identityOf } from "./identity.ts";
 export type { RunOptions, TransferOptions } from "./options.ts";
 export { addUp, NO_COUNTS, type PartOutcome } from "./partitioned/add-up.ts";
 export { type PartitionPlan, planPartitions } from "./partitioned/plan.ts";
 export type { TransferProgress } from "./progress.ts";
 export { P2PTransferError, type TransferFailure, type TransferResult } from "./result.ts";
 export type { Transform, TransformResult } from "./transform.ts";
-export { type VerifyOptions, type VerifyResult, verify } from "./verify.ts";
-export type { FieldDifference } from "./verify-fields.ts";
-export type { Difference } from "./verify-finder.ts";
+export type { FieldDifference } from "./verify/fields.ts";
+export type { Difference } from "./verify/finder.ts";
+export { type VerifyOptions, type VerifyResult, verify } from "./verify/verify.ts";

@@ -1,6 +1,7 @@
-import type { JsonValue } from "../storage/json-value.ts";
+import type { JsonValue } from "../model/json-value.ts";
+import { idKey, type P2PRecord } from "../model/record.ts";
+import { estimateBytes } from "../model/size.ts";
 import type { P2PQuery } from "../storage/query.ts";
-import { idKey, type P2PRecord } from "../storage/record.ts";
 import type {
   P2PDataTransferService,
   RawSource,
@@ -11,7 +12,6 @@ import type {
   WriteOptions,
   WriteResult,
 } from "../storage/service.ts";
-import { estimateBytes } from "../storage/size.ts";
 import { checkBatch, type Transform, type TransformFailure, TransformWindow, transformBatch } from "./transform.ts";
 
 /** A batch as it is read. What its items are only the lane knows. */

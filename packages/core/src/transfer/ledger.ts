@@ -1,9 +1,9 @@
 import { P2PError } from "../errors.ts";
-import type { JsonValue } from "../storage/json-value.ts";
+import type { JsonValue } from "../model/json-value.ts";
 import { positionOf, type ReadStart, type TransferBatch } from "./batches.ts";
-import { CHECKPOINT_VERSION, type Checkpoint, type TransferIdentity } from "./checkpoint.ts";
+import { CHECKPOINT_VERSION, type Checkpoint, type TransferIdentity } from "./checkpoint/checkpoint.ts";
 import type { TransferCounts } from "./counts.ts";
-import type { DeadLetter } from "./dead-letter.ts";
+import type { DeadLetter } from "./dead-letters/dead-letter.ts";
 import { FailureBudget } from "./failure-budget.ts";
 import type { Lane } from "./lane.ts";
 import type { ResolvedTransfer } from "./options.ts";

@@ -10,10 +10,10 @@ import {
 import { assertPlain } from "../described.ts";
 import { P2PError } from "../errors.ts";
 import { suggest } from "../suggest.ts";
-import type { CheckpointStore } from "./checkpoint.ts";
-import type { DeadLetterSink } from "./dead-letter.ts";
-import { DEFAULT_STATE_FOLDER, FileCheckpointStore, fileNameOf } from "./file-checkpoint.ts";
-import { FileDeadLetterSink } from "./file-dead-letters.ts";
+import type { CheckpointStore } from "./checkpoint/checkpoint.ts";
+import { DEFAULT_STATE_FOLDER, FileCheckpointStore, fileNameOf } from "./checkpoint/file-checkpoint.ts";
+import type { DeadLetterSink } from "./dead-letters/dead-letter.ts";
+import { FileDeadLetterSink } from "./dead-letters/file-dead-letters.ts";
 import { boundedCheckpoints, boundedSink, HOOK_TIMEOUT_MS } from "./hooks.ts";
 import type { TransferProgress } from "./progress.ts";
 import type { Transform } from "./transform.ts";

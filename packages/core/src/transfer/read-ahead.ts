@@ -1,4 +1,4 @@
-import { settleSoon } from "./settle.ts";
+import { settleSoon } from "../async/settle.ts";
 
 /**
  * Draws items from a source before they are asked for: at most `depth` of them, and none beyond the first while

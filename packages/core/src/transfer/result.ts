@@ -1,5 +1,5 @@
 import { P2PError, type P2PErrorCode, type P2PErrorOptions } from "../errors.ts";
-import type { Checkpoint } from "./checkpoint.ts";
+import type { Checkpoint } from "./checkpoint/checkpoint.ts";
 import type { IdCollisions } from "./collisions.ts";
 import type { TransferCounts } from "./counts.ts";
 

@@ -1,7 +1,7 @@
 import { setTimeout as sleep } from "node:timers/promises";
 import { MAX_TIMER_MS } from "../config.ts";
 import { isConnectionError, isP2PError, P2PError } from "../errors.ts";
-import type { P2PId } from "../storage/record.ts";
+import type { P2PId } from "../model/record.ts";
 import type { WriteMode, WriteOptions, WriteResult } from "../storage/service.ts";
 
 /** When something is tried again. */

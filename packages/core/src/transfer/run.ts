@@ -1,26 +1,26 @@
-import { unlessAborted } from "../abort.ts";
+import { unlessAborted } from "../async/abort.ts";
+import { LastSteps } from "../async/settle.ts";
 import { messageOf, toP2PError } from "../errors.ts";
 import type { P2PQuery } from "../storage/query.ts";
 import { redactError, redactText, secretsOf } from "../storage/redact.ts";
 import { type TransferBatch, transferBatches } from "./batches.ts";
-import { assertResumable, type Checkpoint } from "./checkpoint.ts";
-import { claim } from "./claim.ts";
+import { assertResumable, type Checkpoint } from "./checkpoint/checkpoint.ts";
+import { identityOf } from "./checkpoint/identity.ts";
+import { IncarnationGuard } from "./checkpoint/incarnation.ts";
 import { CollisionFinder, notesOf } from "./collisions.ts";
+import { assertPlaceForLetters } from "./dead-letters/letter-place.ts";
+import { claim } from "./durable/claim.ts";
 import type { TransferEnd } from "./end.ts";
 import { FieldWatch } from "./field-watch.ts";
-import { identityOf } from "./identity.ts";
 import { InFlight } from "./in-flight.ts";
-import { IncarnationGuard } from "./incarnation.ts";
 import { type Lane, laneBetween } from "./lane.ts";
 import { Ledger } from "./ledger.ts";
-import { assertPlaceForLetters } from "./letter-place.ts";
 import type { ResolvedTransfer } from "./options.ts";
 import { type Pace, paceOf } from "./pace.ts";
 import { progressTeller } from "./progress.ts";
 import { readAhead } from "./read-ahead.ts";
 import { P2PTransferError, type TransferResult } from "./result.ts";
 import { type BatchOutcome, writeWithRetry } from "./retry.ts";
-import { LastSteps } from "./settle.ts";
 import { stopSignal } from "./stop.ts";
 
 /** Batches that wait for an earlier one to be entered, for each that is being written, at most. */

@@ -1,8 +1,8 @@
-import { unlessAborted } from "../abort.ts";
+import { unlessAborted } from "../async/abort.ts";
 import { isP2PError, P2PError } from "../errors.ts";
-import { idKey, type P2PId, type P2PRecord, recordTrouble } from "../storage/record.ts";
+import { idKey, type P2PId, type P2PRecord, recordTrouble } from "../model/record.ts";
+import { getField, ownForm, type P2PValue } from "../model/value.ts";
 import type { RecordBatch } from "../storage/service.ts";
-import { getField, ownForm, type P2PValue } from "../storage/value.ts";
 
 /** What a transform may return: a record, several, or none (`null` or `undefined` drops the record). */
 export type TransformResult = P2PRecord | readonly P2PRecord[] | null | undefined;

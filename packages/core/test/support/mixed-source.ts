@@ -10,7 +10,7 @@ import {
   type RecordBatch,
   type WriteResult,
 } from "../../src/index.ts";
-import { estimateBytes } from "../../src/storage/size.ts";
+import { estimateBytes } from "../../src/model/size.ts";
 import { ScriptedStore } from "./scripted-store.ts";
 
 /** What is on the way: made by the source, and not yet taken by the target. */

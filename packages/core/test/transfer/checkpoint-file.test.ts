@@ -7,8 +7,8 @@ import { hostname } from "node:os";
 import { join } from "node:path";
 import { describe, expect, it } from "vitest";
 import { type Checkpoint, FileCheckpointStore, isP2PError, MemoryCheckpointStore } from "../../src/index.ts";
-import { lockedError } from "../../src/transfer/checkpoint.ts";
-import { acquireFileLock as acquire } from "../../src/transfer/file-lock.ts";
+import { lockedError } from "../../src/transfer/checkpoint/checkpoint.ts";
+import { acquireFileLock as acquire } from "../../src/transfer/durable/file-lock.ts";
 import { temporaryFolder } from "../support/folder.ts";
 import { records, ScriptedStore } from "../support/scripted-store.ts";
 import { expectNoUnhandledRejections, transfer } from "../support/transferring.ts";
@@ -345,7 +345,7 @@ describe("the lock of a transfer", () => {
     const spaces = spawnSync("unshare", ["-p", "-f", "true"]);
     if (spaces.status !== 0) context.skip("not run: this machine makes no namespaces of process ids for us");
     const file = join(await newFolder(), "t.lock");
-    const module = JSON.stringify(join(import.meta.dirname, "../../src/transfer/file-lock.ts"));
+    const module = JSON.stringify(join(import.meta.dirname, "../../src/transfer/durable/file-lock.ts"));
     const script = `
       import { acquireFileLock } from ${module};
       await acquireFileLock(${JSON.stringify(file)}, (who) => new Error(who));

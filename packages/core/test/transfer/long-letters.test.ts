@@ -2,8 +2,8 @@ import { appendFile, mkdtemp, truncate, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { describe, expect, it } from "vitest";
 import { type DeadLetter, P2PError, parseEndpoint } from "../../src/index.ts";
-import { letterLine, MAX_LETTER_BYTES } from "../../src/transfer/dead-letter.ts";
-import { deadLetterStarter } from "../../src/transfer/dead-letter-source.ts";
+import { letterLine, MAX_LETTER_BYTES } from "../../src/transfer/dead-letters/dead-letter.ts";
+import { deadLetterStarter } from "../../src/transfer/dead-letters/dead-letter-source.ts";
 import { temporaryFolder } from "../support/folder.ts";
 
 const root = temporaryFolder();

@@ -1,4 +1,4 @@
-import type { Checkpoint, CheckpointStore } from "../checkpoint.ts";
+import type { Checkpoint, CheckpointStore } from "../checkpoint/checkpoint.ts";
 import type { FailureBudget } from "../failure-budget.ts";
 import type { TransferResult } from "../result.ts";
 import { addUp, NO_COUNTS, outcomeOf, type PartOutcome } from "./add-up.ts";

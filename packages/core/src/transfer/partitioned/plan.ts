@@ -1,8 +1,8 @@
 import { P2PError } from "../../errors.ts";
-import { decodeJson, encodeJson } from "../../storage/json.ts";
+import { decodeJson, encodeJson } from "../../model/json.ts";
+import type { P2PValue } from "../../model/value.ts";
 import { type P2PQuery, parseQuery } from "../../storage/query.ts";
 import type { P2PDataTransferService } from "../../storage/service.ts";
-import type { P2PValue } from "../../storage/value.ts";
 
 /** How a query is to be moved in parts. */
 export interface PartitionPlan {

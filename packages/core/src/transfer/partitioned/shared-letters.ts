@@ -1,7 +1,7 @@
 import { P2PError } from "../../errors.ts";
-import type { JsonValue } from "../../storage/json-value.ts";
-import type { Checkpoint } from "../checkpoint.ts";
-import type { DeadLetterSink } from "../dead-letter.ts";
+import type { JsonValue } from "../../model/json-value.ts";
+import type { Checkpoint } from "../checkpoint/checkpoint.ts";
+import type { DeadLetterSink } from "../dead-letters/dead-letter.ts";
 
 /** A position in the one sink, as a part's checkpoint keeps it: the highest number is the furthest. */
 interface SharedPosition {

@@ -1,4 +1,4 @@
-import { unlessAborted } from "../../abort.ts";
+import { unlessAborted } from "../../async/abort.ts";
 import { boundService } from "../../storage/bound-service.ts";
 import type { P2PDataTransferService, WriteOptions } from "../../storage/service.ts";
 

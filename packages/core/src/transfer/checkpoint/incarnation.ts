@@ -1,0 +1,227 @@
+import { unlessAborted } from "../../async/abort.ts";
+import { isConnectionError, P2PError } from "../../errors.ts";
+import { endpointLabel } from "../../storage/endpoint.ts";
+import type { P2PQuery } from "../../storage/query.ts";
+import type { StoreIdentity } from "../../storage/service.ts";
+import type { TransferEnd } from "../end.ts";
+import type { Lane } from "../lane.ts";
+import type { ResolvedTransfer } from "../options.ts";
+import { RetryBudget } from "../retry.ts";
+import type { Checkpoint, StoreMark } from "./checkpoint.ts";
+import { keptWitnesses, Witnesses } from "./witnesses.ts";
+
+type Side = "source" | "target";
+
+const REPLACED = "was replaced by another of its name";
+
+/**
+ * Sees to it that a transfer ends with the stores it began with: a table, collection, index or keyspace that is dropped, emptied
+ * or replaced by another of its name is told, when the transfer is resumed, when a store comes back, and at the end.
+ */
+export class IncarnationGuard {
+  readonly #ends: Readonly<Record<Side, TransferEnd>>;
+  readonly #options: ResolvedTransfer;
+  readonly #signal: AbortSignal;
+  readonly #incarnations: Partial<Record<Side, string>> = {};
+  readonly #witnesses: Partial<Record<Side, Witnesses>> = {};
+  readonly #earlier: Checkpoint["stores"];
+  /** The target's things come to be with the first write. */
+  #targetKnown = false;
+  #asking: Promise<void> = Promise.resolve();
+  /** Stores that went away: they are looked at again before anything else is done with them. */
+  readonly #lost = new Set<Side>();
+
+  constructor(
+    source: TransferEnd,
+    target: TransferEnd,
+    options: ResolvedTransfer,
+    signal: AbortSignal,
+    earlier?: Checkpoint,
+  ) {
+    this.#ends = { source, target };
+    this.#options = options;
+    this.#signal = signal;
+    this.#earlier = earlier?.stores;
+  }
+
+  /** What the checkpoint keeps of the two. */
+  get stores(): Pick<Checkpoint, "stores"> {
+    const mark = (side: Side): StoreMark => ({
+      ...(this.#incarnations[side] !== undefined && { incarnation: this.#incarnations[side] }),
+      ...keptWitnesses(this.#witnesses[side]?.list ?? []),
+    });
+    const stores = { source: mark("source"), target: mark("target") };
+    return Object.keys(stores.source).length + Object.keys(stores.target).length > 0 ? { stores } : {};
+  }
+
+  /**
+   * Looks at both stores before anything is read.
+   *
+   * @throws P2PError `SAME_STORE`, or `CHECKPOINT_MISMATCH` when a store is not the one that the checkpoint knows.
+   */
+  async begin(query: P2PQuery): Promise<void> {
+    const [source, target] = await Promise.all([this.#identity("source"), this.#identity("target")]);
+    this.#assertTwo(source, target);
+    for (const [side, identity] of [["source", source] as const, ["target", target] as const]) {
+      if (!identity) continue;
+      const earlier = this.#earlier?.[side];
+      if (earlier?.incarnation !== undefined && earlier.incarnation !== identity.incarnation)
+        throw this.#mismatch(side, identity.incarnation === undefined ? "is gone" : REPLACED);
+      const incarnation = earlier?.incarnation ?? identity.incarnation;
+      if (incarnation !== undefined) this.#incarnations[side] = incarnation;
+      if (identity.certain || identity.volatile) continue;
+      const witnesses = new Witnesses(
+        this.#ends[side].service,
+        side === "source" ? query : undefined,
+        earlier?.witnesses,
+      );
+      this.#witnesses[side] = witnesses;
+      const gone = await witnesses.emptied(this.#signal);
+      if (gone) throw this.#mismatch(side, `no longer holds what it held then (${gone.join(", ")}, as they were)`);
+    }
+    this.#targetKnown = target === undefined || target.incarnation !== undefined;
+  }
+
+  /** The lane, with a look at a store that went away and came back before it is used again. */
+  watch(lane: Lane): Lane {
+    const watched = async (side: Side) => {
+      if (!this.#lost.delete(side)) return;
+      await this.#assertSame(side).catch((error) => {
+        this.#lost.add(side);
+        throw error;
+      });
+    };
+    const note = (side: Side, error: unknown) => {
+      if (isConnectionError(error)) this.#lost.add(side);
+    };
+    const guard = this;
+    return {
+      ...lane,
+      async *read(query, options) {
+        await watched("source");
+        try {
+          yield* lane.read(query, options);
+        } catch (error) {
+          note("source", error);
+          throw error;
+        }
+      },
+      async write(items, options) {
+        await watched("target");
+        try {
+          const result = await lane.write(items, options);
+          const broken = result.failures.find(({ error }) => isConnectionError(error));
+          if (broken) note("target", broken.error);
+          if (result.written > 0) await guard.#firstWritten();
+          if (result.written === items.length) guard.#note("target", items, lane);
+          return result;
+        } catch (error) {
+          note("target", error);
+          throw error;
+        }
+      },
+      sift(batch, signal) {
+        guard.#note("source", batch.items, lane);
+        return lane.sift(batch, signal);
+      },
+    };
+  }
+
+  /**
+   * Takes over what a part of this transfer has found its stores to be.
+   *
+   * @throws P2PError `STORE_CHANGED` when they are not those of the other parts.
+   */
+  agree({ stores }: Checkpoint): void {
+    if (!stores) return;
+    for (const side of ["source", "target"] as const) {
+      const { incarnation, witnesses } = stores[side];
+      const before = this.#incarnations[side];
+      if (incarnation !== undefined && before !== undefined && incarnation !== before)
+        throw this.#changed(side, REPLACED);
+      if (incarnation !== undefined) this.#incarnations[side] = incarnation;
+      if (witnesses) this.#witnesses[side]?.adopt(witnesses);
+    }
+  }
+
+  #note(side: Side, items: readonly unknown[], lane: Lane): void {
+    const witnesses = this.#witnesses[side];
+    if (!witnesses || items.length === 0) return;
+    witnesses.note(items.length, (at) => lane.recordOf(items[at]), this.#signal);
+  }
+
+  async #firstWritten(): Promise<void> {
+    if (this.#targetKnown) return;
+    this.#targetKnown = true;
+    const ask = async () => {
+      const identity = await this.#identity("target");
+      if (identity?.incarnation !== undefined) this.#incarnations.target = identity.incarnation;
+    };
+    this.#asking = ask();
+    await this.#asking;
+  }
+
+  /**
+   * Looks at both stores once more, when everything was written.
+   *
+   * @throws P2PError `STORE_CHANGED`
+   */
+  async end(): Promise<void> {
+    await this.#asking;
+    await Promise.all([this.#assertSame("source"), this.#assertSame("target")]);
+    for (const [side, what] of [
+      ["source", "no longer holds what was read of it"],
+      ["target", "no longer holds what was written to it"],
+    ] as const) {
+      const gone = await this.#witnesses[side]?.emptied(this.#signal);
+      if (gone) throw this.#changed(side, `${what} (${gone.join(", ")})`);
+    }
+  }
+
+  async #assertSame(side: Side): Promise<void> {
+    const before = this.#incarnations[side];
+    if (before === undefined) return;
+    const identity = await this.#identity(side);
+    if (identity?.incarnation === before) return;
+    throw this.#changed(side, identity?.incarnation === undefined ? "is gone" : REPLACED);
+  }
+
+  /** Asks a store what it is; one that is away for the moment is waited for, as in reading and writing. */
+  async #identity(side: Side): Promise<StoreIdentity | undefined> {
+    const { service } = this.#ends[side];
+    if (!service.identity) return undefined;
+    const budget = new RetryBudget(this.#options.config);
+    for (;;) {
+      try {
+        return await unlessAborted(service.identity(this.#signal), this.#signal);
+      } catch (error) {
+        this.#signal.throwIfAborted();
+        if (!(await budget.again(error, this.#signal))) throw error;
+      }
+    }
+  }
+
+  #assertTwo(source: StoreIdentity | undefined, target: StoreIdentity | undefined): void {
+    const { source: from, target: to } = this.#ends;
+    if (source?.thing === undefined || source.thing !== target?.thing) return;
+    if (from.endpoint.storageType !== to.endpoint.storageType || this.#options.config.allowSameStore) return;
+    throw new P2PError(
+      "SAME_STORE",
+      `${endpointLabel(from.endpoint)} and ${endpointLabel(to.endpoint)} are one and the same; name another target, or set allow_same_store to move its records onto themselves`,
+    );
+  }
+
+  #mismatch(side: Side, what: string): P2PError {
+    return new P2PError(
+      "CHECKPOINT_MISMATCH",
+      `The transfer "${this.#options.transferId}" cannot be resumed, since this changed: the ${side} ${endpointLabel(this.#ends[side].endpoint)} ${what}. Start it anew without resume`,
+    );
+  }
+
+  #changed(side: Side, what: string): P2PError {
+    return new P2PError(
+      "STORE_CHANGED",
+      `The ${side} ${endpointLabel(this.#ends[side].endpoint)} ${what} while the transfer "${this.#options.transferId}" was under way; see what happened to it, and start the transfer anew without resume`,
+    );
+  }
+}

@@ -1,0 +1,233 @@
+import { type FileHandle, lstat, mkdtemp, open, readdir, readFile, rm } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { BucketDigests, bucketOf } from "./buckets.ts";
+import type { FieldDifference } from "./fields.ts";
+
+/** One record that is not the same on both sides, or of which that cannot be said. */
+export interface Difference {
+  /**
+   * `missing` in the target, `extra` in the target, `different` in content; `failed`: missing or different, and the transfer had
+   * said so; `unreadable`: a side has it, but it could not be read.
+   */
+  readonly kind: "missing" | "extra" | "different" | "failed" | "unreadable";
+  /** The record's canonical id. */
+  readonly id: string;
+  /** Of one that is `different`, what differs: the first ten fields. Of the first 100 such differences. */
+  readonly fields?: readonly FieldDifference[];
+  /** How many fields differ beyond those. */
+  readonly moreFields?: number;
+  /** Of one that is `unreadable`, on which side. */
+  readonly side?: "source" | "target";
+  /** Of one that is `unreadable`, why. */
+  readonly reason?: string;
+  /** How often the id is there on each side, where that is more than once. */
+  readonly occurrences?: { readonly source: number; readonly target: number };
+}
+
+/** A difference, with the hashes by which its two records are found again. */
+export interface FoundDifference extends Difference {
+  readonly contents?: readonly [source: string, target: string];
+}
+
+/** What was found in the buckets that differ. */
+export interface Findings {
+  missing: number;
+  extra: number;
+  different: number;
+  failed: number;
+  unreadable: number;
+  /** Records beyond the first of their id, on each side. */
+  readonly repeated: { source: number; target: number };
+  differences: FoundDifference[];
+}
+
+/** What a line of the files says of an id. */
+const KINDS = ["source", "target", "beside", "failed", "unreadable-source", "unreadable-target"] as const;
+
+/**
+ * Of which kind a note is: a record of the source, or of the target; `beside`: one of the target that the query does not
+ * want, unless the source has it; an id that failed in the transfer; an id that a side could not read.
+ */
+export type NoteKind = (typeof KINDS)[number];
+
+/** What is noted of an id. */
+export interface Note {
+  readonly kind: NoteKind;
+  readonly key: string;
+  readonly spread: string;
+  /** The hash of the content, or why there is none. */
+  readonly text: string;
+  /** Kept whatever bucket it falls into. */
+  readonly always?: boolean;
+}
+
+/** What counts as a difference, and is listed. */
+interface Rules {
+  readonly listed: number;
+  /** Whether what only the target has is listed. */
+  readonly listExtra: boolean;
+  /** Whether of several records of one id in the source the last counts. */
+  readonly lastOfId: boolean;
+}
+
+/** Records compared in memory at a time. */
+const RECORDS_PER_PART = 100_000;
+
+/** Most files open at a time. */
+const MAX_PARTS = 256;
+
+const FOLDER = "omni-p2p-verify-";
+
+/** After this time a folder that nobody has written into was left by a killed run, in ms: no clock is off by so much. */
+const LEFT_MS = 24 * 3600 * 1000;
+
+/** Removes the folders of comparisons of this user that were killed. */
+async function sweep(above: string): Promise<void> {
+  for (const name of await readdir(above)) {
+    if (!name.startsWith(FOLDER)) continue;
+    const folder = join(above, name);
+    const found = await lstat(folder);
+    if (!found.isDirectory() || found.uid !== process.getuid?.()) continue;
+    const files = await Promise.all((await readdir(folder)).map((file) => lstat(join(folder, file))));
+    const written = Math.max(found.mtimeMs, ...files.map(({ mtimeMs }) => mtimeMs));
+    if (Date.now() - written > LEFT_MS) await rm(folder, { recursive: true, force: true });
+  }
+}
+
+/** Finds the differing records of some buckets: a hash join through files in the temporary folder. */
+export class DifferenceFinder {
+  readonly #buckets: ReadonlySet<number>;
+  readonly #folder: string;
+  readonly #files: readonly FileHandle[];
+
+  private constructor(buckets: ReadonlySet<number>, folder: string, files: readonly FileHandle[]) {
+    this.#buckets = buckets;
+    this.#folder = folder;
+    this.#files = files;
+  }
+
+  /** @param records how many there are on both sides together. */
+  static async open(buckets: ReadonlySet<number>, records: number): Promise<DifferenceFinder> {
+    await sweep(tmpdir()).catch(() => {});
+    const folder = await mkdtemp(join(tmpdir(), FOLDER));
+    const expected = records * BucketDigests.shareOf(buckets);
+    const parts = Math.min(MAX_PARTS, Math.max(1, Math.ceil(expected / RECORDS_PER_PART)));
+    const files = await Promise.all(
+      Array.from({ length: parts }, (_, part) => open(join(folder, String(part)), "w+", 0o600)),
+    );
+    return new DifferenceFinder(buckets, folder, files);
+  }
+
+  /** Keeps the notes that fall into the buckets. */
+  async add(notes: readonly Note[]): Promise<void> {
+    const lines = this.#files.map((): string[] => []);
+    for (const { kind, key, spread, text, always } of notes) {
+      const bucket = bucketOf(spread);
+      if (!always && !this.#buckets.has(bucket)) continue;
+      lines[bucket % lines.length]!.push(`${JSON.stringify([KINDS.indexOf(kind), key, text])}\n`);
+    }
+    await Promise.all(lines.map(async (list, part) => list.length > 0 && this.#files[part]!.appendFile(list.join(""))));
+  }
+
+  /** The differences found, counted all and listed up to a number. */
+  async findings({ listed, listExtra, lastOfId }: Rules): Promise<Findings> {
+    const found: Findings = {
+      ...{ missing: 0, extra: 0, different: 0, failed: 0, unreadable: 0 },
+      ...{ repeated: { source: 0, target: 0 }, differences: [] },
+    };
+    for (const [part] of this.#files.entries()) {
+      for (const [id, notes] of await this.#notesOf(part)) {
+        const single = lastOfId && notes.source.length > 1 ? { ...notes, source: lastOr(notes) } : notes;
+        for (const difference of compareNotes(id, single, found.repeated)) {
+          found[difference.kind]++;
+          if (difference.kind === "extra" && !listExtra) continue;
+          if (found.differences.length < listed) found.differences.push(difference);
+        }
+      }
+    }
+    found.differences.sort((a, b) => (a.id < b.id ? -1 : a.id > b.id ? 1 : 0));
+    return found;
+  }
+
+  async #notesOf(part: number): Promise<Map<string, NotesOfId>> {
+    const byId = new Map<string, NotesOfId>();
+    const lines = (await readFile(join(this.#folder, String(part)), "utf8")).split("\n");
+    for (const line of lines) {
+      if (line === "") continue;
+      const [kind, key, text] = JSON.parse(line) as [number, string, string];
+      const notes = byId.get(key) ?? { source: [], target: [], beside: [], failed: [], unread: [] };
+      byId.set(key, notes);
+      const name = KINDS[kind]!;
+      if (name === "unreadable-source") notes.unread.push({ side: "source", reason: text });
+      else if (name === "unreadable-target") notes.unread.push({ side: "target", reason: text });
+      else notes[name].push(text);
+    }
+    return byId;
+  }
+
+  async close(): Promise<void> {
+    await Promise.allSettled(this.#files.map((file) => file.close()));
+    await rm(this.#folder, { recursive: true, force: true });
+  }
+}
+
+/** All that is known of one id. */
+interface NotesOfId {
+  readonly source: string[];
+  readonly target: string[];
+  readonly beside: string[];
+  readonly failed: string[];
+  readonly unread: { readonly side: "source" | "target"; readonly reason: string }[];
+}
+
+/** Of several records of one id in the source the one that the target has, or else the last. */
+function lastOr({ source, target, beside }: NotesOfId): string[] {
+  const there = new Set([...target, ...beside]);
+  return [source.find((content) => there.has(content)) ?? source.at(-1)!];
+}
+
+/** An id may occur several times on a side; every occurrence must find its like on the other. */
+function* compareNotes(id: string, notes: NotesOfId, repeated: Findings["repeated"]): Generator<FoundDifference> {
+  const { source, beside, failed, unread } = notes;
+  const known = source.length > 0 || unread.length > 0;
+  const target = known ? [...notes.target, ...beside] : notes.target;
+  repeated.source += Math.max(0, source.length - 1);
+  repeated.target += Math.max(0, target.length - 1);
+  const [left, right] = withoutCommon(source, target);
+  const occurrences =
+    source.length > 1 || target.length > 1
+      ? { occurrences: { source: source.length, target: target.length } }
+      : undefined;
+  if (unread.length > 0) {
+    // What the other side has of it is neither extra nor missing: nobody can say whether it is the same.
+    if (failed.length > 0) yield { kind: "failed", id };
+    else for (const { side, reason } of unread) yield { kind: "unreadable", id, side, reason };
+    const spare = { source: 0, target: 0 };
+    for (const { side } of unread) spare[side === "source" ? "target" : "source"]++;
+    left.splice(0, spare.source);
+    right.splice(0, spare.target);
+  }
+  for (let i = 0; i < Math.max(left.length, right.length); i++) {
+    const [ours, theirs] = [left[i], right[i]];
+    if (ours === undefined) yield { kind: "extra", id, ...occurrences };
+    else if (failed.length > 0) yield { kind: "failed", id, ...occurrences };
+    else if (theirs === undefined) yield { kind: "missing", id, ...occurrences };
+    else yield { kind: "different", id, ...occurrences, contents: [ours, theirs] };
+  }
+}
+
+/** Two lists without what both have. */
+function withoutCommon(left: readonly string[], right: readonly string[]): [string[], string[]] {
+  // Nearly all lists are of one item.
+  if (left.length === 1 && right.length === 1) return left[0] === right[0] ? [[], []] : [[...left], [...right]];
+  const times = new Map<string, number>();
+  for (const item of right) times.set(item, (times.get(item) ?? 0) + 1);
+  const take = (item: string) => {
+    const rest = times.get(item) ?? 0;
+    if (rest > 0) times.set(item, rest - 1);
+    return rest > 0;
+  };
+  const alone = left.filter((item) => !take(item));
+  return [alone, right.filter(take)];
+}

@@ -1,0 +1,90 @@
+import { Breather } from "../../async/breather.ts";
+import type { P2PError } from "../../errors.ts";
+import { isP2PError } from "../../errors.ts";
+import type { P2PRecord } from "../../model/record.ts";
+import type { P2PQuery } from "../../storage/query.ts";
+import type { P2PDataTransferService, RecordBatch } from "../../storage/service.ts";
+import type { FieldWatch } from "../field-watch.ts";
+import { readAhead } from "../read-ahead.ts";
+import { RetryBudget, type RetryPolicy } from "../retry.ts";
+import { checkBatch, idText, type Transform, transformBatch } from "../transform.ts";
+
+/** A record of a side that cannot be compared. */
+export interface Unread {
+  /** Its id as text, as far as it is known. */
+  readonly id: string;
+  readonly error: P2PError;
+}
+
+/** What a side gives at a time. */
+export interface SideBatch {
+  readonly records: readonly P2PRecord[];
+  readonly unread: readonly Unread[];
+}
+
+/** One side of a comparison, and how to read it. */
+export interface Side {
+  readonly service: P2PDataTransferService;
+  readonly query: P2PQuery;
+  readonly transform?: Transform | undefined;
+  readonly batchSize: number;
+  readonly retry: RetryPolicy;
+  readonly signal: AbortSignal;
+  /** Looks at what is read, before the transform. */
+  readonly fields?: FieldWatch;
+  /** Whether what does not exist holds no records, rather than being an error. */
+  readonly mayBeAbsent: boolean;
+  /** Told when it does not exist. */
+  readonly onAbsent?: () => void;
+}
+
+/** Reads a side; what cannot be read or transformed is given as such, and the rest goes on. */
+export async function* readSide(side: Side): AsyncGenerator<SideBatch> {
+  const { transform, signal } = side;
+  const breather = new Breather();
+  for await (const batch of readAhead(persistentReads(side), 1, () => true, signal)) {
+    await breather.due();
+    const { records, failures } = transform
+      ? await transformBatch(batch.records, transform, signal)
+      : checkBatch(batch);
+    yield {
+      records,
+      unread: [
+        ...failures.map(({ record, error }) => ({ id: idText(record), error })),
+        ...(batch.failures ?? []).map(({ id, error }) => ({ id, error })),
+      ],
+    };
+  }
+}
+
+/** A side that fails for the moment is read again from the last cursor. */
+async function* persistentReads(side: Side): AsyncGenerator<RecordBatch> {
+  const { service, query, batchSize, retry, signal } = side;
+  const budget = new RetryBudget(retry);
+  let after: RecordBatch["cursor"] | undefined;
+  let read = 0;
+  for (;;) {
+    try {
+      const limit = query.limit === undefined ? undefined : query.limit - read;
+      if (read > 0 && limit !== undefined && limit <= 0) return;
+      const rest = read === 0 || limit === undefined ? query : { ...query, limit };
+      for await (const batch of service.readFromSource(rest, { batchSize, after, signal })) {
+        budget.succeeded();
+        after = batch.cursor;
+        read += batch.records.length + (batch.failures?.length ?? 0);
+        side.fields?.look(batch.records, batch.failures?.length);
+        yield batch;
+      }
+      return;
+    } catch (error) {
+      signal.throwIfAborted();
+      if (side.mayBeAbsent && read === 0 && isP2PError(error, "SOURCE_NOT_FOUND")) {
+        side.onAbsent?.();
+        return;
+      }
+      if (await budget.again(error, signal)) continue;
+      signal.throwIfAborted();
+      throw error;
+    }
+  }
+}

@@ -1,0 +1,390 @@
+import { parseConfig } from "../../config.ts";
+import { assertPlain } from "../../described.ts";
+import { isP2PError, P2PError, toP2PError } from "../../errors.ts";
+import { canonicalText } from "../../model/canonical.ts";
+import { idKey, type P2PRecord } from "../../model/record.ts";
+import type { P2PValue } from "../../model/value.ts";
+import { matches, type P2PQuery, parseQuery } from "../../storage/query.ts";
+import { redactError, redactText, secretsOf } from "../../storage/redact.ts";
+import type { TransferEnd } from "../end.ts";
+import { FieldWatch } from "../field-watch.ts";
+import { callListener, warnOfListener } from "../hooks.ts";
+import type { RetryPolicy } from "../retry.ts";
+import type { Transform } from "../transform.ts";
+import { BucketDigests, Fingerprinter, IdFilter } from "./buckets.ts";
+import { withFields } from "./details.ts";
+import { type Difference, DifferenceFinder, type Findings, type Note } from "./finder.ts";
+import { readSide, type Side, type SideBatch } from "./read.ts";
+
+/** How two sides are compared. */
+export interface VerifyOptions {
+  /** The transform of the transfer: the source's records are compared as it makes them. */
+  readonly transform?: Transform | undefined;
+  /** What to read of the target. Default: what meets the same conditions, where the target can be asked; else all of it. */
+  readonly targetQuery?: P2PQuery | undefined;
+  /**
+   * What a record is that only the target has: `"differ"`, a difference; `"allow"`, counted, and nothing else. Default
+   * `"differ"`; with `limit` or `offset` in the query `"allow"`, since the target cannot be asked for the same part.
+   */
+  readonly extras?: "differ" | "allow" | undefined;
+  /**
+   * What several records of one id in the source are, of which the target holds one: `"differ"`, differences; `"allow"`,
+   * one record that was sent several times, of which the last counts, or any that is there. Default `"differ"`.
+   */
+  readonly repeats?: "differ" | "allow" | undefined;
+  /**
+   * Ids, as text, of records that are known to have failed in the transfer, for instance those of its dead letters. What
+   * is missing or different among them is told as `failed`. It is gone through more than once: a list or a set, but not
+   * a generator.
+   */
+  readonly failed?: Iterable<string> | AsyncIterable<string> | undefined;
+  /** Records read at a time. Default 1000. */
+  readonly batchSize?: number | undefined;
+  /** Differences listed; all are counted. Default 1000. */
+  readonly maxDifferences?: number | undefined;
+  readonly signal?: AbortSignal | undefined;
+  /** Called with the number of records compared so far, of both sides. */
+  readonly onProgress?: ((records: number) => void) | undefined;
+}
+
+/** What a comparison found. */
+export interface VerifyResult {
+  /** Nothing is missing, different, failed or unreadable; nor extra, where that is a difference. */
+  readonly equal: boolean;
+  /** Records of the source that could be read, after the transform. */
+  readonly sourceCount: number;
+  /** Records read of the target. */
+  readonly targetCount: number;
+  readonly missing: number;
+  readonly extra: number;
+  readonly different: number;
+  /** Missing or different, and named by the option `failed`. */
+  readonly failed: number;
+  /** Records that a side has and that could not be read or transformed, so that nothing can be said of them. */
+  readonly unreadable: number;
+  /** Among the records that differ, those beyond the first of their id, on each side. */
+  readonly repeated: { readonly source: number; readonly target: number };
+  /** By id. */
+  readonly differences: readonly Difference[];
+  /** Set when the target does not exist. It then counts as empty. */
+  readonly targetAbsent?: true;
+  /** What the user should know, in sentences: for instance that no record has a field that the query names. */
+  readonly notes?: readonly string[];
+  readonly durationMs: number;
+}
+
+/**
+ * Compares two stores record by record: by id, and by a hash of all fields with their types. The order of the fields of an object
+ * is no difference.
+ *
+ * Both sides are read once into digests of fixed size. Where these differ, both are read once more and only the
+ * records behind the differing digests are compared, through temporary files. So the memory is bounded and the time
+ * linear in the records, in whatever order the stores give them.
+ *
+ * A record that cannot be read or transformed is counted and listed as `unreadable`, and the others are compared.
+ *
+ * Neither side may change meanwhile.
+ *
+ * @throws P2PError `INVALID_CONFIG`, `INVALID_QUERY`, `ABORTED`, or what reading a side as a whole throws.
+ */
+export async function verify(
+  source: TransferEnd,
+  target: TransferEnd,
+  query: P2PQuery,
+  options: VerifyOptions = {},
+): Promise<VerifyResult> {
+  return verifyWith(source, target, query, options, parseConfig());
+}
+
+/** {@link verify} with other settings for a store that fails for the moment. */
+export async function verifyWith(
+  source: TransferEnd,
+  target: TransferEnd,
+  query: P2PQuery,
+  options: VerifyOptions,
+  retry: RetryPolicy,
+): Promise<VerifyResult> {
+  try {
+    checkOptions(options);
+    return await new Comparison(source, target, query, options, retry).run();
+  } catch (thrown) {
+    const error =
+      options.signal?.aborted && !isP2PError(thrown)
+        ? new P2PError("ABORTED", "The comparison was cancelled", { cause: thrown })
+        : toP2PError(thrown, "READ_FAILED", "The two sides could not be compared");
+    throw redactError(error, secretsOf(source.endpoint, target.endpoint));
+  }
+}
+
+function checkOptions(options: VerifyOptions): void {
+  assertPlain("options", options);
+  const { transform, signal, onProgress, failed } = options;
+  const words = (value: unknown) => value === undefined || value === "differ" || value === "allow";
+  const whole = (value: unknown, least: number) => Number.isSafeInteger(value) && (value as number) >= least;
+  const iterable = (value: object) => Symbol.iterator in value || Symbol.asyncIterator in value;
+  const rules: [keyof VerifyOptions, boolean, string][] = [
+    ["batchSize", whole(options.batchSize ?? 1, 1), "a whole number from 1 up"],
+    ["maxDifferences", whole(options.maxDifferences ?? 0, 0), "a whole number from 0 up"],
+    ["transform", transform === undefined || typeof transform === "function", "a function"],
+    ["extras", words(options.extras), '"differ" or "allow"'],
+    ["repeats", words(options.repeats), '"differ" or "allow"'],
+    ["failed", failed === undefined || (typeof failed === "object" && failed !== null && iterable(failed)), "iterable"],
+    ["signal", signal === undefined || signal instanceof AbortSignal, "an AbortSignal"],
+    ["onProgress", onProgress === undefined || typeof onProgress === "function", "a function"],
+  ];
+  for (const [name, valid, wanted] of rules) {
+    if (!valid) throw new P2PError("INVALID_CONFIG", `Invalid configuration: "${name}" must be ${wanted}`);
+  }
+}
+
+/** Characters of a reason that are kept. */
+const MAX_REASON = 500;
+
+/** One comparison from its first read to its result. */
+class Comparison {
+  readonly #options: VerifyOptions;
+  readonly #prints = new Fingerprinter();
+  readonly #canonical: (record: P2PRecord) => P2PRecord;
+  readonly #redact: (text: string) => string;
+  readonly #source: Side;
+  readonly #target: Side;
+  /** Each looks for fields that a query names and no record has; of the target, where it has a query of its own. */
+  readonly #fields: { readonly source: FieldWatch; readonly target: FieldWatch };
+  /** Whether the target is asked for a part of it only. */
+  readonly #narrowed: boolean;
+  readonly #extrasAllowed: boolean;
+  /** Which ids the source may have; only where the target may hold many others. */
+  readonly #sourceIds: IdFilter | undefined;
+  #read = 0;
+  #troubled = false;
+  #targetAbsent = false;
+  #extra = 0;
+
+  constructor(source: TransferEnd, target: TransferEnd, query: P2PQuery, options: VerifyOptions, retry: RetryPolicy) {
+    this.#options = options;
+    this.#canonical = comparableBy(source, target);
+    const secrets = secretsOf(source.endpoint, target.endpoint);
+    this.#redact = (text) => redactText(text, secrets);
+    const { limit, offset } = parseQuery(query);
+    const part = Number.isFinite(limit) || offset > 0;
+    this.#extrasAllowed = (options.extras ?? (part ? "allow" : "differ")) === "allow";
+    const targetQuery = options.targetQuery ?? targetSideOf(query, options.transform !== undefined);
+    this.#narrowed = !options.targetQuery && (targetQuery.where !== undefined || targetQuery.type !== undefined);
+    this.#fields = { source: new FieldWatch(query), target: new FieldWatch(options.targetQuery ?? {}) };
+    this.#sourceIds = this.#extrasAllowed || this.#narrowed ? new IdFilter() : undefined;
+    const signal = options.signal ?? new AbortController().signal;
+    const common = { batchSize: options.batchSize ?? 1000, retry, signal };
+    this.#source = { ...common, service: source.service, query, transform: options.transform, mayBeAbsent: false };
+    this.#target = {
+      ...common,
+      service: target.service,
+      query: targetQuery,
+      mayBeAbsent: true,
+      onAbsent: () => {
+        this.#targetAbsent = true;
+      },
+    };
+  }
+
+  async run(): Promise<VerifyResult> {
+    const startedAt = performance.now();
+    const source = await this.#digestSource();
+    const target = await this.#digestTarget();
+    const counts = { sourceCount: source.count, targetCount: target.count + this.#extra };
+    const unequal = source.unequalBuckets(target);
+    const found = unequal.size === 0 ? NOTHING : await this.#find(unequal, counts.sourceCount + target.count);
+    const { missing, different, failed, unreadable, repeated, differences } = found;
+    const extra = found.extra + this.#extra;
+    const notes = await this.#notesOfFields();
+    return {
+      equal: missing + different + failed + unreadable + (this.#extrasAllowed ? 0 : extra) === 0,
+      ...counts,
+      ...{ missing, extra, different, failed, unreadable, repeated, differences },
+      ...(this.#targetAbsent && { targetAbsent: true }),
+      ...(notes.length > 0 && { notes }),
+      durationMs: performance.now() - startedAt,
+    };
+  }
+
+  async #notesOfFields(): Promise<string[]> {
+    const { signal } = this.#source;
+    const ofSource = await this.#fields.source.notes(this.#source.service, signal);
+    const ofTarget = await this.#fields.target.notes(this.#target.service, signal);
+    return [...ofSource, ...ofTarget.map((note) => `In the target: ${note}`)];
+  }
+
+  async #digestSource(): Promise<BucketDigests> {
+    const digests = new BucketDigests();
+    for await (const { records, unread } of this.#reading({ ...this.#source, fields: this.#fields.source })) {
+      for (const record of records) {
+        const print = this.#printOf(record);
+        this.#sourceIds?.add(print.spread);
+        digests.add(print);
+      }
+      for (const { id } of unread) {
+        const spread = this.#prints.spread(id);
+        this.#sourceIds?.add(spread);
+        digests.addUnread(spread);
+      }
+    }
+    return digests;
+  }
+
+  async #digestTarget(): Promise<BucketDigests> {
+    const digests = new BucketDigests();
+    for await (const { records, unread } of this.#reading({ ...this.#target, fields: this.#fields.target })) {
+      for (const record of records) {
+        const spread = this.#prints.spread(idKey(record.id));
+        if (this.#extrasAllowed && !this.#sourceIds!.mayHave(spread)) this.#extra++;
+        else digests.add(this.#printOf(record, spread));
+      }
+      for (const { id } of unread) digests.addUnread(this.#prints.spread(id));
+    }
+    return digests;
+  }
+
+  /** Finds the differences behind unequal digests. */
+  async #find(buckets: ReadonlySet<number>, records: number): Promise<Findings> {
+    const found = await this.#compare(buckets, records, this.#target, () => true);
+    // What the target's own search does not find may be there all the same: with another value in the very field that
+    // the condition is about, or where the store cannot search. Then the conditions are held against all of it, here.
+    const { fields, ...rest } = this.#target.query;
+    const whole: Side = { ...this.#target, query: fields ? { fields } : {} };
+    const { conditions } = parseQuery(rest);
+    const found2 =
+      this.#narrowed && found.missing + found.failed > 0
+        ? await this.#compare(buckets, records, whole, (record) => matches(conditions, record))
+        : found;
+    const side = found2 === found ? this.#target : whole;
+    return {
+      ...found2,
+      differences: await withFields(found2.differences, this.#source, side, (record) => {
+        const canonical = this.#canonical(record);
+        return { record: canonical, content: this.#printOf(record).content };
+      }),
+    };
+  }
+
+  async #compare(
+    buckets: ReadonlySet<number>,
+    records: number,
+    target: Side,
+    isMeant: (record: P2PRecord) => boolean,
+  ): Promise<Findings> {
+    const finder = await DifferenceFinder.open(buckets, records);
+    try {
+      for await (const batch of this.#reading(this.#source)) {
+        await finder.add(this.#notes(batch, "source", (record) => ({ kind: "source", ...this.#notePrint(record) })));
+      }
+      for await (const batch of this.#reading(target)) {
+        await finder.add(
+          this.#notes(batch, "target", (record) => {
+            const spread = this.#prints.spread(idKey(record.id));
+            const alone = this.#sourceIds !== undefined && !this.#sourceIds.mayHave(spread);
+            const meant = isMeant(record);
+            if (alone && (this.#extrasAllowed || !meant)) return undefined;
+            return { kind: meant ? "target" : "beside", ...this.#notePrint(record, spread), always: alone };
+          }),
+        );
+      }
+      await finder.add(await this.#failedNotes(finder));
+      return await finder.findings({
+        listed: this.#options.maxDifferences ?? 1000,
+        listExtra: !this.#extrasAllowed,
+        lastOfId: this.#options.repeats === "allow",
+      });
+    } finally {
+      await finder.close();
+    }
+  }
+
+  #notePrint(record: P2PRecord, spread?: string): Omit<Note, "kind"> {
+    const print = this.#printOf(record, spread);
+    return { key: print.key, spread: print.spread, text: print.content };
+  }
+
+  #notes(
+    { records, unread }: SideBatch,
+    side: "source" | "target",
+    noteOf: (record: P2PRecord) => Note | undefined,
+  ): Note[] {
+    const notes: Note[] = [];
+    for (const record of records) {
+      const note = noteOf(record);
+      if (note) notes.push(note);
+    }
+    for (const { id, error } of unread) {
+      const text = this.#redact(error.message).slice(0, MAX_REASON).toWellFormed();
+      notes.push({ kind: `unreadable-${side}`, key: id, spread: this.#prints.spread(id), text });
+    }
+    return notes;
+  }
+
+  async #failedNotes(finder: DifferenceFinder): Promise<Note[]> {
+    let notes: Note[] = [];
+    for await (const id of this.#options.failed ?? []) {
+      notes.push({ kind: "failed", key: id, spread: this.#prints.spread(id), text: "" });
+      if (notes.length < 1000) continue;
+      await finder.add(notes);
+      notes = [];
+    }
+    return notes;
+  }
+
+  #printOf(record: P2PRecord, spread?: string) {
+    const key = idKey(record.id);
+    const content = this.#prints.content(key, canonicalText(this.#canonical(record) as P2PValue));
+    return { key, spread: spread ?? this.#prints.spread(key), content };
+  }
+
+  /** A listener that fails is told of once, and ends nothing. */
+  #tell(): void {
+    const { onProgress } = this.#options;
+    if (!onProgress) return;
+    callListener(
+      () => onProgress(this.#read),
+      (error) => {
+        if (!this.#troubled) warnOfListener("onProgress", error);
+        this.#troubled = true;
+      },
+    );
+  }
+
+  /** A side's batches, counted. */
+  async *#reading(side: Side): AsyncGenerator<SideBatch> {
+    for await (const batch of readSide(side)) {
+      this.#read += batch.records.length;
+      this.#tell();
+      yield batch;
+    }
+  }
+}
+
+const NOTHING: Findings = {
+  ...{ missing: 0, extra: 0, different: 0, failed: 0, unreadable: 0 },
+  ...{ repeated: { source: 0, target: 0 }, differences: [] },
+};
+
+/** The form in which records are compared: what either store knows to be the same is made equal on both sides. */
+function comparableBy({ service: source }: TransferEnd, { service: target }: TransferEnd) {
+  const forms = [source, target].filter((service) => service.comparable !== undefined);
+  if (forms.length === 0) return (record: P2PRecord) => record;
+  return (record: P2PRecord) => forms.reduce((form, service) => service.comparable!(form), record);
+}
+
+/**
+ * What of the target answers to the records of a query: those that meet its conditions, as far as the target can be
+ * asked. A transform may have changed what the conditions are about, `fields` may have left it out, and what is native
+ * to the source means nothing there.
+ */
+function targetSideOf(query: P2PQuery, transformed: boolean): P2PQuery {
+  const { conditions, fields, native } = parseQuery(query);
+  if (transformed) return {};
+  const kept = (field: string) => field === "id" || fields === undefined || fields.includes(field);
+  const askable = Object.keys(native).length === 0 && conditions.every(({ field }) => kept(field));
+  return {
+    ...(fields && { fields }),
+    ...(askable && query.type !== undefined && { type: query.type }),
+    ...(askable && query.where && { where: query.where }),
+  };
+}

@@ -1,0 +1,160 @@
+import { messageOf, P2PError } from "@omni/p2p-core";
+import type * as Mongodb from "mongodb";
+import type { MongoClient } from "mongodb";
+import type { MongodbTarget } from "../endpoint.ts";
+import { mongodbError } from "./errors.ts";
+import { ServerSigns } from "./server-signs.ts";
+import { rememberSockets } from "./sockets.ts";
+import { speaksPlain, speaksTls } from "./spoken-protocol.ts";
+
+/** The driver, loaded when the first endpoint is opened. */
+export type Driver = typeof Mongodb;
+
+/** Longest wait, in ms, for the driver to take leave of the servers. */
+const CLOSE_MS = 2000;
+
+/** Errors of a socket that will not be other a second later. */
+const HOPELESS =
+  /^(?:ECONNREFUSED|ENOTFOUND|EHOSTUNREACH|ENETUNREACH|EPROTO|ERR_SSL_\w+|ERR_TLS_\w+|CERT_\w+|DEPTH_ZERO_\w+|SELF_SIGNED_\w+|UNABLE_TO_\w+)$/;
+
+/**
+ * Connects. The driver by itself would look for a server until its time is over; where each of the hosts refuses, that
+ * is known at once.
+ *
+ * @throws P2PError `CONNECTION_FAILED`, `TIMEOUT`, `AUTHENTICATION_FAILED` or `INVALID_ENDPOINT`
+ */
+export async function connect(
+  driver: Driver,
+  target: MongodbTarget,
+  connectTimeoutMs: number,
+  signal: AbortSignal,
+): Promise<MongoClient> {
+  const client = createClient(driver, target);
+  const refusal = Promise.withResolvers<never>();
+  const probes = new Probes(driver, target, connectTimeoutMs, refusal.reject);
+  const signs = new ServerSigns(client, target, () => {
+    if (signs.wrongSet !== undefined) refusal.reject(signs.wrongSet);
+    const hopeless = Array.from(signs.failures.values()).filter(isHopeless);
+    if (target.seeds !== undefined && hopeless.length >= target.seeds) refusal.reject(hopeless.at(-1));
+    for (const [address, failure] of signs.failures) if (HUNG_UP.test(messageOf(failure))) probes.ifTls(address);
+  });
+  const onAbort = () => refusal.reject(signal.reason);
+  const timer = setTimeout(() => refusal.reject(notFound(target.label, connectTimeoutMs, signs)), connectTimeoutMs);
+  signal.addEventListener("abort", onAbort, { once: true });
+  const connecting = rememberSockets(() => client.connect());
+  try {
+    signal.throwIfAborted();
+    await Promise.race([connecting.result, refusal.promise]);
+    return client;
+  } catch (error) {
+    connecting.result.catch(() => {});
+    connecting.destroySockets();
+    await closeClient(client);
+    signal.throwIfAborted();
+    throw (error as Error).name === "MongoServerSelectionError"
+      ? notFound(target.label, connectTimeoutMs, signs, error)
+      : mongodbError(error, "open", target.label);
+  } finally {
+    clearTimeout(timer);
+    probes.stop();
+    signs.forget(client);
+    signal.removeEventListener("abort", onAbort);
+    refusal.promise.catch(() => {});
+  }
+}
+
+/** What a plain connection to a server that wants TLS comes to. */
+const HUNG_UP = /closed|ECONNRESET|EPIPE/;
+/** Time after which a TLS handshake that does not get on is looked into, in ms. */
+const PROBE_AFTER_MS = 1000;
+/** Time for a server to show which way it speaks, in ms. */
+const PROBE_MS = 500;
+
+/** Finds out whether a server that does not answer would do so with TLS, or without. */
+class Probes {
+  readonly #target: MongodbTarget;
+  readonly #refuse: (error: P2PError) => void;
+  readonly #probeMs: number;
+  readonly #timer: NodeJS.Timeout | undefined;
+  #asked = false;
+  #stopped = false;
+
+  constructor({ BSON }: Driver, target: MongodbTarget, connectTimeoutMs: number, refuse: (error: P2PError) => void) {
+    this.#target = target;
+    this.#refuse = refuse;
+    this.#probeMs = Math.min(PROBE_MS, connectTimeoutMs / 2);
+    const [address] = target.addresses;
+    if (!target.secure || address === undefined) return;
+    this.#timer = setTimeout(
+      async () => {
+        const plain = await speaksPlain(address, this.#probeMs, BSON);
+        if (plain && !this.#stopped) refuse(otherWay(target, "does not speak TLS: leave tls out"));
+      },
+      Math.min(PROBE_AFTER_MS, connectTimeoutMs / 3),
+    );
+  }
+
+  /** A plain connection was hung up on. */
+  async ifTls(address: string): Promise<void> {
+    if (this.#asked || this.#target.secure || !this.#target.addresses.includes(address)) return;
+    this.#asked = true;
+    if ((await speaksTls(address, this.#probeMs)) && !this.#stopped) {
+      this.#refuse(otherWay(this.#target, "wants TLS: add tls=true"));
+    }
+  }
+
+  stop(): void {
+    this.#stopped = true;
+    clearTimeout(this.#timer);
+  }
+}
+
+function otherWay({ label }: MongodbTarget, what: string): P2PError {
+  return new P2PError("CONNECTION_FAILED", `Cannot connect to ${label}: the server ${what}.`);
+}
+
+/** No server that would do was found in time: the servers' own reason, where they gave one. */
+function notFound(label: string, connectTimeoutMs: number, signs: ServerSigns, error?: unknown): P2PError {
+  const { wrongSet, reason, cause = error } = signs;
+  if (wrongSet !== undefined) return wrongSet;
+  if (reason === undefined) return notInTime(label, connectTimeoutMs);
+  return new P2PError(
+    /tim(?:ed? ?out|eout)/i.test(reason) ? "TIMEOUT" : "CONNECTION_FAILED",
+    `Cannot connect to ${label}: no server that would do was found within ${connectTimeoutMs} ms; ${reason}. Check host, port, tls and replicaSet, and that the server runs.`,
+    { cause },
+  );
+}
+
+/** Closes a client; one whose server does not answer is left behind, with nothing that keeps the process running. */
+export async function closeClient(client: MongoClient): Promise<void> {
+  let timer: NodeJS.Timeout | undefined;
+  const tired = new Promise<void>((resolve) => {
+    timer = setTimeout(resolve, CLOSE_MS);
+  });
+  await Promise.race([client.close().catch(() => {}), tired]);
+  clearTimeout(timer);
+}
+
+function createClient({ MongoClient }: Driver, { uri, clientOptions, label }: MongodbTarget): MongoClient {
+  try {
+    return new MongoClient(uri, clientOptions);
+  } catch (error) {
+    throw mongodbError(error, "open", label);
+  }
+}
+
+function isHopeless(failure: unknown): boolean {
+  for (let at = failure as { code?: unknown; cause?: unknown } | undefined, depth = 0; at && depth < 5; depth++) {
+    if (typeof at.code === "string" && HOPELESS.test(at.code)) return true;
+    at = at.cause as typeof at;
+  }
+  return false;
+}
+
+/** The error for a server that takes longer than it may. */
+export function notInTime(label: string, connectTimeoutMs: number): P2PError {
+  return new P2PError(
+    "TIMEOUT",
+    `Cannot connect to ${label}: the server did not answer within ${connectTimeoutMs} ms. Check host, port and firewall, or raise connection_timeout.`,
+  );
+}

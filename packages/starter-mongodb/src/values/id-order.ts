@@ -1,0 +1,110 @@
+import { fromJson, type JsonValue, P2PError, type P2PId, TaggedValue, toJson } from "@omni/p2p-core";
+import type { Document } from "mongodb";
+import type { Dialect } from "../client/dialect.ts";
+import type { RecordEncoder } from "./encode.ts";
+
+/** A range of ids in BSON's order, in which values of different types have their places too. */
+export interface IdRange {
+  /** Exclusive; from the first on when absent. */
+  readonly after?: P2PId | undefined;
+  /** Inclusive; to the last when absent. */
+  readonly upTo?: P2PId | undefined;
+}
+
+/** A range as JSON, for partitions. */
+export function rangeToJson({ after, upTo }: IdRange): JsonValue {
+  return {
+    ...(after === undefined ? {} : { after: toJson(after) }),
+    ...(upTo === undefined ? {} : { upTo: toJson(upTo) }),
+  };
+}
+
+/** @throws P2PError `INVALID_QUERY` when the JSON is not what {@link rangeToJson} gave. */
+export function parseRange(partition: JsonValue | undefined): IdRange {
+  if (partition === undefined) return {};
+  if (typeof partition !== "object" || partition === null || Array.isArray(partition)) {
+    throw new P2PError("INVALID_QUERY", "Invalid query: the partition was not made by a MongoDB endpoint");
+  }
+  const { after, upTo } = partition as { readonly after?: JsonValue; readonly upTo?: JsonValue };
+  return {
+    after: after === undefined ? undefined : (fromJson(after) as P2PId),
+    upTo: upTo === undefined ? undefined : (fromJson(upTo) as P2PId),
+  };
+}
+
+/**
+ * Filters that together, by "or", match the ids after this one. `$gt` alone compares within the type of its value, so
+ * what BSON orders behind that type is named by type.
+ */
+export function idsAfter(id: P2PId, dialect: Dialect, encoder: RecordEncoder): Document[] {
+  const encoded = encoder.id(id);
+  const place = typePlace(encoded, dialect);
+  const later = dialect.typeOrder.slice(place + 1).flat();
+  // NaN is before all other numbers, but they are not greater than it.
+  const same = isNaNId(id) ? { $type: dialect.typeOrder[place]!, $not: { $eq: Number.NaN } } : { $gt: encoded };
+  return later.length === 0 ? [{ _id: same }] : [{ _id: same }, { _id: { $type: later } }];
+}
+
+/** Filters that together, by "or", match the ids before this one. */
+export function idsBefore(id: P2PId, dialect: Dialect, encoder: RecordEncoder): Document[] {
+  const filters = idsUpTo(id, dialect, encoder).slice(1);
+  const encoded = encoder.id(id);
+  if (isNaNId(id)) return filters.filter(({ _id }) => "$type" in (_id as Document));
+  return [{ _id: { $lt: encoded } }, ...filters];
+}
+
+/** Filters that together, by "or", match this id and those before it. */
+export function idsUpTo(id: P2PId, dialect: Dialect, encoder: RecordEncoder): Document[] {
+  const encoded = encoder.id(id);
+  const place = typePlace(encoded, dialect);
+  const filters: Document[] = [{ _id: { $lte: encoded } }];
+  // Nor is NaN less than any of them.
+  if (dialect.specialNumbers && dialect.typeOrder[place]!.includes(NUMBER)) filters.push({ _id: { $eq: Number.NaN } });
+  const earlier = dialect.typeOrder.slice(0, place).flat();
+  if (earlier.length > 0) filters.push({ _id: { $type: earlier } });
+  return filters;
+}
+
+function isNaNId(id: P2PId): boolean {
+  return Number.isNaN(id) || (id instanceof TaggedValue && id.type === "mongodb:decimal128" && id.value === "NaN");
+}
+
+const NUMBER = 1;
+
+/** The codes of the BSON types by what the driver calls them. */
+const CLASS_CODES: Readonly<Record<string, number>> = {
+  Double: NUMBER,
+  Int32: NUMBER,
+  Long: NUMBER,
+  Binary: 5,
+  ObjectId: 7,
+  Code: 13,
+  BSONSymbol: 14,
+  Timestamp: 17,
+  Decimal128: 19,
+  MinKey: -1,
+  MaxKey: 127,
+};
+
+/** Where the type of a stored id is in BSON's order. */
+function typePlace(encoded: unknown, { typeOrder }: Dialect): number {
+  const code = typeCode(encoded);
+  return typeOrder.findIndex((group) => group.includes(code));
+}
+
+export function typeCode(encoded: unknown): number {
+  switch (typeof encoded) {
+    case "number":
+    case "bigint":
+      return NUMBER;
+    case "string":
+      return 2;
+    case "boolean":
+      return 8;
+    default:
+      if (encoded === null) return 10;
+      if (encoded instanceof Date) return 9;
+      if (encoded instanceof Uint8Array) return 5;
+      return CLASS_CODES[(encoded as { _bsontype?: string })._bsontype ?? ""] ?? 3;
+  }
+}

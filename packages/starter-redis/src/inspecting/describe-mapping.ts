@@ -1,0 +1,117 @@
+import { isUtf8 } from "node:buffer";
+import {
+  type FieldMapping,
+  getField,
+  type P2PError,
+  type P2PRecord,
+  type P2PValue,
+  type ValueType,
+  valuesEqual,
+  valueType,
+} from "@omni/p2p-core";
+import type { RedisSettings } from "../endpoint.ts";
+import { redisMapping } from "../types.ts";
+import type { KeyValue } from "../values/key-values.ts";
+import { toRecord, UnreadableKey } from "../values/read-record.ts";
+import { type Parcel, packRecord, type RedisTarget, refusal } from "../writing/packed-record.ts";
+
+/** What is found out about one field. */
+interface Findings {
+  readonly types: Set<ValueType>;
+  /** Why a value would not come back equal: what was tried says so. */
+  trouble: string | undefined;
+  /** Whether there is an id of bytes that are no text. */
+  binary: boolean;
+}
+
+/** What the fields of some records become. Each record is packed as for writing and read back from that, without the server. */
+export function describeSample(sample: readonly P2PRecord[], target: RedisTarget): FieldMapping[] {
+  const fields = new Map<string, Findings>();
+  for (const record of sample) {
+    const back = roundTrip(record, target);
+    for (const field of Object.keys(record)) {
+      const value = getField(record, field);
+      if (value === undefined) continue;
+      const findings = fields.get(field) ?? { types: new Set(), trouble: undefined, binary: false };
+      fields.set(field, findings);
+      findings.types.add(valueType(value));
+      findings.binary ||= field === "id" && value instanceof Uint8Array && !isUtf8(value);
+      findings.trouble ??= troubleOf(field, value, back, target.settings);
+    }
+  }
+  return Array.from(fields, ([field, { types, trouble, binary }]) => {
+    const note = trouble ?? noteOn(field, binary, target.settings);
+    return {
+      field,
+      types: [...types],
+      storedAs: storedAs(field, types, binary, target.settings),
+      lossless: trouble === undefined,
+      ...(note !== undefined && { note }),
+    };
+  });
+}
+
+/** The record as it would be read again, or why it would be refused. */
+function roundTrip(record: P2PRecord, target: RedisTarget): P2PRecord | P2PError {
+  try {
+    const parcel = packRecord(record, 0, target);
+    const { expiry } = parcel;
+    const at = expiry === undefined ? undefined : expiry.kind === "at" ? expiry.ms : Date.now() + expiry.ms;
+    const found = toRecord(parcel.key, stored(parcel, target.settings), at, target.settings);
+    if (found instanceof UnreadableKey) return found.error;
+    return found ?? refusal(new Error("nothing would come back"));
+  } catch (error) {
+    return refusal(error);
+  }
+}
+
+/** What the server would send for the key. */
+function stored({ content }: Parcel, { format }: RedisSettings): KeyValue {
+  const bytes = (part: string | Buffer) => (typeof part === "string" ? Buffer.from(part) : part);
+  if (format === "hash") return { type: "hash", value: (content as readonly (string | Buffer)[]).map(bytes) };
+  return { type: format === "dump" ? "dump" : "string", value: bytes(content as string | Buffer) };
+}
+
+function troubleOf(
+  field: string,
+  value: P2PValue,
+  back: P2PRecord | P2PError,
+  { format, ttlField }: RedisSettings,
+): string | undefined {
+  if (format === "dump" && field !== "id" && field !== "dump" && field !== ttlField) {
+    return "A dump has no room for fields: write with format=json or format=hash";
+  }
+  if (back instanceof Error) return back.message;
+  const found = getField(back, field);
+  if (valuesEqual(value, found)) return undefined;
+  if (field === ttlField) {
+    return "Only dates come back; null is no time to live, and seconds come back as the date that they lead to";
+  }
+  if (field === "id") {
+    return `The name of a key is text: it comes back as ${found === undefined ? "nothing" : `a ${valueType(found)}`}; format=json and format=hash keep the type`;
+  }
+  return `It comes back as ${found === undefined ? "nothing" : `another ${valueType(found)}`}`;
+}
+
+function noteOn(field: string, binary: boolean, { format }: RedisSettings): string | undefined {
+  if (format === "dump" && field === "dump") {
+    return "Not tried: whether the server takes dumps of this version shows when they are written";
+  }
+  return binary && format !== "dump"
+    ? "The key is the hexadecimal text of the bytes; format=dump keeps names that are no text"
+    : undefined;
+}
+
+function storedAs(
+  field: string,
+  types: ReadonlySet<ValueType>,
+  binary: boolean,
+  { format, ttlField }: RedisSettings,
+): string {
+  if (field === ttlField) return "the time at which the key expires";
+  if (format === "dump")
+    return field === "id" ? "the name of the key" : field === "dump" ? "the key itself" : "nothing";
+  const kinds = [...types].map((type) => redisMapping[type][format].replaceAll("`", ""));
+  const inside = [...new Set(kinds)].join("; ");
+  return field === "id" ? `the name of the key${binary ? " in hexadecimal" : ""}, and ${inside}` : inside;
+}

@@ -1,0 +1,98 @@
+import { type InspectedCollection, isP2PError, type StoreInspection } from "@omni/p2p-core";
+import type { OpenRedis } from "../client/client.ts";
+import type { RedisSettings } from "../endpoint.ts";
+import { parseRedisQuery } from "../query/query.ts";
+import { keyPages } from "../reading/scan.ts";
+
+/** Keys that the server looks at, about, to find out how ours are named. */
+const MOST_KEYS = 200_000;
+/** Groups of keys that are listed at most. */
+const MOST_GROUPS = 100;
+/** What separates the parts of a key's name, by custom. */
+const SEPARATOR = ":";
+
+/**
+ * The keys of the endpoint's database in groups by the first part of their names, and the other databases that hold
+ * keys. How many keys a group has is told only where all keys were looked at.
+ */
+export async function inspectRedis(
+  { link }: OpenRedis,
+  settings: RedisSettings,
+  signal: AbortSignal,
+): Promise<StoreInspection> {
+  const info = async (section: string) => link.info(section, signal);
+  const [server, keyspace] = [await info("server"), await info("keyspace")];
+  return {
+    product: productOf(server),
+    collections: [
+      ...(await keyGroupsOrTrouble({ link }, settings, signal)),
+      ...(settings.cluster ? [] : otherDatabases(keyspace, settings.db)),
+    ],
+  };
+}
+
+function productOf(server: string): string {
+  const field = (name: string) => new RegExp(`^${name}:(\\S+)`, "m").exec(server)?.[1];
+  const valkey = field("valkey_version");
+  return valkey === undefined ? `Redis ${field("redis_version") ?? "of unknown version"}` : `Valkey ${valkey}`;
+}
+
+/** A user who may not look at the names may still see which databases there are. */
+async function keyGroupsOrTrouble(
+  open: Pick<OpenRedis, "link">,
+  settings: RedisSettings,
+  signal: AbortSignal,
+): Promise<InspectedCollection[]> {
+  try {
+    return await keyGroups(open, settings, signal);
+  } catch (error) {
+    if (!isP2PError(error, "READ_FAILED")) throw error;
+    const { prefix, cluster, db } = settings;
+    return [
+      {
+        name: prefix === "" ? "(all keys)" : `${prefix}*`,
+        trouble: error.message,
+        endpoint: { ...(!cluster && { database: String(db) }), metadata: { prefix } },
+      },
+    ];
+  }
+}
+
+async function keyGroups(
+  { link }: Pick<OpenRedis, "link">,
+  { prefix, marker, db, scanCount, cluster }: RedisSettings,
+  signal: AbortSignal,
+): Promise<InspectedCollection[]> {
+  const { request } = parseRedisQuery({}, { prefix, marker });
+  const groups = new Map<string, number>();
+  let looked = 0;
+  let whole = true;
+  for await (const { keys } of keyPages(link, request, scanCount, undefined, signal)) {
+    for (const key of keys) {
+      const name = typeof key === "string" ? key : prefix;
+      const end = name.indexOf(SEPARATOR, prefix.length);
+      const group = end < 0 ? prefix : name.slice(0, end + 1);
+      groups.set(group, (groups.get(group) ?? 0) + 1);
+    }
+    looked += scanCount;
+    if (looked < MOST_KEYS) continue;
+    whole = false;
+    break;
+  }
+  return [...groups]
+    .sort(([, a], [, b]) => b - a)
+    .slice(0, MOST_GROUPS)
+    .map(([group, records]) => ({
+      name: group === "" ? "(keys without a prefix)" : `${group}*`,
+      ...(whole && { records }),
+      endpoint: { ...(!cluster && { database: String(db) }), metadata: { prefix: group } },
+    }));
+}
+
+function otherDatabases(keyspace: string, db: number): InspectedCollection[] {
+  return Array.from(keyspace.matchAll(/^db(\d+):keys=(\d+)/gm), ([, number, keys]) => ({
+    name: `database ${number}`,
+    records: Number(keys),
+    endpoint: { database: number! },
+  })).filter(({ endpoint }) => endpoint.database !== String(db));
+}

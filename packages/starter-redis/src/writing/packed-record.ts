@@ -1,0 +1,92 @@
+import { isUtf8 } from "node:buffer";
+import { encodeJson, idKey, P2PError, type P2PId, type P2PObject, type P2PRecord, toP2PError } from "@omni/p2p-core";
+import type { RedisLink } from "../client/link.ts";
+import type { RedisSettings } from "../endpoint.ts";
+import type { Key } from "../query/keys.ts";
+import { type Expiry, expiryAfter, expiryOf } from "../values/expiry.ts";
+import { encodeHashRecord } from "../values/hash-record.ts";
+import { type RedisDocument, recordOf } from "../values/raw-document.ts";
+import { withoutField } from "../values/record-identity.ts";
+
+/** What writing works with. */
+export interface RedisTarget {
+  readonly link: RedisLink;
+  readonly settings: RedisSettings;
+  /** Bytes that a value may have, at most. */
+  readonly maxValueBytes: number;
+}
+
+/** A record made ready to be sent. */
+export interface Parcel {
+  readonly index: number;
+  readonly key: Key;
+  readonly content: string | Buffer | readonly (string | Buffer)[];
+  readonly bytes: number;
+  readonly expiry: Expiry | undefined;
+}
+
+/** @throws P2PError when the record cannot be written. */
+export function packRecord(record: P2PRecord, index: number, target: RedisTarget): Parcel {
+  const { settings } = target;
+  const { format, ttlField } = settings;
+  const key = keyOf(record.id, settings);
+  if (key === settings.marker) throw onMarker(key);
+  const expiry = expiryOf(record, settings);
+  const body: P2PObject =
+    ttlField !== undefined && Object.hasOwn(record, ttlField) ? withoutField(record, ttlField) : record;
+  const content = format === "dump" ? dumpOf(record) : format === "hash" ? encodeHashRecord(body) : encodeJson(body);
+  return fitting({ index, key, content, bytes: byteLength(content), expiry }, target);
+}
+
+/**
+ * The key of an id. A dump has the name of its key as its id and nothing beside it to tell the type, so an id that is no
+ * text, as reading gives it for such a name, is the very bytes of the key. In the other formats the id itself is in the
+ * value, and the key is its canonical text on every store.
+ */
+export function keyOf(id: P2PId, { format, prefix }: RedisSettings): Key {
+  if (format === "dump" && id instanceof Uint8Array && !isUtf8(id)) return Buffer.concat([Buffer.from(prefix), id]);
+  return prefix + idKey(id);
+}
+
+/** {@link packRecord} for the raw lane. */
+export function packDocument(document: RedisDocument, index: number, target: RedisTarget): Parcel {
+  if ("record" in document) return packRecord(document.record, index, target);
+  const { settings } = target;
+  const { suffix, text, expiry } = document;
+  const bytes = byteLength(text);
+  const key = settings.prefix + suffix;
+  if (key === settings.marker) throw onMarker(key);
+  return fitting({ index, key, content: text, bytes, expiry: expiryAfter(expiry, settings) }, target);
+}
+
+/** Of a document the record that {@link packRecord} would have been given. */
+export function documentRecord(document: RedisDocument, { settings }: RedisTarget): P2PRecord {
+  return recordOf(document, settings);
+}
+
+function fitting(parcel: Parcel, { maxValueBytes }: RedisTarget): Parcel {
+  if (parcel.bytes <= maxValueBytes) return parcel;
+  throw new P2PError("RECORD_TOO_LARGE", `The server takes no value of more than ${maxValueBytes} bytes`);
+}
+
+function onMarker(key: string): P2PError {
+  return new P2PError("INVALID_RECORD", `The key ${key} is the marker of the endpoint, which must be no record's`);
+}
+
+function dumpOf({ dump }: P2PRecord): Buffer {
+  if (dump instanceof Uint8Array) return Buffer.from(dump.buffer, dump.byteOffset, dump.byteLength);
+  throw new P2PError("INVALID_RECORD", "With format=dump a record must be one that was read with format=dump");
+}
+
+function byteLength(content: Parcel["content"]): number {
+  if (typeof content === "string" || Buffer.isBuffer(content)) return Buffer.byteLength(content);
+  return content.reduce((sum, part) => sum + Buffer.byteLength(part), 0);
+}
+
+/** Why a record cannot be packed. */
+export function refusal(error: unknown): P2PError {
+  if (error instanceof RangeError) {
+    return new P2PError("RECORD_TOO_LARGE", "The record is larger than a string can be", { cause: error });
+  }
+  return toP2PError(error, "INVALID_RECORD", "The record cannot be written");
+}

@@ -1,0 +1,119 @@
+import { fromJson, type JsonValue, P2PError, type P2PValue, toJson } from "@omni/p2p-core";
+import { quote, type SqlValue } from "../client/sql.ts";
+import type { SqliteStore } from "../client/store.ts";
+import type { KeyColumn, Table } from "../client/table.ts";
+import { rowidOf } from "../reading/row-plan.ts";
+import type { Term } from "./keyset.ts";
+
+/**
+ * A place in the order of a table, as cursors and partitions keep it. Rows with a rowid are read in its order, the
+ * fastest there is. But VACUUM may number the rows of a table anew that has no INTEGER PRIMARY KEY (it keeps their
+ * order), so the place in such a table holds the row's key too, and the schema version, which VACUUM raises.
+ */
+interface SavedPlace {
+  readonly rowid?: JsonValue;
+  readonly key?: JsonValue;
+  readonly version?: number;
+}
+
+/** The order in which a table is read when the query names none. */
+export function naturalOrder(table: Table): Term[] {
+  if (table.rowid !== undefined) return [{ text: rowidOf(table), descending: false, nullable: false }];
+  return table.key.columns.map(({ column, collation, descending }) => ({
+    text: `${quote(column.name)} COLLATE ${quote(collation)}`,
+    descending,
+    nullable: false,
+  }));
+}
+
+/** Whether a row's place is its rowid while its key is something else. */
+export function hasMovingRowids(table: Table): boolean {
+  return table.rowid !== undefined && !table.key.isRowid;
+}
+
+/**
+ * A place as JSON.
+ *
+ * @param key the stored key of the row, where {@link hasMovingRowids}; a NULL in it makes it no anchor.
+ * @param version the schema version in which the row is there.
+ */
+export function savePlace(
+  table: Table,
+  values: readonly SqlValue[],
+  key: readonly SqlValue[] | undefined,
+  version: number,
+): JsonValue {
+  const saved = values.map((value) => toJson(value));
+  if (table.rowid === undefined) return { key: saved };
+  if (!hasMovingRowids(table)) return { rowid: saved[0]! };
+  const anchor = key !== undefined && key.length > 0 && key.every(isAnchor) ? { key: key.map(toJson) } : {};
+  return { rowid: saved[0]!, ...anchor, version };
+}
+
+/** Text that is not valid UTF-8 comes with U+FFFD in it, and does not lead back to its row. */
+export function isAnchor(value: SqlValue): boolean {
+  return value !== null && !(typeof value === "string" && value.includes("\ufffd"));
+}
+
+/**
+ * The values of a saved place in the order of the table as it is now.
+ *
+ * @throws P2PError `CHECKPOINT_INVALID` when it is no place of this table, or when its row can no longer be found.
+ */
+export function findPlace(store: SqliteStore, table: Table, saved: JsonValue): SqlValue[] {
+  const { rowid, key, version } = (typeof saved === "object" && saved !== null ? saved : {}) as SavedPlace;
+  if (table.rowid === undefined) {
+    const values = parseValues(key);
+    if (values?.length !== table.key.columns.length) throw strange(store, saved);
+    return values;
+  }
+  const [number] = parseValues([rowid ?? null]) ?? [null];
+  if (typeof number !== "number" && typeof number !== "bigint") throw strange(store, saved);
+  if (!hasMovingRowids(table) || version === store.schemaVersion()) return [number];
+  const anchor = parseValues(key);
+  const found = anchor && rowidOfKey(store, table, anchor);
+  if (found !== undefined) return [found];
+  throw new P2PError(
+    "CHECKPOINT_INVALID",
+    `${store.endpoint.label}: the schema of the file was changed, or VACUUM was run on it, and the row at which reading ` +
+      "stopped is no longer there, so that nobody can tell where to go on; start from the beginning",
+  );
+}
+
+/** The rowid of the one row with this key. */
+export function rowidOfKey(store: SqliteStore, table: Table, key: readonly SqlValue[]): SqlValue | undefined {
+  const { columns } = table.key;
+  if (columns.length === 0 || key.length !== columns.length || !table.key.searchable) return undefined;
+  const equal = columns.map((column) => `${keyText(column)} = ?`).join(" AND ");
+  const rowids = store
+    .values(`SELECT ${rowidOf(table)} FROM main.${quote(table.name)} WHERE ${equal} LIMIT 2`, true)
+    .all(...key);
+  return rowids.length === 1 ? rowids[0] : undefined;
+}
+
+function keyText({ column, collation }: KeyColumn): string {
+  return `${quote(column.name)} COLLATE ${quote(collation)}`;
+}
+
+/** Stored values from JSON; `undefined` when it holds something else. */
+export function parseValues(saved: JsonValue | undefined): SqlValue[] | undefined {
+  if (!Array.isArray(saved)) return undefined;
+  let values: P2PValue[];
+  try {
+    values = (saved as readonly JsonValue[]).map((value) => fromJson(value));
+  } catch {
+    // Tags that are none: another store's, or made up.
+    return undefined;
+  }
+  const storable = values.every(
+    (value) => value === null || ["number", "bigint", "string"].includes(typeof value) || value instanceof Uint8Array,
+  );
+  return storable ? (values as SqlValue[]) : undefined;
+}
+
+export function strange(store: SqliteStore, saved: JsonValue): P2PError {
+  return new P2PError(
+    "CHECKPOINT_INVALID",
+    `${store.endpoint.label}: ${JSON.stringify(saved)?.slice(0, 80)} is not a cursor of this query; start from the beginning`,
+  );
+}

@@ -1,0 +1,101 @@
+import { Breather, type JsonValue, type P2PQuery, parseQuery } from "@omni/p2p-core";
+import { quote, type Sql, type SqlValue } from "../client/sql.ts";
+import type { SqliteStore } from "../client/store.ts";
+import type { Table } from "../client/table.ts";
+import { findPlace, hasMovingRowids, naturalOrder, savePlace, strange } from "./cursor.ts";
+import { orderClause, rowsAfter, type Term } from "./keyset.ts";
+import { parseNative } from "./native-query.ts";
+import { openRelation } from "./relation.ts";
+
+/** A part of a table: the rows after one place, up to another. */
+export interface Part {
+  readonly after: readonly SqlValue[] | undefined;
+  readonly upTo: readonly SqlValue[] | undefined;
+}
+
+/** The part that a query's `partition` means. */
+export function parsePartition(store: SqliteStore, table: Table, partition: JsonValue | undefined): Part {
+  if (partition === undefined) return { after: undefined, upTo: undefined };
+  if (typeof partition !== "object" || partition === null || Array.isArray(partition)) throw strange(store, partition);
+  const { after = null, upTo = null } = partition as { after?: JsonValue; upTo?: JsonValue };
+  const place = (saved: JsonValue) => (saved === null ? undefined : findPlace(store, table, saved));
+  return { after: place(after), upTo: place(upTo) };
+}
+
+/** Rows that are counted off in one go. */
+const STRIDE = 10_000;
+
+/**
+ * Parts of the table with about the same number of rows, by places in its order. A query with an order, an offset or
+ * a limit stays whole, and so do views and native SELECTs.
+ */
+export async function partitionQuery(
+  store: SqliteStore,
+  tableName: string,
+  query: P2PQuery,
+  parts: number,
+  signal: AbortSignal,
+): Promise<readonly P2PQuery[]> {
+  signal.throwIfAborted();
+  const parsed = parseQuery(query);
+  const native = parseNative(parsed);
+  const { table, from } = await store.patiently("read", signal, () => openRelation(store, tableName, native));
+  const whole =
+    parts < 2 ||
+    table.type !== "table" ||
+    parsed.orderBy.length > 0 ||
+    parsed.offset > 0 ||
+    parsed.limit < Number.POSITIVE_INFINITY ||
+    parsed.partition !== undefined;
+  if (whole) return [query];
+  const count = (await store.patiently("read", signal, () =>
+    store.values(`SELECT count(*) FROM ${from.text}${table.strangeIndexes ? " NOT INDEXED" : ""}`).get(),
+  )) as number;
+  const order = naturalOrder(table);
+  const breather = new Breather();
+  const places: JsonValue[] = [];
+  let at: readonly SqlValue[] | undefined;
+  let counted = 0;
+  for (let part = 1; part < Math.min(parts, count); part++) {
+    const goal = Math.floor((count * part) / parts);
+    while (counted < goal) {
+      const step = Math.min(STRIDE, goal - counted);
+      at = await store.patiently("read", signal, () => rowAfter(store, from, order, at, step));
+      if (at === undefined) break;
+      counted += step;
+      await breather.due();
+    }
+    if (at === undefined) break;
+    if (counted > 0)
+      places.push(
+        await store.patiently("read", signal, () => store.snapshot((version) => place(store, table, at!, version))),
+      );
+  }
+  const bounds = [null, ...places, null];
+  return bounds.slice(1).map((upTo, index) => ({ ...query, partition: { after: bounds[index]!, upTo } }));
+}
+
+/** The place so many rows after another. */
+function rowAfter(
+  store: SqliteStore,
+  from: Sql,
+  order: readonly Term[],
+  after: readonly SqlValue[] | undefined,
+  step: number,
+): SqlValue[] | undefined {
+  const range = after && rowsAfter(order, after);
+  const sql =
+    `SELECT ${order.map(({ text }, index) => `${text} AS k${index}`).join(", ")} FROM ${from.text} NOT INDEXED` +
+    `${range === undefined ? "" : ` WHERE ${range.text}`}${orderClause(order)} LIMIT 1 OFFSET ?`;
+  const row = store.rows(sql, true).get(...(range?.params ?? []), step - 1);
+  return row === undefined ? undefined : order.map((_, index) => row[`k${index}`]!);
+}
+
+function place(store: SqliteStore, table: Table, values: readonly SqlValue[], version: number): JsonValue {
+  if (!hasMovingRowids(table)) return savePlace(table, values, undefined, version);
+  const columns = table.key.columns.map(({ column }, index) => `${quote(column.name)} AS k${index}`);
+  if (columns.length === 0 || !table.key.searchable) return savePlace(table, values, undefined, version);
+  const sql = `SELECT ${columns.join(", ")} FROM main.${quote(table.name)} WHERE ${table.rowid} = ?`;
+  const row = store.rows(sql, true).get(...values);
+  return savePlace(table, values, row && columns.map((_, index) => row[`k${index}`]!), version);
+}

@@ -1,0 +1,143 @@
+import { Breather, type ParsedQuery, type ReadOptions, type RecordBatch } from "@omni/p2p-core";
+import { allOf, quote, type Sql, type SqlValue } from "../client/sql.ts";
+import type { SqliteStore } from "../client/store.ts";
+import type { Table } from "../client/table.ts";
+import { findPlace, hasMovingRowids, isAnchor, naturalOrder, rowidOfKey, savePlace } from "../query/cursor.ts";
+import { parsePartition } from "../query/partition.ts";
+import type { Relation } from "../query/relation.ts";
+import { BatchBuilder } from "./batching.ts";
+import { assertUniqueKeys, keylessRows } from "./loose-keys.ts";
+import {
+  hasSidecarsBetween,
+  lastPlace,
+  makeScan,
+  type Page,
+  type PageRequest,
+  readPage,
+  rowidAt,
+  type Scan,
+} from "./scan.ts";
+import { Windows } from "./windows.ts";
+
+/** Rows read in one go, whatever the batch: so that the process stays awake. */
+const SLICE = 1000;
+
+/** Reads in the order of rowids or keys, by keyset: each page is found by one search in the tree of the table. */
+export async function* readNatural(
+  store: SqliteStore,
+  relation: Relation,
+  query: ParsedQuery,
+  where: Sql | undefined,
+  options: ReadOptions,
+): AsyncGenerator<RecordBatch> {
+  const { table } = relation;
+  const { signal } = options;
+  const moving = hasMovingRowids(table) && isAnchored(table);
+  const order = naturalOrder(table);
+  const place = isAnchored(table) ? table.key.columns.map((k) => k.column) : order.map(({ text }) => text);
+  const loose = table.rowid === undefined && !table.key.unique;
+  const keyed: Sql | undefined = loose
+    ? { text: table.key.columns.map(({ column }) => `${quote(column.name)} IS NOT NULL`).join(" AND "), params: [] }
+    : undefined;
+  const scan = makeScan(store, relation, query, allOf([keyed, where]), order, place);
+  const plain: Scan = scan.plainPlan === undefined ? scan : { ...scan, plan: scan.plainPlan };
+  let isPlain = scan.plainPlan !== undefined;
+  const windows = new Windows(scan);
+  const batch = new BatchBuilder(options);
+  let left = query.limit;
+  let skip = options.after === undefined ? query.offset : 0;
+  let after: readonly SqlValue[] | undefined;
+  let upTo: readonly SqlValue[] | undefined;
+  let last: readonly SqlValue[] | undefined;
+  let version: number | undefined;
+
+  /** Finds the way, at first and again when VACUUM has moved the rows in the middle of the read. */
+  const orient = (now: number): void => {
+    const part = parsePartition(store, table, query.partition);
+    const saved = batch.cursor ?? options.after;
+    // Nothing but rows without a key has been told yet.
+    const atStart = saved === undefined || (loose && saved === null);
+    after = atStart ? part.after : findPlace(store, table, saved);
+    upTo = part.upTo;
+    // Anew where VACUUM has moved the rows: it keeps their order, and nothing of where the last one was.
+    last = lastPlace(store, relation, order);
+    version = now;
+    windows.restart();
+  };
+
+  /** Reads a page, and moves on behind it. */
+  const step = (now: number): Page => {
+    if (version === undefined || (moving && version !== now)) orient(now);
+    // Nothing else can be found by an index than the part itself, where there is no condition.
+    const hard = scan.condition === undefined ? (upTo ?? last) : upTo;
+    const window = windows.next(after, hard);
+    // SQL can pass over rows only where every row that it finds is a record.
+    const offset = scan.check === "none" && window.whole ? skip : 0;
+    const take = skip - offset + Math.min(batch.room, left);
+    const limit = scan.check === "none" ? Math.min(SLICE, take) : SLICE;
+    const { upTo: end, notIndexed } = window;
+    const request: PageRequest = {
+      after,
+      upTo: end,
+      bound: scan.condition === undefined ? undefined : last,
+      limit,
+      take,
+      budget: batch.budget,
+      alone: batch.isEmpty,
+      offset,
+      notIndexed,
+      atOnce: scan.check === "none" && batch.mayReadAtOnce(store),
+    };
+    let page = readPage(isPlain ? plain : scan, request);
+    skip -= offset;
+    if (page.scanned === 0) return page;
+    let place = placeOfPage(scan, request, page);
+    if (isPlain && hasSidecarsBetween(scan, after, place)) {
+      isPlain = false;
+      page = readPage(scan, request);
+      place = placeOfPage(scan, request, page);
+    } else if (!isPlain && scan.plainPlan !== undefined) {
+      // Rows with a sidecar often come together.
+      isPlain = page.sidecars === 0;
+    }
+    after = place;
+    if (loose) assertUniqueKeys(store, relation, place);
+    batch.cursor = savePlace(table, place, moving ? page.place : undefined, now);
+    return page;
+  };
+
+  if (loose && options.after === undefined) {
+    const failures = await store.patiently("read", signal, () => keylessRows(store, relation, where));
+    if (failures.length > 0) yield { records: [], failures, cursor: null };
+  }
+  const breather = new Breather();
+  while (left > 0) {
+    const page = await store.patiently("read", signal, () => store.snapshot(step));
+    const dropped = Math.min(skip, page.records.length);
+    skip -= dropped;
+    left -= batch.add(page, dropped);
+    const over = page.ended && windows.isLast;
+    if (page.ended && !over) after = windows.leave();
+    if (batch.isFull || left <= 0 || over) {
+      const ready = batch.take();
+      if (ready !== undefined) yield ready;
+    }
+    if (over) return;
+    await breather.due();
+    signal.throwIfAborted();
+  }
+}
+
+/** Whether a row's key leads back to it. A table without rowids is in the order of its key in any case. */
+function isAnchored(table: Table): boolean {
+  return table.key.columns.length > 0 && (table.key.searchable || table.rowid === undefined);
+}
+
+/** The order's values of the last row of a page. */
+function placeOfPage(scan: Scan, request: PageRequest, page: Page): readonly SqlValue[] {
+  const { store, relation } = scan;
+  const { table } = relation;
+  if (!hasMovingRowids(table) || !isAnchored(table)) return page.place;
+  const found = page.place.every(isAnchor) ? rowidOfKey(store, table, page.place) : undefined;
+  return [found ?? rowidAt(scan, request, page.scanned - 1)!];
+}

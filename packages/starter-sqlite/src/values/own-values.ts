@@ -1,0 +1,69 @@
+import { encodeJson, isoText, type P2PValue, YEAR_0 } from "@omni/p2p-core";
+import { isInt64, type SqlValue } from "../client/sql.ts";
+import type { ColumnKind } from "../types.ts";
+
+/** Says that a column cannot hold a value so that it comes back equal: the sidecar must. */
+export const MISFIT = Symbol("misfit");
+
+/** What a column of one of our tables holds for a value that it can say fully; else {@link MISFIT}. */
+export function storeOwn(kind: ColumnKind, value: P2PValue): SqlValue | typeof MISFIT {
+  if (value === null) return null;
+  switch (kind) {
+    case "text":
+      return typeof value === "string" ? value : MISFIT;
+    case "number":
+      return typeof value === "number" && !Number.isNaN(value) && !Object.is(value, -0) ? value : MISFIT;
+    case "bigint":
+      if (typeof value === "bigint") return isInt64(value) ? value : MISFIT;
+      // A whole number would become an integer in the column, and come back as a bigint.
+      return typeof value === "number" &&
+        !Number.isNaN(value) &&
+        !(Number.isInteger(value) && Math.abs(value) <= 2 ** 63)
+        ? value
+        : MISFIT;
+    case "boolean":
+      return typeof value === "boolean" ? Number(value) : MISFIT;
+    case "timestamp":
+      return value instanceof Date ? storeDate(value) : MISFIT;
+    case "blob":
+      return value instanceof Uint8Array ? value : MISFIT;
+    case "json":
+      return storeJson(value);
+    case "any":
+      return storeUntyped(value);
+    case "integer":
+    case "real":
+    case "numeric":
+    case "date":
+      // A column that others have added: it is tried what it gives back.
+      return MISFIT;
+  }
+}
+
+/** A date in the form that sorts by time: a number before the year 0, then text, then bytes after the year 9999. */
+export function storeDate(date: Date): SqlValue {
+  const time = date.getTime();
+  if (time < YEAR_0) return time;
+  const text = isoText(date);
+  return text[0] === "+" ? new Uint8Array(Buffer.from(text, "latin1")) : text;
+}
+
+function storeJson(value: P2PValue): SqlValue | typeof MISFIT {
+  if (typeof value !== "object" || value instanceof Date || value instanceof Uint8Array) return MISFIT;
+  return encodeJson(value);
+}
+
+/** A column without a type keeps SQLite's own four types apart; whole numbers go in as integers, as others expect. */
+export function storeUntyped(value: P2PValue): SqlValue | typeof MISFIT {
+  switch (typeof value) {
+    case "string":
+      return value;
+    case "number":
+      if (Number.isNaN(value)) return MISFIT;
+      return Number.isSafeInteger(value) && !Object.is(value, -0) ? BigInt(value) : value;
+    case "bigint":
+      return isInt64(value) && !Number.isSafeInteger(Number(value)) ? value : MISFIT;
+    default:
+      return value instanceof Uint8Array ? value : MISFIT;
+  }
+}
