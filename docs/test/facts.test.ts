@@ -1,4 +1,5 @@
-import { ConnectionStatus, DefaultP2PConnectionManager, parseConfig } from "@omni/p2p-core";
+import { ConnectionStatus, DefaultP2PConnectionManager } from "@omni/p2p-core";
+import { parseConfig } from "@omni/p2p-core/engine";
 import { memoryStore } from "@omni/p2p-starter-memory";
 import { afterEach, describe, expect, it, vi } from "vitest";
 import { membersOf, wordsOf } from "./declarations.ts";

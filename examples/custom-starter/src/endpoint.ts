@@ -1,5 +1,5 @@
 import { resolve } from "node:path";
-import { type EndpointInfo, endpointLabel, type OptionSpecs, P2PError, parseOptions } from "@omni/p2p-core";
+import { type EndpointInfo, endpointLabel, type OptionSpecs, P2PError, parseOptions } from "@omni/p2p-core/starter";
 
 /** What endpoints of this kind begin with. */
 export const STORAGE_TYPE = "json-files";

@@ -18,7 +18,7 @@ import {
   type RecordBatch,
   recordTrouble,
   storeCursor,
-} from "@omni/p2p-core";
+} from "@omni/p2p-core/starter";
 import { STORAGE_TYPE } from "./endpoint.ts";
 import { filesOn, SHELVES, type ShelfRange } from "./shelves.ts";
 

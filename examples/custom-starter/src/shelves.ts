@@ -1,7 +1,7 @@
 import { hash } from "node:crypto";
 import { readdir } from "node:fs/promises";
 import { join } from "node:path";
-import { idKey, type P2PId } from "@omni/p2p-core";
+import { idKey, type P2PId } from "@omni/p2p-core/starter";
 
 /** Folders over which the files are spread, so that none grows long: `00` to `ff`. */
 export const SHELVES = 256;

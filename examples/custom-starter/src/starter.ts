@@ -1,5 +1,5 @@
 import { realpath, stat } from "node:fs/promises";
-import { CONTRACT_VERSION, P2PError, type P2PStarter, type StoreIdentity } from "@omni/p2p-core";
+import { CONTRACT_VERSION, P2PError, type P2PStarter, type StoreIdentity } from "@omni/p2p-core/starter";
 import { type JsonFilesEndpoint, jsonFilesEndpoint, jsonFilesOptions, STORAGE_TYPE } from "./endpoint.ts";
 import { countRecords, partitionQuery, readBatches } from "./read.ts";
 import { jsonFilesCapabilities } from "./types.ts";

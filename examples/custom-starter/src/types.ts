@@ -1,4 +1,4 @@
-import type { P2PCapabilities } from "@omni/p2p-core";
+import type { P2PCapabilities } from "@omni/p2p-core/starter";
 
 /** What JSON has is written as it is, the rest with the core's tags, so every value comes back with its type. */
 export const jsonFilesCapabilities: P2PCapabilities = {

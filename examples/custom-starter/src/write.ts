@@ -11,7 +11,7 @@ import {
   type WriteFailure,
   type WriteOptions,
   type WriteResult,
-} from "@omni/p2p-core";
+} from "@omni/p2p-core/starter";
 import type { JsonFilesEndpoint } from "./endpoint.ts";
 import { fileOf } from "./shelves.ts";
 

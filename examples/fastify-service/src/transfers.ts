@@ -1,12 +1,12 @@
 import { randomUUID } from "node:crypto";
 import {
   isP2PError,
-  messageOf,
   type P2PConnectionManager,
   type P2PQuery,
   P2PTransferError,
   type TransferCounts,
 } from "@omni/p2p-core";
+import { messageOf } from "@omni/p2p-core/starter";
 
 /** How a transfer is getting on. */
 export interface TransferState {

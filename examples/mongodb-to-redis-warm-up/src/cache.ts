@@ -1,4 +1,5 @@
-import { decodeJson, type P2PObject } from "@omni/p2p-core";
+import type { P2PObject } from "@omni/p2p-core";
+import { decodeJson } from "@omni/p2p-core/starter";
 import type { Redis } from "ioredis";
 
 /** The text before the ids in the names of the cache's keys. */

@@ -1,4 +1,6 @@
-import type { Difference, IdCollisions, P2PCapabilities, TransferFailure } from "@omni/p2p-core";
+import type { Difference, TransferFailure } from "@omni/p2p-core";
+import type { IdCollisions } from "@omni/p2p-core/engine";
+import type { P2PCapabilities } from "@omni/p2p-core/starter";
 
 /** A transfer begins. */
 export interface StartEvent {

@@ -1,4 +1,5 @@
-import { isP2PError, messageOf, type P2PErrorCode } from "@omni/p2p-core";
+import { isP2PError, type P2PErrorCode } from "@omni/p2p-core";
+import { messageOf } from "@omni/p2p-core/starter";
 import { ExitCode } from "./exit-code.ts";
 import type { ShownError } from "./output/output.ts";
 import { UsageError } from "./usage-error.ts";

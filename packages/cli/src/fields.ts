@@ -1,4 +1,5 @@
-import { encodeJson, type P2PRecord, type P2PValue, type ValueType, valueType } from "@omni/p2p-core";
+import type { P2PRecord, P2PValue } from "@omni/p2p-core";
+import { encodeJson, type ValueType, valueType } from "@omni/p2p-core/starter";
 
 /** What a sample of records tells of a field. */
 export interface SampledField {

@@ -4,7 +4,8 @@ import { createRequire } from "node:module";
 import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
-import { encodeJson, type P2PRecord } from "@omni/p2p-core";
+import type { P2PRecord } from "@omni/p2p-core";
+import { encodeJson } from "@omni/p2p-core/starter";
 
 const require = createRequire(import.meta.url);
 

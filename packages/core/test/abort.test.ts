@@ -1,6 +1,7 @@
 import { getEventListeners } from "node:events";
 import { describe, expect, it } from "vitest";
-import { estimateBytes, TaggedValue, unlessAborted } from "../src/index.ts";
+import { TaggedValue } from "../src/index.ts";
+import { estimateBytes, unlessAborted } from "../src/starter.ts";
 import { expectNoUnhandledRejections } from "./support/transferring.ts";
 
 expectNoUnhandledRejections();

@@ -1,5 +1,6 @@
 import { describe, expect, it } from "vitest";
-import { isConnectionError, isP2PError, messageOf, P2PError, toP2PError } from "../src/index.ts";
+import { isP2PError, P2PError } from "../src/index.ts";
+import { isConnectionError, messageOf, toP2PError } from "../src/starter.ts";
 
 describe("P2PError", () => {
   it("carries a code, a cause and whether to try again", () => {

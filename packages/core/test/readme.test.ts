@@ -2,7 +2,7 @@ import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { describe, expect, it } from "vitest";
 import { settingNames } from "../src/config.ts";
-import { parseConfig } from "../src/index.ts";
+import { parseConfig } from "../src/engine.ts";
 
 const readme = readFileSync(join(import.meta.dirname, "..", "README.md"), "utf8");
 const table = readme.slice(readme.indexOf("## Settings"), readme.indexOf("Only of a transfer")).replace(/ {2,}/g, " ");

@@ -1,4 +1,5 @@
-import { decodeJson, type EndpointInput, type P2PQuery } from "@omni/p2p-core";
+import type { EndpointInput, P2PQuery } from "@omni/p2p-core";
+import { decodeJson } from "@omni/p2p-core/starter";
 import { invalid, refused } from "./errors.ts";
 import type { TransferSpec } from "./protocol.ts";
 

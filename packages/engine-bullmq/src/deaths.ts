@@ -1,4 +1,5 @@
-import { P2PError, parseConfig } from "@omni/p2p-core";
+import { P2PError } from "@omni/p2p-core";
+import { parseConfig } from "@omni/p2p-core/engine";
 import type { Redis } from "ioredis";
 import { DIED, END, JOB_LIFE } from "./grain-scripts.ts";
 import type { EngineKeys } from "./keys.ts";

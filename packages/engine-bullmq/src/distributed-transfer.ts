@@ -1,5 +1,6 @@
 import { setTimeout as sleep } from "node:timers/promises";
-import { type JsonValue, P2PError, type P2PStarter, parseJson } from "@omni/p2p-core";
+import { P2PError, type P2PStarter } from "@omni/p2p-core";
+import { type JsonValue, parseJson } from "@omni/p2p-core/starter";
 import { FlowProducer, Queue } from "bullmq";
 import type { Redis } from "ioredis";
 import { connectRedis, type EngineConnection, untilReady } from "./connection.ts";

@@ -2,17 +2,13 @@ import {
   type EndpointInfo,
   type EndpointInput,
   isP2PError,
-  type OpenContext,
   type P2PDataTransferService,
   P2PError,
   type P2PStarter,
   parseEndpoint,
-  redactError,
-  StarterRegistry,
-  secretsOf,
-  toP2PError,
-  unlessAborted,
 } from "@omni/p2p-core";
+import { redactError, StarterRegistry } from "@omni/p2p-core/engine";
+import { type OpenContext, secretsOf, toP2PError, unlessAborted } from "@omni/p2p-core/starter";
 import { type GuardedEndpoint, isGuarded } from "./access.ts";
 
 /**

@@ -1,4 +1,4 @@
-import { unlessAborted } from "@omni/p2p-core";
+import { unlessAborted } from "@omni/p2p-core/starter";
 import { LetGoError } from "./errors.ts";
 import { PartRun } from "./part-job.ts";
 import { planTransfer } from "./plan.ts";

@@ -1,18 +1,19 @@
 import {
-  CHECKPOINT_VERSION,
-  type Checkpoint,
   type CheckpointStore,
   type DeadLetter,
   type DeadLetterSink,
+  P2PError,
+  type TransferCounts,
+} from "@omni/p2p-core";
+import {
+  CHECKPOINT_VERSION,
+  type Checkpoint,
   type FailureBudget,
-  type JsonValue,
   letterToJson,
   NO_COUNTS,
-  P2PError,
-  parseJson,
-  type TransferCounts,
   type TransferIdentity,
-} from "@omni/p2p-core";
+} from "@omni/p2p-core/engine";
+import { type JsonValue, parseJson } from "@omni/p2p-core/starter";
 import type { Redis } from "ioredis";
 import { fenced, LetGoError } from "./errors.ts";
 import { FORGET, LETTERS, SAVE } from "./grain-scripts.ts";

@@ -1,4 +1,5 @@
-import { isConnectionError, isP2PError, messageOf, P2PError } from "@omni/p2p-core";
+import { isP2PError, P2PError } from "@omni/p2p-core";
+import { isConnectionError, messageOf } from "@omni/p2p-core/starter";
 import { DelayedError, type Job, type Queue, UnrecoverableError, WaitingChildrenError, WaitingError } from "bullmq";
 import { assertAllowed } from "./access.ts";
 import { type DeathBook, noteDeath, noteJob } from "./deaths.ts";

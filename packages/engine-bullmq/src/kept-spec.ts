@@ -1,4 +1,6 @@
-import { decodeJson, messageOf, type P2PQuery, parseConfig, parseJson, parseQuery } from "@omni/p2p-core";
+import type { P2PQuery } from "@omni/p2p-core";
+import { parseConfig } from "@omni/p2p-core/engine";
+import { decodeJson, messageOf, parseJson, parseQuery } from "@omni/p2p-core/starter";
 import { refused } from "./errors.ts";
 import { type JobData, MAX_SPEC_CHARACTERS, type TransferSpec } from "./protocol.ts";
 

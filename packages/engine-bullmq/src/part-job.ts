@@ -1,9 +1,5 @@
 import {
-  decodeJson,
   type EndpointInfo,
-  encodeJson,
-  FailureBudget,
-  identityOf,
   type P2PConnection,
   P2PError,
   type P2PQuery,
@@ -11,6 +7,8 @@ import {
   type TransferOptions,
   type Transform,
 } from "@omni/p2p-core";
+import { FailureBudget, identityOf } from "@omni/p2p-core/engine";
+import { decodeJson, encodeJson } from "@omni/p2p-core/starter";
 import { noteDeath } from "./deaths.ts";
 import { UnsuitedError } from "./endpoints.ts";
 import { fenced, LetGoError } from "./errors.ts";

@@ -1,4 +1,5 @@
-import { type P2PErrorCode, toP2PError } from "@omni/p2p-core";
+import type { P2PErrorCode } from "@omni/p2p-core";
+import { toP2PError } from "@omni/p2p-core/starter";
 import type { Redis } from "ioredis";
 import { parseCounts } from "./grain-state.ts";
 import { parseSpec } from "./kept-spec.ts";

@@ -1,12 +1,6 @@
-import {
-  type ConnectionConfigInput,
-  encodeJson,
-  type FailureTolerance,
-  type P2PQuery,
-  type P2PValue,
-  parseConfig,
-  parseQuery,
-} from "@omni/p2p-core";
+import type { ConnectionConfigInput, FailureTolerance, P2PQuery, P2PValue } from "@omni/p2p-core";
+import { parseConfig } from "@omni/p2p-core/engine";
+import { encodeJson, parseQuery } from "@omni/p2p-core/starter";
 import { invalid } from "./errors.ts";
 import { MAX_SPEC_CHARACTERS, PROTOCOL_VERSION, type TransferSpec, type VerifyKind } from "./protocol.ts";
 

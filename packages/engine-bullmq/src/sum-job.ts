@@ -1,14 +1,6 @@
-import {
-  addUp,
-  decodeJson,
-  FieldWatch,
-  isP2PError,
-  messageOf,
-  type P2PQuery,
-  type PartOutcome,
-  type TransferCounts,
-  type TransferFailure,
-} from "@omni/p2p-core";
+import { isP2PError, type P2PQuery, type TransferCounts, type TransferFailure } from "@omni/p2p-core";
+import { addUp, FieldWatch, type PartOutcome } from "@omni/p2p-core/engine";
+import { decodeJson, messageOf } from "@omni/p2p-core/starter";
 import type { Endpoints } from "./endpoints.ts";
 import { lateJob } from "./flow.ts";
 import { parseCounts } from "./grain-state.ts";

@@ -1,14 +1,13 @@
 import { setTimeout as sleep } from "node:timers/promises";
 import {
-  boundService,
   DefaultP2PTransferBridge,
   type P2PDataTransferService,
   P2PError,
   type P2PQuery,
   type P2PRecord,
   type P2PTransferBridge,
-  type TransferEnd,
 } from "@omni/p2p-core";
+import { boundService, type TransferEnd } from "@omni/p2p-core/engine";
 
 /** What looks at a transfer while it reads, and holds it back. */
 export interface Tap {

@@ -1,4 +1,5 @@
-import { type EndpointInput, isP2PError, messageOf, P2PError, type P2PErrorCode } from "@omni/p2p-core";
+import { type EndpointInput, isP2PError, P2PError, type P2PErrorCode } from "@omni/p2p-core";
+import { messageOf } from "@omni/p2p-core/starter";
 import type { EngineConnection } from "./connection.ts";
 import { UnsuitedError } from "./endpoints.ts";
 import { type LetGo, LetGoError } from "./errors.ts";

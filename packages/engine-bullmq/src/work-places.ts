@@ -1,4 +1,5 @@
-import { type InstalledStarter, installedStarters, type Transform } from "@omni/p2p-core";
+import type { Transform } from "@omni/p2p-core";
+import { type InstalledStarter, installedStarters } from "@omni/p2p-core/engine";
 import type { Redis } from "ioredis";
 import { checkGuard } from "./access.ts";
 import { Endpoints, findAmong, type NamedEndpoint } from "./endpoints.ts";

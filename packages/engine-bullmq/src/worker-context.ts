@@ -1,4 +1,5 @@
-import { type DefaultP2PConnectionManager, NO_COUNTS, type TransferCounts, type Transform } from "@omni/p2p-core";
+import type { DefaultP2PConnectionManager, TransferCounts, Transform } from "@omni/p2p-core";
+import { NO_COUNTS } from "@omni/p2p-core/engine";
 import type { FlowProducer, Queue } from "bullmq";
 import type { Redis } from "ioredis";
 import type { DeathBook } from "./deaths.ts";

@@ -1,5 +1,6 @@
-import type { JsonValue, P2PStarter, Transform } from "@omni/p2p-core";
-import { messageOf } from "@omni/p2p-core";
+import type { P2PStarter, Transform } from "@omni/p2p-core";
+import type { JsonValue } from "@omni/p2p-core/starter";
+import { messageOf } from "@omni/p2p-core/starter";
 import type { NamedEndpoint } from "./endpoints.ts";
 import { invalid } from "./errors.ts";
 

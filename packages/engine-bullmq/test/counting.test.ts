@@ -1,5 +1,7 @@
 import { setTimeout as sleep } from "node:timers/promises";
-import { boundService, CONTRACT_VERSION, type P2PStarter } from "@omni/p2p-core";
+import type { P2PStarter } from "@omni/p2p-core";
+import { boundService } from "@omni/p2p-core/engine";
+import { CONTRACT_VERSION } from "@omni/p2p-core/starter";
 import { memoryStarter, memoryStore } from "@omni/p2p-starter-memory";
 import { describeWithService } from "@omni/p2p-test-services/suite";
 import { expect, it } from "vitest";

@@ -5,7 +5,7 @@ import {
   type OptionsOf,
   P2PError,
   parseOptions,
-} from "@omni/p2p-core";
+} from "@omni/p2p-core/starter";
 
 /** The options of an Elasticsearch endpoint, as `metadata` or in the query of its URL. */
 export const elasticsearchOptions = {

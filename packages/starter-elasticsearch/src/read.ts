@@ -6,7 +6,7 @@ import {
   type ReadOptions,
   type RecordBatch,
   setField,
-} from "@omni/p2p-core";
+} from "@omni/p2p-core/starter";
 import { isPlainName } from "./mapping/names.ts";
 import { type OpenedQuery, openQuery, type SourceIndex } from "./query/source-index.ts";
 import { type Batch, BatchBuilder, pageLimits } from "./reading/batching.ts";

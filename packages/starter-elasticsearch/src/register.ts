@@ -1,4 +1,4 @@
-import { registerStarter } from "@omni/p2p-core";
+import { registerStarter } from "@omni/p2p-core/starter";
 import { elasticsearchStarter } from "./starter.ts";
 
 registerStarter(elasticsearchStarter);

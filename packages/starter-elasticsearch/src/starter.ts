@@ -6,7 +6,7 @@ import {
   P2PError,
   type P2PStarter,
   type WriteResult,
-} from "@omni/p2p-core";
+} from "@omni/p2p-core/starter";
 import { type ClientModule, createClient, loadClientModule } from "./client/client.ts";
 import { identityOf } from "./client/identity.ts";
 import { Link } from "./client/link.ts";

@@ -1,5 +1,5 @@
-import type { P2PCapabilities, P2PValue, ValueType } from "@omni/p2p-core";
-import { TaggedValue } from "@omni/p2p-core";
+import type { P2PCapabilities, P2PValue, ValueType } from "@omni/p2p-core/starter";
+import { TaggedValue } from "@omni/p2p-core/starter";
 
 /** What a field of an index that we made holds. */
 export type FieldKind = "string" | "number" | "bigint" | "boolean" | "date" | "bytes" | "object";

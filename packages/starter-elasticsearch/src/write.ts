@@ -1,4 +1,4 @@
-import { idKey, type P2PError, type P2PRecord, type WriteOptions, type WriteResult } from "@omni/p2p-core";
+import { idKey, type P2PError, type P2PRecord, type WriteOptions, type WriteResult } from "@omni/p2p-core/starter";
 import { syntheticError } from "./mapping/synthetic-source.ts";
 import { BulkRun, type WriteTarget } from "./writing/bulk-run.ts";
 

@@ -2,7 +2,7 @@ import { readFile } from "node:fs/promises";
 import { join } from "node:path";
 import * as client8 from "@elastic/elasticsearch";
 import * as client9 from "@elastic/elasticsearch-9";
-import { type P2PRecord, type P2PStarter, parseEndpoint } from "@omni/p2p-core";
+import { type P2PRecord, type P2PStarter, parseEndpoint } from "@omni/p2p-core/starter";
 import { describeWithService } from "@omni/p2p-test-services/suite";
 import { describe, expect, test } from "vitest";
 import { type ClientModule, createClient } from "../src/client/client.ts";

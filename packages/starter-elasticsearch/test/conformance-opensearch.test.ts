@@ -1,4 +1,4 @@
-import { type JsonValue, parseEndpoint, type ReadOptions, type RecordBatch } from "@omni/p2p-core";
+import { type JsonValue, parseEndpoint, type ReadOptions, type RecordBatch } from "@omni/p2p-core/starter";
 import { describeWithOwnService } from "@omni/p2p-test-services/suite";
 import { describeConformance } from "@omni/p2p-testkit";
 import { describe, expect, onTestFinished, test } from "vitest";

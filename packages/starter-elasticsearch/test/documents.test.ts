@@ -1,4 +1,4 @@
-import { idKey, type P2PRecord, type P2PValue, parseJson, valuesEqual } from "@omni/p2p-core";
+import { idKey, type P2PRecord, type P2PValue, parseJson, valuesEqual } from "@omni/p2p-core/starter";
 import { recordArbitrary, SAMPLE_VALUES, VALUE_TYPES } from "@omni/p2p-testkit";
 import * as fc from "fast-check";
 import { describe, expect, test } from "vitest";

@@ -1,4 +1,4 @@
-import { isP2PError, parseEndpoint } from "@omni/p2p-core";
+import { isP2PError, parseEndpoint } from "@omni/p2p-core/starter";
 import { describe, expect, test } from "vitest";
 import { indexOf, parsePlace } from "../src/endpoint.ts";
 

@@ -1,4 +1,4 @@
-import { idKey, type P2PRecord } from "@omni/p2p-core";
+import { idKey, type P2PRecord } from "@omni/p2p-core/starter";
 import { startService, type TestService } from "@omni/p2p-test-services";
 import { describeWithService } from "@omni/p2p-test-services/suite";
 import { afterAll, beforeAll, expect, test } from "vitest";

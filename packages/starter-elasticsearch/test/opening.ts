@@ -10,7 +10,7 @@ import {
   type RecordBatch,
   type WriteMode,
   type WriteResult,
-} from "@omni/p2p-core";
+} from "@omni/p2p-core/starter";
 import { onTestFinished } from "vitest";
 import { elasticsearchStarter } from "../src/index.ts";
 import { freshIndex } from "./fresh-index.ts";

@@ -1,4 +1,4 @@
-import { matches, type P2PQuery, type P2PRecord, parseQuery } from "@omni/p2p-core";
+import { matches, type P2PQuery, type P2PRecord, parseQuery } from "@omni/p2p-core/starter";
 import { describeWithService } from "@omni/p2p-test-services/suite";
 import { expect, onTestFinished, test } from "vitest";
 import { call } from "./fresh-index.ts";

@@ -1,4 +1,4 @@
-import { parseEndpoint } from "@omni/p2p-core";
+import { parseEndpoint } from "@omni/p2p-core/starter";
 import { describeWithService } from "@omni/p2p-test-services/suite";
 import { describe, expect, onTestFinished, test } from "vitest";
 import { elasticsearchStarter } from "../src/index.ts";

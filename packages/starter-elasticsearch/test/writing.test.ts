@@ -1,4 +1,4 @@
-import type { P2PRecord } from "@omni/p2p-core";
+import type { P2PRecord } from "@omni/p2p-core/starter";
 import { describeWithService } from "@omni/p2p-test-services/suite";
 import { expect, test } from "vitest";
 import { call } from "./fresh-index.ts";

@@ -1,4 +1,4 @@
-import { type EndpointInfo, type OptionSpecs, parseOptions } from "@omni/p2p-core";
+import { type EndpointInfo, type OptionSpecs, parseOptions } from "@omni/p2p-core/starter";
 
 /** A memory endpoint has no options; its `database` is the name of the store. */
 export const memoryOptions = {} as const satisfies OptionSpecs;

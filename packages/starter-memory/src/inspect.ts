@@ -1,4 +1,10 @@
-import { type FieldMapping, type P2PRecord, type StoreInspection, type ValueType, valueType } from "@omni/p2p-core";
+import {
+  type FieldMapping,
+  type P2PRecord,
+  type StoreInspection,
+  type ValueType,
+  valueType,
+} from "@omni/p2p-core/starter";
 import { memoryStores } from "./store.ts";
 
 /** The stores of this process. */

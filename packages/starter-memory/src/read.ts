@@ -9,7 +9,7 @@ import {
   type RawBatch,
   type ReadOptions,
   type RecordBatch,
-} from "@omni/p2p-core";
+} from "@omni/p2p-core/starter";
 import { select } from "./select.ts";
 import type { MemoryStore } from "./store.ts";
 

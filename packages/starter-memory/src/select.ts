@@ -9,7 +9,7 @@ import {
   recordAt,
   sortPosition,
   storeCursor,
-} from "@omni/p2p-core";
+} from "@omni/p2p-core/starter";
 import type { MemoryStore } from "./store.ts";
 
 /** A half-open range of sequences: what a cursor and a partition of this store are. */

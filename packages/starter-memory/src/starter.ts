@@ -7,7 +7,7 @@ import {
   P2PError,
   type P2PRecord,
   type P2PStarter,
-} from "@omni/p2p-core";
+} from "@omni/p2p-core/starter";
 import { memoryOptions, storeName } from "./endpoint.ts";
 import { describeMemoryMapping, inspectMemory } from "./inspect.ts";
 import { countRecords, partitionQuery, readBatches, readShared } from "./read.ts";

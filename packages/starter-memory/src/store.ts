@@ -1,5 +1,5 @@
 import { randomUUID } from "node:crypto";
-import { assertRecord, cloneValue, idKey, type P2PId, type P2PRecord } from "@omni/p2p-core";
+import { assertRecord, cloneValue, idKey, type P2PId, type P2PRecord } from "@omni/p2p-core/starter";
 
 /** A named set of records in this process, shared by everything that names it. Made by {@link memoryStore}. */
 export class MemoryStore {

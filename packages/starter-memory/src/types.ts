@@ -1,4 +1,4 @@
-import type { P2PCapabilities } from "@omni/p2p-core";
+import type { P2PCapabilities } from "@omni/p2p-core/starter";
 
 /** Memory keeps every value as it is, and nothing beyond the process; a cursor counts insertions. */
 export const memoryCapabilities: P2PCapabilities = {

@@ -1,4 +1,11 @@
-import { idKey, P2PError, type P2PRecord, type WriteFailure, type WriteMode, type WriteResult } from "@omni/p2p-core";
+import {
+  idKey,
+  P2PError,
+  type P2PRecord,
+  type WriteFailure,
+  type WriteMode,
+  type WriteResult,
+} from "@omni/p2p-core/starter";
 import type { MemoryStore } from "./store.ts";
 
 /** Puts the records into the store as the mode says. */

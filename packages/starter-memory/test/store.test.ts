@@ -1,4 +1,4 @@
-import { isP2PError, parseEndpoint } from "@omni/p2p-core";
+import { isP2PError, parseEndpoint } from "@omni/p2p-core/starter";
 import { beforeEach, expect, test } from "vitest";
 import { dropMemoryStore, memoryStarter, memoryStore } from "../src/index.ts";
 

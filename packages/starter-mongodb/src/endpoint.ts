@@ -5,7 +5,7 @@ import {
   type OptionsOf,
   P2PError,
   parseOptions,
-} from "@omni/p2p-core";
+} from "@omni/p2p-core/starter";
 import type { MongoClientOptions } from "mongodb";
 
 /** Where a database is when the endpoint names none: MongoDB's own default. */

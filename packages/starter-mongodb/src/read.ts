@@ -18,7 +18,7 @@ import {
   setField,
   storeCursor,
   toJson,
-} from "@omni/p2p-core";
+} from "@omni/p2p-core/starter";
 import { isCursorGone, mongodbError } from "./client/errors.ts";
 import { assertCollectionExists, type Place } from "./client/open-collection.ts";
 import { parseMongodbQuery } from "./query/query.ts";

@@ -6,7 +6,7 @@ import {
   P2PError,
   type P2PStarter,
   unlessAborted,
-} from "@omni/p2p-core";
+} from "@omni/p2p-core/starter";
 import type { Db, MongoClient } from "mongodb";
 import { closeClient, connect, type Driver, notInTime } from "./client/client.ts";
 import { dialectOf, MONGODB } from "./client/dialect.ts";

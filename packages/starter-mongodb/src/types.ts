@@ -1,4 +1,4 @@
-import type { P2PCapabilities, ValueType } from "@omni/p2p-core";
+import type { P2PCapabilities, ValueType } from "@omni/p2p-core/starter";
 import type { Dialect } from "./client/dialect.ts";
 
 /** What becomes of each kind of value in a field of a document, and how it comes back. The README shows it. */

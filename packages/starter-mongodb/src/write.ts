@@ -8,7 +8,7 @@ import {
   type WriteFailure,
   type WriteOptions,
   type WriteResult,
-} from "@omni/p2p-core";
+} from "@omni/p2p-core/starter";
 import type { AnyBulkWriteOperation, Document, WriteError } from "mongodb";
 import { isDuplicateKey, isSpoiled, mongodbError, recordError } from "./client/errors.ts";
 import type { Place } from "./client/open-collection.ts";

@@ -1,4 +1,4 @@
-import { encodeJson, type P2PRecord, type P2PValue, TaggedValue, valuesEqual } from "@omni/p2p-core";
+import { encodeJson, type P2PRecord, type P2PValue, TaggedValue, valuesEqual } from "@omni/p2p-core/starter";
 import { AWKWARD_FIELDS, recordArbitrary, SAMPLE_VALUES } from "@omni/p2p-testkit";
 import * as fc from "fast-check";
 import * as mongodb from "mongodb";

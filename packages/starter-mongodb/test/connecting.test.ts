@@ -1,4 +1,4 @@
-import type { EndpointInfo } from "@omni/p2p-core";
+import type { EndpointInfo } from "@omni/p2p-core/starter";
 import { startService } from "@omni/p2p-test-services";
 import { describeWithService } from "@omni/p2p-test-services/suite";
 import { expect, test } from "vitest";

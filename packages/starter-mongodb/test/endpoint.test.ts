@@ -1,4 +1,4 @@
-import { parseEndpoint } from "@omni/p2p-core";
+import { parseEndpoint } from "@omni/p2p-core/starter";
 import { MongoClient } from "mongodb";
 import { expect, test } from "vitest";
 import { parseMongodbEndpoint } from "../src/endpoint.ts";

@@ -1,4 +1,4 @@
-import { P2PError, type P2PErrorCode } from "@omni/p2p-core";
+import { P2PError, type P2PErrorCode } from "@omni/p2p-core/starter";
 import {
   MongoBulkWriteError,
   MongoNetworkError,

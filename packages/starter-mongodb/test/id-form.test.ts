@@ -1,4 +1,5 @@
-import { DefaultP2PConnectionManager, type P2PId, TaggedValue } from "@omni/p2p-core";
+import { DefaultP2PConnectionManager } from "@omni/p2p-core";
+import { type P2PId, TaggedValue } from "@omni/p2p-core/starter";
 import { describeWithService } from "@omni/p2p-test-services/suite";
 import { referenceAdapter } from "@omni/p2p-testkit";
 import { describe, expect, it } from "vitest";

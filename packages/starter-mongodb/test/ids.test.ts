@@ -1,4 +1,4 @@
-import { encodeJson, type P2PId, type P2PRecord, TaggedValue } from "@omni/p2p-core";
+import { encodeJson, type P2PId, type P2PRecord, TaggedValue } from "@omni/p2p-core/starter";
 import { describeWithService } from "@omni/p2p-test-services/suite";
 import { assertSameRecords } from "@omni/p2p-testkit";
 import { Binary, ObjectId, Timestamp, UUID } from "mongodb";

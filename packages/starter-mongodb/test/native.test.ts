@@ -1,4 +1,4 @@
-import { TaggedValue } from "@omni/p2p-core";
+import { TaggedValue } from "@omni/p2p-core/starter";
 import { describeWithService } from "@omni/p2p-test-services/suite";
 import { ObjectId } from "mongodb";
 import { expect, test } from "vitest";

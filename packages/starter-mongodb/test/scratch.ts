@@ -8,7 +8,7 @@ import {
   parseEndpoint,
   type ReadOptions,
   type RecordBatch,
-} from "@omni/p2p-core";
+} from "@omni/p2p-core/starter";
 import { type Collection, type Document, MongoClient } from "mongodb";
 import { afterAll } from "vitest";
 import { mongodbStarter } from "../src/index.ts";

@@ -1,4 +1,4 @@
-import { type P2PRecord, type P2PValue, recordTrouble, setField, valuesEqual } from "@omni/p2p-core";
+import { type P2PRecord, type P2PValue, recordTrouble, setField, valuesEqual } from "@omni/p2p-core/starter";
 import * as mongodb from "mongodb";
 import { BSON } from "mongodb";
 import { describe, expect, test } from "vitest";

@@ -1,4 +1,4 @@
-import type { JsonValue, P2PQuery, P2PRecord } from "@omni/p2p-core";
+import type { JsonValue, P2PQuery, P2PRecord } from "@omni/p2p-core/starter";
 import { describeWithService } from "@omni/p2p-test-services/suite";
 import { Binary, type Document, MaxKey, MinKey, ObjectId, Timestamp } from "mongodb";
 import { describe, expect, test } from "vitest";

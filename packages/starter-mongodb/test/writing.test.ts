@@ -1,4 +1,4 @@
-import type { P2PRecord } from "@omni/p2p-core";
+import type { P2PRecord } from "@omni/p2p-core/starter";
 import { describeWithService } from "@omni/p2p-test-services/suite";
 import type { ObjectId } from "mongodb";
 import { expect, test } from "vitest";

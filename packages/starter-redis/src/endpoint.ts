@@ -5,7 +5,7 @@ import {
   type OptionsOf,
   P2PError,
   parseOptions,
-} from "@omni/p2p-core";
+} from "@omni/p2p-core/starter";
 import type { ClusterOptions, RedisOptions } from "ioredis";
 
 /** The options of a Redis endpoint. */

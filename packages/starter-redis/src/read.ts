@@ -12,7 +12,7 @@ import {
   type RecordBatch,
   setField,
   storeCursor,
-} from "@omni/p2p-core";
+} from "@omni/p2p-core/starter";
 import type { RedisSource } from "./client/open-source.ts";
 import { type Key, STORE } from "./query/keys.ts";
 import { parseRedisQuery, type RedisQuery } from "./query/query.ts";

@@ -1,4 +1,4 @@
-import { CONTRACT_VERSION, type P2PStarter } from "@omni/p2p-core";
+import { CONTRACT_VERSION, type P2PStarter } from "@omni/p2p-core/starter";
 import { openRedis } from "./client/client.ts";
 import { storeIdentity } from "./client/identity.ts";
 import { parseRedisEndpoint, redisOptions } from "./endpoint.ts";

@@ -1,4 +1,4 @@
-import type { P2PCapabilities, ValueType } from "@omni/p2p-core";
+import type { P2PCapabilities, ValueType } from "@omni/p2p-core/starter";
 
 /** How records are written: as JSON text, as a hash, or as the dump of a key. */
 export type RedisFormat = "json" | "hash" | "dump";

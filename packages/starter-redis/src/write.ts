@@ -8,7 +8,7 @@ import {
   type WriteMode,
   type WriteOptions,
   type WriteResult,
-} from "@omni/p2p-core";
+} from "@omni/p2p-core/starter";
 import type { Command } from "./client/command.ts";
 import type { RedisLink } from "./client/link.ts";
 import { type Key, keyText } from "./query/keys.ts";

@@ -1,4 +1,4 @@
-import { fromJson, idKey, type JsonValue, type P2PRecord, parseEndpoint, toJson } from "@omni/p2p-core";
+import { fromJson, idKey, type JsonValue, type P2PRecord, parseEndpoint, toJson } from "@omni/p2p-core/starter";
 import { describeWithService } from "@omni/p2p-test-services/suite";
 import { Redis } from "ioredis";
 import { afterAll, beforeAll, expect, it } from "vitest";

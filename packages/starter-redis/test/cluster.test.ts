@@ -1,4 +1,4 @@
-import { type P2PDataTransferService, P2PError, type P2PRecord } from "@omni/p2p-core";
+import { type P2PDataTransferService, P2PError, type P2PRecord } from "@omni/p2p-core/starter";
 import { describeWithService } from "@omni/p2p-test-services/suite";
 import { describeConformance } from "@omni/p2p-testkit";
 import { Cluster, type Redis } from "ioredis";

@@ -1,4 +1,4 @@
-import { isP2PError, type P2PErrorCode, parseEndpoint } from "@omni/p2p-core";
+import { isP2PError, type P2PErrorCode, parseEndpoint } from "@omni/p2p-core/starter";
 import { startService, type TestService } from "@omni/p2p-test-services";
 import { describeWithService } from "@omni/p2p-test-services/suite";
 import { Redis } from "ioredis";

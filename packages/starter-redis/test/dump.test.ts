@@ -1,4 +1,4 @@
-import { fromJson, type JsonValue, type P2PRecord, type P2PValue, toJson } from "@omni/p2p-core";
+import { fromJson, type JsonValue, type P2PRecord, type P2PValue, toJson } from "@omni/p2p-core/starter";
 import { describeWithService } from "@omni/p2p-test-services/suite";
 import { Redis } from "ioredis";
 import { afterAll, beforeAll, expect, it } from "vitest";

@@ -1,4 +1,4 @@
-import type { P2PDataTransferService } from "@omni/p2p-core";
+import type { P2PDataTransferService } from "@omni/p2p-core/starter";
 import { describeWithService } from "@omni/p2p-test-services/suite";
 import { Redis } from "ioredis";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";

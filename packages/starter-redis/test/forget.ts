@@ -1,5 +1,6 @@
 /** Uses an endpoint and forgets to close it: `node forget.ts <url> idle|gone|transfer`. The process must end by itself. */
-import { DefaultP2PConnectionManager, parseEndpoint } from "@omni/p2p-core";
+import { DefaultP2PConnectionManager } from "@omni/p2p-core";
+import { parseEndpoint } from "@omni/p2p-core/starter";
 import { redisStarter } from "../src/index.ts";
 import { proxyTo } from "./tcp.ts";
 

@@ -1,4 +1,4 @@
-import { encodeJson, getField, type P2PRecord, setField } from "@omni/p2p-core";
+import { encodeJson, getField, type P2PRecord, setField } from "@omni/p2p-core/starter";
 import * as fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import { decodeJsonRecord } from "../src/values/json-record.ts";

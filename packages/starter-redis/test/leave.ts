@@ -1,5 +1,5 @@
 /** Opens an endpoint, closes it, and must end by itself: `node leave.ts <url> open|refused|gone`. */
-import { parseEndpoint } from "@omni/p2p-core";
+import { parseEndpoint } from "@omni/p2p-core/starter";
 import { redisStarter } from "../src/index.ts";
 import { proxyTo } from "./tcp.ts";
 

@@ -1,7 +1,8 @@
 import { execFile } from "node:child_process";
 import { fileURLToPath } from "node:url";
 import { promisify } from "node:util";
-import { DefaultP2PConnectionManager, isP2PError, type P2PDataTransferService, type P2PRecord } from "@omni/p2p-core";
+import { DefaultP2PConnectionManager } from "@omni/p2p-core";
+import { isP2PError, type P2PDataTransferService, type P2PRecord } from "@omni/p2p-core/starter";
 import { startService, type TestService } from "@omni/p2p-test-services";
 import { describeWithService } from "@omni/p2p-test-services/suite";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";

@@ -7,7 +7,7 @@ import {
   parseEndpoint,
   type ReadFailure,
   type ReadOptions,
-} from "@omni/p2p-core";
+} from "@omni/p2p-core/starter";
 import { redisStarter } from "../src/index.ts";
 
 /** A signal that never aborts. */

@@ -1,4 +1,4 @@
-import type { JsonValue, P2PDataTransferService } from "@omni/p2p-core";
+import type { JsonValue, P2PDataTransferService } from "@omni/p2p-core/starter";
 import { startService, type TestService } from "@omni/p2p-test-services";
 import { describeWithService } from "@omni/p2p-test-services/suite";
 import { Redis } from "ioredis";

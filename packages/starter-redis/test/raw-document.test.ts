@@ -1,4 +1,4 @@
-import { encodeJson, parseEndpoint } from "@omni/p2p-core";
+import { encodeJson, parseEndpoint } from "@omni/p2p-core/starter";
 import { describe, expect, it } from "vitest";
 import { parseRedisEndpoint } from "../src/endpoint.ts";
 import { decodeJsonRecord } from "../src/values/json-record.ts";

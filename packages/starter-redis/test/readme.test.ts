@@ -1,6 +1,6 @@
 import { readFile } from "node:fs/promises";
 import { join } from "node:path";
-import { encodeJson, type P2PRecord, parseEndpoint, valuesEqual } from "@omni/p2p-core";
+import { encodeJson, type P2PRecord, parseEndpoint, valuesEqual } from "@omni/p2p-core/starter";
 import { optionRows, SAMPLE_VALUES, tableRows, VALUE_TYPES } from "@omni/p2p-testkit";
 import { expect, test } from "vitest";
 import { parseRedisEndpoint } from "../src/endpoint.ts";

@@ -1,6 +1,6 @@
 import { writeFile } from "node:fs/promises";
 import { join } from "node:path";
-import type { P2PDataTransferService } from "@omni/p2p-core";
+import type { P2PDataTransferService } from "@omni/p2p-core/starter";
 import { describeWithService } from "@omni/p2p-test-services/suite";
 import { afterAll, beforeAll, expect, it } from "vitest";
 import { calm, errorOf, openAt, readAll, writeAll } from "./opening.ts";

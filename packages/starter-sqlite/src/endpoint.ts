@@ -6,7 +6,7 @@ import {
   type OptionsOf,
   P2PError,
   parseOptions,
-} from "@omni/p2p-core";
+} from "@omni/p2p-core/starter";
 
 /** The options of a `sqlite:` endpoint. */
 export const sqliteOptions = {

@@ -1,4 +1,4 @@
-import { type P2PQuery, parseQuery, type ReadOptions, type RecordBatch } from "@omni/p2p-core";
+import { type P2PQuery, parseQuery, type ReadOptions, type RecordBatch } from "@omni/p2p-core/starter";
 import type { Sql } from "./client/sql.ts";
 import type { SqliteStore } from "./client/store.ts";
 import { parseNative } from "./query/native-query.ts";

@@ -8,7 +8,7 @@ import {
   type P2PStarter,
   parseQuery,
   type SourceSchema,
-} from "@omni/p2p-core";
+} from "@omni/p2p-core/starter";
 import { isBusy } from "./client/errors.ts";
 import { identityOf } from "./client/identity.ts";
 import { dropIfEmpty, openStore } from "./client/open.ts";

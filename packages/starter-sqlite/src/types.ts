@@ -1,4 +1,4 @@
-import type { P2PCapabilities, ValueType } from "@omni/p2p-core";
+import type { P2PCapabilities, ValueType } from "@omni/p2p-core/starter";
 
 /**
  * What SQLite does with the kinds of value, in tables that this starter creates: a declared column type carries the

@@ -10,7 +10,7 @@ import {
 } from "node:fs";
 import { join } from "node:path";
 import { setTimeout as delay } from "node:timers/promises";
-import { parseEndpoint } from "@omni/p2p-core";
+import { parseEndpoint } from "@omni/p2p-core/starter";
 import Database from "better-sqlite3";
 import { describe, expect, test } from "vitest";
 import { sqliteStarter } from "../src/index.ts";

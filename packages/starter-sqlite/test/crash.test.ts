@@ -2,7 +2,7 @@ import { execFileSync } from "node:child_process";
 import { mkdirSync } from "node:fs";
 import { join } from "node:path";
 import { setTimeout as delay } from "node:timers/promises";
-import { isP2PError } from "@omni/p2p-core";
+import { isP2PError } from "@omni/p2p-core/starter";
 import { describe, expect, test } from "vitest";
 import { outputOf, runChild } from "./children.ts";
 import { at, cleanUp, open, query, readAll, rejection, temporaryFolder, write } from "./support.ts";

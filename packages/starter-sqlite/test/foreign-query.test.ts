@@ -6,7 +6,7 @@ import {
   type P2PQuery,
   type P2PRecord,
   parseQuery,
-} from "@omni/p2p-core";
+} from "@omni/p2p-core/starter";
 import { assertSameRecords } from "@omni/p2p-testkit";
 import * as fc from "fast-check";
 import { beforeEach, describe, expect, test } from "vitest";

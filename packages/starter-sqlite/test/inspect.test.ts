@@ -1,6 +1,6 @@
 import { existsSync } from "node:fs";
 import { join } from "node:path";
-import { type P2PRecord, parseEndpoint } from "@omni/p2p-core";
+import { type P2PRecord, parseEndpoint } from "@omni/p2p-core/starter";
 import { describe, expect, test } from "vitest";
 import { sqliteStarter } from "../src/index.ts";
 import { at, calm, databaseWith, rejection, temporaryFolder } from "./support.ts";

@@ -1,4 +1,4 @@
-import type { P2PRecord } from "@omni/p2p-core";
+import type { P2PRecord } from "@omni/p2p-core/starter";
 import { assertSameRecords } from "@omni/p2p-testkit";
 import { describe, expect, test } from "vitest";
 import { at, databaseWith, open, overTheWire, query, readAll, recordsIn, write } from "./support.ts";

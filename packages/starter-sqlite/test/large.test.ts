@@ -1,6 +1,6 @@
 import { monitorEventLoopDelay } from "node:perf_hooks";
 import { setImmediate } from "node:timers/promises";
-import type { P2PQuery } from "@omni/p2p-core";
+import type { P2PQuery } from "@omni/p2p-core/starter";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { at, calm, databaseWith, open, readAll, rejection, temporaryFolder, write } from "./support.ts";
 

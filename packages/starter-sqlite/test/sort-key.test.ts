@@ -1,4 +1,4 @@
-import { compareValues, type P2PValue, TaggedValue } from "@omni/p2p-core";
+import { compareValues, type P2PValue, TaggedValue } from "@omni/p2p-core/starter";
 import fc from "fast-check";
 import { expect, test } from "vitest";
 import { sortKey } from "../src/query/sort-key.ts";

@@ -12,7 +12,7 @@ import {
   type RecordBatch,
   type WriteMode,
   type WriteResult,
-} from "@omni/p2p-core";
+} from "@omni/p2p-core/starter";
 import Database from "better-sqlite3";
 import { afterEach } from "vitest";
 import { sqliteStarter } from "../src/index.ts";

@@ -2,7 +2,7 @@ import { unlinkSync } from "node:fs";
 import { join } from "node:path";
 import { setTimeout as delay, setImmediate as immediate } from "node:timers/promises";
 import { Worker } from "node:worker_threads";
-import { isP2PError, type P2PRecord, type WriteMode, type WriteResult } from "@omni/p2p-core";
+import { isP2PError, type P2PRecord, type WriteMode, type WriteResult } from "@omni/p2p-core/starter";
 import { describe, expect, test, vi } from "vitest";
 import { outputOf, runChild } from "./children.ts";
 import { at, cleanUp, databaseWith, open, query, recordsIn, rejection, temporaryFolder, write } from "./support.ts";

@@ -1,4 +1,4 @@
-import { type P2PRecord, type P2PValue, setField, TaggedValue } from "@omni/p2p-core";
+import { type P2PRecord, type P2PValue, setField, TaggedValue } from "@omni/p2p-core/starter";
 import { assertSameRecords } from "@omni/p2p-testkit";
 import Database from "better-sqlite3";
 import { describe, expect, test } from "vitest";

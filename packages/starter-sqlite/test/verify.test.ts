@@ -1,4 +1,5 @@
-import { type P2PRecord, type P2PValue, parseEndpoint, valuesEqual, verify } from "@omni/p2p-core";
+import { verify } from "@omni/p2p-core";
+import { type P2PRecord, type P2PValue, parseEndpoint, valuesEqual } from "@omni/p2p-core/starter";
 import { referenceAdapter, SAMPLE_VALUES, VALUE_TYPES, valueArbitrary } from "@omni/p2p-testkit";
 import * as fc from "fast-check";
 import { describe, expect, it } from "vitest";

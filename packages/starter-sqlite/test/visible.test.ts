@@ -1,4 +1,5 @@
-import { DefaultP2PConnectionManager, type P2PRecord, type P2PValue, TaggedValue, valueType } from "@omni/p2p-core";
+import { DefaultP2PConnectionManager } from "@omni/p2p-core";
+import { type P2PRecord, type P2PValue, TaggedValue, valueType } from "@omni/p2p-core/starter";
 import { assertSameRecords } from "@omni/p2p-testkit";
 import Database from "better-sqlite3";
 import fc from "fast-check";

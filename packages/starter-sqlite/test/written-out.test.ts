@@ -1,4 +1,4 @@
-import type { P2PRecord } from "@omni/p2p-core";
+import type { P2PRecord } from "@omni/p2p-core/starter";
 import { expect, test } from "vitest";
 import { makeFits } from "../src/values/generated-decoder.ts";
 import { at, databaseWith, open, query, readAll, recordsIn, temporaryFolder, write } from "./support.ts";

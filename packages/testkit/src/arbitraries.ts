@@ -6,7 +6,7 @@ import {
   recordTrouble,
   TaggedValue,
   type ValueType,
-} from "@omni/p2p-core";
+} from "@omni/p2p-core/starter";
 import * as fc from "fast-check";
 import { AWKWARD_FIELDS } from "./awkward-texts.ts";
 import { objectOf, SAMPLE_VALUES, VALUE_TYPES } from "./samples.ts";

@@ -10,7 +10,7 @@ import {
   type RecordBatch,
   type WriteMode,
   type WriteResult,
-} from "@omni/p2p-core";
+} from "@omni/p2p-core/starter";
 import type { AdapterUnderTest, ConformancePlace } from "./reference.ts";
 
 /** The time that an adapter under test has to connect, in milliseconds. */

@@ -1,4 +1,12 @@
-import { getField, idKey, type P2PRecord, type P2PValue, TaggedValue, valuesEqual, valueType } from "@omni/p2p-core";
+import {
+  getField,
+  idKey,
+  type P2PRecord,
+  type P2PValue,
+  TaggedValue,
+  valuesEqual,
+  valueType,
+} from "@omni/p2p-core/starter";
 
 /** Most differences that a message lists. */
 const MAX_LISTED = 20;

@@ -1,4 +1,4 @@
-import { type P2PCapabilities, type P2PValue, TaggedValue, valueType } from "@omni/p2p-core";
+import { type P2PCapabilities, type P2PValue, TaggedValue, valueType } from "@omni/p2p-core/starter";
 import type { ValueLimits } from "./arbitraries.ts";
 import { VALUE_TYPES } from "./samples.ts";
 

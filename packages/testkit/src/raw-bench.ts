@@ -1,14 +1,14 @@
-import {
-  boundService,
-  type P2PDataTransferService,
-  type P2PQuery,
-  type P2PRecord,
-  type RawBatch,
-  type RawSource,
-  type RawTarget,
-  type WriteMode,
-  type WriteResult,
-} from "@omni/p2p-core";
+import { boundService } from "@omni/p2p-core/engine";
+import type {
+  P2PDataTransferService,
+  P2PQuery,
+  P2PRecord,
+  RawBatch,
+  RawSource,
+  RawTarget,
+  WriteMode,
+  WriteResult,
+} from "@omni/p2p-core/starter";
 import { expect } from "vitest";
 import { calm, type ReadSettings } from "./bench.ts";
 import type { Skip } from "./suite.ts";

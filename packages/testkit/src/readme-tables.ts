@@ -1,4 +1,4 @@
-import type { OptionSpec, OptionSpecs } from "@omni/p2p-core";
+import type { OptionSpec, OptionSpecs } from "@omni/p2p-core/starter";
 
 /**
  * The rows of a Markdown table, so that a test can hold a starter's README to its code.

@@ -27,7 +27,7 @@ import {
   type WriteFailure,
   type WriteMode,
   type WriteResult,
-} from "@omni/p2p-core";
+} from "@omni/p2p-core/starter";
 import { VALUE_TYPES } from "./samples.ts";
 
 /** A starter with a way to get places for it: what the suite runs against. */
@@ -39,7 +39,7 @@ export interface AdapterUnderTest {
 
 /** One place made for a test. */
 export interface ConformancePlace {
-  readonly endpoint: import("@omni/p2p-core").EndpointInput;
+  readonly endpoint: import("@omni/p2p-core/starter").EndpointInput;
   /**
    * Deletes records of the place, as another user of the store would. Where it is absent, the checks that need it take a
    * second place that never had the records.

@@ -1,4 +1,4 @@
-import type { P2PRecord, P2PValue, ValueType } from "@omni/p2p-core";
+import type { P2PRecord, P2PValue, ValueType } from "@omni/p2p-core/starter";
 import { SAMPLE_VALUES, VALUE_TYPES } from "./samples.ts";
 
 /**

@@ -1,4 +1,4 @@
-import { type P2PValue, setField, TaggedValue, type ValueType } from "@omni/p2p-core";
+import { type P2PValue, setField, TaggedValue, type ValueType } from "@omni/p2p-core/starter";
 import { AWKWARD_FIELDS, OPERATOR_TEXTS } from "./awkward-texts.ts";
 
 /** The kinds of value, in the order of the documents. */

@@ -1,4 +1,4 @@
-import type { P2PQuery } from "@omni/p2p-core";
+import type { P2PQuery } from "@omni/p2p-core/starter";
 import { afterAll, beforeAll, describe, test } from "vitest";
 import type { ValueLimits } from "./arbitraries.ts";
 import { Bench } from "./bench.ts";

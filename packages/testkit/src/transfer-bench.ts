@@ -1,16 +1,12 @@
 import {
-  boundService,
   type DeadLetter,
   type DeadLetterSink,
   DefaultP2PTransferBridge,
-  type EndpointInfo,
-  type JsonValue,
-  type P2PDataTransferService,
-  type P2PQuery,
-  type TransferEnd,
   type TransferOptions,
   type TransferResult,
 } from "@omni/p2p-core";
+import { boundService, type TransferEnd } from "@omni/p2p-core/engine";
+import type { EndpointInfo, JsonValue, P2PDataTransferService, P2PQuery } from "@omni/p2p-core/starter";
 import type { Bench } from "./bench.ts";
 
 /** One end of a transfer that a law runs: a place, and the tools of the adapter that serves it. */

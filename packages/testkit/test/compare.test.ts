@@ -1,4 +1,4 @@
-import { type P2PRecord, TaggedValue } from "@omni/p2p-core";
+import { type P2PRecord, TaggedValue } from "@omni/p2p-core/starter";
 import { expect, test } from "vitest";
 import { assertSameRecords, describeValue } from "../src/index.ts";
 

@@ -1,4 +1,4 @@
-import { decodeJson, encodeJson, idKey, recordTrouble, valuesEqual, valueType } from "@omni/p2p-core";
+import { decodeJson, encodeJson, idKey, recordTrouble, valuesEqual, valueType } from "@omni/p2p-core/starter";
 import * as fc from "fast-check";
 import { expect, test } from "vitest";
 import {

@@ -2,7 +2,8 @@
 // P2P_CHAOS_WRITE_MS makes every write take so long. It says "started" when the transfer begins, and notes in the log how many records it sends, before it sends them.
 import { appendFileSync } from "node:fs";
 import { setTimeout as sleep } from "node:timers/promises";
-import { installedStarters, loadStarter, type P2PStarter, parseEndpoint } from "@omni/p2p-core";
+import { type P2PStarter, parseEndpoint } from "@omni/p2p-core";
+import { installedStarters, loadStarter } from "@omni/p2p-core/engine";
 import { newManager } from "./data.ts";
 
 const [source, target, transferId, checkpoint, log] = process.argv.slice(2) as [string, string, string, string, string];

@@ -1,5 +1,6 @@
 import { setTimeout as sleep } from "node:timers/promises";
-import { boundService, type P2PDataTransferService, type P2PStarter } from "@omni/p2p-core";
+import type { P2PDataTransferService, P2PStarter } from "@omni/p2p-core";
+import { boundService } from "@omni/p2p-core/engine";
 
 /** What a network adds to each batch, in ms. */
 export const LATENCY_MS = 20;

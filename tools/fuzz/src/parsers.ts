@@ -6,7 +6,8 @@ import { loadConfig } from "../../../packages/cli/src/config/load.ts";
 import { parseValue } from "../../../packages/cli/src/query/value.ts";
 import { parseWhere } from "../../../packages/cli/src/query/where.ts";
 import { UsageError } from "../../../packages/cli/src/usage-error.ts";
-import { FileCheckpointStore, parseEndpoint, parseJson } from "../../../packages/core/src/index.ts";
+import { FileCheckpointStore, parseEndpoint } from "../../../packages/core/src/index.ts";
+import { parseJson } from "../../../packages/core/src/model/parse-json.ts";
 import { deadLetterStarter } from "../../../packages/core/src/transfer/dead-letters/dead-letter-source.ts";
 import { PARSERS as CORE_PARSERS } from "../../../packages/core/test/support/hostile.ts";
 

@@ -1,4 +1,4 @@
-import { FieldWatch } from "@omni/p2p-core";
+import { FieldWatch } from "@omni/p2p-core/engine";
 import { openContext, withStore } from "../endpoints/open.ts";
 import { resolveTyped } from "../endpoints/resolve.ts";
 import { ExitCode } from "../exit-code.ts";

@@ -1,14 +1,6 @@
-import {
-  type EndpointInfo,
-  encodeJson,
-  FieldWatch,
-  type InspectedCollection,
-  isP2PError,
-  messageOf,
-  type P2PQuery,
-  type StoreInspection,
-  toJson,
-} from "@omni/p2p-core";
+import { type EndpointInfo, isP2PError, type P2PQuery } from "@omni/p2p-core";
+import { FieldWatch } from "@omni/p2p-core/engine";
+import { encodeJson, type InspectedCollection, messageOf, type StoreInspection, toJson } from "@omni/p2p-core/starter";
 import { openContext, withinTime, withStore } from "../endpoints/open.ts";
 import { describeEndpoint, type ResolvedEndpoint, resolveTyped } from "../endpoints/resolve.ts";
 import type { CollectionEvent } from "../events.ts";

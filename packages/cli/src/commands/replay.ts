@@ -1,5 +1,6 @@
 import { statSync } from "node:fs";
-import { deadLetterStarter, parseEndpoint } from "@omni/p2p-core";
+import { parseEndpoint } from "@omni/p2p-core";
+import { deadLetterStarter } from "@omni/p2p-core/engine";
 import type { ExitCode } from "../exit-code.ts";
 import type { ReplayFlags } from "../program.ts";
 import type { Session } from "../session.ts";

@@ -1,4 +1,5 @@
-import { messageOf, type P2PCapabilities, type P2PStarter } from "@omni/p2p-core";
+import type { P2PStarter } from "@omni/p2p-core";
+import { messageOf, type P2PCapabilities } from "@omni/p2p-core/starter";
 import { findStarter, listStarters } from "../endpoints/starters.ts";
 import type { StarterEvent } from "../events.ts";
 import { ExitCode } from "../exit-code.ts";

@@ -1,4 +1,6 @@
-import { type EndpointInfo, endpointLabel, isSecretName, type P2PStarter } from "@omni/p2p-core";
+import type { EndpointInfo, P2PStarter } from "@omni/p2p-core";
+import { isSecretName } from "@omni/p2p-core/engine";
+import { endpointLabel } from "@omni/p2p-core/starter";
 import type { Session } from "../session.ts";
 
 /** Which end of a transfer; a command with one endpoint has a source. */

@@ -1,13 +1,6 @@
-import {
-  isP2PError,
-  type OpenContext,
-  type P2PDataTransferService,
-  P2PError,
-  type P2PErrorCode,
-  redactError,
-  secretsOf,
-  toP2PError,
-} from "@omni/p2p-core";
+import { isP2PError, type P2PDataTransferService, P2PError, type P2PErrorCode } from "@omni/p2p-core";
+import { redactError } from "@omni/p2p-core/engine";
+import { type OpenContext, secretsOf, toP2PError } from "@omni/p2p-core/starter";
 import type { Session } from "../session.ts";
 import { withinLimit } from "../supervised.ts";
 import type { ResolvedEndpoint } from "./resolve.ts";

@@ -1,13 +1,6 @@
-import {
-  type EndpointInfo,
-  type EndpointInput,
-  endpointLabel,
-  isP2PError,
-  isSecretName,
-  type P2PStarter,
-  parseEndpoint,
-  redactEndpoint,
-} from "@omni/p2p-core";
+import { type EndpointInfo, type EndpointInput, isP2PError, type P2PStarter, parseEndpoint } from "@omni/p2p-core";
+import { isSecretName, redactEndpoint } from "@omni/p2p-core/engine";
+import { endpointLabel } from "@omni/p2p-core/starter";
 import type { Session } from "../session.ts";
 import { UsageError } from "../usage-error.ts";
 import { addCredentials, type Side } from "./credentials.ts";

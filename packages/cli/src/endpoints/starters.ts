@@ -1,14 +1,13 @@
 import { dirname } from "node:path";
 import { fileURLToPath } from "node:url";
+import { isP2PError, type P2PStarter } from "@omni/p2p-core";
 import {
   deadLetterStarter,
   type InstalledStarter,
   installedStarters,
-  isP2PError,
-  type P2PStarter,
   StarterRegistry,
   type StarterScope,
-} from "@omni/p2p-core";
+} from "@omni/p2p-core/engine";
 
 /**
  * Where starters are looked for: the project that owns the working directory; the folder of the config file; then

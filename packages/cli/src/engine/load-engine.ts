@@ -2,7 +2,7 @@ import { existsSync } from "node:fs";
 import { createRequire } from "node:module";
 import { join } from "node:path";
 import { pathToFileURL } from "node:url";
-import { distrustOf } from "@omni/p2p-core";
+import { distrustOf } from "@omni/p2p-core/engine";
 import { UsageError } from "../usage-error.ts";
 
 /** What the engine package exports. */

@@ -1,4 +1,5 @@
-import { type P2POrder, type P2PQuery, parseQuery } from "@omni/p2p-core";
+import type { P2POrder, P2PQuery } from "@omni/p2p-core";
+import { parseQuery } from "@omni/p2p-core/starter";
 import type { QueryFlags } from "../options.ts";
 import { UsageError } from "../usage-error.ts";
 import { parseWhere } from "./where.ts";

@@ -1,4 +1,5 @@
-import { dateOfText, fromBase64, type P2PValue } from "@omni/p2p-core";
+import type { P2PValue } from "@omni/p2p-core";
+import { dateOfText, fromBase64 } from "@omni/p2p-core/starter";
 import { UsageError } from "../usage-error.ts";
 
 const NUMBER = /^-?(0|[1-9]\d*)(\.\d+)?([eE][+-]?\d+)?$/;

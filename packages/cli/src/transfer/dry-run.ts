@@ -1,11 +1,6 @@
-import {
-  type FieldMapping,
-  FieldWatch,
-  isP2PError,
-  type P2PRecord,
-  recordTrouble,
-  type Transform,
-} from "@omni/p2p-core";
+import { isP2PError, type P2PRecord, type Transform } from "@omni/p2p-core";
+import { FieldWatch } from "@omni/p2p-core/engine";
+import { type FieldMapping, recordTrouble } from "@omni/p2p-core/starter";
 import { openContext, withinTime, withStore } from "../endpoints/open.ts";
 import type { ResolvedEndpoint } from "../endpoints/resolve.ts";
 import type { DryRunEvent } from "../events.ts";

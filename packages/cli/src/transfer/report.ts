@@ -1,4 +1,5 @@
-import type { Checkpoint, TransferResult } from "@omni/p2p-core";
+import type { TransferResult } from "@omni/p2p-core";
+import type { Checkpoint } from "@omni/p2p-core/engine";
 import type { ResultEvent } from "../events.ts";
 import { ExitCode } from "../exit-code.ts";
 import { formatCount, formatDuration, records } from "../output/format.ts";

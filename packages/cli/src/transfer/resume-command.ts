@@ -1,4 +1,4 @@
-import { isSecretName } from "@omni/p2p-core";
+import { isSecretName } from "@omni/p2p-core/engine";
 import { type Side, variableFor } from "../endpoints/credentials.ts";
 
 /**

@@ -1,15 +1,14 @@
 import {
-  type Checkpoint,
   DefaultP2PConnectionManager,
   FileCheckpointStore,
   isP2PError,
   type ManagedTransferOptions,
   type P2PConnection,
   P2PTransferError,
-  parseConfig,
   parseEndpoint,
   type TransferResult,
 } from "@omni/p2p-core";
+import { type Checkpoint, parseConfig } from "@omni/p2p-core/engine";
 import { askPassword, type Side } from "../endpoints/credentials.ts";
 import { findStarter } from "../endpoints/starters.ts";
 import { ExitCode } from "../exit-code.ts";

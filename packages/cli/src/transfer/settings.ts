@@ -1,4 +1,5 @@
-import { type ConnectionConfigInput, type FailureTolerance, isP2PError, parseConfig } from "@omni/p2p-core";
+import { type ConnectionConfigInput, type FailureTolerance, isP2PError } from "@omni/p2p-core";
+import { parseConfig } from "@omni/p2p-core/engine";
 import type { EndpointFlags, TransferFlags } from "../options.ts";
 import { UsageError } from "../usage-error.ts";
 

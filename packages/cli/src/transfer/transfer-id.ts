@@ -1,4 +1,5 @@
-import { encodeJson, type P2PQuery, type P2PValue } from "@omni/p2p-core";
+import type { P2PQuery, P2PValue } from "@omni/p2p-core";
+import { encodeJson } from "@omni/p2p-core/starter";
 import type { ResolvedEndpoint } from "../endpoints/resolve.ts";
 import { shortHash } from "./transform-file.ts";
 

@@ -23,9 +23,13 @@ export interface P2POperators {
 /** A field's condition: a plain value for equality, or an object of {@link P2POperators}. */
 export type P2PCondition = null | boolean | number | bigint | string | Date | Uint8Array | P2POperators;
 
-/** The queries only one store understands, by storage type. Starters add theirs by module augmentation. */
-// biome-ignore lint/suspicious/noEmptyInterface: filled in by the starters
-export interface P2PNativeQueries {}
+declare global {
+  /**
+   * The queries only one store understands, by storage type. Starters add theirs by declaring it once more; it is global, so
+   * that it is one for every door of every copy of the core.
+   */
+  interface P2PNativeQueries {}
+}
 
 /** The order of a sorted query. */
 export interface P2POrder {

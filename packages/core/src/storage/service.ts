@@ -34,6 +34,12 @@ export interface P2PCapabilities {
   readonly atomicBatches: boolean;
   /** One open service may serve several connections at once. */
   readonly shareable: boolean;
+  /** `lookUp` can be asked. Default `false`; a duty to tell from contract 2 on. */
+  readonly lookUp?: boolean;
+  /** `deleteFromTarget` can be asked. Default `false`; a duty to tell from contract 2 on. */
+  readonly deletes?: boolean;
+  /** There is a feed of changes. Default `false`; a duty to tell from contract 2 on. */
+  readonly changes?: boolean;
   /** What becomes of each kind of value. */
   readonly valueTypes: Readonly<Record<ValueType, ValueSupport>>;
 }
@@ -63,6 +69,8 @@ export interface RecordBatch {
   /** Points after the last record of this batch. Plain JSON that survives the process. */
   readonly cursor: JsonValue;
   readonly failures?: readonly ReadFailure[];
+  /** Of each record what its {@link IdRef} needs besides the id, in stores where an id alone does not lead to it. */
+  readonly locators?: readonly (JsonValue | undefined)[];
   /** Size of the records in the source, where it is known without further work. */
   readonly bytes?: number;
   /**
@@ -115,6 +123,59 @@ export interface WriteResult {
   readonly failures: readonly WriteFailure[];
   /** Bytes sent, where known. Default: what the transfer estimates the written records to be. */
   readonly bytes?: number;
+}
+
+/** The id of a record, with what its store needs besides to reach it. */
+export interface IdRef {
+  readonly id: P2PId;
+  /**
+   * Where the record lies, as its own store told (`RecordBatch.locators`, a look-up, a feed of changes): MongoDB's shard key,
+   * the index and the routing of Elasticsearch. Plain JSON; only that store knows what it means. Optional: a store then
+   * looks everywhere where a record of this id could be.
+   */
+  readonly locator?: JsonValue;
+}
+
+/** How to look records up. */
+export interface LookUpOptions {
+  readonly signal: AbortSignal;
+}
+
+/**
+ * What became of one look-up:
+ * - `wanted`: the record is there and the query gives it, with just these fields;
+ * - `unwanted`: a record of this id is there, and the query does not give it;
+ * - `absent`: there is none. Only the store's clear word counts; whatever is not sure is `failed`;
+ * - `failed`: it cannot be told, for instance since the record could not be read. `retryable` says whether to ask again.
+ */
+export type LookUpOutcome =
+  | { readonly state: "wanted"; readonly record: P2PRecord; readonly locator?: JsonValue }
+  | { readonly state: "unwanted" }
+  | { readonly state: "absent" }
+  | { readonly state: "failed"; readonly error: P2PError };
+
+/** A record to delete. */
+export interface DeleteRef extends IdRef {
+  /**
+   * The digest (`recordDigest`) of the record as it was last read from this store: one that is not so any more stays, and
+   * is told as changed. Default: it is deleted as it is.
+   */
+  readonly expected?: string;
+}
+
+/** How to delete. */
+export interface DeleteOptions {
+  readonly signal: AbortSignal;
+}
+
+/** What became of the refs: `deleted + absent + changed.length + failures.length` is their number. */
+export interface DeleteResult {
+  readonly deleted: number;
+  /** Those of which no record was there: no error. */
+  readonly absent: number;
+  /** Places in the array of those whose record is not the expected one. They stay as they are. */
+  readonly changed: readonly number[];
+  readonly failures: readonly WriteFailure[];
 }
 
 /**
@@ -231,6 +292,27 @@ export interface P2PDataTransferService {
    * Default: {@link idKey}. Optional in contract 1.
    */
   idForm?(id: P2PId): string;
+  /**
+   * Looks at the records with these ids, in batches of the store's own (never one round trip a record): `outcomes[i]` is
+   * that of `refs[i]`. The store itself says whether the query wants a record, by the translation that reading uses, so
+   * that both always agree.
+   *
+   * The record of a ref is the one that `readFromSource` gives with this very id; if there is none, one whose id has the same
+   * text (`idKey`), so that an id which another store gave back in another form is found too (1 for "1").
+   * The order of the query is of no matter. Optional in contract 1, a duty from contract 2 on where `capabilities.lookUp` says so.
+   *
+   * @throws P2PError `UNSUPPORTED_QUERY` for `limit`, `offset`, and a native query that cannot be asked by id; a failure of
+   * the whole call, which says nothing of any record.
+   */
+  lookUp?(refs: readonly IdRef[], query: P2PQuery, options: LookUpOptions): Promise<readonly LookUpOutcome[]>;
+  /**
+   * Deletes the records which `writeToTarget` would replace if it were given records with these ids, in batches of the
+   * store's own. A ref that comes twice is deleted once and absent once. Once it has returned, the id is gone for every
+   * reader that opens later. Optional in contract 1, a duty from contract 2 on where `capabilities.deletes` says so.
+   *
+   * @throws P2PError when the whole call failed; some may be deleted then, and asking again does no harm.
+   */
+  deleteFromTarget?(refs: readonly DeleteRef[], options: DeleteOptions): Promise<DeleteResult>;
   /** Asks the store for a sign of life; rejects with a connection error when there is none. */
   ping(signal: AbortSignal): Promise<void>;
   close(): Promise<void>;

@@ -3,10 +3,12 @@ import { join } from "node:path";
 import { pathToFileURL } from "node:url";
 import { runInNewContext } from "node:vm";
 import { beforeAll, describe, expect, it } from "vitest";
-import * as own from "../../src/index.ts";
+import type * as own from "../../src/index.ts";
+import * as starter from "../../src/starter.ts";
 import { temporaryFolder } from "../support/folder.ts";
 
-type Core = typeof own;
+/** What both doors of a copy give. */
+type Core = typeof own & typeof starter;
 
 /** Two more copies of the package, as applications have them whose bundler took one in. */
 let copies: readonly [Core, Core];
@@ -17,7 +19,9 @@ beforeAll(async () => {
     await mkdir(join(folder, name), { recursive: true });
     await writeFile(join(folder, name, "package.json"), '{"type":"module"}');
     await cp(join(import.meta.dirname, "../../dist"), join(folder, name, "dist"), { recursive: true });
-    return (await import(pathToFileURL(join(folder, name, "dist/index.js")).href)) as Core;
+    const doors = ["dist/index.js", "dist/starter.js"].map((door) => pathToFileURL(join(folder, name, door)).href);
+    const [applications, adapters] = await Promise.all(doors.map((door) => import(door)));
+    return { ...applications, ...adapters } as Core;
   };
   copies = [await load("one"), await load("two")];
 });
@@ -105,22 +109,22 @@ describe("dates and bytes of another realm", () => {
 
   it("are dates and bytes", () => {
     expect(date instanceof Date).toBe(false);
-    expect(own.valueType(date)).toBe("date");
-    expect(own.valueType(bytes)).toBe("bytes");
-    expect(own.encodeJson([date, bytes])).toBe(own.encodeJson([new Date(5), Uint8Array.of(1, 2)]));
-    expect(own.valuesEqual([date, bytes], [new Date(5), Uint8Array.of(1, 2)])).toBe(true);
-    expect(own.recordTrouble({ id: date, bytes })).toBeUndefined();
-    expect(own.idKey(date)).toBe("1970-01-01T00:00:00.005Z");
-    expect(own.idKey(bytes)).toBe("0102");
-    expect(own.recordTrouble({ id: 1, at: runInNewContext("new Date(NaN)") })).toBe("record.at is an invalid date");
-    const { conditions } = own.parseQuery({ where: { at: date, blob: { in: [bytes] } } });
-    expect(own.matches(conditions, { id: 1, at: new Date(5), blob: Uint8Array.of(1, 2) })).toBe(true);
+    expect(starter.valueType(date)).toBe("date");
+    expect(starter.valueType(bytes)).toBe("bytes");
+    expect(starter.encodeJson([date, bytes])).toBe(starter.encodeJson([new Date(5), Uint8Array.of(1, 2)]));
+    expect(starter.valuesEqual([date, bytes], [new Date(5), Uint8Array.of(1, 2)])).toBe(true);
+    expect(starter.recordTrouble({ id: date, bytes })).toBeUndefined();
+    expect(starter.idKey(date)).toBe("1970-01-01T00:00:00.005Z");
+    expect(starter.idKey(bytes)).toBe("0102");
+    expect(starter.recordTrouble({ id: 1, at: runInNewContext("new Date(NaN)") })).toBe("record.at is an invalid date");
+    const { conditions } = starter.parseQuery({ where: { at: date, blob: { in: [bytes] } } });
+    expect(starter.matches(conditions, { id: 1, at: new Date(5), blob: Uint8Array.of(1, 2) })).toBe(true);
     expect(conditions[0]!.value instanceof Date).toBe(true);
     expect((conditions[1]!.value as unknown[])[0] instanceof Uint8Array).toBe(true);
   });
 
   it("are copied as this realm's own", () => {
-    const copy = own.cloneValue({ date, bytes: [bytes] });
+    const copy = starter.cloneValue({ date, bytes: [bytes] });
     expect(copy.date instanceof Date && copy.date.getTime()).toBe(5);
     expect(copy.bytes[0] instanceof Uint8Array).toBe(true);
   });

@@ -1,18 +1,17 @@
 import * as fc from "fast-check";
 import { describe, expect, it } from "vitest";
+import { isP2PError, type P2PRecord } from "../../src/index.ts";
 import {
   compareRecords,
   cursorPosition,
   foreignCursor,
-  isP2PError,
   type JsonValue,
-  type P2PRecord,
   parseQuery,
   recordAt,
   recordTrouble,
   sortPosition,
   storeCursor,
-} from "../../src/index.ts";
+} from "../../src/starter.ts";
 import { objectOf, value } from "../support/arbitraries.ts";
 
 const wire = (cursor: JsonValue): JsonValue => JSON.parse(JSON.stringify(cursor)) as JsonValue;

@@ -1,15 +1,15 @@
 import { runInNewContext } from "node:vm";
 import { describe, expect, it } from "vitest";
+import { parseConfig } from "../../src/engine.ts";
 import {
   type ConnectionConfigInput,
   DefaultP2PConnectionManager,
   type EndpointInput,
   type P2PQuery,
-  parseConfig,
   parseEndpoint,
-  parseQuery,
   type TransferOptions,
 } from "../../src/index.ts";
+import { parseQuery } from "../../src/starter.ts";
 import { ScriptedStarter } from "../support/scripted-starter.ts";
 
 class Settings {

@@ -1,17 +1,9 @@
 import { chmod, chown, mkdir, realpath, stat, symlink } from "node:fs/promises";
 import { join } from "node:path";
 import { describe, expect, it, onTestFinished, vi } from "vitest";
-import {
-  CONTRACT_VERSION,
-  DefaultP2PConnectionManager,
-  type InstalledStarter,
-  installedStarters,
-  isP2PError,
-  loadStarter,
-  type P2PStarter,
-  registerStarter,
-  StarterRegistry,
-} from "../../src/index.ts";
+import { type InstalledStarter, installedStarters, loadStarter, StarterRegistry } from "../../src/engine.ts";
+import { DefaultP2PConnectionManager, isP2PError, type P2PStarter } from "../../src/index.ts";
+import { CONTRACT_VERSION, registerStarter } from "../../src/starter.ts";
 import { temporaryFolder, writeFiles } from "../support/folder.ts";
 
 const root = temporaryFolder();

@@ -1,5 +1,6 @@
 import { describe, expect, it } from "vitest";
-import { type EndpointInfo, type EndpointInput, endpointLabel, isP2PError, parseEndpoint } from "../../src/index.ts";
+import { type EndpointInfo, type EndpointInput, isP2PError, parseEndpoint } from "../../src/index.ts";
+import { endpointLabel } from "../../src/starter.ts";
 
 const SECRET = "s3cr3t-w0rd";
 

@@ -1,16 +1,8 @@
 import * as fc from "fast-check";
 import { describe, expect, it } from "vitest";
-import {
-  decodeJson,
-  isP2PError,
-  isSecretName,
-  MAX_DEPTH,
-  parseConfig,
-  parseEndpoint,
-  parseQuery,
-  recordTrouble,
-  redactEndpoint,
-} from "../../src/index.ts";
+import { isSecretName, parseConfig, redactEndpoint } from "../../src/engine.ts";
+import { isP2PError, parseEndpoint } from "../../src/index.ts";
+import { decodeJson, MAX_DEPTH, parseQuery, recordTrouble } from "../../src/starter.ts";
 import { hostile, PARSERS } from "../support/hostile.ts";
 
 describe("hostile text", () => {

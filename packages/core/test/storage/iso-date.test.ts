@@ -1,7 +1,7 @@
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
-import { decodeJson, encodeJson } from "../../src/index.ts";
 import { dateOfIso, dateOfText, isoText } from "../../src/model/iso-date.ts";
+import { decodeJson, encodeJson } from "../../src/starter.ts";
 
 const YEARS_0_TO_9999 = { min: new Date(-62_167_219_200_000), max: new Date(253_402_300_799_999) };
 

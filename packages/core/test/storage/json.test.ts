@@ -1,18 +1,16 @@
 import * as fc from "fast-check";
 import { describe, expect, it } from "vitest";
+import { isP2PError, type P2PValue, TaggedValue } from "../../src/index.ts";
 import {
   base64,
   decodeJson,
   encodeJson,
   fromBase64,
   fromJson,
-  isP2PError,
   type JsonValue,
-  type P2PValue,
-  TaggedValue,
   toJson,
   valuesEqual,
-} from "../../src/index.ts";
+} from "../../src/starter.ts";
 import { objectOf, value } from "../support/arbitraries.ts";
 
 const there = (given: P2PValue): P2PValue => decodeJson(encodeJson(given));

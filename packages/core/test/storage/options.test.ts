@@ -1,5 +1,6 @@
 import { describe, expect, expectTypeOf, it } from "vitest";
-import { isP2PError, type OptionSpecs, parseOptions } from "../../src/index.ts";
+import { isP2PError } from "../../src/index.ts";
+import { type OptionSpecs, parseOptions } from "../../src/starter.ts";
 import { suggest } from "../../src/suggest.ts";
 
 const specs = {

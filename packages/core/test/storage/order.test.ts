@@ -1,15 +1,7 @@
 import * as fc from "fast-check";
 import { describe, expect, it } from "vitest";
-import {
-  cloneValue,
-  compareStrings,
-  compareValues,
-  kindOrder,
-  type P2PObject,
-  type P2PValue,
-  TaggedValue,
-  valuesEqual,
-} from "../../src/index.ts";
+import { type P2PObject, type P2PValue, TaggedValue } from "../../src/index.ts";
+import { cloneValue, compareStrings, compareValues, kindOrder, valuesEqual } from "../../src/starter.ts";
 import { objectOf, text, value } from "../support/arbitraries.ts";
 
 describe("order", () => {

@@ -1,7 +1,7 @@
 import { execFileSync } from "node:child_process";
 import * as fc from "fast-check";
 import { describe, expect, it } from "vitest";
-import { decodeJson, encodeJson, type JsonValue, parseJson, valuesEqual } from "../../src/index.ts";
+import { decodeJson, encodeJson, type JsonValue, parseJson, valuesEqual } from "../../src/starter.ts";
 import { fieldName, objectOf, value } from "../support/arbitraries.ts";
 
 const ESCAPED = ["\\", "\n", "\t", '"', "\b", "\u0001", "\\n", "\nx", "a\\", "a\n", "\\\\", "\n\n", "/"];

@@ -1,18 +1,14 @@
 import * as fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import {
-  compareRecords,
-  idKey,
   isP2PError,
-  matches,
   type P2PCondition,
   type P2PQuery,
   type P2PRecord,
   type P2PValue,
-  parseQuery,
-  projectRecord,
   TaggedValue,
 } from "../../src/index.ts";
+import { compareRecords, idKey, matches, parseQuery, projectRecord } from "../../src/starter.ts";
 import { objectOf, value } from "../support/arbitraries.ts";
 
 const ABSENT = Symbol("absent");

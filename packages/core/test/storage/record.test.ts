@@ -1,6 +1,7 @@
 import * as fc from "fast-check";
 import { describe, expect, it } from "vitest";
-import { assertRecord, idKey, isP2PError, type P2PId, recordTrouble, TaggedValue } from "../../src/index.ts";
+import { isP2PError, type P2PId, TaggedValue } from "../../src/index.ts";
+import { assertRecord, idKey, recordTrouble } from "../../src/starter.ts";
 import { value } from "../support/arbitraries.ts";
 
 describe("records and their ids", () => {

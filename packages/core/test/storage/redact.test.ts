@@ -1,17 +1,8 @@
 import { inspect } from "node:util";
 import { describe, expect, it } from "vitest";
-import {
-  type EndpointInfo,
-  isP2PError,
-  isSecretName,
-  P2PError,
-  parseEndpoint,
-  REDACTED,
-  redactEndpoint,
-  redactError,
-  redactText,
-  secretsOf,
-} from "../../src/index.ts";
+import { isSecretName, REDACTED, redactEndpoint, redactError } from "../../src/engine.ts";
+import { type EndpointInfo, isP2PError, P2PError, parseEndpoint } from "../../src/index.ts";
+import { redactText, secretsOf } from "../../src/starter.ts";
 
 /** With everything in it that changes when it is escaped, encoded or quoted. */
 const PASSWORD = 'pl@nted/s3cr3t "word"%+\\ü';

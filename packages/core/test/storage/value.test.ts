@@ -1,16 +1,15 @@
 import * as fc from "fast-check";
 import { describe, expect, it } from "vitest";
+import { type P2PValue, TaggedValue } from "../../src/index.ts";
 import {
   cloneValue,
   findInvalidValue,
   getField,
   MAX_DEPTH,
-  type P2PValue,
-  TaggedValue,
   type ValueType,
   valuesEqual,
   valueType,
-} from "../../src/index.ts";
+} from "../../src/starter.ts";
 import { objectOf, value } from "../support/arbitraries.ts";
 
 function nested(levels: number): unknown {

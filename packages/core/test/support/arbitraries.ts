@@ -1,5 +1,6 @@
 import * as fc from "fast-check";
-import { type P2PObject, type P2PValue, setField, TaggedValue } from "../../src/index.ts";
+import { type P2PObject, type P2PValue, TaggedValue } from "../../src/index.ts";
+import { setField } from "../../src/starter.ts";
 
 /** Text from every plane, empty and with NUL, but without lone surrogates. */
 export const text = fc.oneof(

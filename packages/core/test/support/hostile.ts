@@ -1,5 +1,7 @@
 import * as fc from "fast-check";
-import { decodeJson, type EndpointInput, parseConfig, parseEndpoint, parseQuery } from "../../src/index.ts";
+import { parseConfig } from "../../src/engine.ts";
+import { type EndpointInput, parseEndpoint } from "../../src/index.ts";
+import { decodeJson, parseQuery } from "../../src/starter.ts";
 
 /** Text of the pieces on which parsers trip, and long runs of one of them. */
 const piece = fc.constantFrom(

@@ -1,4 +1,5 @@
-import type { P2PQuery, ReadOptions, RecordBatch } from "../../src/index.ts";
+import type { P2PQuery } from "../../src/index.ts";
+import type { ReadOptions, RecordBatch } from "../../src/starter.ts";
 import { records, type Script, ScriptedStore } from "./scripted-store.ts";
 
 /** A scripted store that can be parted, by the numbers of its records. */

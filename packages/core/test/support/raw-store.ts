@@ -1,4 +1,5 @@
-import type { P2PRecord, RawBatch, RawSource, RawTarget } from "../../src/index.ts";
+import type { P2PRecord } from "../../src/index.ts";
+import type { RawBatch, RawSource, RawTarget } from "../../src/starter.ts";
 import { ScriptedStore } from "./scripted-store.ts";
 
 /** A record in the form of its store, which the core cannot take apart. */

@@ -1,13 +1,12 @@
 import { onTestFinished } from "vitest";
 import {
-  CONTRACT_VERSION,
   type ConnectionConfigInput,
   DefaultP2PConnectionManager,
   type EndpointInfo,
   type ManagerOptions,
-  type OpenContext,
   type P2PStarter,
 } from "../../src/index.ts";
+import { CONTRACT_VERSION, type OpenContext } from "../../src/starter.ts";
 import { records, ScriptedStore } from "./scripted-store.ts";
 
 type Open = (endpoint: EndpointInfo, context: OpenContext, number: number) => ScriptedStore | Promise<ScriptedStore>;

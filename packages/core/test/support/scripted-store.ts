@@ -1,13 +1,15 @@
 import {
-  idKey,
-  matches,
-  type P2PCapabilities,
   type P2PDataTransferService,
   P2PError,
   type P2PErrorCode,
   type P2PErrorOptions,
   type P2PQuery,
   type P2PRecord,
+} from "../../src/index.ts";
+import {
+  idKey,
+  matches,
+  type P2PCapabilities,
   parseQuery,
   type ReadFailure,
   type ReadOptions,
@@ -16,7 +18,7 @@ import {
   type WriteFailure,
   type WriteOptions,
   type WriteResult,
-} from "../../src/index.ts";
+} from "../../src/starter.ts";
 
 /** One call of `writeToTarget`. */
 export interface WriteCall {

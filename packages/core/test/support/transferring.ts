@@ -1,17 +1,17 @@
 import { afterAll, beforeAll, expect } from "vitest";
+import type { Checkpoint } from "../../src/engine.ts";
 import {
-  type Checkpoint,
   type DeadLetter,
   type DeadLetterSink,
   DefaultP2PTransferBridge,
   type EndpointInfo,
-  type JsonValue,
   MemoryCheckpointStore,
   type P2PQuery,
   P2PTransferError,
   type TransferOptions,
   type TransferResult,
 } from "../../src/index.ts";
+import type { JsonValue } from "../../src/starter.ts";
 import type { ScriptedStore } from "./scripted-store.ts";
 
 const SOURCE: EndpointInfo = { endpointId: "from", storageType: "scripted", database: "from" };

@@ -1,5 +1,5 @@
 import { describe, expect, it } from "vitest";
-import { estimateBytes } from "../../src/index.ts";
+import { estimateBytes } from "../../src/starter.ts";
 import { RawDocument, RawStore } from "../support/raw-store.ts";
 import { records, ScriptedStore } from "../support/scripted-store.ts";
 import { expectNoUnhandledRejections, transfer } from "../support/transferring.ts";

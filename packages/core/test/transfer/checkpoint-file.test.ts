@@ -6,7 +6,8 @@ import { link, mkdir, mkdtemp, readFile, rm, truncate, utimes, writeFile } from 
 import { hostname } from "node:os";
 import { join } from "node:path";
 import { describe, expect, it } from "vitest";
-import { type Checkpoint, FileCheckpointStore, isP2PError, MemoryCheckpointStore } from "../../src/index.ts";
+import type { Checkpoint } from "../../src/engine.ts";
+import { FileCheckpointStore, isP2PError, MemoryCheckpointStore } from "../../src/index.ts";
 import { lockedError } from "../../src/transfer/checkpoint/checkpoint.ts";
 import { acquireFileLock as acquire } from "../../src/transfer/durable/file-lock.ts";
 import { temporaryFolder } from "../support/folder.ts";

@@ -1,6 +1,7 @@
 import * as fc from "fast-check";
 import { describe, expect, it } from "vitest";
-import { idKey, P2PError, type P2PRecord, type Transform } from "../../src/index.ts";
+import { P2PError, type P2PRecord, type Transform } from "../../src/index.ts";
+import { idKey } from "../../src/starter.ts";
 import { busy, records, refused, type Script, ScriptedStore, withFailures } from "../support/scripted-store.ts";
 import { CheckpointLog, expectNoUnhandledRejections, LetterBox, transfer } from "../support/transferring.ts";
 

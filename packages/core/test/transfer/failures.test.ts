@@ -3,12 +3,10 @@ import { closeSync, openSync, readFileSync, rmSync, writeSync } from "node:fs";
 import { mkdir, mkdtemp, readFile, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { deadLetterStarter } from "../../src/engine.ts";
 import {
   type DeadLetter,
-  deadLetterStarter,
   FileDeadLetterSink,
-  fromJson,
-  type JsonValue,
   MemoryCheckpointStore,
   type P2PDataTransferService,
   P2PError,
@@ -16,6 +14,7 @@ import {
   TaggedValue,
   type TransferOptions,
 } from "../../src/index.ts";
+import { fromJson, type JsonValue } from "../../src/starter.ts";
 import { temporaryFolder } from "../support/folder.ts";
 import { records, refused, ScriptedStore, withFailures } from "../support/scripted-store.ts";
 import { CheckpointLog, ending, expectNoUnhandledRejections, LetterBox, transfer } from "../support/transferring.ts";

@@ -1,5 +1,6 @@
 import { describe, expect, it } from "vitest";
-import { type P2PQuery, type P2PRecord, projectRecord, type ReadOptions, verify } from "../../src/index.ts";
+import { type P2PQuery, type P2PRecord, verify } from "../../src/index.ts";
+import { projectRecord, type ReadOptions } from "../../src/starter.ts";
 import { PartedStore } from "../support/parted-store.ts";
 import { RawStore } from "../support/raw-store.ts";
 import { records, type Script, ScriptedStore } from "../support/scripted-store.ts";

@@ -1,17 +1,13 @@
 import { describe, expect, it } from "vitest";
+import type { Checkpoint } from "../../src/engine.ts";
 import {
-  type Checkpoint,
   DefaultP2PTransferBridge,
   MemoryCheckpointStore,
-  matches,
   P2PError,
   type P2PQuery,
   type P2PRecord,
-  parseQuery,
-  type ReadOptions,
-  type RecordBatch,
-  type StoreIdentity,
 } from "../../src/index.ts";
+import { matches, parseQuery, type ReadOptions, type RecordBatch, type StoreIdentity } from "../../src/starter.ts";
 import { forever, lost, records, type Script, ScriptedStore } from "../support/scripted-store.ts";
 import { ending, expectNoUnhandledRejections, transfer } from "../support/transferring.ts";
 

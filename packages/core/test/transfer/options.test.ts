@@ -65,7 +65,7 @@ describe("the options of a transfer", () => {
 
   it("go before the settings of the connection", async () => {
     const target = new ScriptedStore();
-    const { parseConfig } = await import("../../src/index.ts");
+    const { parseConfig } = await import("../../src/engine.ts");
     const run = (options: TransferOptions) =>
       new DefaultP2PTransferBridge().transfer(
         { service: new ScriptedStore(records(6)), endpoint: { endpointId: "a", storageType: "x" } },

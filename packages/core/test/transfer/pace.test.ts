@@ -1,6 +1,8 @@
 import * as fc from "fast-check";
 import { describe, expect, it } from "vitest";
-import { P2PError, parseConfig, type WriteResult } from "../../src/index.ts";
+import { parseConfig } from "../../src/engine.ts";
+import { P2PError } from "../../src/index.ts";
+import type { WriteResult } from "../../src/starter.ts";
 import { LEAST_ITEMS, MOST_ITEMS, type Pace, paceOf } from "../../src/transfer/pace.ts";
 import { busy, records, ScriptedStore } from "../support/scripted-store.ts";
 import { expectNoUnhandledRejections, transfer } from "../support/transferring.ts";

@@ -1,6 +1,7 @@
 import * as fc from "fast-check";
 import { describe, expect, it } from "vitest";
-import { idKey, MemoryCheckpointStore, type TransferOptions } from "../../src/index.ts";
+import { MemoryCheckpointStore, type TransferOptions } from "../../src/index.ts";
+import { idKey } from "../../src/starter.ts";
 import { RawStore } from "../support/raw-store.ts";
 import { busy, lost, records, refused, ScriptedStore, withFailures } from "../support/scripted-store.ts";
 import { ending, expectNoUnhandledRejections, LetterBox, transfer } from "../support/transferring.ts";

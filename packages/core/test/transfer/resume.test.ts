@@ -7,19 +7,19 @@ import { setTimeout as sleep } from "node:timers/promises";
 import { fileURLToPath } from "node:url";
 import * as fc from "fast-check";
 import { describe, expect, it, vi } from "vitest";
+import type { Checkpoint } from "../../src/engine.ts";
 import {
-  type Checkpoint,
   type CheckpointStore,
   type DeadLetter,
   type DeadLetterSink,
   FileCheckpointStore,
   FileDeadLetterSink,
-  idKey,
   MemoryCheckpointStore,
   type TransferOptions,
   type TransferResult,
   type Transform,
 } from "../../src/index.ts";
+import { idKey } from "../../src/starter.ts";
 import { idsIn, runIn } from "../support/child-transfer.ts";
 import { temporaryFolder } from "../support/folder.ts";
 import { forever, records, refused, ScriptedStore, withFailures } from "../support/scripted-store.ts";

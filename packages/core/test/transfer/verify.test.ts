@@ -3,16 +3,8 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import * as fc from "fast-check";
 import { describe, expect, it } from "vitest";
-import {
-  cloneValue,
-  idKey,
-  P2PError,
-  type P2PQuery,
-  type P2PRecord,
-  type VerifyOptions,
-  valuesEqual,
-  verify,
-} from "../../src/index.ts";
+import { P2PError, type P2PQuery, type P2PRecord, type VerifyOptions, verify } from "../../src/index.ts";
+import { cloneValue, idKey, valuesEqual } from "../../src/starter.ts";
 import { value } from "../support/arbitraries.ts";
 import { forever, records, ScriptedStore } from "../support/scripted-store.ts";
 import { expectNoUnhandledRejections } from "../support/transferring.ts";

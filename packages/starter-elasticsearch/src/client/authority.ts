@@ -1,6 +1,6 @@
 import { isIP } from "node:net";
 import { connect, type DetailedPeerCertificate } from "node:tls";
-import { P2PError } from "@omni/p2p-core";
+import { P2PError } from "@omni/p2p-core/starter";
 
 /**
  * The certificate of the authority with this SHA-256 fingerprint, in PEM, as one of the nodes shows it; `undefined` when no

@@ -1,6 +1,6 @@
 import { readFile } from "node:fs/promises";
 import type { Client, ClientOptions, SniffingTransport } from "@elastic/elasticsearch";
-import { P2PError } from "@omni/p2p-core";
+import { P2PError } from "@omni/p2p-core/starter";
 import type { ElasticsearchOptions, ElasticsearchPlace } from "../endpoint.ts";
 import { authorityOf } from "./authority.ts";
 

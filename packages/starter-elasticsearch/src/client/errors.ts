@@ -1,4 +1,4 @@
-import { isP2PError, P2PError, type P2PErrorCode } from "@omni/p2p-core";
+import { isP2PError, P2PError, type P2PErrorCode } from "@omni/p2p-core/starter";
 import { MISFIT, type Phase, type Refusal, type Verdict, verdictOf } from "./verdicts.ts";
 
 /** A request to an endpoint, as errors tell of it. */

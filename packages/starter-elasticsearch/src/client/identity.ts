@@ -1,4 +1,4 @@
-import type { StoreIdentity } from "@omni/p2p-core";
+import type { StoreIdentity } from "@omni/p2p-core/starter";
 import { loadSettings } from "../mapping/index-settings.ts";
 import type { Link } from "./link.ts";
 

@@ -3,7 +3,7 @@ import { StringDecoder } from "node:string_decoder";
 import { promisify } from "node:util";
 import { gunzip } from "node:zlib";
 import type { Client } from "@elastic/elasticsearch";
-import { P2PError, parseJson } from "@omni/p2p-core";
+import { P2PError, parseJson } from "@omni/p2p-core/starter";
 import { type Dialect, ELASTICSEARCH, OPENSEARCH, openSearchIn } from "./dialect.ts";
 import { clientError, refusalError, type Task } from "./errors.ts";
 import type { Phase, Refusal } from "./verdicts.ts";

@@ -1,4 +1,4 @@
-import type { P2PErrorCode } from "@omni/p2p-core";
+import type { P2PErrorCode } from "@omni/p2p-core/starter";
 
 /** What a server said about why it refused something. */
 export interface ServerReason {

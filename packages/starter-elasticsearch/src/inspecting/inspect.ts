@@ -6,7 +6,7 @@ import {
   type StoreInspection,
   type ValueType,
   valueType,
-} from "@omni/p2p-core";
+} from "@omni/p2p-core/starter";
 import type { Dialect } from "../client/dialect.ts";
 import type { Link } from "../client/link.ts";
 import { isHidden } from "../mapping/hidden-fields.ts";

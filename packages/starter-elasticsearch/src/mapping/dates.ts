@@ -1,4 +1,4 @@
-import { dateOfText, hasPlainYear, isoText } from "@omni/p2p-core";
+import { dateOfText, hasPlainYear, isoText } from "@omni/p2p-core/starter";
 
 /** How the text and numbers of a date field are to be read and written. */
 export interface DateFormat {

@@ -1,4 +1,4 @@
-import { P2PError, type ParsedQuery } from "@omni/p2p-core";
+import { P2PError, type ParsedQuery } from "@omni/p2p-core/starter";
 import type { IndexSchemas } from "./schema.ts";
 
 /** The fields that a mapping leaves out of `_source`, as patterns: those that it excludes, and all but those that it includes. */

@@ -1,4 +1,4 @@
-import { P2PError, type P2PRecord, setField, type ValueType, valueType } from "@omni/p2p-core";
+import { P2PError, type P2PRecord, setField, type ValueType, valueType } from "@omni/p2p-core/starter";
 import type { Dialect } from "../client/dialect.ts";
 import type { Link } from "../client/link.ts";
 import type { Phase } from "../client/verdicts.ts";

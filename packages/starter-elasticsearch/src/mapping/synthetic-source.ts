@@ -1,5 +1,5 @@
-import type { P2PRecord, P2PValue } from "@omni/p2p-core";
-import { P2PError, TaggedValue } from "@omni/p2p-core";
+import type { P2PRecord, P2PValue } from "@omni/p2p-core/starter";
+import { P2PError, TaggedValue } from "@omni/p2p-core/starter";
 
 /**
  * The error of a record that an index with a synthetic `_source` would give back as another one: such an index keeps no

@@ -1,4 +1,4 @@
-import { hasPlainYear, type P2PValue, type QueryOperator } from "@omni/p2p-core";
+import { hasPlainYear, type P2PValue, type QueryOperator } from "@omni/p2p-core/starter";
 import type { FieldSchema } from "../mapping/schema.ts";
 import { ALL, type Clause, exists, NONE, range, term, terms } from "./clause.ts";
 

@@ -1,4 +1,4 @@
-import { type P2PValue, type QueryCondition, valueType } from "@omni/p2p-core";
+import { type P2PValue, type QueryCondition, valueType } from "@omni/p2p-core/starter";
 import type { FieldSchema } from "../mapping/schema.ts";
 import { ALL, anyOf, type Clause, exists, NONE, not, terms } from "./clause.ts";
 import {

@@ -1,5 +1,5 @@
 import type { estypes } from "@elastic/elasticsearch";
-import { P2PError, type ParsedQuery } from "@omni/p2p-core";
+import { P2PError, type ParsedQuery } from "@omni/p2p-core/starter";
 
 /**
  * What goes under `native.elasticsearch`.
@@ -14,7 +14,7 @@ export interface ElasticsearchNativeQuery {
   readonly query: estypes.QueryDslQueryContainer;
 }
 
-declare module "@omni/p2p-core" {
+declare global {
   interface P2PNativeQueries {
     elasticsearch: ElasticsearchNativeQuery;
   }

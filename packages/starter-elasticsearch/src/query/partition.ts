@@ -1,4 +1,4 @@
-import type { P2PQuery } from "@omni/p2p-core";
+import type { P2PQuery } from "@omni/p2p-core/starter";
 import type { OpenedQuery } from "./source-index.ts";
 
 interface PercentilesAnswer {

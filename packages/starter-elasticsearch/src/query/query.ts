@@ -6,7 +6,7 @@ import {
   type ParsedQuery,
   parseQuery,
   type QueryCondition,
-} from "@omni/p2p-core";
+} from "@omni/p2p-core/starter";
 import { fieldAt } from "../mapping/names.ts";
 import { type FieldSchema, type IndexSchema, type IndexSchemas, indicesBySchema } from "../mapping/schema.ts";
 import { SIDECAR } from "../types.ts";

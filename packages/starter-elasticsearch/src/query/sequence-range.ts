@@ -1,4 +1,4 @@
-import { type JsonValue, P2PError } from "@omni/p2p-core";
+import { type JsonValue, P2PError } from "@omni/p2p-core/starter";
 
 /**
  * A part of an index: the documents whose last change has a number in this range. The numbers are counted in each

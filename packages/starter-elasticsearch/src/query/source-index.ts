@@ -1,4 +1,4 @@
-import { P2PError, type P2PQuery, parseQuery } from "@omni/p2p-core";
+import { P2PError, type P2PQuery, parseQuery } from "@omni/p2p-core/starter";
 import { unnumberedError } from "../client/errors.ts";
 import type { Link } from "../client/link.ts";
 import { requireVisible } from "../mapping/hidden-fields.ts";

@@ -5,7 +5,7 @@ import {
   type ReadFailure,
   type ReadOptions,
   TaggedValue,
-} from "@omni/p2p-core";
+} from "@omni/p2p-core/starter";
 
 /** Characters in a batch where the caller does not say, and in a page at most. */
 const DEFAULT_BATCH_SIZE = 16 * 2 ** 20;

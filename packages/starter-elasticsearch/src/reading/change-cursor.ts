@@ -1,4 +1,4 @@
-import { isP2PError } from "@omni/p2p-core";
+import { isP2PError } from "@omni/p2p-core/starter";
 import { unnumberedError } from "../client/errors.ts";
 import { allOf, type Clause, range } from "../query/clause.ts";
 import type { OpenedQuery } from "../query/source-index.ts";

@@ -1,4 +1,4 @@
-import { matches, type P2PQuery } from "@omni/p2p-core";
+import { matches, type P2PQuery } from "@omni/p2p-core/starter";
 import { allOf, NONE, not } from "../query/clause.ts";
 import { countDocuments, type OpenedQuery, openQuery, type SourceIndex } from "../query/source-index.ts";
 import { decodePage } from "../values/decode.ts";

@@ -1,4 +1,4 @@
-import { fromJson, type JsonValue, P2PError, type P2PRecord, type P2PValue, toJson } from "@omni/p2p-core";
+import { fromJson, type JsonValue, P2PError, type P2PRecord, type P2PValue, toJson } from "@omni/p2p-core/starter";
 import type { SortValue } from "../values/decode.ts";
 import type { ChangePosition } from "./change-cursor.ts";
 

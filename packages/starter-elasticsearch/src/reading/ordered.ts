@@ -1,4 +1,4 @@
-import { compareRecords, matches, type P2PError, type P2PRecord, type ReadOptions } from "@omni/p2p-core";
+import { compareRecords, matches, type P2PError, type P2PRecord, type ReadOptions } from "@omni/p2p-core/starter";
 import { isPlainName } from "../mapping/names.ts";
 import { allOf, type Clause, NONE, not } from "../query/clause.ts";
 import type { OpenedQuery } from "../query/source-index.ts";

@@ -1,4 +1,4 @@
-import { isP2PError } from "@omni/p2p-core";
+import { isP2PError } from "@omni/p2p-core/starter";
 import type { OpenedQuery } from "../query/source-index.ts";
 import { type DecodedPage, decodePage, lastSort, type SearchAnswer } from "../values/decode.ts";
 import type { Page, PageRequest, PointInTime, Position } from "./point-in-time.ts";

@@ -1,4 +1,4 @@
-import { type JsonValue, P2PError } from "@omni/p2p-core";
+import { type JsonValue, P2PError } from "@omni/p2p-core/starter";
 import type { Sort } from "../client/dialect.ts";
 import { refusalError } from "../client/errors.ts";
 import type { Answer, Link } from "../client/link.ts";

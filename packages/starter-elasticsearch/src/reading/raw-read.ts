@@ -1,4 +1,4 @@
-import type { P2PQuery, P2PValue, RawBatch, ReadOptions } from "@omni/p2p-core";
+import type { P2PQuery, P2PValue, RawBatch, ReadOptions } from "@omni/p2p-core/starter";
 import { type OpenedQuery, openQuery, type SourceIndex } from "../query/source-index.ts";
 import { type ReadForm, readOpened, readUnordered } from "../read.ts";
 import { foreignOrigin, type RawDocument, rawPage } from "../values/raw-document.ts";

@@ -1,4 +1,4 @@
-import { P2PError, type P2POrder, type ParsedQuery } from "@omni/p2p-core";
+import { P2PError, type P2POrder, type ParsedQuery } from "@omni/p2p-core/starter";
 import type { Sort } from "../client/dialect.ts";
 import { fieldAt } from "../mapping/names.ts";
 import { type FieldSchema, type IndexSchema, type IndexSchemas, indicesBySchema } from "../mapping/schema.ts";

@@ -10,7 +10,7 @@ import {
   type P2PRecord,
   type P2PValue,
   setField,
-} from "@omni/p2p-core";
+} from "@omni/p2p-core/starter";
 import { readDateNumber, readDateText } from "../mapping/dates.ts";
 import { fieldAt } from "../mapping/names.ts";
 import type { FieldSchema, IndexSchema, IndexSchemas } from "../mapping/schema.ts";

@@ -7,7 +7,7 @@ import {
   setField,
   TaggedValue,
   toJson,
-} from "@omni/p2p-core";
+} from "@omni/p2p-core/starter";
 import { DEFAULT_FORMAT, looksLikeDate, readDateNumber, readDateText, writeDate } from "../mapping/dates.ts";
 import type { FieldSchema } from "../mapping/schema.ts";
 import type { FieldKind } from "../types.ts";

@@ -9,7 +9,7 @@ import {
   type P2PValue,
   setField,
   valueType,
-} from "@omni/p2p-core";
+} from "@omni/p2p-core/starter";
 import { fieldAt, isStorableName } from "../mapping/names.ts";
 import type { FieldSchema, IndexSchema } from "../mapping/schema.ts";
 import { type FieldKind, SIDECAR } from "../types.ts";

@@ -1,4 +1,4 @@
-import { parseJson } from "@omni/p2p-core";
+import { parseJson } from "@omni/p2p-core/starter";
 
 /** Text that stands in JSON as it is: what `JSON.rawJSON` makes. */
 interface RawJson {

@@ -1,4 +1,4 @@
-import { idKey, type JsonValue, P2PError, type P2PRecord, parseJson, recordTrouble } from "@omni/p2p-core";
+import { idKey, type JsonValue, P2PError, type P2PRecord, parseJson, recordTrouble } from "@omni/p2p-core/starter";
 import { isWhollyOurs } from "../mapping/same-form.ts";
 import type { FieldSchema, IndexSchema, IndexSchemas } from "../mapping/schema.ts";
 import { SIDECAR } from "../types.ts";

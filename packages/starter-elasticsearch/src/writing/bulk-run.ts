@@ -6,7 +6,7 @@ import {
   type WriteFailure,
   type WriteOptions,
   type WriteResult,
-} from "@omni/p2p-core";
+} from "@omni/p2p-core/starter";
 import { type BulkLine, type BulkTarget, bulkBytes, sendBulk } from "./bulk.ts";
 import type { TargetIndex } from "./target-index.ts";
 

@@ -1,4 +1,4 @@
-import { P2PError, type P2PId, type WriteFailure, type WriteMode } from "@omni/p2p-core";
+import { P2PError, type P2PId, type WriteFailure, type WriteMode } from "@omni/p2p-core/starter";
 import { recordError } from "../client/errors.ts";
 import { type Link, reasonOf } from "../client/link.ts";
 import type { ServerReason } from "../client/verdicts.ts";

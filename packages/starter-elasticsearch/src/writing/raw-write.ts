@@ -1,4 +1,4 @@
-import type { P2PRecord, WriteOptions, WriteResult } from "@omni/p2p-core";
+import type { P2PRecord, WriteOptions, WriteResult } from "@omni/p2p-core/starter";
 import type { IndexSchema } from "../mapping/schema.ts";
 import { type RawDocument, recordOf } from "../values/raw-document.ts";
 import { addRecords } from "../write.ts";

@@ -1,4 +1,4 @@
-import { isP2PError, P2PError, type P2PRecord, unlessAborted } from "@omni/p2p-core";
+import { isP2PError, P2PError, type P2PRecord, unlessAborted } from "@omni/p2p-core/starter";
 import type { Link } from "../client/link.ts";
 import {
   DEFAULT_FIELD_LIMIT,

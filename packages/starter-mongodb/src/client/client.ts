@@ -1,4 +1,4 @@
-import { messageOf, P2PError } from "@omni/p2p-core";
+import { messageOf, P2PError } from "@omni/p2p-core/starter";
 import type * as Mongodb from "mongodb";
 import type { MongoClient } from "mongodb";
 import type { MongodbTarget } from "../endpoint.ts";

@@ -1,4 +1,4 @@
-import { isP2PError, messageOf, P2PError, type P2PErrorCode } from "@omni/p2p-core";
+import { isP2PError, messageOf, P2PError, type P2PErrorCode } from "@omni/p2p-core/starter";
 
 /** What was being done when an error came up: it decides what an error that says little is called. */
 export type Doing = "open" | "read" | "write" | "ping";

@@ -1,5 +1,5 @@
 import { createHash } from "node:crypto";
-import type { StoreIdentity } from "@omni/p2p-core";
+import type { StoreIdentity } from "@omni/p2p-core/starter";
 import type { Db, Document } from "mongodb";
 import { mongodbError } from "./errors.ts";
 import { type CollectionInfo, findCollection, type Place } from "./open-collection.ts";

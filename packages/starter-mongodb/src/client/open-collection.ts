@@ -1,4 +1,4 @@
-import { compareStrings, P2PError } from "@omni/p2p-core";
+import { compareStrings, P2PError } from "@omni/p2p-core/starter";
 import type { BSON, Collection, Db, Document } from "mongodb";
 import type { RecordDecoder } from "../values/decode.ts";
 import type { RecordEncoder } from "../values/encode.ts";

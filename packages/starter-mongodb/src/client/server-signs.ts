@@ -1,4 +1,4 @@
-import { messageOf, P2PError } from "@omni/p2p-core";
+import { messageOf, P2PError } from "@omni/p2p-core/starter";
 import type { Document, MongoClient, ServerHeartbeatFailedEvent, ServerHeartbeatSucceededEvent } from "mongodb";
 import type { MongodbTarget } from "../endpoint.ts";
 import type { Address } from "./spoken-protocol.ts";

@@ -6,7 +6,7 @@ import {
   type P2PValue,
   type ValueType,
   valueType,
-} from "@omni/p2p-core";
+} from "@omni/p2p-core/starter";
 import type { Dialect } from "../client/dialect.ts";
 import type { RecordEncoder } from "../values/encode.ts";
 import { nearestNumber } from "../values/numbers.ts";

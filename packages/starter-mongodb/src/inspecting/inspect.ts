@@ -1,4 +1,4 @@
-import { type InspectedCollection, messageOf, type StoreInspection } from "@omni/p2p-core";
+import { type InspectedCollection, messageOf, type StoreInspection } from "@omni/p2p-core/starter";
 import type { Db, Document, MongoClient } from "mongodb";
 import { type CollectionInfo, listCollections } from "../client/open-collection.ts";
 

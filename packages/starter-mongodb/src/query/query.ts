@@ -1,4 +1,11 @@
-import { P2PError, type P2PQuery, type P2PValue, type ParsedQuery, parseQuery, TaggedValue } from "@omni/p2p-core";
+import {
+  P2PError,
+  type P2PQuery,
+  type P2PValue,
+  type ParsedQuery,
+  parseQuery,
+  TaggedValue,
+} from "@omni/p2p-core/starter";
 import type { Dialect } from "../client/dialect.ts";
 import { type IdRange, parseRange } from "../values/id-order.ts";
 
@@ -13,7 +20,7 @@ export interface MongodbNativeQuery {
   readonly hint?: string | Readonly<Record<string, 1 | -1 | "text" | "2d" | "2dsphere" | "hashed">>;
 }
 
-declare module "@omni/p2p-core" {
+declare global {
   interface P2PNativeQueries {
     mongodb: MongodbNativeQuery;
   }

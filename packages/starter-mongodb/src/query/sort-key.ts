@@ -1,4 +1,4 @@
-import { compareStrings, getField, type P2PRecord, type P2PValue, TaggedValue } from "@omni/p2p-core";
+import { compareStrings, getField, type P2PRecord, type P2PValue, TaggedValue } from "@omni/p2p-core/starter";
 import type * as Mongodb from "mongodb";
 import type { Document } from "mongodb";
 import type { Dialect } from "../client/dialect.ts";

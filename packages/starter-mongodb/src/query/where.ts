@@ -1,4 +1,4 @@
-import { type P2PId, type P2PValue, type QueryCondition, valueType } from "@omni/p2p-core";
+import { type P2PId, type P2PValue, type QueryCondition, valueType } from "@omni/p2p-core/starter";
 import type { Document } from "mongodb";
 import type { Dialect } from "../client/dialect.ts";
 import type { RecordEncoder } from "../values/encode.ts";

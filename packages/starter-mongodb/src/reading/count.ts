@@ -1,4 +1,4 @@
-import type { P2PQuery } from "@omni/p2p-core";
+import type { P2PQuery } from "@omni/p2p-core/starter";
 import type { Document } from "mongodb";
 import { mongodbError } from "../client/errors.ts";
 import { assertCollectionExists, type Place } from "../client/open-collection.ts";

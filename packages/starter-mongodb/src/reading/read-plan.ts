@@ -1,4 +1,4 @@
-import type { P2PId } from "@omni/p2p-core";
+import type { P2PId } from "@omni/p2p-core/starter";
 import type { Document, FindOptions } from "mongodb";
 import type { Place } from "../client/open-collection.ts";
 import { documentField, isAddressable, type MongodbQuery, nativeFilter } from "../query/query.ts";

@@ -1,5 +1,5 @@
 import { isUtf8 } from "node:buffer";
-import { P2PError } from "@omni/p2p-core";
+import { P2PError } from "@omni/p2p-core/starter";
 import { NameCache } from "./name-cache.ts";
 
 /** The bytes of a BSON document, read from the first element on. */

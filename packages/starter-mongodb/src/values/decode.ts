@@ -1,4 +1,12 @@
-import { base64, getField, type P2PId, type P2PRecord, type P2PValue, setField, TaggedValue } from "@omni/p2p-core";
+import {
+  base64,
+  getField,
+  type P2PId,
+  type P2PRecord,
+  type P2PValue,
+  setField,
+  TaggedValue,
+} from "@omni/p2p-core/starter";
 import { documentField } from "../query/query.ts";
 import { BsonBytes, broken } from "./bson-bytes.ts";
 import { Shape } from "./document-shape.ts";

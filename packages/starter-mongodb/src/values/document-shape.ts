@@ -1,4 +1,4 @@
-import { setField } from "@omni/p2p-core";
+import { setField } from "@omni/p2p-core/starter";
 
 /** Shapes kept at most in one tree: where every document has names of its own, there is nothing to gain. */
 const MAX_SHAPES = 4096;

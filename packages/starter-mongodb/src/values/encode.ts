@@ -6,7 +6,7 @@ import {
   type P2PValue,
   setField,
   TaggedValue,
-} from "@omni/p2p-core";
+} from "@omni/p2p-core/starter";
 import type * as Mongodb from "mongodb";
 import type { Document } from "mongodb";
 import type { Dialect } from "../client/dialect.ts";

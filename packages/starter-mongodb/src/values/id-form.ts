@@ -1,4 +1,4 @@
-import { idKey, type P2PId, TaggedValue, valueType } from "@omni/p2p-core";
+import { idKey, type P2PId, TaggedValue, valueType } from "@omni/p2p-core/starter";
 
 /**
  * The text that two ids share when MongoDB has them for one: types are apart there, `1` and `"1"` are two documents, and numbers of

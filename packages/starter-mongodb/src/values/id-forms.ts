@@ -1,4 +1,4 @@
-import { dateOfText, idKey, type P2PId, TaggedValue } from "@omni/p2p-core";
+import { dateOfText, idKey, type P2PId, TaggedValue } from "@omni/p2p-core/starter";
 import type { Document } from "mongodb";
 import type { Dialect } from "../client/dialect.ts";
 import type { RecordEncoder } from "./encode.ts";

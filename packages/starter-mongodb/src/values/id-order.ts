@@ -1,4 +1,4 @@
-import { fromJson, type JsonValue, P2PError, type P2PId, TaggedValue, toJson } from "@omni/p2p-core";
+import { fromJson, type JsonValue, P2PError, type P2PId, TaggedValue, toJson } from "@omni/p2p-core/starter";
 import type { Document } from "mongodb";
 import type { Dialect } from "../client/dialect.ts";
 import type { RecordEncoder } from "./encode.ts";

@@ -1,4 +1,4 @@
-import type { P2PValue } from "@omni/p2p-core";
+import type { P2PValue } from "@omni/p2p-core/starter";
 import type { Dialect } from "../client/dialect.ts";
 
 /** From here on, up and down, not every whole number has a type of its own in BSON. */

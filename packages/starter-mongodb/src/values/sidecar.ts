@@ -1,4 +1,4 @@
-import { decodeJson, getField, type P2PValue, setField } from "@omni/p2p-core";
+import { decodeJson, getField, type P2PValue, setField } from "@omni/p2p-core/starter";
 
 /** The field of a document that holds, as tagged JSON, what BSON or the server cannot say. */
 export const SIDECAR = "_p2p";

@@ -1,4 +1,4 @@
-import { type P2PObject, type P2PValue, type TaggedValue, valuesEqual } from "@omni/p2p-core";
+import { type P2PObject, type P2PValue, type TaggedValue, valuesEqual } from "@omni/p2p-core/starter";
 import type * as Mongodb from "mongodb";
 
 type Encode = (inner: P2PValue) => unknown;

@@ -1,6 +1,13 @@
 import { readFile } from "node:fs/promises";
 import type { ConnectionOptions } from "node:tls";
-import { type EndpointInfo, endpointLabel, isP2PError, messageOf, type OpenContext, P2PError } from "@omni/p2p-core";
+import {
+  type EndpointInfo,
+  endpointLabel,
+  isP2PError,
+  messageOf,
+  type OpenContext,
+  P2PError,
+} from "@omni/p2p-core/starter";
 import type { ClusterOptions, RedisOptions } from "ioredis";
 import type { RedisSettings } from "../endpoint.ts";
 import { rememberingConnector } from "./connector.ts";

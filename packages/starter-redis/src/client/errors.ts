@@ -7,7 +7,7 @@ import {
   type P2PErrorCode,
   redactText,
   secretsOf,
-} from "@omni/p2p-core";
+} from "@omni/p2p-core/starter";
 
 /** What was being done when an error came. */
 export type Operation = "open" | "read" | "write";

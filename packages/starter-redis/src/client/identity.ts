@@ -1,5 +1,5 @@
 import { createHash, randomUUID } from "node:crypto";
-import { isP2PError, type StoreIdentity } from "@omni/p2p-core";
+import { isP2PError, type StoreIdentity } from "@omni/p2p-core/starter";
 import type { RedisSettings } from "../endpoint.ts";
 import type { RedisLink } from "./link.ts";
 

@@ -1,5 +1,5 @@
 import type { Socket } from "node:net";
-import { isP2PError, P2PError } from "@omni/p2p-core";
+import { isP2PError, P2PError } from "@omni/p2p-core/starter";
 import type { Cluster, Redis } from "ioredis";
 import { type Command, pipelined, pipelinedToNodes } from "./command.ts";
 import { isReply, type Operation, type ToP2PError } from "./errors.ts";

@@ -1,4 +1,4 @@
-import { P2PError } from "@omni/p2p-core";
+import { P2PError } from "@omni/p2p-core/starter";
 import type { Cluster, Redis } from "ioredis";
 import { ALL_SLOTS, inRanges, otherSlots, rangesWhere, type SlotRange } from "./slots.ts";
 

@@ -8,7 +8,7 @@ import {
   type ValueType,
   valuesEqual,
   valueType,
-} from "@omni/p2p-core";
+} from "@omni/p2p-core/starter";
 import type { RedisSettings } from "../endpoint.ts";
 import { redisMapping } from "../types.ts";
 import type { KeyValue } from "../values/key-values.ts";

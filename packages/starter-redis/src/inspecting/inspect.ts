@@ -1,4 +1,4 @@
-import { type InspectedCollection, isP2PError, type StoreInspection } from "@omni/p2p-core";
+import { type InspectedCollection, isP2PError, type StoreInspection } from "@omni/p2p-core/starter";
 import type { OpenRedis } from "../client/client.ts";
 import type { RedisSettings } from "../endpoint.ts";
 import { parseRedisQuery } from "../query/query.ts";

@@ -1,5 +1,5 @@
 import { isUtf8 } from "node:buffer";
-import { foreignCursor, type JsonValue } from "@omni/p2p-core";
+import { foreignCursor, type JsonValue } from "@omni/p2p-core/starter";
 
 /** The storage type, which marks the cursors. */
 export const STORE = "redis";

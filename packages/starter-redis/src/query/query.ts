@@ -8,7 +8,7 @@ import {
   type ParsedQuery,
   parseQuery,
   type QueryCondition,
-} from "@omni/p2p-core";
+} from "@omni/p2p-core/starter";
 import { partedSlots, SLOT_COUNT, type SlotRange } from "../client/slots.ts";
 import { escapeGlob, type Key, keyName, sortKeys } from "./keys.ts";
 
@@ -20,7 +20,7 @@ export interface RedisNativeQuery {
   readonly type?: string;
 }
 
-declare module "@omni/p2p-core" {
+declare global {
   interface P2PNativeQueries {
     redis: RedisNativeQuery;
   }

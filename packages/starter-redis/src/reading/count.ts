@@ -1,4 +1,4 @@
-import { isP2PError, P2PError, type P2PQuery } from "@omni/p2p-core";
+import { isP2PError, P2PError, type P2PQuery } from "@omni/p2p-core/starter";
 import type { RedisLink } from "../client/link.ts";
 import type { RedisSource } from "../client/open-source.ts";
 import { type KeyRequest, parseRedisQuery } from "../query/query.ts";

@@ -1,4 +1,4 @@
-import type { ReadOptions } from "@omni/p2p-core";
+import type { ReadOptions } from "@omni/p2p-core/starter";
 import type { RedisSource } from "../client/open-source.ts";
 import { quietly } from "../client/race.ts";
 import type { RedisQuery } from "../query/query.ts";

@@ -1,4 +1,4 @@
-import type { JsonValue } from "@omni/p2p-core";
+import type { JsonValue } from "@omni/p2p-core/starter";
 import type { Key } from "../query/keys.ts";
 
 /** Some keys in the order in which they are read. */

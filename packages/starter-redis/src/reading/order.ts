@@ -1,4 +1,4 @@
-import { foreignCursor, type JsonValue } from "@omni/p2p-core";
+import { foreignCursor, type JsonValue } from "@omni/p2p-core/starter";
 import type { RedisSource } from "../client/open-source.ts";
 import { compareKeys, type Key, keyFromJson, keyToJson, STORE } from "../query/keys.ts";
 import type { RedisQuery } from "../query/query.ts";

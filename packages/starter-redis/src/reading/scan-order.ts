@@ -1,4 +1,4 @@
-import type { JsonValue } from "@omni/p2p-core";
+import type { JsonValue } from "@omni/p2p-core/starter";
 import { fingerprintKeys, type Key, keyName } from "../query/keys.ts";
 import type { KeySlice, KeySource } from "./key-source.ts";
 import { isScanPosition, type KeyPage, type ScanPosition } from "./scan.ts";

@@ -1,4 +1,4 @@
-import type { JsonValue } from "@omni/p2p-core";
+import type { JsonValue } from "@omni/p2p-core/starter";
 import type { Command } from "../client/command.ts";
 import type { RedisLink } from "../client/link.ts";
 import { quietly } from "../client/race.ts";

@@ -8,7 +8,7 @@ import {
   recordAt,
   setField,
   sortPosition,
-} from "@omni/p2p-core";
+} from "@omni/p2p-core/starter";
 import type { RedisSource } from "../client/open-source.ts";
 import { compareKeys, type Key, keyFromJson, keyName, keySuffix, keyToJson, STORE } from "../query/keys.ts";
 import type { RedisQuery } from "../query/query.ts";

@@ -1,5 +1,5 @@
 import { isUtf8 } from "node:buffer";
-import type { P2PRecord, P2PValue } from "@omni/p2p-core";
+import type { P2PRecord, P2PValue } from "@omni/p2p-core/starter";
 import { DumpReader, intsetMembers, listpackItems, UnknownDump, ziplistItems } from "./dump-reader.ts";
 
 /** The version of the format and the checksum, which stand behind the value. */

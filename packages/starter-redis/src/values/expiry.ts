@@ -1,4 +1,4 @@
-import { getField, P2PError, type P2PRecord } from "@omni/p2p-core";
+import { getField, P2PError, type P2PRecord } from "@omni/p2p-core/starter";
 import type { RedisSettings } from "../endpoint.ts";
 
 /** When a key is to expire: at a time in ms since 1970, or after a time in ms. */

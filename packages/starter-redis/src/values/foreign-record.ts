@@ -1,5 +1,5 @@
 import { isUtf8 } from "node:buffer";
-import type { P2PRecord, P2PValue } from "@omni/p2p-core";
+import type { P2PRecord, P2PValue } from "@omni/p2p-core/starter";
 import type { Key } from "../query/keys.ts";
 import { identify } from "./record-identity.ts";
 

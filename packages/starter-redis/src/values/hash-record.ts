@@ -16,7 +16,7 @@ import {
   toJson,
   type ValueType,
   valueType,
-} from "@omni/p2p-core";
+} from "@omni/p2p-core/starter";
 import { type Key, REPLACEMENT } from "../query/keys.ts";
 import { identify } from "./record-identity.ts";
 

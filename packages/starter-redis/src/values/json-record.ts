@@ -11,7 +11,7 @@ import {
   parseJson,
   recordTrouble,
   setField,
-} from "@omni/p2p-core";
+} from "@omni/p2p-core/starter";
 import { type Key, REPLACEMENT } from "../query/keys.ts";
 import { identify } from "./record-identity.ts";
 

@@ -1,4 +1,4 @@
-import { P2PError } from "@omni/p2p-core";
+import { P2PError } from "@omni/p2p-core/starter";
 import type { Command } from "../client/command.ts";
 import type { RedisLink } from "../client/link.ts";
 import type { RedisSettings } from "../endpoint.ts";

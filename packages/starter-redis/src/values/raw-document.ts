@@ -1,5 +1,5 @@
 import { isUtf8 } from "node:buffer";
-import { JSON_TAG, type P2PRecord, setField } from "@omni/p2p-core";
+import { JSON_TAG, type P2PRecord, setField } from "@omni/p2p-core/starter";
 import type { RedisSettings } from "../endpoint.ts";
 import { type Key, keySuffix, REPLACEMENT } from "../query/keys.ts";
 import { decodeJsonText, UNICODE_ESCAPE } from "./json-record.ts";

@@ -1,4 +1,11 @@
-import { type P2PError, type P2PRecord, type P2PValue, type ReadFailure, setField, toP2PError } from "@omni/p2p-core";
+import {
+  type P2PError,
+  type P2PRecord,
+  type P2PValue,
+  type ReadFailure,
+  setField,
+  toP2PError,
+} from "@omni/p2p-core/starter";
 import type { RedisSettings } from "../endpoint.ts";
 import { type Key, keySuffix, keyText } from "../query/keys.ts";
 import { listRecord, setRecord, sortedSetRecord, streamRecord } from "./foreign-record.ts";

@@ -1,4 +1,12 @@
-import { getField, idKey, type P2PId, type P2PObject, type P2PRecord, type P2PValue, setField } from "@omni/p2p-core";
+import {
+  getField,
+  idKey,
+  type P2PId,
+  type P2PObject,
+  type P2PRecord,
+  type P2PValue,
+  setField,
+} from "@omni/p2p-core/starter";
 import type { Key } from "../query/keys.ts";
 
 /** Where an `id` goes that is not the key's: see {@link identify}. */

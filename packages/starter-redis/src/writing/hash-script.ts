@@ -1,4 +1,4 @@
-import type { WriteMode } from "@omni/p2p-core";
+import type { WriteMode } from "@omni/p2p-core/starter";
 import type { Command } from "../client/command.ts";
 import type { Key } from "../query/keys.ts";
 import type { Expiry } from "../values/expiry.ts";

@@ -1,5 +1,13 @@
 import { isUtf8 } from "node:buffer";
-import { encodeJson, idKey, P2PError, type P2PId, type P2PObject, type P2PRecord, toP2PError } from "@omni/p2p-core";
+import {
+  encodeJson,
+  idKey,
+  P2PError,
+  type P2PId,
+  type P2PObject,
+  type P2PRecord,
+  toP2PError,
+} from "@omni/p2p-core/starter";
 import type { RedisLink } from "../client/link.ts";
 import type { RedisSettings } from "../endpoint.ts";
 import type { Key } from "../query/keys.ts";

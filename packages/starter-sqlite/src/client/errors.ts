@@ -1,4 +1,4 @@
-import { isP2PError, messageOf, P2PError, type P2PErrorCode } from "@omni/p2p-core";
+import { isP2PError, messageOf, P2PError, type P2PErrorCode } from "@omni/p2p-core/starter";
 
 /** What was being done when SQLite complained. */
 export type Activity = "opened" | "read" | "written";

@@ -1,5 +1,5 @@
 import { realpathSync, statSync } from "node:fs";
-import type { StoreIdentity } from "@omni/p2p-core";
+import type { StoreIdentity } from "@omni/p2p-core/starter";
 import { foldName } from "./sql.ts";
 import type { SqliteStore } from "./store.ts";
 

@@ -1,7 +1,7 @@
 import { constants } from "node:fs";
 import { access, stat, unlink } from "node:fs/promises";
 import { dirname } from "node:path";
-import { messageOf, type OpenContext, P2PError } from "@omni/p2p-core";
+import { messageOf, type OpenContext, P2PError } from "@omni/p2p-core/starter";
 import type { Database } from "better-sqlite3";
 import type { SqliteEndpoint } from "../endpoint.ts";
 import { sqliteCode, sqliteError } from "./errors.ts";

@@ -1,4 +1,4 @@
-import { P2PError, type P2PRecord, type P2PValue, type ValueType, valueType } from "@omni/p2p-core";
+import { P2PError, type P2PRecord, type P2PValue, type ValueType, valueType } from "@omni/p2p-core/starter";
 import { OWN_TYPES, SIDECAR } from "../types.ts";
 import { foldName, quote } from "./sql.ts";
 import type { SqliteStore } from "./store.ts";

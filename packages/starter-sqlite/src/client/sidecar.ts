@@ -1,4 +1,12 @@
-import { fromJson, type JsonValue, type P2PObject, type P2PValue, parseJson, setField, toJson } from "@omni/p2p-core";
+import {
+  fromJson,
+  type JsonValue,
+  type P2PObject,
+  type P2PValue,
+  parseJson,
+  setField,
+  toJson,
+} from "@omni/p2p-core/starter";
 import { isNotedType, type NotedType } from "../values/decode.ts";
 
 /**

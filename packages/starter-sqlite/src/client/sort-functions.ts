@@ -1,4 +1,4 @@
-import { idKey, kindOrder, type P2PId, type P2PValue } from "@omni/p2p-core";
+import { idKey, kindOrder, type P2PId, type P2PValue } from "@omni/p2p-core/starter";
 import type { Database } from "better-sqlite3";
 import { sortKey } from "../query/sort-key.ts";
 import { type ColumnKind, SIDECAR } from "../types.ts";

@@ -1,6 +1,6 @@
 import { statSync } from "node:fs";
 import { setTimeout as delay } from "node:timers/promises";
-import { P2PError } from "@omni/p2p-core";
+import { P2PError } from "@omni/p2p-core/starter";
 import type { Database, Statement } from "better-sqlite3";
 import type { SqliteEndpoint } from "../endpoint.ts";
 import { type Activity, isBusy, sqliteError } from "./errors.ts";

@@ -9,7 +9,7 @@ import {
   type ValueType,
   valuesEqual,
   valueType,
-} from "@omni/p2p-core";
+} from "@omni/p2p-core/starter";
 import { assertTarget, openStore } from "../client/open.ts";
 import { assertWritable, canBeColumn, declaredType, idType, takenNames } from "../client/schema.ts";
 import type { Column, Table } from "../client/table.ts";

@@ -1,4 +1,4 @@
-import { type InspectedCollection, messageOf, type OpenContext, type StoreInspection } from "@omni/p2p-core";
+import { type InspectedCollection, messageOf, type OpenContext, type StoreInspection } from "@omni/p2p-core/starter";
 import { isBusy } from "../client/errors.ts";
 import { openStore } from "../client/open.ts";
 import { quote } from "../client/sql.ts";

@@ -1,4 +1,4 @@
-import { type P2PValue, type QueryCondition, type QueryOperator, valueType } from "@omni/p2p-core";
+import { type P2PValue, type QueryCondition, type QueryOperator, valueType } from "@omni/p2p-core/starter";
 import { isInt64, type Sql, type SqlValue } from "../client/sql.ts";
 import type { Column } from "../client/table.ts";
 import { storeDate } from "../values/own-values.ts";

@@ -1,4 +1,4 @@
-import { fromJson, type JsonValue, P2PError, type P2PValue, toJson } from "@omni/p2p-core";
+import { fromJson, type JsonValue, P2PError, type P2PValue, toJson } from "@omni/p2p-core/starter";
 import { quote, type SqlValue } from "../client/sql.ts";
 import type { SqliteStore } from "../client/store.ts";
 import type { KeyColumn, Table } from "../client/table.ts";

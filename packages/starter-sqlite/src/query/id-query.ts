@@ -1,4 +1,4 @@
-import { decodeJson, idKey, type P2PId, type P2PValue, type QueryCondition } from "@omni/p2p-core";
+import { decodeJson, idKey, type P2PId, type P2PValue, type QueryCondition } from "@omni/p2p-core/starter";
 import { isInt64, quote, type Sql, type SqlValue } from "../client/sql.ts";
 import type { Column, Table } from "../client/table.ts";
 import { SIDECAR } from "../types.ts";

@@ -1,4 +1,4 @@
-import { P2PError, type ParsedQuery } from "@omni/p2p-core";
+import { P2PError, type ParsedQuery } from "@omni/p2p-core/starter";
 import type { SqlValue } from "../client/sql.ts";
 
 /**
@@ -19,7 +19,7 @@ export interface SqliteNativeQuery {
   readonly params?: readonly (SqlValue | boolean | Date)[];
 }
 
-declare module "@omni/p2p-core" {
+declare global {
   interface P2PNativeQueries {
     sqlite: SqliteNativeQuery;
   }

@@ -1,4 +1,4 @@
-import type { ParsedQuery } from "@omni/p2p-core";
+import type { ParsedQuery } from "@omni/p2p-core/starter";
 import { byCodePoint, cellOrNoted, idKind, sortedValue } from "../client/sort-functions.ts";
 import { quote } from "../client/sql.ts";
 import type { SqliteStore } from "../client/store.ts";

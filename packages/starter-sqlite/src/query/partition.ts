@@ -1,4 +1,4 @@
-import { Breather, type JsonValue, type P2PQuery, parseQuery } from "@omni/p2p-core";
+import { Breather, type JsonValue, type P2PQuery, parseQuery } from "@omni/p2p-core/starter";
 import { quote, type Sql, type SqlValue } from "../client/sql.ts";
 import type { SqliteStore } from "../client/store.ts";
 import type { Table } from "../client/table.ts";

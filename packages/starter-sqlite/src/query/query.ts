@@ -1,4 +1,4 @@
-import { matches, type P2PId, type QueryCondition } from "@omni/p2p-core";
+import { matches, type P2PId, type QueryCondition } from "@omni/p2p-core/starter";
 import { quote, type Sql, type SqlValue } from "../client/sql.ts";
 import type { Table } from "../client/table.ts";
 import { SIDECAR } from "../types.ts";

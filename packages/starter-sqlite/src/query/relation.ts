@@ -1,4 +1,4 @@
-import { P2PError } from "@omni/p2p-core";
+import { P2PError } from "@omni/p2p-core/starter";
 import { nearName } from "../client/near-name.ts";
 import { quote, type Sql } from "../client/sql.ts";
 import type { SqliteStore } from "../client/store.ts";

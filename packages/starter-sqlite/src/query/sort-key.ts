@@ -1,4 +1,4 @@
-import { kindOrder, type P2PObject, type P2PValue, type TaggedValue, valueType } from "@omni/p2p-core";
+import { kindOrder, type P2PObject, type P2PValue, type TaggedValue, valueType } from "@omni/p2p-core/starter";
 
 /**
  * Bytes that sort as the values do in the one order of values (`compareValues`), so that SQLite sorts by it: the place

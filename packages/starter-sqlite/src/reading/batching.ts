@@ -1,4 +1,4 @@
-import type { P2PRecord, ReadFailure, ReadOptions, RecordBatch } from "@omni/p2p-core";
+import type { P2PRecord, ReadFailure, ReadOptions, RecordBatch } from "@omni/p2p-core/starter";
 import type { SqliteStore } from "../client/store.ts";
 import type { Page } from "./scan.ts";
 

@@ -1,4 +1,4 @@
-import { Breather, type P2PQuery, parseQuery } from "@omni/p2p-core";
+import { Breather, type P2PQuery, parseQuery } from "@omni/p2p-core/starter";
 import { allOf, type Sql, type SqlValue, whereClause } from "../client/sql.ts";
 import type { SqliteStore } from "../client/store.ts";
 import { naturalOrder } from "../query/cursor.ts";

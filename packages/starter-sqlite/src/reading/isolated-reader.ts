@@ -12,7 +12,7 @@ import {
   type ReadOptions,
   type RecordBatch,
   type StoreInspection,
-} from "@omni/p2p-core";
+} from "@omni/p2p-core/starter";
 import type { SqliteStore } from "../client/store.ts";
 import type { SqliteEndpoint } from "../endpoint.ts";
 import { inspectHere } from "../inspecting/inspect.ts";

@@ -1,4 +1,4 @@
-import { P2PError, type ReadFailure } from "@omni/p2p-core";
+import { P2PError, type ReadFailure } from "@omni/p2p-core/starter";
 import { allOf, quote, type Sql, type SqlValue, whereClause } from "../client/sql.ts";
 import type { SqliteStore } from "../client/store.ts";
 import type { Relation } from "../query/relation.ts";

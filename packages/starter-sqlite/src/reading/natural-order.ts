@@ -1,4 +1,4 @@
-import { Breather, type ParsedQuery, type ReadOptions, type RecordBatch } from "@omni/p2p-core";
+import { Breather, type ParsedQuery, type ReadOptions, type RecordBatch } from "@omni/p2p-core/starter";
 import { allOf, quote, type Sql, type SqlValue } from "../client/sql.ts";
 import type { SqliteStore } from "../client/store.ts";
 import type { Table } from "../client/table.ts";

@@ -1,4 +1,4 @@
-import type { JsonValue, StoreInspection } from "@omni/p2p-core";
+import type { JsonValue, StoreInspection } from "@omni/p2p-core/starter";
 import type { SqliteEndpoint } from "../endpoint.ts";
 import type { PackedRecords } from "../writing/packed-records.ts";
 import type { PackedError } from "../writing/writer-messages.ts";

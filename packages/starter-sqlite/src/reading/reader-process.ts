@@ -1,6 +1,6 @@
 // The process in which is read what may never end: see isolated.ts, which begins and kills it.
 import { Worker } from "node:worker_threads";
-import { decodeJson, encodeJson, type P2PQuery, type P2PValue, type RecordBatch } from "@omni/p2p-core";
+import { decodeJson, encodeJson, type P2PQuery, type P2PValue, type RecordBatch } from "@omni/p2p-core/starter";
 import { openReader } from "../client/open.ts";
 import { inspectHere } from "../inspecting/inspect.ts";
 import { partitionQuery } from "../query/partition.ts";

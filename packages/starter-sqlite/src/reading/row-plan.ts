@@ -1,4 +1,4 @@
-import { encodeJson, type P2PId, type P2PRecord, type P2PValue, setField } from "@omni/p2p-core";
+import { encodeJson, type P2PId, type P2PRecord, type P2PValue, setField } from "@omni/p2p-core/starter";
 import { readSidecar, type Sidecar } from "../client/sidecar.ts";
 import { quote } from "../client/sql.ts";
 import type { Column, Table } from "../client/table.ts";

@@ -8,7 +8,7 @@ import {
   type QueryCondition,
   type ReadFailure,
   setField,
-} from "@omni/p2p-core";
+} from "@omni/p2p-core/starter";
 import { allOf, quote, type Sql, type SqlValue, whereClause } from "../client/sql.ts";
 import type { SqliteStore } from "../client/store.ts";
 import { orderClause, rowsAfter, rowsUpTo, type Term } from "../query/keyset.ts";

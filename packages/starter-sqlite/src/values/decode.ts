@@ -1,4 +1,4 @@
-import { dateOfIso, decodeJson, encodeJson, JSON_TAG, type P2PValue, parseJson, YEAR_0 } from "@omni/p2p-core";
+import { dateOfIso, decodeJson, encodeJson, JSON_TAG, type P2PValue, parseJson, YEAR_0 } from "@omni/p2p-core/starter";
 import type { ColumnKind } from "../types.ts";
 
 /** What marks a tag in JSON text. */

@@ -1,4 +1,4 @@
-import { type P2PRecord, type P2PValue, setField } from "@omni/p2p-core";
+import { type P2PRecord, type P2PValue, setField } from "@omni/p2p-core/starter";
 import type { SqlValue } from "../client/sql.ts";
 import type { ColumnKind } from "../types.ts";
 import { type Decoder, decoders } from "./decode.ts";

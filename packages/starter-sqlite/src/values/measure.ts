@@ -1,4 +1,4 @@
-import type { P2PValue } from "@omni/p2p-core";
+import type { P2PValue } from "@omni/p2p-core/starter";
 
 /** A row as the driver gave it, on its way to being a record. */
 export type Row = Record<string, P2PValue>;

@@ -1,5 +1,5 @@
 import { createHash } from "node:crypto";
-import { idKey, type P2PId } from "@omni/p2p-core";
+import { idKey, type P2PId } from "@omni/p2p-core/starter";
 import type { ColumnKind } from "../types.ts";
 
 /**

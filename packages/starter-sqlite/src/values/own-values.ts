@@ -1,4 +1,4 @@
-import { encodeJson, isoText, type P2PValue, YEAR_0 } from "@omni/p2p-core";
+import { encodeJson, isoText, type P2PValue, YEAR_0 } from "@omni/p2p-core/starter";
 import { isInt64, type SqlValue } from "../client/sql.ts";
 import type { ColumnKind } from "../types.ts";
 

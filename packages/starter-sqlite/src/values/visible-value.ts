@@ -1,4 +1,4 @@
-import { encodeJson, isoText, type P2PValue, type ValueType, valuesEqual, valueType } from "@omni/p2p-core";
+import { encodeJson, isoText, type P2PValue, type ValueType, valuesEqual, valueType } from "@omni/p2p-core/starter";
 import { isInt64, type SqlValue } from "../client/sql.ts";
 import type { Column } from "../client/table.ts";
 import { decodeNoted, decoders, type NotedType } from "./decode.ts";

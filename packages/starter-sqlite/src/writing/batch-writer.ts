@@ -8,7 +8,7 @@ import {
   type WriteFailure,
   type WriteMode,
   type WriteResult,
-} from "@omni/p2p-core";
+} from "@omni/p2p-core/starter";
 import { FOREIGN_KEY_ADVICE, isRowError, sqliteCode } from "../client/errors.ts";
 import { addColumnsSql } from "../client/schema.ts";
 import { quote, type SqlValue } from "../client/sql.ts";

@@ -1,4 +1,4 @@
-import type { JsonValue, SourceSchema } from "@omni/p2p-core";
+import type { JsonValue, SourceSchema } from "@omni/p2p-core/starter";
 import { quote } from "../client/sql.ts";
 import type { SqliteStore } from "../client/store.ts";
 import { type Column, isKnownCollation, type Table } from "../client/table.ts";

@@ -1,4 +1,4 @@
-import { encodeJson, idKey, P2PError, type P2PId, type P2PRecord, type P2PValue } from "@omni/p2p-core";
+import { encodeJson, idKey, P2PError, type P2PId, type P2PRecord, type P2PValue } from "@omni/p2p-core/starter";
 import { nearName } from "../client/near-name.ts";
 import type { SqlValue } from "../client/sql.ts";
 import type { Column, Table } from "../client/table.ts";

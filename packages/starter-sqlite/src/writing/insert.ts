@@ -1,4 +1,4 @@
-import type { WriteMode } from "@omni/p2p-core";
+import type { WriteMode } from "@omni/p2p-core/starter";
 import { quote } from "../client/sql.ts";
 import type { Table } from "../client/table.ts";
 import { SIDECAR } from "../types.ts";

@@ -1,4 +1,4 @@
-import type { P2PRecord, P2PValue } from "@omni/p2p-core";
+import type { P2PRecord, P2PValue } from "@omni/p2p-core/starter";
 import { SidecarWriter } from "../client/sidecar.ts";
 import type { SqlValue } from "../client/sql.ts";
 import type { Column, Table } from "../client/table.ts";

@@ -1,4 +1,4 @@
-import { decodeJson, encodeJson, type P2PRecord, type P2PValue } from "@omni/p2p-core";
+import { decodeJson, encodeJson, type P2PRecord, type P2PValue } from "@omni/p2p-core/starter";
 import { makeFits, makePack, makeUnpack } from "../values/generated-decoder.ts";
 import { definedFields } from "./table-shape.ts";
 

@@ -1,4 +1,4 @@
-import type { P2PRecord } from "@omni/p2p-core";
+import type { P2PRecord } from "@omni/p2p-core/starter";
 import type { SqlValue } from "../client/sql.ts";
 import type { Column } from "../client/table.ts";
 import type { ColumnKind } from "../types.ts";

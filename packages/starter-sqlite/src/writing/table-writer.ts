@@ -10,7 +10,7 @@ import {
   type WriteFailure,
   type WriteOptions,
   type WriteResult,
-} from "@omni/p2p-core";
+} from "@omni/p2p-core/starter";
 import { FOREIGN_KEY_ADVICE, sqliteCode } from "../client/errors.ts";
 import { assertWritable, createTableSql, declaredType, setPragmas, sidecarIndexSql } from "../client/schema.ts";
 import { quote } from "../client/sql.ts";

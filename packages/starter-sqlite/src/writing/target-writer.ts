@@ -1,6 +1,6 @@
 import { availableParallelism } from "node:os";
 import { type EventLoopUtilization, performance } from "node:perf_hooks";
-import { messageOf, P2PError, type P2PRecord, type WriteOptions, type WriteResult } from "@omni/p2p-core";
+import { messageOf, P2PError, type P2PRecord, type WriteOptions, type WriteResult } from "@omni/p2p-core/starter";
 import type { SqliteStore } from "../client/store.ts";
 import { type PackedRecords, packRecords } from "./packed-records.ts";
 import { TableWriter } from "./table-writer.ts";

@@ -1,5 +1,5 @@
 import { Worker } from "node:worker_threads";
-import { P2PError, type P2PRecord, type WriteOptions, type WriteResult } from "@omni/p2p-core";
+import { P2PError, type P2PRecord, type WriteOptions, type WriteResult } from "@omni/p2p-core/starter";
 import type { PackedRecords } from "./packed-records.ts";
 import { type FromThread, type PackedResult, type ThreadData, type ToThread, unpackError } from "./writer-messages.ts";
 

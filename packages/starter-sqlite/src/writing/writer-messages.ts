@@ -1,4 +1,11 @@
-import { isP2PError, messageOf, P2PError, type P2PErrorCode, type SourceSchema, type WriteMode } from "@omni/p2p-core";
+import {
+  isP2PError,
+  messageOf,
+  P2PError,
+  type P2PErrorCode,
+  type SourceSchema,
+  type WriteMode,
+} from "@omni/p2p-core/starter";
 import { sqliteCode } from "../client/errors.ts";
 import type { SqliteEndpoint } from "../endpoint.ts";
 import type { PackedRecords } from "./packed-records.ts";

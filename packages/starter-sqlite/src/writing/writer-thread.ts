@@ -1,6 +1,6 @@
 // The thread that a target is written by: see thread-writer.ts, which begins it.
 import { parentPort, workerData } from "node:worker_threads";
-import type { WriteResult } from "@omni/p2p-core";
+import type { WriteResult } from "@omni/p2p-core/starter";
 import { openAgain } from "../client/open.ts";
 import { unpackRecords } from "./packed-records.ts";
 import { TableWriter } from "./table-writer.ts";

@@ -1,4 +1,4 @@
-import type { P2PQuery } from "@omni/p2p-core";
+import type { P2PQuery } from "@omni/p2p-core/starter";
 import { expect } from "vitest";
 import { readBatches, readRecords, rejection, within } from "../bench.ts";
 import { sampleRecords } from "../sample-records.ts";

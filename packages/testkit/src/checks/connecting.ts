@@ -1,6 +1,6 @@
 import { once } from "node:events";
 import { type AddressInfo, createServer, type Server, type Socket } from "node:net";
-import { type EndpointInfo, isP2PError } from "@omni/p2p-core";
+import { type EndpointInfo, isP2PError } from "@omni/p2p-core/starter";
 import { expect } from "vitest";
 import { type Bench, calm, rejection, within } from "../bench.ts";
 import { check, group, type Skip, type Suite } from "../suite.ts";

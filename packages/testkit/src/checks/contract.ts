@@ -1,4 +1,4 @@
-import { CONTRACT_VERSION, isP2PError, type OptionSpec, type P2PStarter } from "@omni/p2p-core";
+import { CONTRACT_VERSION, isP2PError, type OptionSpec, type P2PStarter } from "@omni/p2p-core/starter";
 import { expect } from "vitest";
 import { calm, readBatches, rejection } from "../bench.ts";
 import { sampleRecords } from "../sample-records.ts";

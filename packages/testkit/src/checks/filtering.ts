@@ -7,7 +7,7 @@ import {
   type P2PRecord,
   type P2PValue,
   parseQuery,
-} from "@omni/p2p-core";
+} from "@omni/p2p-core/starter";
 import * as fc from "fast-check";
 import { AWKWARD_FIELDS, OPERATOR_TEXTS } from "../awkward-texts.ts";
 import { calm, readRecords } from "../bench.ts";

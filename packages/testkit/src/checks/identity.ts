@@ -1,12 +1,6 @@
-import {
-  boundService,
-  type EndpointInfo,
-  isP2PError,
-  MemoryCheckpointStore,
-  type P2PRecord,
-  type StoreIdentity,
-  type TransferOptions,
-} from "@omni/p2p-core";
+import { MemoryCheckpointStore, type TransferOptions } from "@omni/p2p-core";
+import { boundService } from "@omni/p2p-core/engine";
+import { type EndpointInfo, isP2PError, type P2PRecord, type StoreIdentity } from "@omni/p2p-core/starter";
 import { expect } from "vitest";
 import { Bench, calm, rejection } from "../bench.ts";
 import { sampleRecords } from "../sample-records.ts";

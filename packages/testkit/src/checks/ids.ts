@@ -1,4 +1,4 @@
-import { type P2PId, TaggedValue } from "@omni/p2p-core";
+import { type P2PId, TaggedValue } from "@omni/p2p-core/starter";
 import { check, group, type Suite } from "../suite.ts";
 import { assertRoundTrip } from "./round-trip.ts";
 

@@ -1,4 +1,4 @@
-import type { FieldMapping, OpenContext, P2PRecord } from "@omni/p2p-core";
+import type { FieldMapping, OpenContext, P2PRecord } from "@omni/p2p-core/starter";
 import { expect } from "vitest";
 import { calm, rejection } from "../bench.ts";
 import { assertSameRecords } from "../compare.ts";

@@ -1,4 +1,4 @@
-import type { P2PDataTransferService, P2PQuery } from "@omni/p2p-core";
+import type { P2PDataTransferService, P2PQuery } from "@omni/p2p-core/starter";
 import * as fc from "fast-check";
 import { expect } from "vitest";
 import { calm, readRecords } from "../bench.ts";

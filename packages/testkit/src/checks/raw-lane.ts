@@ -1,12 +1,12 @@
+import { MemoryCheckpointStore } from "@omni/p2p-core";
+import { boundService } from "@omni/p2p-core/engine";
 import {
-  boundService,
   type JsonValue,
-  MemoryCheckpointStore,
   type P2PDataTransferService,
   P2PError,
   type P2PQuery,
   type P2PRecord,
-} from "@omni/p2p-core";
+} from "@omni/p2p-core/starter";
 import { expect } from "vitest";
 import { assertAllWritten, type Bench, calm, readBatches, readRecords, rejection } from "../bench.ts";
 import { assertSameRecords } from "../compare.ts";

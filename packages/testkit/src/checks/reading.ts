@@ -1,4 +1,4 @@
-import { encodeJson, idKey, isP2PError, type P2PQuery, type P2PRecord } from "@omni/p2p-core";
+import { encodeJson, idKey, isP2PError, type P2PQuery, type P2PRecord } from "@omni/p2p-core/starter";
 import { expect } from "vitest";
 import { type Bench, calm, readBatches, readRecords, rejection } from "../bench.ts";
 import { assertSameRecords } from "../compare.ts";

@@ -1,4 +1,10 @@
-import { isP2PError, type JsonValue, type P2PDataTransferService, type P2PQuery, type RawSource } from "@omni/p2p-core";
+import {
+  isP2PError,
+  type JsonValue,
+  type P2PDataTransferService,
+  type P2PQuery,
+  type RawSource,
+} from "@omni/p2p-core/starter";
 import { expect } from "vitest";
 import { readBatches, readRecords, rejection } from "../bench.ts";
 import { assertSameRecords } from "../compare.ts";

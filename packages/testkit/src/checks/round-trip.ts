@@ -6,7 +6,7 @@ import {
   type P2PValue,
   TaggedValue,
   type ValueType,
-} from "@omni/p2p-core";
+} from "@omni/p2p-core/starter";
 import * as fc from "fast-check";
 import { expect } from "vitest";
 import { recordsArbitrary, type ValueLimits } from "../arbitraries.ts";

@@ -10,7 +10,7 @@ import {
   parseQuery,
   TaggedValue,
   valueType,
-} from "@omni/p2p-core";
+} from "@omni/p2p-core/starter";
 import * as fc from "fast-check";
 import { readBatches, readRecords } from "../bench.ts";
 import { assertSameRecords } from "../compare.ts";

@@ -1,12 +1,6 @@
 import { inspect } from "node:util";
-import {
-  idKey,
-  isP2PError,
-  MemoryCheckpointStore,
-  type P2PRecord,
-  type TransferResult,
-  type Transform,
-} from "@omni/p2p-core";
+import { MemoryCheckpointStore, type TransferResult, type Transform } from "@omni/p2p-core";
+import { idKey, isP2PError, type P2PRecord } from "@omni/p2p-core/starter";
 import * as fc from "fast-check";
 import { expect } from "vitest";
 import { Bench } from "../bench.ts";

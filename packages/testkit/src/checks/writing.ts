@@ -1,4 +1,4 @@
-import { cloneValue, idKey, type P2PId, type P2PRecord, type WriteMode } from "@omni/p2p-core";
+import { cloneValue, idKey, type P2PId, type P2PRecord, type WriteMode } from "@omni/p2p-core/starter";
 import * as fc from "fast-check";
 import { expect } from "vitest";
 import { assertAllWritten, readRecords, write } from "../bench.ts";

@@ -1,4 +1,10 @@
-import { idKey, type P2PCondition, type P2PDataTransferService, type P2PQuery, type P2PRecord } from "@omni/p2p-core";
+import {
+  idKey,
+  type P2PCondition,
+  type P2PDataTransferService,
+  type P2PQuery,
+  type P2PRecord,
+} from "@omni/p2p-core/starter";
 import { type BrokenAdapter, broken, type Replaced, requeried } from "./sabotage.ts";
 
 /** Not by id, though by something. */

@@ -1,5 +1,5 @@
 import { randomUUID } from "node:crypto";
-import { type P2PDataTransferService, P2PError } from "@omni/p2p-core";
+import { type P2PDataTransferService, P2PError } from "@omni/p2p-core/starter";
 import { type AdapterUnderTest, referenceAdapter } from "../../src/index.ts";
 import { careless, deaf, networkAdapter, patient, talkative } from "./network.ts";
 import { type BrokenAdapter, broken, brokenOpen, lossy, type Replaced, sabotaged } from "./sabotage.ts";

@@ -1,6 +1,6 @@
 import { once } from "node:events";
 import { connect, createServer, type Socket } from "node:net";
-import { type EndpointInfo, type OpenContext, type OptionSpecs, P2PError, parseOptions } from "@omni/p2p-core";
+import { type EndpointInfo, type OpenContext, type OptionSpecs, P2PError, parseOptions } from "@omni/p2p-core/starter";
 import { type AdapterUnderTest, referenceAdapter } from "../../src/index.ts";
 
 /** How an adapter for a server comes by its connection. */

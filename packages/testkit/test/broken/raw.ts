@@ -5,7 +5,7 @@ import {
   type P2PRecord,
   type RawSource,
   type RawTarget,
-} from "@omni/p2p-core";
+} from "@omni/p2p-core/starter";
 import { type BrokenAdapter, broken, type Replaced } from "./sabotage.ts";
 
 /** A record in a wrapper, as a form of documents. */

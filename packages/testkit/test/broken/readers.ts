@@ -1,4 +1,4 @@
-import { idKey, type P2PDataTransferService, P2PError, type P2PRecord, type RecordBatch } from "@omni/p2p-core";
+import { idKey, type P2PDataTransferService, P2PError, type P2PRecord, type RecordBatch } from "@omni/p2p-core/starter";
 import { type BrokenAdapter, broken, brokenOpen, type Replaced, rebatched, requeried } from "./sabotage.ts";
 
 /** Faults of reading, by what is wrong. */

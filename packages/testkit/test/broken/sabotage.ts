@@ -1,5 +1,5 @@
+import { boundService } from "@omni/p2p-core/engine";
 import {
-  boundService,
   type P2PDataTransferService,
   type P2PQuery,
   type P2PRecord,
@@ -7,7 +7,7 @@ import {
   type RecordBatch,
   setField,
   TaggedValue,
-} from "@omni/p2p-core";
+} from "@omni/p2p-core/starter";
 import { type AdapterUnderTest, referenceAdapter } from "../../src/index.ts";
 
 /** The parts of a service that a sabotage replaces. */

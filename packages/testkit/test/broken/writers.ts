@@ -1,4 +1,4 @@
-import { idKey, type P2PDataTransferService, type P2PRecord } from "@omni/p2p-core";
+import { idKey, type P2PDataTransferService, type P2PRecord } from "@omni/p2p-core/starter";
 import { type BrokenAdapter, broken, lossy, type Replaced } from "./sabotage.ts";
 
 /** Faults of writing, by what is wrong. */

@@ -1,0 +1,23 @@
+/** The door for engines and tools, which carry out transfers in their own way: plans, budgets, checkpoints, registries. */
+export { parseConfig } from "./config.ts";
+export { boundService } from "./storage/bound-service.ts";
+export {
+  distrustOf,
+  type InstalledStarter,
+  installedStarters,
+  loadStarter,
+  type StarterScope,
+} from "./storage/discovery.ts";
+export { isSecretName, REDACTED, redactEndpoint, redactError } from "./storage/redact.ts";
+export { StarterRegistry } from "./storage/registry.ts";
+export { CHECKPOINT_VERSION, type Checkpoint, type TransferIdentity } from "./transfer/checkpoint/checkpoint.ts";
+export { identityOf } from "./transfer/checkpoint/identity.ts";
+export type { IdCollisions } from "./transfer/collisions.ts";
+export { letterToJson } from "./transfer/dead-letters/dead-letter.ts";
+export { deadLetterStarter } from "./transfer/dead-letters/dead-letter-source.ts";
+export type { AnotherService, TransferEnd } from "./transfer/end.ts";
+export { FailureBudget } from "./transfer/failure-budget.ts";
+export { FieldWatch } from "./transfer/field-watch.ts";
+export type { RunOptions } from "./transfer/options.ts";
+export { addUp, NO_COUNTS, type PartOutcome } from "./transfer/partitioned/add-up.ts";
+export { type PartitionPlan, planPartitions } from "./transfer/partitioned/plan.ts";

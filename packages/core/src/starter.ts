@@ -1,0 +1,80 @@
+/** The door for adapters: the contract, and the kit that all adapters share. */
+export { unlessAborted } from "./async/abort.ts";
+export { Breather } from "./async/breather.ts";
+export {
+  isConnectionError,
+  isP2PError,
+  messageOf,
+  P2PError,
+  type P2PErrorCode,
+  type P2PErrorOptions,
+  toP2PError,
+} from "./errors.ts";
+export { cursorPosition, foreignCursor, recordAt, sortPosition, storeCursor } from "./kit/cursor.ts";
+export { recordDigest } from "./model/digest.ts";
+export { dateOfIso, dateOfText, hasPlainYear, isoText, YEAR_0 } from "./model/iso-date.ts";
+export { base64, decodeJson, encodeJson, fromBase64, fromJson, JSON_TAG, toJson } from "./model/json.ts";
+export type { JsonValue } from "./model/json-value.ts";
+export { compareStrings, compareValues, kindOrder } from "./model/order.ts";
+export { parseJson } from "./model/parse-json.ts";
+export { assertRecord, idKey, isNoBytesKey, type P2PId, type P2PRecord, recordTrouble } from "./model/record.ts";
+export { estimateBytes } from "./model/size.ts";
+export {
+  cloneValue,
+  findInvalidValue,
+  getField,
+  MAX_DEPTH,
+  type P2PObject,
+  type P2PValue,
+  setField,
+  TaggedValue,
+  type ValueType,
+  valuesEqual,
+  valueType,
+} from "./model/value.ts";
+export { type EndpointInfo, type EndpointInput, endpointLabel, parseEndpoint } from "./storage/endpoint.ts";
+export { type OptionSpec, type OptionSpecs, type OptionsOf, parseOptions } from "./storage/options.ts";
+export {
+  compareRecords,
+  matches,
+  type P2PCondition,
+  type P2POperators,
+  type P2POrder,
+  type P2PQuery,
+  type ParsedQuery,
+  parseQuery,
+  projectRecord,
+  type QueryCondition,
+  type QueryOperator,
+} from "./storage/query.ts";
+export { redactText, secretsOf } from "./storage/redact.ts";
+export { registerStarter } from "./storage/registry.ts";
+export {
+  CONTRACT_VERSION,
+  type DeleteOptions,
+  type DeleteRef,
+  type DeleteResult,
+  type FieldMapping,
+  type IdRef,
+  type InspectedCollection,
+  type LookUpOptions,
+  type LookUpOutcome,
+  type OpenContext,
+  type P2PCapabilities,
+  type P2PDataTransferService,
+  type P2PStarter,
+  type RawBatch,
+  type RawSource,
+  type RawTarget,
+  type ReadFailure,
+  type ReadOptions,
+  type RecordBatch,
+  type SourceSchema,
+  type StoreIdentity,
+  type StoreInspection,
+  type ValueSupport,
+  type WriteFailure,
+  type WriteMode,
+  type WriteOptions,
+  type WriteResult,
+} from "./storage/service.ts";
