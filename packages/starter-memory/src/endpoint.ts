@@ -3,8 +3,18 @@ import { type EndpointInfo, type OptionSpecs, parseOptions } from "@omni/p2p-cor
 /** A memory endpoint has no options; its `database` is the name of the store. */
 export const memoryOptions = {} as const satisfies OptionSpecs;
 
-/** The name of the store an endpoint means. Default `"default"`. */
-export function storeName(endpoint: EndpointInfo): string {
+/** What an endpoint asks for. */
+export interface MemoryEndpoint {
+  /** The name of the store. */
+  readonly name: string;
+}
+
+/**
+ * Checks an endpoint and says which store it means.
+ *
+ * @throws P2PError `INVALID_ENDPOINT`
+ */
+export function parseMemoryEndpoint(endpoint: EndpointInfo): MemoryEndpoint {
   parseOptions(memoryOptions, endpoint);
-  return endpoint.database ?? "default";
+  return { name: endpoint.database ?? "default" };
 }

@@ -98,7 +98,8 @@ export function partitionQuery(store: MemoryStore, query: P2PQuery, parts: numbe
   return queries;
 }
 
-function parseMemoryQuery(query: P2PQuery): ParsedQuery {
+/** @throws P2PError `INVALID_QUERY`, and `UNSUPPORTED_QUERY` for a native query. */
+export function parseMemoryQuery(query: P2PQuery): ParsedQuery {
   const parsed = parseQuery(query);
   const [foreign] = Object.keys(parsed.native);
   if (foreign !== undefined) {

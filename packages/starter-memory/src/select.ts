@@ -48,6 +48,11 @@ export function select(store: MemoryStore, query: ParsedQuery, after: JsonValue 
 /** The storage type, which marks the cursors. */
 const STORE = "memory";
 
+/** The part of the store that the query is for: all of it, unless it is a partition. */
+export function rangeOf({ partition }: ParsedQuery): SequenceRange {
+  return (partition ?? { after: 0, upTo: Number.MAX_SAFE_INTEGER }) as unknown as SequenceRange;
+}
+
 function sequenceAt(position: JsonValue | undefined): number {
   if (position === undefined) return 0;
   if (!isSequence(position)) throw foreignCursor(STORE);
@@ -68,7 +73,7 @@ class InOrder implements Selection {
   #place = 0;
 
   constructor(store: MemoryStore, query: ParsedQuery, from: number) {
-    const range = (query.partition ?? { after: 0, upTo: Number.MAX_SAFE_INTEGER }) as unknown as SequenceRange;
+    const range = rangeOf(query);
     this.#store = store;
     this.#conditions = query.conditions;
     this.#values = store.values();

@@ -8,8 +8,10 @@ import {
   type P2PRecord,
   type P2PStarter,
 } from "@omni/p2p-core/starter";
-import { memoryOptions, storeName } from "./endpoint.ts";
+import { deleteRecords } from "./delete.ts";
+import { memoryOptions, parseMemoryEndpoint } from "./endpoint.ts";
 import { describeMemoryMapping, inspectMemory } from "./inspect.ts";
+import { lookUpRecords } from "./look-up.ts";
 import { countRecords, partitionQuery, readBatches, readShared } from "./read.ts";
 import { existingStore, memoryStore } from "./store.ts";
 import { memoryCapabilities } from "./types.ts";
@@ -29,19 +31,19 @@ export const memoryStarter: P2PStarter = {
   },
   async inspect(endpoint, context) {
     context.signal.throwIfAborted();
-    storeName(endpoint);
+    parseMemoryEndpoint(endpoint);
     return inspectMemory();
   },
   async describeMapping(endpoint, sample, context) {
     context.signal.throwIfAborted();
-    storeName(endpoint);
+    parseMemoryEndpoint(endpoint);
     return describeMemoryMapping(sample);
   },
 };
 
 function openMemory(endpoint: EndpointInfo, context: OpenContext): P2PDataTransferService {
   context.signal.throwIfAborted();
-  const name = storeName(endpoint);
+  const { name } = parseMemoryEndpoint(endpoint);
   if (context.role === "source" && !existingStore(name)) {
     throw new P2PError(
       "SOURCE_NOT_FOUND",
@@ -80,6 +82,14 @@ function openMemory(endpoint: EndpointInfo, context: OpenContext): P2PDataTransf
       signal.throwIfAborted();
       const incarnation = existingStore(name)?.incarnation;
       return { thing: name, certain: true, ...(incarnation !== undefined && { incarnation }) };
+    },
+    lookUp: async (refs, query, { signal }) => {
+      signal.throwIfAborted();
+      return lookUpRecords(store, refs, query);
+    },
+    deleteFromTarget: async (refs, { signal }) => {
+      signal.throwIfAborted();
+      return deleteRecords(store, refs);
     },
     ping: async (signal) => signal.throwIfAborted(),
     close: async () => {},

@@ -9,7 +9,7 @@ export class MemoryStore {
   readonly #records = new Map<string, P2PRecord>();
   /** The sequence of the record before the first, as long as the sequences of the others follow from their places. */
   #before = 0;
-  /** The sequences by canonical id, once a record was deleted and places no longer tell. */
+  /** The sequences by canonical id, once places no longer tell (a record was deleted) or one was asked for by its id. */
   #sequences: Map<string, number> | undefined;
   /** The newest of them. */
   #newest = 0;
@@ -53,7 +53,11 @@ export class MemoryStore {
   }
 
   delete(id: P2PId): boolean {
-    const key = idKey(id);
+    return this.remove(idKey(id));
+  }
+
+  /** Deletes the record with this canonical id, if there is one. */
+  remove(key: string): boolean {
     if (!this.#records.has(key)) return false;
     this.#number().delete(key);
     return this.#records.delete(key);
@@ -76,6 +80,11 @@ export class MemoryStore {
     return this.#records.has(key);
   }
 
+  /** The record itself with this canonical id: never to be changed, and not to leave the process. */
+  find(key: string): P2PRecord | undefined {
+    return this.#records.get(key);
+  }
+
   /** Takes a valid record as its own, without a copy. */
   keep(record: P2PRecord, key = idKey(record.id)): void {
     if (this.#sequences && !this.#records.has(key)) this.#sequences.set(key, ++this.#newest);
@@ -94,6 +103,11 @@ export class MemoryStore {
    */
   sequenceOf(record: P2PRecord, place: number): number {
     return this.#sequences ? this.#sequences.get(idKey(record.id))! : this.#before + place + 1;
+  }
+
+  /** The sequence of the record with this canonical id, which is in the store. */
+  sequenceOfKey(key: string): number {
+    return this.#number().get(key)!;
   }
 
   #number(): Map<string, number> {

@@ -8,6 +8,9 @@ export const memoryCapabilities: P2PCapabilities = {
   writeConcurrency: 1,
   atomicBatches: true,
   shareable: true,
+  lookUp: true,
+  deletes: true,
+  changes: false,
   valueTypes: {
     null: "native",
     boolean: "native",

@@ -1,0 +1,41 @@
+import {
+  type IdRef,
+  idKey,
+  type LookUpOutcome,
+  matches,
+  P2PError,
+  type P2PQuery,
+  projectRecord,
+} from "@omni/p2p-core/starter";
+import { parseMemoryQuery } from "./read.ts";
+import { rangeOf } from "./select.ts";
+import type { MemoryStore } from "./store.ts";
+
+/**
+ * Point look-ups: what the store has under these ids, and whether the query would give it.
+ *
+ * @throws P2PError `UNSUPPORTED_QUERY` when the query has a limit or an offset.
+ */
+export function lookUpRecords(store: MemoryStore, refs: readonly IdRef[], query: P2PQuery): LookUpOutcome[] {
+  const parsed = parseMemoryQuery(query);
+  if (parsed.limit !== Number.POSITIVE_INFINITY || parsed.offset > 0) {
+    throw new P2PError(
+      "UNSUPPORTED_QUERY",
+      "Records cannot be looked up by a query with a limit or an offset, since what it gives depends on the others; leave these out",
+    );
+  }
+  const { after, upTo } = rangeOf(parsed);
+  return refs.map(({ id }) => {
+    const key = idKey(id);
+    const record = store.find(key);
+    if (record === undefined) return { state: "absent" };
+    // To number the records costs a pass over them, so only a part of a query asks for it.
+    const inPart = parsed.partition === undefined || isBetween(after, store.sequenceOfKey(key), upTo);
+    if (!inPart || !matches(parsed.conditions, record)) return { state: "unwanted" };
+    return { state: "wanted", record: projectRecord(record, parsed.fields) };
+  });
+}
+
+function isBetween(after: number, sequence: number, upTo: number): boolean {
+  return sequence > after && sequence <= upTo;
+}
