@@ -73,18 +73,3 @@ function reportUnwritten(code: ExitCode, { message }: NodeJS.ErrnoException, out
 export function reportUsage(message: string, next: string, json: boolean): void {
   new Output({ json }).error({ code: "USAGE", message, next });
 }
-
-/** Waits for a promise, but no longer than the session lasts: for work that heeds no signal. */
-export async function whileRunning<T>(session: Session, work: Promise<T>): Promise<T> {
-  const { signal } = session;
-  work.catch(() => {});
-  signal.throwIfAborted();
-  const { promise, reject } = Promise.withResolvers<never>();
-  const stop = () => reject(signal.reason);
-  signal.addEventListener("abort", stop, { once: true });
-  try {
-    return await Promise.race([work, promise]);
-  } finally {
-    signal.removeEventListener("abort", stop);
-  }
-}

@@ -8,6 +8,7 @@ export {
   loadStarter,
   type StarterScope,
 } from "./storage/discovery.ts";
+export { openService } from "./storage/open-service.ts";
 export { isSecretName, REDACTED, redactEndpoint, redactError } from "./storage/redact.ts";
 export { StarterRegistry } from "./storage/registry.ts";
 export { CHECKPOINT_VERSION, type Checkpoint, type TransferIdentity } from "./transfer/checkpoint/checkpoint.ts";

@@ -1,6 +1,8 @@
 /** The door for adapters: the contract, and the kit that all adapters share. */
-export { unlessAborted } from "./async/abort.ts";
-export { Breather } from "./async/breather.ts";
+export { onAbort, unlessAborted } from "./async/abort.ts";
+export { endsWithin, unlessLate, withDeadline } from "./async/deadline.ts";
+export { sleep } from "./async/sleep.ts";
+export { Yielder } from "./async/yielder.ts";
 export {
   isConnectionError,
   isP2PError,

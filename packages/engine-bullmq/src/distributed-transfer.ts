@@ -1,10 +1,8 @@
-import { setTimeout as sleep } from "node:timers/promises";
 import { P2PError, type P2PStarter } from "@omni/p2p-core";
-import { type JsonValue, parseJson } from "@omni/p2p-core/starter";
+import { endsWithin, type JsonValue, parseJson, sleep } from "@omni/p2p-core/starter";
 import { FlowProducer, Queue } from "bullmq";
 import type { Redis } from "ioredis";
 import { connectRedis, type EngineConnection, untilReady } from "./connection.ts";
-import { endedWithin } from "./ended-within.ts";
 import { Endpoints, findAmong, type NamedEndpoint, UnsuitedError } from "./endpoints.ts";
 import { invalid, notFound } from "./errors.ts";
 import { partJob, planJob, sumJob, transferFlow } from "./flow.ts";
@@ -164,7 +162,7 @@ export class DistributedTransfer implements AsyncDisposable {
       const status = await this.status(id);
       yield status;
       if (ENDED.includes(status.state)) return;
-      await sleep(interval, undefined, signal && { signal }).catch(() => {});
+      await sleep(interval, signal).catch(() => {});
     }
   }
 
@@ -260,7 +258,7 @@ export class DistributedTransfer implements AsyncDisposable {
   }
 
   async close(): Promise<void> {
-    await endedWithin(CLOSE_MS, Promise.allSettled([this.#queue.close(), this.#flows.close()]));
+    await endsWithin(Promise.allSettled([this.#queue.close(), this.#flows.close()]), CLOSE_MS);
     this.#redis.disconnect();
   }
 

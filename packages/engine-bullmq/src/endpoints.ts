@@ -7,8 +7,8 @@ import {
   type P2PStarter,
   parseEndpoint,
 } from "@omni/p2p-core";
-import { redactError, StarterRegistry } from "@omni/p2p-core/engine";
-import { type OpenContext, secretsOf, toP2PError, unlessAborted } from "@omni/p2p-core/starter";
+import { openService, redactError, StarterRegistry } from "@omni/p2p-core/engine";
+import { secretsOf, toP2PError } from "@omni/p2p-core/starter";
 import { type GuardedEndpoint, isGuarded } from "./access.ts";
 
 /**
@@ -86,18 +86,14 @@ export class Endpoints {
   async withOpen<T>(name: string, work: (service: P2PDataTransferService, signal: AbortSignal) => Promise<T>) {
     const endpoint = await this.resolve(name);
     const starter = await this.registry.resolve(endpoint.storageType);
-    const signal = AbortSignal.timeout(OPEN_TIMEOUT_MS);
-    const context: OpenContext = { role: "source", signal, connectTimeoutMs: OPEN_TIMEOUT_MS };
-    const opening = starter.open(endpoint, context);
     try {
-      const service = await unlessAborted(opening, signal);
+      const service = await openService(starter, endpoint, { role: "source", timeoutMs: OPEN_TIMEOUT_MS });
       try {
         return await work(service, new AbortController().signal);
       } finally {
         await service.close();
       }
     } catch (error) {
-      if (signal.aborted) opening.then((late) => late.close()).catch(() => {});
       throw redactError(toP2PError(error, "READ_FAILED", `"${name}" could not be read`), secretsOf(endpoint));
     }
   }

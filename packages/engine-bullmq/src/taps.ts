@@ -1,4 +1,3 @@
-import { setTimeout as sleep } from "node:timers/promises";
 import {
   DefaultP2PTransferBridge,
   type P2PDataTransferService,
@@ -8,6 +7,7 @@ import {
   type P2PTransferBridge,
 } from "@omni/p2p-core";
 import { boundService, type TransferEnd } from "@omni/p2p-core/engine";
+import { sleep } from "@omni/p2p-core/starter";
 
 /** What looks at a transfer while it reads, and holds it back. */
 export interface Tap {
@@ -33,7 +33,7 @@ const STEP_MS = 60_000;
 /** Waits a time of any length, in ms, and gives a sign of life now and then. */
 export async function wait(ms: number, signal: AbortSignal, alive?: () => void): Promise<void> {
   for (let left = ms; left > 0; left -= STEP_MS) {
-    await sleep(Math.min(left, STEP_MS), undefined, { signal });
+    await sleep(Math.min(left, STEP_MS), signal);
     alive?.();
   }
 }

@@ -1,7 +1,7 @@
 import { DefaultP2PConnectionManager, type P2PStarter } from "@omni/p2p-core";
+import { endsWithin } from "@omni/p2p-core/starter";
 import { FlowProducer, Queue } from "bullmq";
 import type { Redis } from "ioredis";
-import { endedWithin } from "./ended-within.ts";
 import { type EngineKeys, engineKeys } from "./keys.ts";
 import { QUEUE } from "./protocol.ts";
 import { TappedBridge } from "./taps.ts";
@@ -45,7 +45,7 @@ export function openPlace(
     ...{ keys: engineKeys(prefix), bridge, manager, queue, flows },
     async close() {
       await manager.close({ drainTimeout: 0 });
-      await endedWithin(CLOSE_MS, Promise.allSettled([queue.close(), flows.close()]));
+      await endsWithin(Promise.allSettled([queue.close(), flows.close()]), CLOSE_MS);
     },
   };
 }

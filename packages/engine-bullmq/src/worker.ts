@@ -1,9 +1,9 @@
 import { EventEmitter } from "node:events";
 import { hostname } from "node:os";
+import { endsWithin } from "@omni/p2p-core/starter";
 import { Worker } from "bullmq";
 import type { Redis } from "ioredis";
 import { connectRedis, untilReady } from "./connection.ts";
-import { endedWithin } from "./ended-within.ts";
 import { fenced, LetGoError } from "./errors.ts";
 import { JobRunner, type TransferJob } from "./job-runner.ts";
 import { DEFAULT_PREFIX, type JobData, type JobKind, QUEUE } from "./protocol.ts";
@@ -129,20 +129,15 @@ export class TransferWorker implements AsyncDisposable {
       this.#closing.abort(new LetGoError("closing", "The worker is closed"));
       await this.#worker.close();
     };
-    if (
-      !(await endedWithin(
-        CLOSE_MS,
-        gently().catch(() => this.#tearDown()),
-      ))
-    )
-      await this.#tearDown();
+    const closing = gently().catch(() => this.#tearDown());
+    if (!(await endsWithin(closing, CLOSE_MS))) await this.#tearDown();
     await this.#places.close();
     this.#redis.disconnect();
   }
 
   async #tearDown(): Promise<void> {
     this.#closing.abort(new LetGoError("closing", "The worker is closed"));
-    await endedWithin(TEAR_DOWN_MS, this.#worker.close(true));
+    await endsWithin(this.#worker.close(true), TEAR_DOWN_MS);
   }
 }
 

@@ -6,6 +6,7 @@ import {
   P2PError,
   type P2PStarter,
   type WriteResult,
+  withDeadline,
 } from "@omni/p2p-core/starter";
 import { type ClientModule, createClient, loadClientModule } from "./client/client.ts";
 import { identityOf } from "./client/identity.ts";
@@ -61,25 +62,20 @@ async function connected<T>(
   loadModule: () => Promise<ClientModule>,
   work: (link: Link, signal: AbortSignal) => Promise<T>,
 ): Promise<T> {
-  signal.throwIfAborted();
-  const timer = AbortSignal.timeout(connectTimeoutMs);
-  const client = await createClient(
-    place,
-    connectTimeoutMs,
-    await loadModule(),
-    AbortSignal.any([signal, timer]),
-  ).catch((error: unknown) => {
-    signal.throwIfAborted();
-    throw timer.aborted ? lateError(place.label, connectTimeoutMs) : error;
+  const late = () => lateError(place.label, connectTimeoutMs);
+  return withDeadline(connectTimeoutMs, signal, late, async (either) => {
+    const client = await createClient(place, connectTimeoutMs, await loadModule(), either);
+    const link = new Link(place.label, client, place.options.requestTimeoutMs);
+    try {
+      const done = await work(link, either);
+      // Nobody waits any more for what comes too late, and it would stay open.
+      either.throwIfAborted();
+      return done;
+    } catch (error) {
+      await link.close();
+      throw error;
+    }
   });
-  const link = new Link(place.label, client, place.options.requestTimeoutMs);
-  try {
-    return await work(link, AbortSignal.any([signal, timer]));
-  } catch (error) {
-    await link.close();
-    signal.throwIfAborted();
-    throw timer.aborted ? lateError(place.label, connectTimeoutMs) : error;
-  }
 }
 
 function lateError(label: string, connectTimeoutMs: number): P2PError {

@@ -5,7 +5,7 @@ import {
   type P2PDataTransferService,
   P2PError,
   type P2PStarter,
-  unlessAborted,
+  withDeadline,
 } from "@omni/p2p-core/starter";
 import type { Db, MongoClient } from "mongodb";
 import { closeClient, connect, type Driver, notInTime } from "./client/client.ts";
@@ -72,17 +72,22 @@ async function connected<T>(
   { role, signal, connectTimeoutMs }: OpenContext,
   use: (driver: Driver, client: MongoClient, target: MongodbTarget, signal: AbortSignal) => Promise<T>,
 ): Promise<T> {
-  const deadline = AbortSignal.timeout(connectTimeoutMs);
-  const either = AbortSignal.any([signal, deadline]);
+  const started = performance.now();
   const target = parseMongodbEndpoint(endpoint, connectTimeoutMs, role);
   const driver = await import("mongodb");
   const client = await connect(driver, target, connectTimeoutMs, signal);
+  const left = connectTimeoutMs - (performance.now() - started);
   try {
-    return await unlessAborted(use(driver, client, target, either), either);
+    return await withDeadline(
+      left,
+      signal,
+      () => notInTime(target.label, connectTimeoutMs),
+      (either) => use(driver, client, target, either),
+    );
   } catch (error) {
     await closeClient(client);
     signal.throwIfAborted();
-    throw deadline.aborted ? notInTime(target.label, connectTimeoutMs) : mongodbError(error, "open", target.label);
+    throw mongodbError(error, "open", target.label);
   }
 }
 

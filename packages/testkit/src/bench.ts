@@ -8,6 +8,7 @@ import {
   parseEndpoint,
   type ReadOptions,
   type RecordBatch,
+  unlessLate,
   type WriteMode,
   type WriteResult,
 } from "@omni/p2p-core/starter";
@@ -188,15 +189,7 @@ export function assertAllWritten(result: WriteResult): void {
 
 /** The promise, or an error when it is not settled in time. */
 export async function within<T>(milliseconds: number, what: string, promise: Promise<T>): Promise<T> {
-  let timer: NodeJS.Timeout | undefined;
-  const late = new Promise<never>((_, reject) => {
-    timer = setTimeout(() => reject(new Error(`${what} took more than ${milliseconds} ms`)), milliseconds);
-  });
-  try {
-    return await Promise.race([promise, late]);
-  } finally {
-    clearTimeout(timer);
-  }
+  return unlessLate(promise, milliseconds, () => new Error(`${what} took more than ${milliseconds} ms`));
 }
 
 /** What a promise was rejected with. Throws when it was not. */

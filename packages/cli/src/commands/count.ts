@@ -1,11 +1,12 @@
 import { FieldWatch } from "@omni/p2p-core/engine";
+import { unlessAborted } from "@omni/p2p-core/starter";
 import { openContext, withStore } from "../endpoints/open.ts";
 import { resolveTyped } from "../endpoints/resolve.ts";
 import { ExitCode } from "../exit-code.ts";
 import { printable } from "../output/printable.ts";
 import type { CountFlags } from "../program.ts";
 import { queryFrom } from "../query/query.ts";
-import { type Session, whileRunning } from "../session.ts";
+import type { Session } from "../session.ts";
 import { namedEndpoints } from "./copy.ts";
 
 /** Records read at a time where a store cannot count. */
@@ -30,7 +31,7 @@ export async function countCommand(typed: string, flags: CountFlags, session: Se
     }
     return { count, by: "read" as const, notes: await watch.notes(store, signal) };
   });
-  const { count, by, notes } = await whileRunning(session, counted);
+  const { count, by, notes } = await unlessAborted(counted, session.signal);
   session.out.event({ event: "count", endpoint: endpoint.shown, count, by, ...(notes.length > 0 && { notes }) });
   if (!session.out.json) session.out.data(String(count));
   for (const note of notes) session.out.note(printable(note));

@@ -1,17 +1,18 @@
 import { isP2PError } from "@omni/p2p-core";
+import { unlessAborted } from "@omni/p2p-core/starter";
 import { openContext, withinTime, withStore } from "../endpoints/open.ts";
 import { type ResolvedEndpoint, resolveTyped } from "../endpoints/resolve.ts";
 import type { PingEvent } from "../events.ts";
 import { ExitCode } from "../exit-code.ts";
 import { formatDuration } from "../output/format.ts";
 import type { PingFlags } from "../program.ts";
-import { type Session, whileRunning } from "../session.ts";
+import type { Session } from "../session.ts";
 import { namedEndpoints } from "./copy.ts";
 
 /** `omni-p2p ping` */
 export async function pingCommand(typed: string, flags: PingFlags, session: Session): Promise<ExitCode> {
   const endpoint = await resolveTyped(typed, "source", session, namedEndpoints(flags.config));
-  const event = await whileRunning(session, ping(endpoint, flags, session));
+  const event = await unlessAborted(ping(endpoint, flags, session), session.signal);
   session.out.event(event);
   const { openMs, pingMs, note } = event;
   const times = `opened in ${formatDuration(openMs)}, answered in ${formatDuration(pingMs)}`;

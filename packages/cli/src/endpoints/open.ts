@@ -1,6 +1,6 @@
 import { isP2PError, type P2PDataTransferService, P2PError, type P2PErrorCode } from "@omni/p2p-core";
 import { redactError } from "@omni/p2p-core/engine";
-import { type OpenContext, secretsOf, toP2PError } from "@omni/p2p-core/starter";
+import { type OpenContext, secretsOf, toP2PError, unlessAborted } from "@omni/p2p-core/starter";
 import type { Session } from "../session.ts";
 import { withinLimit } from "../supervised.ts";
 import type { ResolvedEndpoint } from "./resolve.ts";
@@ -38,13 +38,10 @@ export async function withStore<T>(
 /** Waits for what a starter does for an endpoint, but no longer than the connection timeout. */
 export async function withinTime<T>(end: ResolvedEndpoint, context: OpenContext, work: () => Promise<T>): Promise<T> {
   const { signal, connectTimeoutMs } = context;
-  const { promise: givenUp, reject } = Promise.withResolvers<never>();
-  const giveUp = () => reject(signal.reason);
-  signal.addEventListener("abort", giveUp, { once: true });
   try {
     signal.throwIfAborted();
     return await withinLimit(connectTimeoutMs, `${end.shown} did not answer within ${connectTimeoutMs} ms`, () =>
-      Promise.race([work(), givenUp]),
+      unlessAborted(work(), signal),
     );
   } catch (error) {
     if (isP2PError(error) || (signal.reason as Error | undefined)?.name !== "TimeoutError") {
@@ -54,8 +51,6 @@ export async function withinTime<T>(end: ResolvedEndpoint, context: OpenContext,
       "TIMEOUT",
       `${end.shown} did not answer within ${connectTimeoutMs} ms; see whether it is up and reachable`,
     );
-  } finally {
-    signal.removeEventListener("abort", giveUp);
   }
 }
 

@@ -9,6 +9,7 @@ import {
   type TransferResult,
 } from "@omni/p2p-core";
 import { type Checkpoint, parseConfig } from "@omni/p2p-core/engine";
+import { unlessAborted } from "@omni/p2p-core/starter";
 import { askPassword, type Side } from "../endpoints/credentials.ts";
 import { findStarter } from "../endpoints/starters.ts";
 import { ExitCode } from "../exit-code.ts";
@@ -16,7 +17,7 @@ import { explain } from "../explain.ts";
 import { formatCount, records } from "../output/format.ts";
 import { printable } from "../output/printable.ts";
 import { createReporter, type Reporter } from "../output/reporter.ts";
-import { type Session, whileRunning } from "../session.ts";
+import type { Session } from "../session.ts";
 import { tellSupervisor, withinLimit } from "../supervised.ts";
 import { failedIds } from "./failed-ids.ts";
 import type { TransferJob } from "./job.ts";
@@ -116,7 +117,7 @@ async function establish(
       manager.establish(source, target, job.config),
     );
   try {
-    return await whileRunning(session, open(ends));
+    return await unlessAborted(open(ends), session.signal);
   } catch (error) {
     if (!isP2PError(error, "AUTHENTICATION_FAILED") || !session.interactive) throw error;
     session.out.note(error.message);
@@ -125,7 +126,7 @@ async function establish(
       const shown = endpoint.host !== undefined && error.message.includes(endpoint.host);
       if (shown && "password" in starter.options) ends[side] = await askPassword(ends[side], side, session);
     }
-    return whileRunning(session, open(ends));
+    return unlessAborted(open(ends), session.signal);
   }
 }
 

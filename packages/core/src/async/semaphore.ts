@@ -1,72 +1,71 @@
-import { P2PError } from "../errors.ts";
+import { onAbort } from "./abort.ts";
 
-/** One who waits for a slot. */
-interface Waiter {
-  readonly admit: () => void;
+/** How long one waits for a permit, and with what error the waiting ends. */
+export interface PermitDeadline {
+  readonly ms: number;
+  readonly late: () => unknown;
 }
 
-/** A limit on how many may hold a slot at a time; who comes first is served first. */
-export class Slots {
-  readonly #limit: number;
-  readonly #waiters = new Set<Waiter>();
+/** A semaphore: a limit on how many hold a permit at a time; who comes first is served first. With one permit, a mutex. */
+export class Semaphore {
+  readonly permits: number;
+  /** Who waits for a permit. */
+  readonly #waiters = new Set<() => void>();
   #taken = 0;
 
-  constructor(limit: number) {
-    this.#limit = limit;
+  constructor(permits: number) {
+    this.permits = permits;
   }
 
   /**
-   * Takes a slot, waiting for one if need be.
+   * Takes a permit, waiting for one if need be.
    *
-   * @throws P2PError `POOL_EXHAUSTED` after `timeoutMs`, or the signal's reason.
+   * @throws the signal's reason, or the error of the deadline.
    */
-  async take(timeoutMs: number, signal: AbortSignal): Promise<void> {
+  async acquire(signal: AbortSignal, deadline?: PermitDeadline): Promise<void> {
     signal.throwIfAborted();
-    if (this.#taken < this.#limit) {
-      this.#taken++;
-      return;
-    }
+    if (this.tryAcquire()) return;
     const { promise, resolve, reject } = Promise.withResolvers<void>();
-    const waiter: Waiter = { admit: resolve };
     const leave = (reason: unknown) => {
-      this.#waiters.delete(waiter);
-      reject(reason);
+      // One who was served just now has the permit.
+      if (this.#waiters.delete(resolve)) reject(reason);
     };
-    const abort = () => leave(signal.reason);
-    const timer = setTimeout(() => leave(this.#exhausted(timeoutMs)), timeoutMs);
-    signal.addEventListener("abort", abort, { once: true });
-    this.#waiters.add(waiter);
+    this.#waiters.add(resolve);
+    const timer = deadline && setTimeout(() => leave(deadline.late()), deadline.ms);
+    const forget = onAbort(signal, () => leave(signal.reason));
     try {
       await promise;
     } finally {
       clearTimeout(timer);
-      signal.removeEventListener("abort", abort);
+      forget();
     }
   }
 
-  /** Takes a slot if one is free. */
-  tryTake(): boolean {
-    if (this.#taken >= this.#limit) return false;
+  /** Takes a permit if one is free. */
+  tryAcquire(): boolean {
+    if (this.#taken >= this.permits) return false;
     this.#taken++;
     return true;
   }
 
-  /** Gives a slot back, to the one who has waited longest. */
-  give(): void {
+  /** Gives a permit back, to the one who has waited longest. */
+  release(): void {
     const [first] = this.#waiters;
     if (first) {
       this.#waiters.delete(first);
-      first.admit();
+      first();
     } else {
       this.#taken--;
     }
   }
 
-  #exhausted(timeoutMs: number): P2PError {
-    return new P2PError(
-      "POOL_EXHAUSTED",
-      `All ${this.#limit} connections are in use and none was closed within ${timeoutMs} ms; close connections that are done with, or raise maxConnections`,
-      { retryable: true },
-    );
+  /** Does a piece of work that holds a permit meanwhile. */
+  async run<T>(signal: AbortSignal, work: () => Promise<T>): Promise<T> {
+    await this.acquire(signal);
+    try {
+      return await work();
+    } finally {
+      this.release();
+    }
   }
 }

@@ -1,5 +1,5 @@
 import { EventEmitter } from "node:events";
-import { Slots } from "../async/semaphore.ts";
+import { Semaphore } from "../async/semaphore.ts";
 import { type ConnectionConfigInput, MAX_TIMER_MS, parseConfig } from "../config.ts";
 import { assertPlain } from "../described.ts";
 import { P2PError, toP2PError } from "../errors.ts";
@@ -66,7 +66,7 @@ export class DefaultP2PConnectionManager implements P2PConnectionManager {
   readonly #bridge: P2PTransferBridge;
   readonly #registry: StarterRegistry;
   readonly #pool: ServicePool;
-  readonly #slots: Slots;
+  readonly #slots: Semaphore;
   readonly #connections = new Map<string, ManagedConnection>();
   /** Closed, but their stores are not given back yet. */
   readonly #leaving = new Set<ManagedConnection>();
@@ -89,7 +89,7 @@ export class DefaultP2PConnectionManager implements P2PConnectionManager {
     this.#registry = new StarterRegistry(appRoot);
     this.#registry.register(deadLetterStarter.storageType, deadLetterStarter);
     this.#pool = new ServicePool(this.#registry, pool.idleTtl ?? 0, this.#closing.signal);
-    this.#slots = new Slots(pool.maxConnections ?? Number.POSITIVE_INFINITY);
+    this.#slots = new Semaphore(pool.maxConnections ?? Number.POSITIVE_INFINITY);
     this.#listener = {
       statusChanged: (connection, from, to) => {
         if (to === "CLOSED") {
@@ -100,7 +100,7 @@ export class DefaultP2PConnectionManager implements P2PConnectionManager {
       },
       released: (connection) => {
         this.#leaving.delete(connection);
-        this.#slots.give();
+        this.#slots.release();
         this.#emit("closed", { connection });
       },
       reconnected: (connection) => this.#emit("reconnected", { connection }),
@@ -127,9 +127,13 @@ export class DefaultP2PConnectionManager implements P2PConnectionManager {
       bridge: this.#bridge,
       listener: this.#listener,
     };
-    await this.#slots.take(this.#options.pool?.acquireTimeout ?? 10_000, this.#closing.signal);
+    const acquireTimeout = this.#options.pool?.acquireTimeout ?? 10_000;
+    await this.#slots.acquire(this.#closing.signal, {
+      ms: acquireTimeout,
+      late: () => exhaustedError(this.#slots.permits, acquireTimeout),
+    });
     if (this.#closed) {
-      this.#slots.give();
+      this.#slots.release();
       throw closedError();
     }
     const connection = new ManagedConnection(parts);
@@ -315,6 +319,14 @@ export class DefaultP2PConnectionManager implements P2PConnectionManager {
 
 function closedError(): P2PError {
   return new P2PError("CLOSED", "The connection manager is closed; make a new one");
+}
+
+function exhaustedError(maxConnections: number, timeoutMs: number): P2PError {
+  return new P2PError(
+    "POOL_EXHAUSTED",
+    `All ${maxConnections} connections are in use and none was closed within ${timeoutMs} ms; close connections that are done with, or raise maxConnections`,
+    { retryable: true },
+  );
 }
 
 function checkPool(pool: PoolOptions): void {

@@ -1,7 +1,7 @@
 import { randomUUID } from "node:crypto";
-import type { Slots } from "../async/semaphore.ts";
-import { settleSoon } from "../async/settle.ts";
-import { type ConnectionConfig, MAX_TIMER_MS } from "../config.ts";
+import { endsWithin, settleSoon, withDeadline } from "../async/deadline.ts";
+import type { Semaphore } from "../async/semaphore.ts";
+import type { ConnectionConfig } from "../config.ts";
 import { isConnectionError, P2PError, toP2PError } from "../errors.ts";
 import { type EndpointInfo, endpointLabel, parseEndpoint } from "../storage/endpoint.ts";
 import type { P2PQuery } from "../storage/query.ts";
@@ -39,7 +39,7 @@ export interface ConnectionParts {
   readonly config: ConnectionConfig;
   readonly pool: ServicePool;
   /** Where a store that is opened once more, for parts side by side, takes its place. */
-  readonly slots: Slots;
+  readonly slots: Semaphore;
   readonly bridge: P2PTransferBridge;
   readonly listener: ConnectionListener;
 }
@@ -205,16 +205,16 @@ export class ManagedConnection implements P2PConnection {
   /** One more store for parts that run side by side: it counts as a connection, and nobody waits for it. */
   async #another(endpoint: EndpointInfo, role: OpenContext["role"]): Promise<AnotherService | undefined> {
     const { pool, slots, config } = this.#parts;
-    if (!slots.tryTake()) return undefined;
+    if (!slots.tryAcquire()) return undefined;
     try {
       const lease = await pool.acquire(endpoint, role, config.connectionTimeout);
       const release = async () => {
         await lease.release();
-        slots.give();
+        slots.release();
       };
       return { service: lease.service, release };
     } catch (error) {
-      slots.give();
+      slots.release();
       throw error;
     }
   }
@@ -263,11 +263,9 @@ export class ManagedConnection implements P2PConnection {
     // Its stores may be back, but nothing leads back for it.
     if (this.#status === ConnectionStatus.ERROR && !this.#parts.config.autoReconnect) return false;
     const { source, target } = this.#ends();
-    const timeout = AbortSignal.timeout(this.#parts.config.connectionTimeout);
+    const { connectionTimeout } = this.#parts.config;
     try {
-      await Promise.all(
-        [source, target].map(async ({ service, endpoint }) => pingWithin(service.ping(timeout), timeout, endpoint)),
-      );
+      await Promise.all([source, target].map((end) => pingWithin(end, connectionTimeout)));
       return true;
     } catch (thrown) {
       this.#statistics.noteError(
@@ -283,10 +281,7 @@ export class ManagedConnection implements P2PConnection {
   /** Waits for a transfer under way to end, `timeoutMs` at most. */
   async drain(timeoutMs: number): Promise<void> {
     if (!this.#transfer || timeoutMs === 0) return;
-    const { promise, resolve } = Promise.withResolvers<void>();
-    const timer = setTimeout(resolve, Math.min(timeoutMs, MAX_TIMER_MS));
-    await Promise.race([this.#transfer.ended, promise]);
-    clearTimeout(timer);
+    await endsWithin(this.#transfer.ended, timeoutMs);
   }
 
   close(): Promise<void> {
@@ -329,14 +324,7 @@ export class ManagedConnection implements P2PConnection {
   }
 }
 
-async function pingWithin(ping: Promise<void>, timeout: AbortSignal, endpoint: EndpointInfo): Promise<void> {
-  const late = new Promise<never>((_, reject) => {
-    timeout.addEventListener(
-      "abort",
-      () => reject(new P2PError("TIMEOUT", `${endpointLabel(endpoint)} does not answer`)),
-      { once: true },
-    );
-  });
-  late.catch(() => {});
-  await Promise.race([ping, late]);
+async function pingWithin({ service, endpoint }: TransferEnd, timeoutMs: number): Promise<void> {
+  const late = () => new P2PError("TIMEOUT", `${endpointLabel(endpoint)} does not answer`);
+  await withDeadline(timeoutMs, undefined, late, async (signal) => service.ping(signal));
 }

@@ -1,7 +1,8 @@
 import { unlessAborted } from "../async/abort.ts";
-import { settleSoon } from "../async/settle.ts";
+import { unlessLate, withDeadline } from "../async/deadline.ts";
 import { P2PError, toP2PError } from "../errors.ts";
 import { type EndpointInfo, endpointLabel } from "../storage/endpoint.ts";
+import { closeService, openService } from "../storage/open-service.ts";
 import type { StarterRegistry } from "../storage/registry.ts";
 import type { OpenContext, P2PDataTransferService } from "../storage/service.ts";
 
@@ -63,7 +64,7 @@ export class ServicePool {
         await lease.release(true);
       } else if (!opening || this.#unshareable.has(key)) {
         break;
-      } else if (!(await succeeds(opening.service, deadline - performance.now()))) {
+      } else if (!(await isFulfilled(unlessLate(opening.service, deadline - performance.now(), notInTime)))) {
         left = Math.max(1, Math.ceil(deadline - performance.now()));
         break;
       }
@@ -143,24 +144,16 @@ export class ServicePool {
   /** @param left what is left of `timeoutMs`, which the message tells. */
   async #open(endpoint: EndpointInfo, role: Role, left: number, timeoutMs: number): Promise<P2PDataTransferService> {
     const starter = await this.#registry.resolve(endpoint.storageType);
-    const given = new AbortController();
-    const timeout = new P2PError(
-      "TIMEOUT",
-      `${endpointLabel(endpoint)} did not answer within the connection_timeout of ${timeoutMs} ms; see whether it is up and reachable, or allow more`,
-      { retryable: true },
-    );
-    const timer = setTimeout(() => given.abort(timeout), left);
-    const signal = AbortSignal.any([given.signal, this.#closing]);
-    const open = async () => starter.open(endpoint, { role, signal, connectTimeoutMs: left });
-    const opening = open();
+    const late = () =>
+      new P2PError(
+        "TIMEOUT",
+        `${endpointLabel(endpoint)} did not answer within the connection_timeout of ${timeoutMs} ms; see whether it is up and reachable, or allow more`,
+        { retryable: true },
+      );
     try {
-      return await unlessAborted(opening, signal);
+      return await openService(starter, endpoint, { role, timeoutMs: left, signal: this.#closing, late });
     } catch (error) {
-      // A starter that opens after all, when nobody waits any more, must not leave its store open.
-      opening.then(closeService, () => {});
       throw toP2PError(error, "CONNECTION_FAILED", `Failed to open ${endpointLabel(endpoint)}`);
-    } finally {
-      clearTimeout(timer);
     }
   }
 
@@ -175,31 +168,20 @@ export class ServicePool {
   }
 }
 
-/** Closes a store; one that takes for ever is left behind, and one that fails to close is of no more use either way. */
-async function closeService(service: P2PDataTransferService): Promise<void> {
-  const close = async () => service.close();
-  await settleSoon([close()]);
-}
-
 /** Whether the store gives a sign of life in time. */
 async function answers(service: P2PDataTransferService, timeoutMs: number): Promise<boolean> {
-  const signal = AbortSignal.timeout(Math.max(1, Math.ceil(timeoutMs)));
-  const ping = async () => service.ping(signal);
-  return unlessAborted(ping(), signal).then(
-    () => true,
-    () => false,
-  );
+  return isFulfilled(withDeadline(timeoutMs, undefined, notInTime, async (signal) => service.ping(signal)));
 }
 
-/** Whether a promise is fulfilled in time. */
-async function succeeds(promise: Promise<unknown>, timeoutMs: number): Promise<boolean> {
-  const late = Promise.withResolvers<boolean>();
-  const timer = setTimeout(() => late.resolve(false), Math.max(1, timeoutMs));
-  const fulfilled = promise.then(
+function notInTime(): Error {
+  return new Error("No answer in time");
+}
+
+function isFulfilled(promise: Promise<unknown>): Promise<boolean> {
+  return promise.then(
     () => true,
     () => false,
   );
-  return Promise.race([fulfilled, late.promise]).finally(() => clearTimeout(timer));
 }
 
 const identities = new WeakMap<object, number>();

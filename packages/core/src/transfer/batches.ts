@@ -1,4 +1,4 @@
-import { Breather } from "../async/breather.ts";
+import { Yielder } from "../async/yielder.ts";
 import { toP2PError } from "../errors.ts";
 import type { JsonValue } from "../model/json-value.ts";
 import type { P2PQuery } from "../storage/query.ts";
@@ -66,7 +66,7 @@ export async function* transferBatches(
   signal: AbortSignal,
 ): AsyncGenerator<TransferBatch> {
   const bytes = batchBytes(options);
-  const breather = new Breather();
+  const yielder = new Yielder();
   let batch = emptyBatch(start.recordsRead);
   let merged = 0;
   const reads = resumingReads(lane, query, start, pace, options, signal);
@@ -78,7 +78,7 @@ export async function* transferBatches(
     if (!full && merged < MAX_MERGED) continue;
     yield batch;
     signal.throwIfAborted();
-    await breather.due();
+    await yielder.yieldIfDue();
     batch = emptyBatch(batch.recordsRead);
     merged = 0;
   }

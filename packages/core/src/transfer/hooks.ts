@@ -1,3 +1,4 @@
+import { unlessLate } from "../async/deadline.ts";
 import { isP2PError, messageOf, P2PError, type P2PErrorCode } from "../errors.ts";
 import type { CheckpointStore } from "./checkpoint/checkpoint.ts";
 import type { DeadLetterSink } from "./dead-letters/dead-letter.ts";
@@ -24,23 +25,16 @@ async function callHook<T>(
   call: () => T | Promise<T>,
   late?: (value: T) => unknown,
 ): Promise<T> {
-  let timer: NodeJS.Timeout | undefined;
   const run = async () => call();
   const running = run();
   try {
     if (timeoutMs === 0) return await running;
-    const timeout = Promise.withResolvers<never>();
-    timer = setTimeout(() => {
+    return await unlessLate(running, timeoutMs, () => {
       running.then(late, () => {});
-      timeout.reject(
-        new P2PError(code, `${name} did not answer within ${timeoutMs} ms; mend it, or allow more by hookTimeout`),
-      );
-    }, timeoutMs);
-    return await Promise.race([running, timeout.promise]);
+      return new P2PError(code, `${name} did not answer within ${timeoutMs} ms; mend it, or allow more by hookTimeout`);
+    });
   } catch (error) {
     throw isP2PError(error) ? error : new P2PError(code, `${name} failed: ${messageOf(error)}`, { cause: error });
-  } finally {
-    clearTimeout(timer);
   }
 }
 

@@ -1,4 +1,5 @@
-import { settleSoon } from "../async/settle.ts";
+import { onAbort } from "../async/abort.ts";
+import { settleSoon } from "../async/deadline.ts";
 
 /** The writes under way, and a way to wait for them that ends with the signal even where the writes do not. */
 export class InFlight {
@@ -11,7 +12,7 @@ export class InFlight {
   /** @param signal one that lasts no longer than this does. */
   constructor(signal: AbortSignal) {
     this.#signal = signal;
-    signal.addEventListener("abort", () => {
+    onAbort(signal, () => {
       this.#abortedAt = performance.now();
       this.changed();
     });

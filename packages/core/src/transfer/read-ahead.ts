@@ -1,4 +1,5 @@
-import { settleSoon } from "../async/settle.ts";
+import { onAbort } from "../async/abort.ts";
+import { settleSoon } from "../async/deadline.ts";
 
 /**
  * Draws items from a source before they are asked for: at most `depth` of them, and none beyond the first while
@@ -40,8 +41,7 @@ export async function* readAhead<T>(
     notify();
   };
 
-  const abort = () => notify();
-  signal.addEventListener("abort", abort);
+  const forget = onAbort(signal, notify);
   const filling = fill();
   try {
     for (;;) {
@@ -59,7 +59,7 @@ export async function* readAhead<T>(
       }
     }
   } finally {
-    signal.removeEventListener("abort", abort);
+    forget();
     ended = true;
     notify();
     await settleSoon([filling, iterator.return?.()]);

@@ -1,4 +1,4 @@
-import { setTimeout as sleep } from "node:timers/promises";
+import { sleep } from "../async/sleep.ts";
 import { MAX_TIMER_MS } from "../config.ts";
 import { isConnectionError, isP2PError, P2PError } from "../errors.ts";
 import type { P2PId } from "../model/record.ts";
@@ -57,7 +57,10 @@ export class RetryBudget {
     const attempt = isConnectionError(error) ? this.#lost() : this.#refused();
     if (attempt === undefined) return false;
     const delay = backoff(this.#policy, attempt, error.retryAfterMs);
-    return sleep(delay, true, { signal }).catch(() => false);
+    return sleep(delay, signal).then(
+      () => true,
+      () => false,
+    );
   }
 
   #lost(): number | undefined {

@@ -1,5 +1,4 @@
 import { unlessAborted } from "../async/abort.ts";
-import { LastSteps } from "../async/settle.ts";
 import { messageOf, toP2PError } from "../errors.ts";
 import type { P2PQuery } from "../storage/query.ts";
 import { redactError, redactText, secretsOf } from "../storage/redact.ts";
@@ -14,6 +13,7 @@ import type { TransferEnd } from "./end.ts";
 import { FieldWatch } from "./field-watch.ts";
 import { InFlight } from "./in-flight.ts";
 import { type Lane, laneBetween } from "./lane.ts";
+import { LastSteps } from "./last-steps.ts";
 import { Ledger } from "./ledger.ts";
 import type { ResolvedTransfer } from "./options.ts";
 import { type Pace, paceOf } from "./pace.ts";

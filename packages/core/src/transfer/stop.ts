@@ -1,3 +1,4 @@
+import { onAbort } from "../async/abort.ts";
 import { isP2PError, P2PError } from "../errors.ts";
 import type { ResolvedTransfer } from "./options.ts";
 
@@ -30,15 +31,14 @@ export function stopSignal(
       ),
     );
   };
-  if (signal?.aborted) cancel();
-  else signal?.addEventListener("abort", cancel, { once: true });
+  const forget = onAbort(signal, cancel);
   const timer = config.transferTimeout > 0 ? setTimeout(stop, config.transferTimeout) : undefined;
   return {
     controller,
     signal: controller.signal,
     disarm: () => {
       clearTimeout(timer);
-      signal?.removeEventListener("abort", cancel);
+      forget();
     },
   };
 }

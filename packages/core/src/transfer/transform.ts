@@ -1,4 +1,5 @@
 import { unlessAborted } from "../async/abort.ts";
+import { unlessLate } from "../async/deadline.ts";
 import { isP2PError, P2PError } from "../errors.ts";
 import { idKey, type P2PId, type P2PRecord, recordTrouble } from "../model/record.ts";
 import { getField, ownForm, type P2PValue } from "../model/value.ts";
@@ -90,15 +91,11 @@ export class TransformWindow {
   /** Takes a place for a call until it has ended, or has taken too long. */
   async hold<T>(call: Promise<T>): Promise<T> {
     this.#running++;
-    let timer: NodeJS.Timeout | undefined;
     try {
       if (this.#timeoutMs === 0) return await call;
-      const late = Promise.withResolvers<never>();
-      const message = `it did not settle within the hookTimeout of ${this.#timeoutMs} ms`;
-      timer = setTimeout(() => late.reject(new Error(message)), this.#timeoutMs);
-      return await Promise.race([call, late.promise]);
+      const late = () => new Error(`it did not settle within the hookTimeout of ${this.#timeoutMs} ms`);
+      return await unlessLate(call, this.#timeoutMs, late);
     } finally {
-      clearTimeout(timer);
       this.#running--;
       this.#left.resolve();
       this.#left = Promise.withResolvers();

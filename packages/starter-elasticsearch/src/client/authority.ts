@@ -1,6 +1,6 @@
 import { isIP } from "node:net";
 import { connect, type DetailedPeerCertificate } from "node:tls";
-import { P2PError } from "@omni/p2p-core/starter";
+import { onAbort, P2PError } from "@omni/p2p-core/starter";
 
 /**
  * The certificate of the authority with this SHA-256 fingerprint, in PEM, as one of the nodes shows it; `undefined` when no
@@ -42,13 +42,12 @@ function certificateOf({ hostname, port }: URL, signal: AbortSignal): Promise<De
       resolve(socket.getPeerCertificate(true));
       socket.destroy();
     });
-    const abort = (): void => void socket.destroy(new Error("given up"));
-    signal.addEventListener("abort", abort, { once: true });
-    socket.on("error", reject).on("close", () => {
-      signal.removeEventListener("abort", abort);
+    socket.on("error", reject);
+    const forget = onAbort(signal, () => void socket.destroy(new Error("given up")));
+    socket.on("close", () => {
+      forget();
       reject(new Error("closed"));
     });
-    if (signal.aborted) abort();
   });
 }
 

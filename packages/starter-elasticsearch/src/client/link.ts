@@ -3,7 +3,7 @@ import { StringDecoder } from "node:string_decoder";
 import { promisify } from "node:util";
 import { gunzip } from "node:zlib";
 import type { Client } from "@elastic/elasticsearch";
-import { P2PError, parseJson } from "@omni/p2p-core/starter";
+import { endsWithin, onAbort, P2PError, parseJson } from "@omni/p2p-core/starter";
 import { type Dialect, ELASTICSEARCH, OPENSEARCH, openSearchIn } from "./dialect.ts";
 import { clientError, refusalError, type Task } from "./errors.ts";
 import type { Phase, Refusal } from "./verdicts.ts";
@@ -88,7 +88,7 @@ export class Link {
     const controller = new AbortController();
     const abort = (): void => controller.abort();
     const timer = setTimeout(abort, this.#timeoutMs);
-    signal.addEventListener("abort", abort, { once: true });
+    const forget = onAbort(signal, abort);
     this.#inFlight.add(controller);
     try {
       const answer = await this.#sendKnown(request, controller.signal);
@@ -109,7 +109,7 @@ export class Link {
       throw clientError(error, task);
     } finally {
       clearTimeout(timer);
-      signal.removeEventListener("abort", abort);
+      forget();
       this.#inFlight.delete(controller);
     }
   }
@@ -200,10 +200,10 @@ export class Link {
   }
 
   async #close(): Promise<void> {
-    await within(CLOSE_TIMEOUT_MS, Promise.all(this.#tidying));
+    await endsWithin(Promise.all(this.#tidying), CLOSE_TIMEOUT_MS);
     this.#ended = true;
     for (const controller of this.#inFlight) controller.abort();
-    await within(CLOSE_TIMEOUT_MS, this.#client.close());
+    await endsWithin(this.#client.close(), CLOSE_TIMEOUT_MS);
   }
 
   async #send(
@@ -310,13 +310,4 @@ export function reasonOf(error: ErrorBody | undefined): Refusal["cause"] {
     if (reason !== undefined && !reasons.some((said) => said.includes(reason))) reasons.push(reason);
   }
   return { type: told.type, reason: reasons.join(": ") };
-}
-
-async function within(milliseconds: number, promise: Promise<unknown>): Promise<void> {
-  let timer: NodeJS.Timeout | undefined;
-  const late = new Promise<void>((resolve) => {
-    timer = setTimeout(resolve, milliseconds);
-  });
-  await Promise.race([promise.catch(() => {}), late]);
-  clearTimeout(timer);
 }

@@ -1,3 +1,4 @@
+import { onAbort } from "@omni/p2p-core/starter";
 import type { SourceIndex } from "../query/source-index.ts";
 import { PointInTime } from "./point-in-time.ts";
 
@@ -28,8 +29,7 @@ export async function* readAhead<Page>(
   signal.throwIfAborted();
   const view = new PointInTime(link, index, keepAliveMs, vectors);
   const inner = new AbortController();
-  const abort = (): void => inner.abort(signal.reason);
-  signal.addEventListener("abort", abort, { once: true });
+  const forget = onAbort(signal, () => inner.abort(signal.reason));
   const coming: Promise<Page>[] = [];
   const begin = (fetch: Fetch<Page>): void => {
     const page = fetch(view, inner.signal);
@@ -48,7 +48,7 @@ export async function* readAhead<Page>(
       yield page;
     }
   } finally {
-    signal.removeEventListener("abort", abort);
+    forget();
     // A page that is still on its way is not waited for.
     inner.abort();
     view.close();

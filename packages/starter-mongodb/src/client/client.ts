@@ -1,4 +1,4 @@
-import { messageOf, P2PError } from "@omni/p2p-core/starter";
+import { endsWithin, messageOf, onAbort, P2PError, unlessLate } from "@omni/p2p-core/starter";
 import type * as Mongodb from "mongodb";
 import type { MongoClient } from "mongodb";
 import type { MongodbTarget } from "../endpoint.ts";
@@ -38,13 +38,13 @@ export async function connect(
     if (target.seeds !== undefined && hopeless.length >= target.seeds) refusal.reject(hopeless.at(-1));
     for (const [address, failure] of signs.failures) if (HUNG_UP.test(messageOf(failure))) probes.ifTls(address);
   });
-  const onAbort = () => refusal.reject(signal.reason);
-  const timer = setTimeout(() => refusal.reject(notFound(target.label, connectTimeoutMs, signs)), connectTimeoutMs);
-  signal.addEventListener("abort", onAbort, { once: true });
+  const forget = onAbort(signal, () => refusal.reject(signal.reason));
   const connecting = rememberSockets(() => client.connect());
   try {
     signal.throwIfAborted();
-    await Promise.race([connecting.result, refusal.promise]);
+    await unlessLate(Promise.race([connecting.result, refusal.promise]), connectTimeoutMs, () =>
+      notFound(target.label, connectTimeoutMs, signs),
+    );
     return client;
   } catch (error) {
     connecting.result.catch(() => {});
@@ -55,10 +55,9 @@ export async function connect(
       ? notFound(target.label, connectTimeoutMs, signs, error)
       : mongodbError(error, "open", target.label);
   } finally {
-    clearTimeout(timer);
     probes.stop();
     signs.forget(client);
-    signal.removeEventListener("abort", onAbort);
+    forget();
     refusal.promise.catch(() => {});
   }
 }
@@ -127,12 +126,7 @@ function notFound(label: string, connectTimeoutMs: number, signs: ServerSigns, e
 
 /** Closes a client; one whose server does not answer is left behind, with nothing that keeps the process running. */
 export async function closeClient(client: MongoClient): Promise<void> {
-  let timer: NodeJS.Timeout | undefined;
-  const tired = new Promise<void>((resolve) => {
-    timer = setTimeout(resolve, CLOSE_MS);
-  });
-  await Promise.race([client.close().catch(() => {}), tired]);
-  clearTimeout(timer);
+  await endsWithin(client.close(), CLOSE_MS);
 }
 
 function createClient({ MongoClient }: Driver, { uri, clientOptions, label }: MongodbTarget): MongoClient {

@@ -7,6 +7,7 @@ import {
   messageOf,
   type OpenContext,
   P2PError,
+  sleep,
 } from "@omni/p2p-core/starter";
 import type { ClusterOptions, RedisOptions } from "ioredis";
 import type { RedisSettings } from "../endpoint.ts";
@@ -242,7 +243,7 @@ async function untilLoaded(link: RedisLink, signal: AbortSignal): Promise<void> 
       // A user who may not ping can be of use still.
       if (error.code === "READ_FAILED") return;
       if (error.code !== "BUSY") throw error;
-      await new Promise((resolve) => setTimeout(resolve, LOADING_PAUSE_MS));
+      await sleep(LOADING_PAUSE_MS, signal);
     }
   }
 }

@@ -1,10 +1,9 @@
 import type { Socket } from "node:net";
-import { isP2PError, P2PError } from "@omni/p2p-core/starter";
+import { endsWithin, isP2PError, onAbort, P2PError, unlessAborted, unlessLate } from "@omni/p2p-core/starter";
 import type { Cluster, Redis } from "ioredis";
 import { type Command, pipelined, pipelinedToNodes } from "./command.ts";
 import { isReply, type Operation, type ToP2PError } from "./errors.ts";
 import type { PackedSender } from "./packed-command.ts";
-import { race } from "./race.ts";
 import type { SlotRange } from "./slots.ts";
 import type { Sockets } from "./sockets.ts";
 import { clusterTopology, type Share, singleTopology, type Topology } from "./topology.ts";
@@ -71,7 +70,7 @@ export class RedisLink {
       client.once("end", () => reject(new Error("The connection was closed")));
     });
     try {
-      await race(Promise.race([client.connect(), refused]), signal);
+      await unlessAborted(Promise.race([client.connect(), refused]), signal);
     } catch (error) {
       if (signal.aborted) throw error;
       throw this.toError(this.#lastError ?? error, "open");
@@ -110,7 +109,8 @@ export class RedisLink {
   async #answer<T>(signal: AbortSignal, operation: Operation, send: () => Promise<T>): Promise<T> {
     try {
       // The socket's own timeout ends a command on one server; in a cluster it may wait for a node in other ways.
-      return await race(send(), signal, this.clustered ? 2 * this.#timeoutMs : undefined);
+      const reply = unlessAborted(send(), signal);
+      return await (this.clustered ? unlessLate(reply, 2 * this.#timeoutMs, this.#silent(2)) : reply);
     } catch (error) {
       if (signal.aborted) throw error;
       throw this.#explain(error, operation);
@@ -124,6 +124,10 @@ export class RedisLink {
     return this.toError(this.#lastError ?? (cut ? new Error("The connection was closed") : error), operation);
   }
 
+  #silent(times = 1): () => Error {
+    return () => new Error(`No answer within ${times * this.#timeoutMs} ms: timed out`);
+  }
+
   /** Waits until the client is connected; with `impatient` only for the attempt that is under way. */
   async #ready(signal: AbortSignal, impatient: boolean): Promise<void> {
     const client = this.#client;
@@ -134,7 +138,7 @@ export class RedisLink {
     const waiting = new Promise<void>((resolve, reject) => {
       const listen = (event: string, listener: (error?: Error) => void) => {
         client.on(event, listener);
-        events.signal.addEventListener("abort", () => client.removeListener(event, listener));
+        onAbort(events.signal, () => client.removeListener(event, listener));
       };
       listen("ready", () => resolve());
       const fail = (error?: Error) => reject(this.#lastError ?? error ?? new Error("Connection is closed"));
@@ -143,7 +147,7 @@ export class RedisLink {
       if (client.status === "end") fail();
     });
     try {
-      await race(waiting, signal, this.#timeoutMs);
+      await unlessLate(unlessAborted(waiting, signal), this.#timeoutMs, this.#silent());
     } catch (error) {
       if (signal.aborted) throw error;
       const lost = this.#lastError ?? error;
@@ -158,11 +162,8 @@ export class RedisLink {
   async ping(signal: AbortSignal): Promise<void> {
     await this.#ready(signal, true);
     const nodes = this.topology.masters();
-    await race(
-      Promise.all(nodes.map((node) => this.send("read", signal, { name: "ping", args: [] }, node))),
-      signal,
-      this.#timeoutMs,
-    ).catch((error: unknown) => {
+    const pings = Promise.all(nodes.map((node) => this.send("read", signal, { name: "ping", args: [] }, node)));
+    await unlessLate(unlessAborted(pings, signal), this.#timeoutMs, this.#silent()).catch((error: unknown) => {
       // A user who may not ping has been answered as well.
       if (isP2PError(error, "READ_FAILED")) return;
       throw signal.aborted ? error : this.#explain(error, "read");
@@ -216,7 +217,7 @@ export class RedisLink {
       if (!this.#watched.has(node)) node.on("close", () => this.#runIds.delete(node));
       this.#watched.add(node);
     }
-    return race(asked, signal);
+    return unlessAborted(asked, signal);
   }
 
   /** Looks which slots of a share its server has still. */
@@ -238,7 +239,7 @@ export class RedisLink {
         () => ended,
         () => {},
       );
-      await race(quit, undefined, QUIT_MS).catch(() => {});
+      await endsWithin(quit, QUIT_MS);
     }
     if (client.status !== "end") client.disconnect();
     this.#sockets.destroy();

@@ -1,6 +1,6 @@
 import type { ReadOptions } from "@omni/p2p-core/starter";
 import type { RedisSource } from "../client/open-source.ts";
-import { quietly } from "../client/race.ts";
+import { quietly } from "../client/quietly.ts";
 import type { RedisQuery } from "../query/query.ts";
 import { type FetchedKeys, ValueReader } from "../values/key-values.ts";
 import { fetchedBytes } from "../values/read-record.ts";

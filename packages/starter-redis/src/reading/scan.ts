@@ -1,7 +1,7 @@
 import type { JsonValue } from "@omni/p2p-core/starter";
 import type { Command } from "../client/command.ts";
 import type { RedisLink } from "../client/link.ts";
-import { quietly } from "../client/race.ts";
+import { quietly } from "../client/quietly.ts";
 import { ALL_SLOTS, inRanges, keySlot, otherSlots, type SlotRange, unitedSlots } from "../client/slots.ts";
 import type { Share } from "../client/topology.ts";
 import { type Key, toKey } from "../query/keys.ts";

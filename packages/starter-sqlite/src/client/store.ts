@@ -1,6 +1,5 @@
 import { statSync } from "node:fs";
-import { setTimeout as delay } from "node:timers/promises";
-import { P2PError } from "@omni/p2p-core/starter";
+import { P2PError, sleep } from "@omni/p2p-core/starter";
 import type { Database, Statement } from "better-sqlite3";
 import type { SqliteEndpoint } from "../endpoint.ts";
 import { type Activity, isBusy, sqliteError } from "./errors.ts";
@@ -185,13 +184,4 @@ export function inodeOf(file: string): string | undefined {
   // Not by a promise: this is asked for every batch, and a trip through the thread pool takes longer than the batch.
   const found = statSync(file, { bigint: true, throwIfNoEntry: false });
   return found && `${found.dev}:${found.ino}`;
-}
-
-async function sleep(ms: number, signal: AbortSignal): Promise<void> {
-  try {
-    await delay(ms, undefined, { signal });
-  } catch (error) {
-    signal.throwIfAborted();
-    throw error;
-  }
 }

@@ -1,4 +1,4 @@
-import { Breather, type JsonValue, type P2PQuery, parseQuery } from "@omni/p2p-core/starter";
+import { type JsonValue, type P2PQuery, parseQuery, Yielder } from "@omni/p2p-core/starter";
 import { quote, type Sql, type SqlValue } from "../client/sql.ts";
 import type { SqliteStore } from "../client/store.ts";
 import type { Table } from "../client/table.ts";
@@ -52,7 +52,7 @@ export async function partitionQuery(
     store.values(`SELECT count(*) FROM ${from.text}${table.strangeIndexes ? " NOT INDEXED" : ""}`).get(),
   )) as number;
   const order = naturalOrder(table);
-  const breather = new Breather();
+  const yielder = new Yielder();
   const places: JsonValue[] = [];
   let at: readonly SqlValue[] | undefined;
   let counted = 0;
@@ -63,7 +63,7 @@ export async function partitionQuery(
       at = await store.patiently("read", signal, () => rowAfter(store, from, order, at, step));
       if (at === undefined) break;
       counted += step;
-      await breather.due();
+      await yielder.yieldIfDue();
     }
     if (at === undefined) break;
     if (counted > 0)

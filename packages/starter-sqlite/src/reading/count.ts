@@ -1,4 +1,4 @@
-import { Breather, type P2PQuery, parseQuery } from "@omni/p2p-core/starter";
+import { type P2PQuery, parseQuery, Yielder } from "@omni/p2p-core/starter";
 import { allOf, type Sql, type SqlValue, whereClause } from "../client/sql.ts";
 import type { SqliteStore } from "../client/store.ts";
 import { naturalOrder } from "../query/cursor.ts";
@@ -41,7 +41,7 @@ export async function countRecords(
   } else {
     const part = await store.patiently("read", signal, () => parsePartition(store, relation.table, parsed.partition));
     const windows = new Windows(scan);
-    const breather = new Breather();
+    const yielder = new Yielder();
     let after = part.after;
     for (;;) {
       total += await store.patiently("read", signal, () => {
@@ -55,7 +55,7 @@ export async function countRecords(
       });
       if (windows.isLast) break;
       after = windows.leave();
-      await breather.due();
+      await yielder.yieldIfDue();
       signal.throwIfAborted();
     }
   }

@@ -5,6 +5,7 @@ import {
   decodeJson,
   encodeJson,
   type OpenContext,
+  onAbort,
   P2PError,
   type P2PQuery,
   type P2PValue,
@@ -270,13 +271,12 @@ class ReaderProcess {
         );
       }
       await new Promise<void>((resolve) => {
-        const go = () => {
-          signal.removeEventListener("abort", go);
+        const forget = onAbort(signal, () => this.#waiting?.());
+        this.#waiting = () => {
+          forget();
           this.#waiting = undefined;
           resolve();
         };
-        this.#waiting = go;
-        signal.addEventListener("abort", go, { once: true });
       });
     }
   }

@@ -1,4 +1,4 @@
-import { Breather, type ParsedQuery, type ReadOptions, type RecordBatch } from "@omni/p2p-core/starter";
+import { type ParsedQuery, type ReadOptions, type RecordBatch, Yielder } from "@omni/p2p-core/starter";
 import { allOf, quote, type Sql, type SqlValue } from "../client/sql.ts";
 import type { SqliteStore } from "../client/store.ts";
 import type { Table } from "../client/table.ts";
@@ -110,7 +110,7 @@ export async function* readNatural(
     const failures = await store.patiently("read", signal, () => keylessRows(store, relation, where));
     if (failures.length > 0) yield { records: [], failures, cursor: null };
   }
-  const breather = new Breather();
+  const yielder = new Yielder();
   while (left > 0) {
     const page = await store.patiently("read", signal, () => store.snapshot(step));
     const dropped = Math.min(skip, page.records.length);
@@ -123,7 +123,7 @@ export async function* readNatural(
       if (ready !== undefined) yield ready;
     }
     if (over) return;
-    await breather.due();
+    await yielder.yieldIfDue();
     signal.throwIfAborted();
   }
 }

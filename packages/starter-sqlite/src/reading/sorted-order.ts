@@ -1,4 +1,4 @@
-import { Breather, type ParsedQuery, type ReadOptions, type RecordBatch, toJson } from "@omni/p2p-core/starter";
+import { type ParsedQuery, type ReadOptions, type RecordBatch, toJson, Yielder } from "@omni/p2p-core/starter";
 import { allOf, type Sql, type SqlValue } from "../client/sql.ts";
 import type { SqliteStore } from "../client/store.ts";
 import { hasMovingRowids, naturalOrder, parseValues, strange } from "../query/cursor.ts";
@@ -89,7 +89,7 @@ async function* readPages(
   const { store, order, plan } = scan;
   const { signal } = options;
   const batch = new BatchBuilder(options);
-  const breather = new Breather();
+  const yielder = new Yielder();
   // A place among sorted keys is the query's order, which goes into cursors, and then the rank.
   const ranked = plan.place.length > order.length;
   let after = start;
@@ -126,7 +126,7 @@ async function* readPages(
       if (ready !== undefined) yield ready;
     }
     if (page.ended) return;
-    await breather.due();
+    await yielder.yieldIfDue();
     signal.throwIfAborted();
   }
 }

@@ -1,5 +1,4 @@
 import {
-  type Breather,
   isP2PError,
   messageOf,
   P2PError,
@@ -8,6 +7,7 @@ import {
   type WriteFailure,
   type WriteMode,
   type WriteResult,
+  type Yielder,
 } from "@omni/p2p-core/starter";
 import { FOREIGN_KEY_ADVICE, isRowError, sqliteCode } from "../client/errors.ts";
 import { addColumnsSql } from "../client/schema.ts";
@@ -59,10 +59,10 @@ export class BatchWriter {
   }
 
   /** Writes records from an index on until the time is over, and returns the index of the next one. */
-  writeSome(records: readonly P2PRecord[], from: number, breather: Breather): number {
+  writeSome(records: readonly P2PRecord[], from: number, yielder: Yielder): number {
     for (let index = from; index < records.length; index++) {
       this.#add(records, index);
-      if (this.#waiting.length === 0 && breather.isDue) return index + 1;
+      if (this.#waiting.length === 0 && yielder.isDue) return index + 1;
     }
     this.#flush(records);
     return records.length;

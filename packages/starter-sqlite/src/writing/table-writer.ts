@@ -1,5 +1,4 @@
 import {
-  Breather,
   getField,
   isP2PError,
   messageOf,
@@ -10,6 +9,7 @@ import {
   type WriteFailure,
   type WriteOptions,
   type WriteResult,
+  Yielder,
 } from "@omni/p2p-core/starter";
 import { FOREIGN_KEY_ADVICE, sqliteCode } from "../client/errors.ts";
 import { assertWritable, createTableSql, declaredType, setPragmas, sidecarIndexSql } from "../client/schema.ts";
@@ -86,10 +86,10 @@ export class TableWriter {
       const twin = twinOf(options.schema);
       const table = await this.#work(signal, () => this.#table(records, twin));
       const batch = new BatchWriter(store, table, options.mode, twin !== undefined && isTwin(table, twin));
-      const breather = new Breather();
+      const yielder = new Yielder();
       for (let next = 0; next < records.length; ) {
-        next = await this.#work(signal, () => batch.writeSome(records, next, breather));
-        await breather.due();
+        next = await this.#work(signal, () => batch.writeSome(records, next, yielder));
+        await yielder.yieldIfDue();
         signal.throwIfAborted();
       }
       await this.#work(signal, () => store.db.exec("COMMIT"));

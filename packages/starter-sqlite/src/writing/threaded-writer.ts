@@ -1,5 +1,5 @@
 import { Worker } from "node:worker_threads";
-import { P2PError, type P2PRecord, type WriteOptions, type WriteResult } from "@omni/p2p-core/starter";
+import { onAbort, P2PError, type P2PRecord, type WriteOptions, type WriteResult } from "@omni/p2p-core/starter";
 import type { PackedRecords } from "./packed-records.ts";
 import { type FromThread, type PackedResult, type ThreadData, type ToThread, unpackError } from "./writer-messages.ts";
 
@@ -65,7 +65,7 @@ export class ThreadWriter {
     if (!this.#takesBatches) throw this.#lost();
     const batch = this.#batches++;
     const abort = () => this.#tell({ kind: "abort", batch });
-    signal.addEventListener("abort", abort, { once: true });
+    const forget = onAbort(signal, abort);
     this.#worker.ref();
     try {
       const { written, skipped, failures } = await new Promise<PackedResult>((resolve, reject) => {
@@ -80,7 +80,7 @@ export class ThreadWriter {
       signal.throwIfAborted();
       throw error;
     } finally {
-      signal.removeEventListener("abort", abort);
+      forget();
       this.#waiting.delete(batch);
       if (this.#waiting.size === 0) this.#worker.unref();
     }

@@ -1,5 +1,4 @@
 import { unlessAborted } from "../../async/abort.ts";
-import { LastSteps } from "../../async/settle.ts";
 import { messageOf, toP2PError } from "../../errors.ts";
 import type { P2PQuery } from "../../storage/query.ts";
 import { redactError, redactText, secretsOf } from "../../storage/redact.ts";
@@ -12,6 +11,7 @@ import { claim } from "../durable/claim.ts";
 import type { TransferEnd } from "../end.ts";
 import { FailureBudget } from "../failure-budget.ts";
 import { FieldWatch } from "../field-watch.ts";
+import { LastSteps } from "../last-steps.ts";
 import type { ResolvedTransfer } from "../options.ts";
 import { progressTeller } from "../progress.ts";
 import { P2PTransferError, type TransferResult } from "../result.ts";

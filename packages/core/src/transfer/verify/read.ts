@@ -1,4 +1,4 @@
-import { Breather } from "../../async/breather.ts";
+import { Yielder } from "../../async/yielder.ts";
 import type { P2PError } from "../../errors.ts";
 import { isP2PError } from "../../errors.ts";
 import type { P2PRecord } from "../../model/record.ts";
@@ -41,9 +41,9 @@ export interface Side {
 /** Reads a side; what cannot be read or transformed is given as such, and the rest goes on. */
 export async function* readSide(side: Side): AsyncGenerator<SideBatch> {
   const { transform, signal } = side;
-  const breather = new Breather();
+  const yielder = new Yielder();
   for await (const batch of readAhead(persistentReads(side), 1, () => true, signal)) {
-    await breather.due();
+    await yielder.yieldIfDue();
     const { records, failures } = transform
       ? await transformBatch(batch.records, transform, signal)
       : checkBatch(batch);

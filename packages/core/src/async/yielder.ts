@@ -4,19 +4,20 @@ import { setImmediate } from "node:timers/promises";
 const STRETCH_MS = 5;
 
 /**
- * Lets timers and sockets have their turn in long work that is synchronous underneath, such as that of an embedded store.
+ * Yields to the event loop now and then: lets timers and sockets have their turn in long work that is synchronous
+ * underneath, such as that of an embedded store.
  *
  * @example
  * ```ts
- * const breather = new Breather();
+ * const yielder = new Yielder();
  * let sum = 0;
  * for (let number = 0; number < 1e5; number++) {
  *   sum += Math.sqrt(number);
- *   await breather.due();
+ *   await yielder.yieldIfDue();
  * }
  * ```
  */
-export class Breather {
+export class Yielder {
   #since = performance.now();
 
   /** Whether the others have waited for 5 ms. */
@@ -25,11 +26,11 @@ export class Breather {
   }
 
   /** A promise to wait for when a turn is due, else `undefined`. */
-  due(): Promise<void> | undefined {
-    return this.isDue ? this.#rest() : undefined;
+  yieldIfDue(): Promise<void> | undefined {
+    return this.isDue ? this.#yield() : undefined;
   }
 
-  async #rest(): Promise<void> {
+  async #yield(): Promise<void> {
     await setImmediate();
     this.#since = performance.now();
   }

@@ -1,25 +1,5 @@
-import { setTimeout as sleep } from "node:timers/promises";
-import { unlessAborted } from "./abort.ts";
-
-/** How long what was aborted may take to end, in ms. An adapter that does not heed its signal is left behind then. */
-const GRACE_MS = 2000;
-
-/**
- * Waits until all have ended, well or not, but no longer than a while.
- *
- * @param since when they were told to end, on the clock of `performance.now()`.
- * @param graceMs how long they may take. Default {@link GRACE_MS}.
- */
-export async function settleSoon(
-  work: readonly unknown[],
-  since: number = performance.now(),
-  graceMs: number = GRACE_MS,
-): Promise<void> {
-  const over = new AbortController();
-  const settled = Promise.allSettled(work).finally(() => over.abort());
-  const left = Math.max(0, since + graceMs - performance.now());
-  await Promise.race([settled, sleep(left, undefined, { signal: over.signal }).catch(() => {})]);
-}
+import { unlessAborted } from "../async/abort.ts";
+import { settleSoon } from "../async/deadline.ts";
 
 /** How long a transfer that was told to end may take to save, close and unlock what it has, all together, in ms. */
 const LAST_MS = 3000;

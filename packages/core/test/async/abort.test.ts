@@ -1,8 +1,7 @@
 import { getEventListeners } from "node:events";
 import { describe, expect, it } from "vitest";
-import { TaggedValue } from "../src/index.ts";
-import { estimateBytes, unlessAborted } from "../src/starter.ts";
-import { expectNoUnhandledRejections } from "./support/transferring.ts";
+import { onAbort, unlessAborted } from "../../src/starter.ts";
+import { expectNoUnhandledRejections } from "../support/transferring.ts";
 
 expectNoUnhandledRejections();
 
@@ -26,14 +25,28 @@ describe("unlessAborted", () => {
   });
 });
 
-describe("estimateBytes", () => {
-  it("grows with what a value holds", () => {
-    expect(estimateBytes("x".repeat(1000))).toBeGreaterThanOrEqual(1000);
-    expect(estimateBytes(new Uint8Array(1000))).toBeGreaterThanOrEqual(1000);
-    expect(
-      estimateBytes({ a: ["x".repeat(500), { b: new TaggedValue("a:b", "x".repeat(500)) }] }),
-    ).toBeGreaterThanOrEqual(1000);
-    for (const value of [null, 1, 1n, true, undefined, new Date(), "", []])
-      expect(estimateBytes(value)).toBeGreaterThan(0);
+describe("onAbort", () => {
+  it("calls its listener once: when the signal aborts, or at once when it has", () => {
+    const controller = new AbortController();
+    let calls = 0;
+    onAbort(controller.signal, () => calls++);
+    expect(calls).toBe(0);
+    controller.abort();
+    expect(calls).toBe(1);
+    onAbort(controller.signal, () => calls++);
+    expect(calls).toBe(2);
+  });
+
+  it("leaves nothing on a signal that lasts", () => {
+    const controller = new AbortController();
+    const forget = onAbort(controller.signal, () => expect.unreachable());
+    expect(getEventListeners(controller.signal, "abort")).toHaveLength(1);
+    forget();
+    expect(getEventListeners(controller.signal, "abort")).toEqual([]);
+    controller.abort();
+  });
+
+  it("waits for ever where there is no signal", () => {
+    onAbort(undefined, () => expect.unreachable())();
   });
 });
