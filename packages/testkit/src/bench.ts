@@ -1,6 +1,11 @@
 import {
+  type DeleteRef,
+  type DeleteResult,
   type EndpointInfo,
+  type IdRef,
   idKey,
+  type JsonValue,
+  type LookUpOutcome,
   type P2PDataTransferService,
   type P2PId,
   type P2PQuery,
@@ -27,6 +32,7 @@ export class Bench {
   readonly adapter: AdapterUnderTest;
   readonly #cleanups: (() => Promise<void>)[] = [];
   readonly #removals = new Map<EndpointInfo, () => Promise<void>>();
+  readonly #breakers = new Map<EndpointInfo, (id: P2PId) => Promise<void>>();
 
   constructor(adapter: AdapterUnderTest) {
     this.adapter = adapter;
@@ -42,11 +48,17 @@ export class Bench {
     return this.#removals.get(place);
   }
 
+  /** How to make a record of a place unreadable; `undefined` where the adapter's test does not say. */
+  breakerOf(place: EndpointInfo): ((id: P2PId) => Promise<void>) | undefined {
+    return this.#breakers.get(place);
+  }
+
   async #made(): Promise<{ readonly endpoint: EndpointInfo; readonly place: ConformancePlace }> {
     const place = await this.adapter.createEndpoint();
     if (place.dispose) this.#cleanups.push(() => place.dispose!());
     const endpoint = parseEndpoint(place.endpoint);
     if (place.remove ?? place.dispose) this.#removals.set(endpoint, () => (place.remove ?? place.dispose)!.call(place));
+    if (place.breakRecord) this.#breakers.set(endpoint, (id) => place.breakRecord!(id));
     return { endpoint, place };
   }
 
@@ -175,6 +187,57 @@ export async function write(
     );
   }
   return result;
+}
+
+/** One look-up, which must have an outcome for each ref. */
+export async function lookUp(
+  service: P2PDataTransferService,
+  refs: readonly IdRef[],
+  query: P2PQuery = {},
+  signal: AbortSignal = calm(),
+): Promise<readonly LookUpOutcome[]> {
+  const outcomes = await service.lookUp!(refs, query, { signal });
+  if (outcomes.length !== refs.length) {
+    throw new Error(`${refs.length} refs were given, but there are ${outcomes.length} outcomes`);
+  }
+  return outcomes;
+}
+
+/** One call of `deleteFromTarget`, whose accounting must add up. */
+export async function deleteRefs(
+  service: P2PDataTransferService,
+  refs: readonly DeleteRef[],
+  signal: AbortSignal = calm(),
+): Promise<DeleteResult> {
+  const result = await service.deleteFromTarget!(refs, { signal });
+  const { deleted, absent, changed, failures } = result;
+  if (deleted + absent + changed.length + failures.length !== refs.length) {
+    throw new Error(
+      `${refs.length} refs were given, but deleted ${deleted} + absent ${absent} + changed ${changed.length} + failures ${failures.length} is another number`,
+    );
+  }
+  const places = [...changed, ...failures.map(({ index }) => index)];
+  if (new Set(places).size < places.length || places.some((index) => refs[index] === undefined)) {
+    throw new Error(`changed and failures must name places among ${refs.length} refs, each once: ${places.join(", ")}`);
+  }
+  return result;
+}
+
+/** All records of a query, each with the ref that leads to it. */
+export async function readRefs(
+  service: P2PDataTransferService,
+  query: P2PQuery = {},
+): Promise<{ readonly ref: IdRef; readonly record: P2PRecord }[]> {
+  return (await readBatches(service, query)).flatMap(({ records, locators }) => {
+    if (locators !== undefined && locators.length !== records.length) {
+      throw new Error(`a batch has ${records.length} records, but ${locators.length} locators`);
+    }
+    return records.map((record, i) => {
+      // As it is kept between two runs.
+      const locator = locators?.[i] === undefined ? undefined : (JSON.parse(JSON.stringify(locators[i])) as JsonValue);
+      return { record, ref: { id: record.id, ...(locator !== undefined && { locator }) } };
+    });
+  });
 }
 
 /** Throws when a record was not written, with the adapter's reason. */

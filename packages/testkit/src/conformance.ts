@@ -3,10 +3,12 @@ import type { ValueLimits } from "./arbitraries.ts";
 import { abortingChecks } from "./checks/aborting.ts";
 import { connectingChecks } from "./checks/connecting.ts";
 import { contractChecks } from "./checks/contract.ts";
+import { deletingChecks } from "./checks/deleting.ts";
 import { filteringChecks } from "./checks/filtering.ts";
 import { identityChecks } from "./checks/identity.ts";
 import { idChecks } from "./checks/ids.ts";
 import { inspectingChecks } from "./checks/inspecting.ts";
+import { lookUpChecks } from "./checks/looking-up.ts";
 import { partitionChecks } from "./checks/partitioning.ts";
 import { rawLaneChecks } from "./checks/raw-lane.ts";
 import { readingChecks } from "./checks/reading.ts";
@@ -71,6 +73,8 @@ export const GROUPS = {
   writing: writingChecks,
   roundTrip: roundTripChecks,
   ids: idChecks,
+  lookUps: lookUpChecks,
+  deletes: deletingChecks,
   identity: identityChecks,
   aborting: abortingChecks,
   transfers: transferChecks,

@@ -4,9 +4,13 @@ import {
   cloneValue,
   compareRecords,
   cursorPosition,
+  type DeleteRef,
+  type DeleteResult,
   encodeJson,
+  type IdRef,
   idKey,
   type JsonValue,
+  type LookUpOutcome,
   matches,
   type P2PDataTransferService,
   P2PError,
@@ -18,9 +22,11 @@ import {
   parseOptions,
   parseQuery,
   projectRecord,
+  type ReadFailure,
   type ReadOptions,
   type RecordBatch,
   recordAt,
+  recordDigest,
   type StoreIdentity,
   sortPosition,
   storeCursor,
@@ -45,6 +51,11 @@ export interface ConformancePlace {
    * second place that never had the records.
    */
   deleteRecords?(ids: readonly P2PId[]): Promise<void>;
+  /**
+   * Spoils a record of the place so that it cannot be read any more, as another user of the store would: a text that is no
+   * JSON, a value of an unknown kind. Where it is absent, the checks that need it are printed as not run.
+   */
+  breakRecord?(id: P2PId): Promise<void>;
   /** Removes the place and what is in it. */
   dispose?(): Promise<void>;
   /** Removes the thing alone (the table, collection, index, keys), which may then be made anew. Default: `dispose`. */
@@ -57,6 +68,13 @@ const STORE = "reference";
 /** Records by canonical id, in the order of their arrival. */
 class Shelf extends Map<string, P2PRecord> {
   readonly incarnation = randomUUID();
+  /** Canonical ids of records that cannot be read. */
+  readonly broken = new Set<string>();
+
+  override set(key: string, record: P2PRecord): this {
+    this.broken.delete(key);
+    return super.set(key, record);
+  }
 }
 
 /**
@@ -79,10 +97,7 @@ export function referenceAdapter(): AdapterUnderTest {
       else if (!shelves.has(name)) {
         throw new P2PError("SOURCE_NOT_FOUND", `There is no shelf "${name}"; write to it first`);
       }
-      return openShelf(shelf, () => {
-        const incarnation = shelves.get(name)?.incarnation;
-        return { thing: name, certain: true, ...(incarnation !== undefined && { incarnation }) };
-      });
+      return openShelf(shelf, name, () => shelves.get(name));
     },
   };
   let made = 0;
@@ -95,13 +110,14 @@ export function referenceAdapter(): AdapterUnderTest {
         deleteRecords: async (ids) => {
           for (const id of ids) shelves.get(database)?.delete(idKey(id));
         },
+        breakRecord: async (id) => void shelves.get(database)?.broken.add(idKey(id)),
         dispose: async () => void shelves.delete(database),
       };
     },
   };
 }
 
-function openShelf(shelf: Shelf, identity: () => StoreIdentity): P2PDataTransferService {
+function openShelf(shelf: Shelf, name: string, current: () => Shelf | undefined): P2PDataTransferService {
   return {
     capabilities: {
       resumable: true,
@@ -110,6 +126,9 @@ function openShelf(shelf: Shelf, identity: () => StoreIdentity): P2PDataTransfer
       writeConcurrency: 4,
       atomicBatches: true,
       shareable: true,
+      lookUp: true,
+      deletes: true,
+      changes: false,
       valueTypes: Object.fromEntries(VALUE_TYPES.map((type) => [type, "native"])) as never,
     },
     readFromSource: (query, options) => readShelf(shelf, query, options),
@@ -127,9 +146,19 @@ function openShelf(shelf: Shelf, identity: () => StoreIdentity): P2PDataTransfer
       if (orderBy.length > 0 || offset > 0 || limit < Infinity || partition !== undefined) return [query];
       return Array.from({ length: parts }, (_, part) => ({ ...query, partition: { part, parts } }));
     },
-    async identity(signal) {
+    async identity(signal): Promise<StoreIdentity> {
       signal.throwIfAborted();
-      return identity();
+      const incarnation = current()?.incarnation;
+      return { thing: name, certain: true, ...(incarnation !== undefined && { incarnation }) };
+    },
+    async lookUp(refs, query, { signal }) {
+      signal.throwIfAborted();
+      if (current() !== shelf) throw new P2PError("SOURCE_NOT_FOUND", `The shelf "${name}" was removed`);
+      return lookUpOn(shelf, refs, query);
+    },
+    async deleteFromTarget(refs, { signal }) {
+      signal.throwIfAborted();
+      return deleteFrom(shelf, refs);
     },
     async ping(signal) {
       signal.throwIfAborted();
@@ -148,14 +177,18 @@ async function* readShelf(shelf: Shelf, query: P2PQuery, options: ReadOptions): 
   while (next < chosen.length) {
     options.signal.throwIfAborted();
     const records: P2PRecord[] = [];
+    const failures: ReadFailure[] = [];
     let bytes = 0;
-    while (next < chosen.length && records.length < options.batchSize) {
-      const size = encodeJson(chosen[next]!).length;
+    while (next < chosen.length && records.length + failures.length < options.batchSize) {
+      const record = chosen[next]!;
+      const size = encodeJson(record).length;
       if (records.length > 0 && bytes + size > (options.batchBytes ?? Infinity)) break;
       bytes += size;
-      records.push(projectRecord(chosen[next++]!, fields));
+      next++;
+      if (shelf.broken.has(idKey(record.id))) failures.push({ id: idKey(record.id), error: unreadable(record.id) });
+      else records.push(projectRecord(record, fields));
     }
-    yield { records, cursor: storeCursor(STORE, sortPosition(orderBy, chosen[next - 1]!)), bytes };
+    yield { records, failures, cursor: storeCursor(STORE, sortPosition(orderBy, chosen[next - 1]!)), bytes };
   }
 }
 
@@ -170,16 +203,23 @@ function placeAfter(all: readonly P2PRecord[], orderBy: ParsedQuery["orderBy"], 
   return next < 0 ? all.length : next;
 }
 
-/** The records that a query gives, in its order. */
-function select(shelf: Shelf, query: P2PQuery): P2PRecord[] {
-  const { conditions, orderBy, offset, limit, native, partition } = parseQuery(query);
+function unreadable(id: P2PId): P2PError {
+  return new P2PError("READ_FAILED", `The record ${JSON.stringify(idKey(id))} cannot be read`);
+}
+
+/** Whether a query gives a record, its offset and limit apart. */
+function wantedBy(query: P2PQuery): (record: P2PRecord) => boolean {
+  const { conditions, native, partition } = parseQuery(query);
   const [foreign] = Object.keys(native);
   if (foreign !== undefined) throw new P2PError("UNSUPPORTED_QUERY", `native.${foreign} has no meaning here`);
-  let records = [...shelf.values()].filter((record) => matches(conditions, record));
-  if (partition !== undefined) {
-    const { part, parts } = partition as { part: number; parts: number };
-    records = records.filter((record) => hash(idKey(record.id)) % parts === part);
-  }
+  const { part, parts } = (partition ?? { part: 0, parts: 1 }) as { part: number; parts: number };
+  return (record) => matches(conditions, record) && hash(idKey(record.id)) % parts === part;
+}
+
+/** The records that a query gives, in its order. */
+function select(shelf: Shelf, query: P2PQuery): P2PRecord[] {
+  const { orderBy, offset, limit } = parseQuery(query);
+  const records = [...shelf.values()].filter(wantedBy(query));
   if (orderBy.length > 0) records.sort((a, b) => compareRecords(orderBy, a, b));
   return records.slice(offset, offset + limit);
 }
@@ -188,6 +228,42 @@ function hash(text: string): number {
   let value = 7;
   for (let i = 0; i < text.length; i++) value = (value * 31 + text.charCodeAt(i)) % 1_000_003;
   return value;
+}
+
+/** What each id is to the query: the meaning of a look-up, written once. */
+function lookUpOn(shelf: Shelf, refs: readonly IdRef[], query: P2PQuery): LookUpOutcome[] {
+  const { fields, offset, limit } = parseQuery(query);
+  if (offset > 0 || limit < Infinity) {
+    throw new P2PError(
+      "UNSUPPORTED_QUERY",
+      "A look-up is by id, so that offset and limit mean nothing; leave them out",
+    );
+  }
+  const isWanted = wantedBy(query);
+  return refs.map(({ id }) => {
+    const record = shelf.get(idKey(id));
+    if (record === undefined) return { state: "absent" };
+    if (shelf.broken.has(idKey(id))) return { state: "failed", error: unreadable(id) };
+    return isWanted(record) ? { state: "wanted", record: projectRecord(record, fields) } : { state: "unwanted" };
+  });
+}
+
+/** Deletes what is as expected: the meaning of a delete, written once. */
+function deleteFrom(shelf: Shelf, refs: readonly DeleteRef[]): DeleteResult {
+  const changed: number[] = [];
+  const failures: WriteFailure[] = [];
+  let [deleted, absent] = [0, 0];
+  for (const [index, { id, expected }] of refs.entries()) {
+    const record = shelf.get(idKey(id));
+    if (record === undefined) absent++;
+    else if (expected !== undefined && shelf.broken.has(idKey(id))) failures.push({ index, id, error: unreadable(id) });
+    else if (expected !== undefined && expected !== recordDigest(record)) changed.push(index);
+    else {
+      shelf.delete(idKey(id));
+      deleted++;
+    }
+  }
+  return { deleted, absent, changed, failures };
 }
 
 /** Writes as the mode says: the meaning of the modes, written once. */

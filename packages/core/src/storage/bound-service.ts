@@ -1,6 +1,6 @@
 import type { P2PId, P2PRecord } from "../model/record.ts";
 import type { P2PQuery } from "./query.ts";
-import type { P2PDataTransferService } from "./service.ts";
+import type { DeleteOptions, DeleteRef, IdRef, LookUpOptions, P2PDataTransferService } from "./service.ts";
 
 /**
  * The same service as a plain object, whose methods can be replaced one by one. It has no raw lanes: they would lead
@@ -19,6 +19,14 @@ export function boundService(service: P2PDataTransferService): P2PDataTransferSe
     ...(service.schema && { schema: (query: P2PQuery, signal: AbortSignal) => service.schema!(query, signal) }),
     ...(service.comparable && { comparable: (record: P2PRecord) => service.comparable!(record) }),
     ...(service.idForm && { idForm: (id: P2PId) => service.idForm!(id) }),
+    ...(service.lookUp && {
+      lookUp: (refs: readonly IdRef[], query: P2PQuery, options: LookUpOptions) =>
+        service.lookUp!(refs, query, options),
+    }),
+    ...(service.deleteFromTarget && {
+      deleteFromTarget: (refs: readonly DeleteRef[], options: DeleteOptions) =>
+        service.deleteFromTarget!(refs, options),
+    }),
     partitions: (query, parts, signal) => service.partitions(query, parts, signal),
     ping: (signal) => service.ping(signal),
     close: () => service.close(),

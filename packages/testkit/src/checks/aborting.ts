@@ -5,7 +5,7 @@ import { sampleRecords } from "../sample-records.ts";
 import { check, group, queryText, type Suite, shared } from "../suite.ts";
 
 /** The time in which a call whose signal aborts must be over, in milliseconds. */
-const SOON_MS = 2000;
+export const SOON_MS = 2000;
 const COUNT = 300;
 
 /** The signal is honoured everywhere. */
@@ -87,7 +87,8 @@ export function abortingChecks(suite: Suite): void {
   });
 }
 
-async function expectAbort(what: string, run: (signal: AbortSignal) => Promise<unknown>): Promise<void> {
+/** A call whose signal has aborted already is rejected soon, with the signal's reason. */
+export async function expectAbort(what: string, run: (signal: AbortSignal) => Promise<unknown>): Promise<void> {
   const reason = new Error("enough");
   const error = await within(
     SOON_MS,
@@ -98,7 +99,7 @@ async function expectAbort(what: string, run: (signal: AbortSignal) => Promise<u
 }
 
 /** Whether it was done before the abort; otherwise it must have been rejected with the reason. */
-async function settledWith(promise: Promise<unknown>, reason: Error): Promise<boolean> {
+export async function settledWith(promise: Promise<unknown>, reason: Error): Promise<boolean> {
   try {
     await promise;
     return true;

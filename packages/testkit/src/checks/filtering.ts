@@ -18,11 +18,12 @@ import { check, group, queryText, type Suite, shared } from "../suite.ts";
 type Scalar = Exclude<P2PCondition, object | null> | Date | Uint8Array;
 
 /** Values that a field of one type takes in the records below; `null` and absent are added to each. */
-const COLUMNS: Readonly<Record<string, readonly Scalar[]>> = {
+export const COLUMNS: Readonly<Record<string, readonly Scalar[]>> = {
   number: [0, -0, 1, -1, 1.5, 1e300, -1e300, 2 ** 53, Number.POSITIVE_INFINITY, Number.NEGATIVE_INFINITY],
   bigint: [0n, 1n, -1n, 2n ** 53n + 1n, 2n ** 63n - 1n, -(2n ** 63n), 2n ** 64n, -(2n ** 90n)],
   "number or bigint": [1, 1n, 1.5, 2n ** 53n + 1n, 2 ** 53, 2n ** 63n, 2 ** 63, -5n, -5.5],
   string: ["", " ", "a", "A", "ab", "a\u0000", "b", "é", "e\u0301", "z", "ｚ", "😀", "\uffff", "10", "9", "null"],
+  "long string": ["x".repeat(256), "x".repeat(257), `${"x".repeat(300)}a`, `${"x".repeat(300)}b`, "长".repeat(400)],
   boolean: [true, false],
   date: [new Date(0), new Date(-1), new Date(1), new Date(1.7e12), new Date(-1e14), new Date(8.64e15)],
   bytes: [new Uint8Array(0), Uint8Array.of(0), Uint8Array.of(1), Uint8Array.of(1, 0), Uint8Array.of(255)],
@@ -58,7 +59,7 @@ export function filteringChecks(suite: Suite): void {
 
     for (const [field, values] of Object.entries(COLUMNS)) {
       check(suite, `where on a field of type ${field}: every operator means what it says`, async () => {
-        for (const condition of conditionsOn(values, field === "string")) {
+        for (const condition of conditionsOn(values, typeof values[0] === "string")) {
           await assertFiltered(source(), { where: { [field]: condition } }, records);
         }
       });
@@ -120,7 +121,7 @@ export function filteringChecks(suite: Suite): void {
 
     check(suite, "where finds what random conditions describe", async () => {
       const conditions = Object.entries(COLUMNS).map(([field, values]) =>
-        fc.tuple(fc.constant(field), fc.constantFrom(...conditionsOn(values, field === "string"))),
+        fc.tuple(fc.constant(field), fc.constantFrom(...conditionsOn(values, typeof values[0] === "string"))),
       );
       const where = fc.uniqueArray(fc.oneof(...conditions), { minLength: 1, maxLength: 3, selector: ([name]) => name });
       await fc.assert(
@@ -192,7 +193,7 @@ export function filteringChecks(suite: Suite): void {
 }
 
 /** Each operator on each of the values, and `in` on pairs. */
-function conditionsOn(values: readonly Scalar[], text: boolean): P2PCondition[] {
+export function conditionsOn(values: readonly Scalar[], text: boolean): P2PCondition[] {
   const conditions: P2PCondition[] = [];
   for (const [i, value] of values.entries()) {
     conditions.push(value, { ne: value }, { gt: value }, { gte: value }, { lt: value }, { lte: value });
@@ -203,7 +204,7 @@ function conditionsOn(values: readonly Scalar[], text: boolean): P2PCondition[] 
 }
 
 /** Records whose columns run through the values at different paces, with null and absent among them. */
-function filterRecords(): P2PRecord[] {
+export function filterRecords(): P2PRecord[] {
   const columns = [...Object.entries(COLUMNS), ["mixed", MIXED] as const].map(
     ([field, values]) => [field, [...values, null, undefined] as (P2PValue | undefined)[]] as const,
   );
