@@ -1,6 +1,6 @@
 import { hasPlainYear, type P2PValue, type QueryOperator } from "@omni/p2p-core/starter";
 import type { FieldSchema } from "../mapping/schema.ts";
-import { ALL, type Clause, exists, NONE, range, term, terms } from "./clause.ts";
+import { ALL, anyOf, type Clause, exists, NONE, range, term, terms } from "./clause.ts";
 
 /** What the server can do for a condition. */
 export interface ConditionClause {
@@ -48,8 +48,17 @@ export function ownFamily(name: string, schema: FieldSchema): Family | undefined
   }
 }
 
-/** No term is longer than that, so neither is what is looked for. */
-const LONGEST_TERM = 8000;
+/** The server makes a state machine of a bound or a prefix, of at most 1,000 bytes; these characters have no more than 900. */
+const LONGEST_BOUND = 300;
+
+/** The beginning of a text, as much of it as the server takes for a bound. */
+function beginningOf(text: string): string {
+  return text.slice(0, LONGEST_BOUND).replace(/[\uD800-\uDBFF]$/, "");
+}
+
+function startingWith(field: string, text: string): Clause {
+  return { prefix: { [field]: { value: text } } };
+}
 
 export function textFamily(field: string, length: number): Family {
   return {
@@ -60,7 +69,11 @@ export function textFamily(field: string, length: number): Family {
     },
     compare(operator, value) {
       if (typeof value !== "string") return exactly(NONE);
-      return value.length > LONGEST_TERM ? SCAN : exactly(range(field, { [operator]: value }));
+      if (value.length <= LONGEST_BOUND) return exactly(range(field, { [operator]: value }));
+      // What has the same beginning may be on either side, and is looked at again.
+      const beginning = beginningOf(value);
+      if (operator.startsWith("g")) return atLeast(range(field, { gte: beginning }));
+      return atLeast(anyOf([range(field, { lt: beginning }), startingWith(field, beginning)]));
     },
   };
 }
@@ -70,7 +83,9 @@ export function prefixed({ keyword, keywordLength }: FieldSchema, prefix: string
   if (prefix.length > keywordLength) return exactly(NONE);
   // A text that ends in the middle of a character cannot be said in UTF-8.
   if (!prefix.isWellFormed()) return SCAN;
-  return exactly(prefix === "" ? exists(keyword!) : { prefix: { [keyword!]: { value: prefix } } });
+  if (prefix === "") return exactly(exists(keyword!));
+  const beginning = beginningOf(prefix);
+  return { clause: startingWith(keyword!, beginning), exact: beginning === prefix };
 }
 
 export function numberFamily(field: string): Family {
