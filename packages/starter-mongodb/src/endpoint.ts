@@ -116,7 +116,7 @@ const EXTERNAL_MECHANISMS: ReadonlySet<string> = new Set([
 ]);
 
 /** What an endpoint asks for, in the driver's terms. */
-export interface MongodbTarget {
+export interface MongodbEndpoint {
   /** Connection string without any secret. */
   readonly uri: string;
   readonly clientOptions: MongoClientOptions;
@@ -141,7 +141,7 @@ export function parseMongodbEndpoint(
   endpoint: EndpointInfo,
   connectTimeoutMs: number,
   role: "source" | "target",
-): MongodbTarget {
+): MongodbEndpoint {
   const options = parseOptions(mongodbOptions, endpoint);
   const database = endpoint.database ?? DEFAULT_DATABASE;
   const collection = options.collection ?? (role === "target" ? DEFAULT_TARGET_COLLECTION : undefined);

@@ -19,12 +19,14 @@ import {
   storeCursor,
   toJson,
 } from "@omni/p2p-core/starter";
+import { assertCollectionExists } from "./client/collections.ts";
 import { isCursorGone, mongodbError } from "./client/errors.ts";
-import { assertCollectionExists, type Place } from "./client/open-collection.ts";
+import type { OpenCollection } from "./query/open-collection.ts";
 import { parseMongodbQuery } from "./query/query.ts";
 import { keysFromText, keysToText, sortKeysOf } from "./query/sort-key.ts";
-import { answerSize, answers } from "./reading/answer-size.ts";
-import { filterBehind, filterFrom, planRead, type ReadPlan, type SortedPlace } from "./reading/read-plan.ts";
+import { answerSize } from "./reading/answer-size.ts";
+import { readAhead } from "./reading/read-ahead.ts";
+import { filterBehind, filterFrom, planRead, type ReadPlan, type SortPosition } from "./reading/read-plan.ts";
 
 /** Bytes in a batch when the caller names no bound. */
 const DEFAULT_BATCH_BYTES = 16 * 1024 * 1024;
@@ -37,7 +39,7 @@ interface Position {
   /** The last id, where reading goes by id. */
   after: P2PId | undefined;
   /** The last document whose place can be said, where it goes by another order. */
-  behind: SortedPlace | undefined;
+  behind: SortPosition | undefined;
   /** Documents passed since then. */
   passed: number;
   /** Records still to be passed over here, where the server cannot count them. */
@@ -50,20 +52,24 @@ interface Position {
  * The records of a query, in batches, by one cursor on the server. A cursor that the server has forgotten is replaced
  * by one that starts after the last id.
  */
-export async function* readBatches(place: Place, query: P2PQuery, options: ReadOptions): AsyncGenerator<RecordBatch> {
+export async function* readBatches(
+  opened: OpenCollection,
+  query: P2PQuery,
+  options: ReadOptions,
+): AsyncGenerator<RecordBatch> {
   const { signal } = options;
   signal.throwIfAborted();
-  const plan = planRead(place, parseMongodbQuery(query, place.dialect));
+  const plan = planRead(opened, parseMongodbQuery(query, opened.dialect));
   if (plan.query.limit === 0) return;
-  const position = startOf(place, plan, options.after);
-  const batch = new Batch(place, plan, position, options);
+  const position = startOf(opened, plan, options.after);
+  const batch = new Batch(opened, plan, position, options);
   try {
-    const size = await answerSize(place, options.batchSize, signal);
+    const size = await answerSize(opened, options.batchSize, signal);
     for (let ended = false; !ended; ) {
-      const cursor = openCursor(place, plan, position, size, signal);
+      const cursor = openCursor(opened, plan, position, size, signal);
       const from = batch.documents;
       try {
-        for await (const documents of answers(cursor)) {
+        for await (const documents of readAhead(cursor)) {
           for (const document of documents) {
             if (batch.hasNoRoomFor(document)) {
               yield batch.take();
@@ -88,15 +94,15 @@ export async function* readBatches(place: Place, query: P2PQuery, options: ReadO
         await cursor.close().catch(() => {});
       }
     }
-    if (batch.documents === 0 && options.after === undefined) await assertCollectionExists(place, signal);
+    if (batch.documents === 0 && options.after === undefined) await assertCollectionExists(opened, signal);
   } catch (error) {
     signal.throwIfAborted();
-    throw mongodbError(error, "read", place.label);
+    throw mongodbError(error, "read", opened.label);
   }
   if (!batch.isEmpty) yield batch.take();
 }
 
-function startOf({ bson }: Place, plan: ReadPlan, after: JsonValue | undefined): Position {
+function startOf({ bson }: OpenCollection, plan: ReadPlan, after: JsonValue | undefined): Position {
   const { query, sorted, sortFields } = plan;
   const start: Position = { after: undefined, behind: undefined, passed: 0, skip: query.offset, left: query.limit };
   if (after === undefined) return start;
@@ -129,7 +135,13 @@ function idOf(json: JsonValue): P2PId {
   throw foreignCursor(STORE);
 }
 
-function openCursor(place: Place, plan: ReadPlan, position: Position, batchSize: number, signal: AbortSignal) {
+function openCursor(
+  opened: OpenCollection,
+  plan: ReadPlan,
+  position: Position,
+  batchSize: number,
+  signal: AbortSignal,
+) {
   let skip = plan.sorted ? position.passed : 0;
   // Where the server's filter is exact, it passes over the first records; this happens once, at the start.
   if (plan.where.exact && position.skip > 0) {
@@ -139,9 +151,9 @@ function openCursor(place: Place, plan: ReadPlan, position: Position, batchSize:
   }
   const limit = plan.where.exact && Number.isFinite(position.left) ? position.left : undefined;
   const filter = position.behind
-    ? filterBehind(place, plan, position.behind)
-    : filterFrom(place, plan, plan.sorted ? undefined : position.after);
-  return place.collection.find(filter, {
+    ? filterBehind(opened, plan, position.behind)
+    : filterFrom(opened, plan, plan.sorted ? undefined : position.after);
+  return opened.collection.find(filter, {
     ...plan.options,
     // Documents are decoded here, from the server's own bytes.
     raw: true,
@@ -156,7 +168,7 @@ function openCursor(place: Place, plan: ReadPlan, position: Position, batchSize:
 class Batch {
   /** Documents seen. */
   documents = 0;
-  readonly #place: Place;
+  readonly #opened: OpenCollection;
   readonly #plan: ReadPlan;
   readonly #position: Position;
   readonly #maxRecords: number;
@@ -168,8 +180,8 @@ class Batch {
   /** The last document, and its record, of a sorted read. */
   #last: { readonly document: Uint8Array; readonly record: P2PRecord } | undefined;
 
-  constructor(place: Place, plan: ReadPlan, position: Position, options: ReadOptions) {
-    this.#place = place;
+  constructor(opened: OpenCollection, plan: ReadPlan, position: Position, options: ReadOptions) {
+    this.#opened = opened;
     this.#plan = plan;
     this.#position = position;
     this.#maxRecords = options.batchSize;
@@ -203,16 +215,16 @@ class Batch {
     }
     this.#position.left--;
     this.#bytes += document.length;
-    this.#valid &&= this.#place.decoder.isSound;
+    this.#valid &&= this.#opened.decoder.isSound;
     this.#records.push(query.fields === undefined ? record : pick(record, query.fields));
   }
 
   /** A document that cannot be made out counts as read and is told by its id. */
   #decode(document: Uint8Array): P2PRecord | undefined {
     try {
-      return this.#place.decoder.decode(document);
+      return this.#opened.decoder.decode(document);
     } catch (error) {
-      const id = this.#place.decoder.decodeId(document);
+      const id = this.#opened.decoder.decodeId(document);
       if (id !== undefined) this.#position.after = id;
       if (this.#position.skip > 0) {
         this.#position.skip--;
@@ -231,7 +243,7 @@ class Batch {
   settle(): void {
     if (this.#last === undefined) return;
     const { document, record } = this.#last;
-    const keys = sortKeysOf(document, record, this.#plan.sortFields, this.#place, this.#place.bson);
+    const keys = sortKeysOf(document, record, this.#plan.sortFields, this.#opened, this.#opened.bson);
     if (keys === undefined) return;
     this.#position.behind = { keys, id: record.id };
     this.#position.passed = 0;
@@ -242,7 +254,7 @@ class Batch {
     const { after, behind, passed } = this.#position;
     if (!this.#plan.sorted) return storeCursor(STORE, after === undefined ? {} : { id: toJson(after) });
     return storeCursor(STORE, {
-      ...(behind && { keys: keysToText(behind.keys, this.#place.bson), id: toJson(behind.id) }),
+      ...(behind && { keys: keysToText(behind.keys, this.#opened.bson), id: toJson(behind.id) }),
       ...(passed > 0 && { passed }),
     });
   }

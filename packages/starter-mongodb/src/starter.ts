@@ -9,13 +9,14 @@ import {
 } from "@omni/p2p-core/starter";
 import type { Db, MongoClient } from "mongodb";
 import { closeClient, connect, type Driver, notInTime } from "./client/client.ts";
+import { collectionNotFound, findCollection, listCollections } from "./client/collections.ts";
 import { dialectOf, MONGODB } from "./client/dialect.ts";
 import { mongodbError } from "./client/errors.ts";
 import { storeIdentity } from "./client/identity.ts";
-import { collectionNotFound, findCollection, listCollections, type Place } from "./client/open-collection.ts";
-import { type MongodbTarget, mongodbOptions, parseMongodbEndpoint } from "./endpoint.ts";
+import { type MongodbEndpoint, mongodbOptions, parseMongodbEndpoint } from "./endpoint.ts";
 import { describeSample } from "./inspecting/describe-mapping.ts";
 import { inspectServer } from "./inspecting/inspect.ts";
+import type { OpenCollection } from "./query/open-collection.ts";
 import { partitionQuery } from "./query/partition.ts";
 import { readBatches } from "./read.ts";
 import { countRecords } from "./reading/count.ts";
@@ -45,8 +46,8 @@ export const mongodbStarter: P2PStarter = {
   options: mongodbOptions,
   capabilities: mongodbCapabilities(MONGODB),
   async open(endpoint, context) {
-    return connected(endpoint, context, async (driver, client, target, signal) =>
-      serve(driver, client, await findPlace(driver, client, target, context.role, signal)),
+    return connected(endpoint, context, async (driver, client, parsed, signal) =>
+      serve(driver, client, await openCollection(driver, client, parsed, context.role, signal)),
     );
   },
   async inspect(endpoint, context) {
@@ -58,8 +59,8 @@ export const mongodbStarter: P2PStarter = {
   },
   async describeMapping(endpoint, sample, context) {
     const writing = { ...context, role: "target" } as const;
-    return connected(endpoint, writing, async (driver, client, target, signal) => {
-      const { dialect, encoder } = await findPlace(driver, client, target, writing.role, signal);
+    return connected(endpoint, writing, async (driver, client, parsed, signal) => {
+      const { dialect, encoder } = await openCollection(driver, client, parsed, writing.role, signal);
       await closeClient(client);
       return describeSample(sample, dialect, encoder);
     });
@@ -70,35 +71,35 @@ export const mongodbStarter: P2PStarter = {
 async function connected<T>(
   endpoint: EndpointInfo,
   { role, signal, connectTimeoutMs }: OpenContext,
-  use: (driver: Driver, client: MongoClient, target: MongodbTarget, signal: AbortSignal) => Promise<T>,
+  use: (driver: Driver, client: MongoClient, parsed: MongodbEndpoint, signal: AbortSignal) => Promise<T>,
 ): Promise<T> {
   const started = performance.now();
-  const target = parseMongodbEndpoint(endpoint, connectTimeoutMs, role);
+  const parsed = parseMongodbEndpoint(endpoint, connectTimeoutMs, role);
   const driver = await import("mongodb");
-  const client = await connect(driver, target, connectTimeoutMs, signal);
+  const client = await connect(driver, parsed, connectTimeoutMs, signal);
   const left = connectTimeoutMs - (performance.now() - started);
   try {
     return await withDeadline(
       left,
       signal,
-      () => notInTime(target.label, connectTimeoutMs),
-      (either) => use(driver, client, target, either),
+      () => notInTime(parsed.label, connectTimeoutMs),
+      (either) => use(driver, client, parsed, either),
     );
   } catch (error) {
     await closeClient(client);
     signal.throwIfAborted();
-    throw mongodbError(error, "open", target.label);
+    throw mongodbError(error, "open", parsed.label);
   }
 }
 
 /** Asks the server what it is, and makes sure of the collection. */
-async function findPlace(
+async function openCollection(
   driver: Driver,
   client: MongoClient,
-  { database, collection, label }: MongodbTarget,
+  { database, collection, label }: MongodbEndpoint,
   role: OpenContext["role"],
   signal: AbortSignal,
-): Promise<Place> {
+): Promise<OpenCollection> {
   const db = client.db(database);
   const [hello, dialect] = await Promise.all([db.command({ hello: 1 }, { signal }), dialectOf(db, signal)]);
   const name = collection ?? (await onlyCollection(db, label, signal));
@@ -146,23 +147,23 @@ function notWritable(label: string, why: string): P2PError {
   return new P2PError("TARGET_NOT_WRITABLE", `Cannot write to ${label}: ${why}`);
 }
 
-function serve({ BSON }: Driver, client: MongoClient, place: Place): P2PDataTransferService {
-  const writer = new Writer(place, (document) => BSON.calculateObjectSize(document, { ignoreUndefined: true }));
+function serve({ BSON }: Driver, client: MongoClient, opened: OpenCollection): P2PDataTransferService {
+  const writer = new Writer(opened, (document) => BSON.calculateObjectSize(document, { ignoreUndefined: true }));
   return {
-    capabilities: mongodbCapabilities(place.dialect),
-    readFromSource: (query, options) => readBatches(place, query, options),
+    capabilities: mongodbCapabilities(opened.dialect),
+    readFromSource: (query, options) => readBatches(opened, query, options),
     writeToTarget: (records, options) => writer.write(records, options),
-    count: (query, signal) => countRecords(place, query, signal),
-    partitions: (query, parts, signal) => partitionQuery(place, query, parts, signal),
+    count: (query, signal) => countRecords(opened, query, signal),
+    partitions: (query, parts, signal) => partitionQuery(opened, query, parts, signal),
     idForm,
-    identity: (signal) => storeIdentity(place, signal),
+    identity: (signal) => storeIdentity(opened, signal),
     async ping(signal) {
       signal.throwIfAborted();
       try {
-        await place.db.command({ ping: 1 }, { signal });
+        await opened.db.command({ ping: 1 }, { signal });
       } catch (error) {
         signal.throwIfAborted();
-        throw mongodbError(error, "ping", place.label);
+        throw mongodbError(error, "ping", opened.label);
       }
     },
     close: () => closeClient(client),

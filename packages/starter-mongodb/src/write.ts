@@ -11,7 +11,7 @@ import {
 } from "@omni/p2p-core/starter";
 import type { AnyBulkWriteOperation, Document, WriteError } from "mongodb";
 import { isDuplicateKey, isSpoiled, mongodbError, recordError } from "./client/errors.ts";
-import type { Place } from "./client/open-collection.ts";
+import type { OpenCollection } from "./query/open-collection.ts";
 
 /** Documents that may be larger than this by a rough bound are measured. */
 const MEASURE_FROM_BYTES = 8 * 1024 * 1024;
@@ -40,7 +40,7 @@ interface Outcome {
 
 /** Writes batches to one collection. */
 export class Writer {
-  readonly #place: Place;
+  readonly #opened: OpenCollection;
   readonly #sizeOf: (document: Document) => number;
   /**
    * Whether what comes is likely new: then it is inserted, and only what is there already is replaced. Inserting costs
@@ -48,8 +48,8 @@ export class Writer {
    */
   #expectNew = true;
 
-  constructor(place: Place, sizeOf: (document: Document) => number) {
-    this.#place = place;
+  constructor(opened: OpenCollection, sizeOf: (document: Document) => number) {
+    this.#opened = opened;
     this.#sizeOf = sizeOf;
   }
 
@@ -73,14 +73,14 @@ export class Writer {
       }
     } catch (error) {
       signal.throwIfAborted();
-      throw mongodbError(error, "write", this.#place.label);
+      throw mongodbError(error, "write", this.#opened.label);
     }
     failures.sort((a, b) => a.index - b.index);
     return { written: records.length - skipped - failures.length, skipped, failures };
   }
 
   #encode(records: readonly P2PRecord[], failures: WriteFailure[]): Item[] {
-    const { encoder, maxDocumentBytes } = this.#place;
+    const { encoder, maxDocumentBytes } = this.#opened;
     const items: Item[] = [];
     for (const [index, record] of records.entries()) {
       const document = encoder.document(record);
@@ -117,7 +117,7 @@ export class Writer {
     const replacement = ({ document }: Item): AnyBulkWriteOperation<Document> => ({
       replaceOne: { filter: { _id: document._id }, replacement: document, upsert: true },
     });
-    return this.#send(items, replacement, this.#place.dialect.namesFailedUpdates, signal);
+    return this.#send(items, replacement, this.#opened.dialect.namesFailedUpdates, signal);
   }
 
   /**
@@ -133,7 +133,7 @@ export class Writer {
   ): Promise<Outcome> {
     if (items.length === 0) return { refusals: [], upserted: 0 };
     try {
-      const bulk = this.#place.collection.bulkWrite(items.map(toOperation), { ordered: false });
+      const bulk = this.#opened.collection.bulkWrite(items.map(toOperation), { ordered: false });
       const { upsertedCount } = await unlessAborted(bulk, signal);
       return { refusals: [], upserted: upsertedCount };
     } catch (error) {
@@ -170,9 +170,9 @@ export class Writer {
     if (unnamed.length > 0) {
       // A server that does not name the index: the ids themselves tell.
       const filter = { _id: { $in: unnamed.map(({ item }) => item.document._id) } };
-      const found = await this.#place.collection.find(filter, { projection: { _id: 1 }, raw: true, signal }).toArray();
+      const found = await this.#opened.collection.find(filter, { projection: { _id: 1 }, raw: true, signal }).toArray();
       const ids = new Set(
-        found.map((document) => idKey(this.#place.decoder.decode(document as unknown as Uint8Array).id)),
+        found.map((document) => idKey(this.#opened.decoder.decode(document as unknown as Uint8Array).id)),
       );
       present.push(...unnamed.map(({ item }) => item).filter(({ id }) => ids.has(idKey(id))));
     }
@@ -181,8 +181,8 @@ export class Writer {
 
   #failure({ item, code, reason }: Refusal): WriteFailure {
     const error = isDuplicateKey(code)
-      ? uniqueIndex(reason, this.#place.label)
-      : recordError(code, reason, this.#place.label);
+      ? uniqueIndex(reason, this.#opened.label)
+      : recordError(code, reason, this.#opened.label);
     return { index: item.index, id: item.id, error };
   }
 }

@@ -3,10 +3,11 @@ import { join } from "node:path";
 import { optionRows, SAMPLE_VALUES, tableRows, VALUE_TYPES } from "@omni/p2p-testkit";
 import * as mongodb from "mongodb";
 import { expect, test } from "vitest";
+import { BSON_TAGS } from "../src/client/bson-tags.ts";
 import { MONGODB } from "../src/client/dialect.ts";
 import { mongodbStarter } from "../src/index.ts";
 import { describeSample } from "../src/inspecting/describe-mapping.ts";
-import { BSON_TAGS, VALUE_MAPPING } from "../src/types.ts";
+import { VALUE_MAPPING } from "../src/types.ts";
 import { RecordEncoder } from "../src/values/encode.ts";
 
 const readme = await readFile(join(import.meta.dirname, "../README.md"), "utf8");

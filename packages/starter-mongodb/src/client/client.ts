@@ -1,7 +1,7 @@
 import { endsWithin, messageOf, onAbort, P2PError, unlessLate } from "@omni/p2p-core/starter";
 import type * as Mongodb from "mongodb";
 import type { MongoClient } from "mongodb";
-import type { MongodbTarget } from "../endpoint.ts";
+import type { MongodbEndpoint } from "../endpoint.ts";
 import { mongodbError } from "./errors.ts";
 import { ServerSigns } from "./server-signs.ts";
 import { rememberSockets } from "./sockets.ts";
@@ -25,17 +25,17 @@ const HOPELESS =
  */
 export async function connect(
   driver: Driver,
-  target: MongodbTarget,
+  endpoint: MongodbEndpoint,
   connectTimeoutMs: number,
   signal: AbortSignal,
 ): Promise<MongoClient> {
-  const client = createClient(driver, target);
+  const client = createClient(driver, endpoint);
   const refusal = Promise.withResolvers<never>();
-  const probes = new Probes(driver, target, connectTimeoutMs, refusal.reject);
-  const signs = new ServerSigns(client, target, () => {
+  const probes = new Probes(driver, endpoint, connectTimeoutMs, refusal.reject);
+  const signs = new ServerSigns(client, endpoint, () => {
     if (signs.wrongSet !== undefined) refusal.reject(signs.wrongSet);
     const hopeless = Array.from(signs.failures.values()).filter(isHopeless);
-    if (target.seeds !== undefined && hopeless.length >= target.seeds) refusal.reject(hopeless.at(-1));
+    if (endpoint.seeds !== undefined && hopeless.length >= endpoint.seeds) refusal.reject(hopeless.at(-1));
     for (const [address, failure] of signs.failures) if (HUNG_UP.test(messageOf(failure))) probes.ifTls(address);
   });
   const forget = onAbort(signal, () => refusal.reject(signal.reason));
@@ -52,8 +52,8 @@ export async function connect(
     await closeClient(client);
     signal.throwIfAborted();
     throw (error as Error).name === "MongoServerSelectionError"
-      ? notFound(target.label, connectTimeoutMs, signs, error)
-      : mongodbError(error, "open", target.label);
+      ? notFound(endpoint.label, connectTimeoutMs, signs, error)
+      : mongodbError(error, "open", endpoint.label);
   } finally {
     probes.stop();
     signs.forget(client);
@@ -71,23 +71,28 @@ const PROBE_MS = 500;
 
 /** Finds out whether a server that does not answer would do so with TLS, or without. */
 class Probes {
-  readonly #target: MongodbTarget;
+  readonly #endpoint: MongodbEndpoint;
   readonly #refuse: (error: P2PError) => void;
   readonly #probeMs: number;
   readonly #timer: NodeJS.Timeout | undefined;
   #asked = false;
   #stopped = false;
 
-  constructor({ BSON }: Driver, target: MongodbTarget, connectTimeoutMs: number, refuse: (error: P2PError) => void) {
-    this.#target = target;
+  constructor(
+    { BSON }: Driver,
+    endpoint: MongodbEndpoint,
+    connectTimeoutMs: number,
+    refuse: (error: P2PError) => void,
+  ) {
+    this.#endpoint = endpoint;
     this.#refuse = refuse;
     this.#probeMs = Math.min(PROBE_MS, connectTimeoutMs / 2);
-    const [address] = target.addresses;
-    if (!target.secure || address === undefined) return;
+    const [address] = endpoint.addresses;
+    if (!endpoint.secure || address === undefined) return;
     this.#timer = setTimeout(
       async () => {
         const plain = await speaksPlain(address, this.#probeMs, BSON);
-        if (plain && !this.#stopped) refuse(otherWay(target, "does not speak TLS: leave tls out"));
+        if (plain && !this.#stopped) refuse(otherWay(endpoint, "does not speak TLS: leave tls out"));
       },
       Math.min(PROBE_AFTER_MS, connectTimeoutMs / 3),
     );
@@ -95,10 +100,10 @@ class Probes {
 
   /** A plain connection was hung up on. */
   async ifTls(address: string): Promise<void> {
-    if (this.#asked || this.#target.secure || !this.#target.addresses.includes(address)) return;
+    if (this.#asked || this.#endpoint.secure || !this.#endpoint.addresses.includes(address)) return;
     this.#asked = true;
     if ((await speaksTls(address, this.#probeMs)) && !this.#stopped) {
-      this.#refuse(otherWay(this.#target, "wants TLS: add tls=true"));
+      this.#refuse(otherWay(this.#endpoint, "wants TLS: add tls=true"));
     }
   }
 
@@ -108,7 +113,7 @@ class Probes {
   }
 }
 
-function otherWay({ label }: MongodbTarget, what: string): P2PError {
+function otherWay({ label }: MongodbEndpoint, what: string): P2PError {
   return new P2PError("CONNECTION_FAILED", `Cannot connect to ${label}: the server ${what}.`);
 }
 
@@ -129,7 +134,7 @@ export async function closeClient(client: MongoClient): Promise<void> {
   await endsWithin(client.close(), CLOSE_MS);
 }
 
-function createClient({ MongoClient }: Driver, { uri, clientOptions, label }: MongodbTarget): MongoClient {
+function createClient({ MongoClient }: Driver, { uri, clientOptions, label }: MongodbEndpoint): MongoClient {
   try {
     return new MongoClient(uri, clientOptions);
   } catch (error) {

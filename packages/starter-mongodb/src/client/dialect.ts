@@ -1,5 +1,5 @@
 import type { Db, Document } from "mongodb";
-import { BSON_TAGS, READ_ONLY_TAGS } from "../types.ts";
+import { BSON_TAGS, READ_ONLY_TAGS } from "./bson-tags.ts";
 
 /**
  * What a server can keep. MongoDB keeps all of BSON; servers that only speak its protocol keep less, and some drop the

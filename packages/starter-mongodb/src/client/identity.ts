@@ -1,8 +1,8 @@
 import { createHash } from "node:crypto";
 import type { StoreIdentity } from "@omni/p2p-core/starter";
 import type { Db, Document } from "mongodb";
+import { type CollectionHandle, type CollectionInfo, findCollection } from "./collections.ts";
 import { mongodbError } from "./errors.ts";
-import { type CollectionInfo, findCollection, type Place } from "./open-collection.ts";
 
 /** Views that are followed to the collection under them. */
 const MOST_VIEWS = 20;
@@ -11,12 +11,12 @@ const MOST_VIEWS = 20;
  * What tells a collection from another of the same name: the UUID that the server gives it when it is made, which stays
  * through writes, renaming, restarts and changes of its options.
  */
-export async function storeIdentity(place: Place, signal: AbortSignal): Promise<StoreIdentity> {
-  const { db, collection, label } = place;
+export async function storeIdentity(handle: CollectionHandle, signal: AbortSignal): Promise<StoreIdentity> {
+  const { db, collection, label } = handle;
   try {
     const info = await findCollection(db, collection.collectionName, signal);
     if (info === undefined) return {};
-    const [deployment, incarnation] = [await deploymentOf(place, signal), await incarnationOf(db, info, signal)];
+    const [deployment, incarnation] = [await deploymentOf(handle, signal), await incarnationOf(db, info, signal)];
     return {
       ...(deployment !== undefined && { thing: `${deployment} ${db.databaseName}.${collection.collectionName}` }),
       ...(incarnation !== undefined && { incarnation }),
@@ -57,7 +57,7 @@ function uuidOf({ info }: CollectionInfo): string | undefined {
  * Which deployment it is, by what everybody may ask. A UUID alone does not tell: a restored snapshot has the same ones.
  * Nothing for a sharded cluster whose user may not read its id.
  */
-async function deploymentOf({ db, dialect }: Place, signal: AbortSignal): Promise<string | undefined> {
+async function deploymentOf({ db, dialect }: CollectionHandle, signal: AbortSignal): Promise<string | undefined> {
   const hello: Document = await db.command({ hello: 1 }, { signal });
   if (typeof hello.setName === "string") {
     // A member that is reached alone names the others too.

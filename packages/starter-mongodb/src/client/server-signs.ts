@@ -1,6 +1,6 @@
 import { messageOf, P2PError } from "@omni/p2p-core/starter";
 import type { Document, MongoClient, ServerHeartbeatFailedEvent, ServerHeartbeatSucceededEvent } from "mongodb";
-import type { MongodbTarget } from "../endpoint.ts";
+import type { MongodbEndpoint } from "../endpoint.ts";
 import type { Address } from "./spoken-protocol.ts";
 
 /**
@@ -8,7 +8,7 @@ import type { Address } from "./spoken-protocol.ts";
  * that it has found none in time.
  */
 export class ServerSigns {
-  readonly #target: MongodbTarget;
+  readonly #endpoint: MongodbEndpoint;
   readonly #replies = new Map<Address, Document>();
   readonly #failures = new Map<Address, Error>();
   readonly #listeners = {
@@ -25,8 +25,8 @@ export class ServerSigns {
   readonly #onSign: () => void;
 
   /** @param onSign called when there is something new */
-  constructor(client: MongoClient, target: MongodbTarget, onSign: () => void) {
-    this.#target = target;
+  constructor(client: MongoClient, endpoint: MongodbEndpoint, onSign: () => void) {
+    this.#endpoint = endpoint;
     this.#onSign = onSign;
     client.on("serverHeartbeatSucceeded", this.#listeners.serverHeartbeatSucceeded);
     client.on("serverHeartbeatFailed", this.#listeners.serverHeartbeatFailed);
@@ -43,7 +43,7 @@ export class ServerSigns {
 
   /** That every host is of another replica set than the endpoint's, as far as they are known. */
   get wrongSet(): P2PError | undefined {
-    const { replicaSet, seeds, label } = this.#target;
+    const { replicaSet, seeds, label } = this.#endpoint;
     if (replicaSet === undefined || this.#replies.size === 0 || this.#replies.size < (seeds ?? 1)) return undefined;
     const names = new Set(Array.from(this.#replies.values(), ({ setName }) => setName as unknown));
     if (names.has(replicaSet)) return undefined;

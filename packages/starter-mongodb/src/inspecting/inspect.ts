@@ -1,6 +1,6 @@
 import { type InspectedCollection, messageOf, type StoreInspection } from "@omni/p2p-core/starter";
 import type { Db, Document, MongoClient } from "mongodb";
-import { type CollectionInfo, listCollections } from "../client/open-collection.ts";
+import { type CollectionInfo, listCollections } from "../client/collections.ts";
 
 /** Databases of the server's own. */
 const SYSTEM_DATABASES: ReadonlySet<string> = new Set(["admin", "config", "local"]);

@@ -1,8 +1,9 @@
 import { encodeJson, type P2PId, type P2PQuery } from "@omni/p2p-core/starter";
 import type { Document } from "mongodb";
+import { assertCollectionExists } from "../client/collections.ts";
 import { mongodbError } from "../client/errors.ts";
-import { assertCollectionExists, type Place } from "../client/open-collection.ts";
 import { rangeToJson } from "../values/id-order.ts";
+import type { OpenCollection } from "./open-collection.ts";
 import { parseMongodbQuery } from "./query.ts";
 
 /** Ids drawn for each part, so that parts drawn by chance come out about equal. */
@@ -16,16 +17,16 @@ const NO_SAMPLE = new Set([238, 40324, 59, 115]);
  * above, so that together they are the whole whatever comes in meanwhile.
  */
 export async function partitionQuery(
-  place: Place,
+  opened: OpenCollection,
   query: P2PQuery,
   parts: number,
   signal: AbortSignal,
 ): Promise<P2PQuery[]> {
-  const { orderBy, offset, limit, partition } = parseMongodbQuery(query, place.dialect);
+  const { orderBy, offset, limit, partition } = parseMongodbQuery(query, opened.dialect);
   if (parts < 2 || orderBy.length > 0 || offset > 0 || limit < Infinity || partition !== undefined) return [query];
   try {
-    const ids = distinct(await sampleIds(place, parts * SAMPLES_PER_PART, signal));
-    if (ids.length === 0) await assertCollectionExists(place, signal);
+    const ids = distinct(await sampleIds(opened, parts * SAMPLES_PER_PART, signal));
+    if (ids.length === 0) await assertCollectionExists(opened, signal);
     const bounds = quantiles(ids, parts);
     return [undefined, ...bounds].map((after, i) => ({
       ...query,
@@ -33,35 +34,35 @@ export async function partitionQuery(
     }));
   } catch (error) {
     signal.throwIfAborted();
-    throw mongodbError(error, "read", place.label);
+    throw mongodbError(error, "read", opened.label);
   }
 }
 
 /** Ids of the collection in BSON's order: some by chance, or each so-manieth. */
-async function sampleIds(place: Place, size: number, signal: AbortSignal): Promise<P2PId[]> {
-  if (place.dialect.complete) {
+async function sampleIds(opened: OpenCollection, size: number, signal: AbortSignal): Promise<P2PId[]> {
+  if (opened.dialect.complete) {
     try {
       const pipeline: Document[] = [{ $sample: { size } }, { $project: { _id: 1 } }, { $sort: { _id: 1 } }];
-      const drawn = await place.collection.aggregate(pipeline, { raw: true, signal }).toArray();
-      return drawn.map((document) => place.decoder.decode(document as Uint8Array).id);
+      const drawn = await opened.collection.aggregate(pipeline, { raw: true, signal }).toArray();
+      return drawn.map((document) => opened.decoder.decode(document as Uint8Array).id);
     } catch (error) {
       if (!NO_SAMPLE.has(Number((error as { code?: unknown }).code))) throw error;
     }
   }
-  return everySoManieth(place, size, signal);
+  return everySoManieth(opened, size, signal);
 }
 
-async function everySoManieth(place: Place, size: number, signal: AbortSignal): Promise<P2PId[]> {
-  const total = await place.collection.countDocuments({}, { signal });
+async function everySoManieth(opened: OpenCollection, size: number, signal: AbortSignal): Promise<P2PId[]> {
+  const total = await opened.collection.countDocuments({}, { signal });
   const step = Math.max(1, Math.floor(total / size));
-  const cursor = place.collection.find(
+  const cursor = opened.collection.find(
     {},
     { projection: { _id: 1 }, sort: { _id: 1 }, raw: true, batchSize: 10_000, signal },
   );
   const ids: P2PId[] = [];
   let seen = 0;
   for await (const document of cursor) {
-    if (seen++ % step === 0) ids.push(place.decoder.decode(document as unknown as Uint8Array).id);
+    if (seen++ % step === 0) ids.push(opened.decoder.decode(document as unknown as Uint8Array).id);
   }
   return ids;
 }

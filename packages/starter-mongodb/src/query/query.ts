@@ -90,12 +90,6 @@ export function isAddressable(field: string, dialect: Dialect): boolean {
   );
 }
 
-/** What a record's field is called in the document. */
-export function documentField(field: string): string {
-  if (field === "id") return "_id";
-  return field === "_id" ? "id" : field;
-}
-
 function isPlainObject(value: unknown): value is Record<string, unknown> {
   return (
     typeof value === "object" &&

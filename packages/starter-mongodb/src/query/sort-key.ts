@@ -2,8 +2,8 @@ import { compareStrings, getField, type P2PRecord, type P2PValue, TaggedValue } 
 import type * as Mongodb from "mongodb";
 import type { Document } from "mongodb";
 import type { Dialect } from "../client/dialect.ts";
-import type { Place } from "../client/open-collection.ts";
 import { typeCode } from "../values/id-order.ts";
+import type { OpenCollection } from "./open-collection.ts";
 
 /** What a document is sorted by in one field: a value as the driver has it, without loss of its type. */
 type SortKey = unknown;
@@ -28,14 +28,14 @@ export function sortKeysOf(
   document: Uint8Array,
   record: P2PRecord,
   fields: readonly SortField[],
-  place: Pick<Place, "dialect" | "collated">,
+  opened: Pick<OpenCollection, "dialect" | "collated">,
   bson: typeof Mongodb.BSON,
 ): readonly SortKey[] | undefined {
   if (fields.some(([name]) => isOdd(getField(record, name === "id" ? "_id" : name)))) return undefined;
   try {
     const values = bson.deserialize(document, { promoteValues: false, bsonRegExp: true });
     return fields.map(([name, direction]) =>
-      keyOf(Object.hasOwn(values, name) ? values[name] : null, direction, place),
+      keyOf(Object.hasOwn(values, name) ? values[name] : null, direction, opened),
     );
   } catch {
     return undefined;
@@ -47,17 +47,21 @@ function isOdd(value: P2PValue | undefined): boolean {
   return value instanceof TaggedValue && ODD_TAGS.has(value.type);
 }
 
-function keyOf(value: unknown, direction: 1 | -1, place: Pick<Place, "dialect" | "collated">): SortKey {
+function keyOf(value: unknown, direction: 1 | -1, opened: Pick<OpenCollection, "dialect" | "collated">): SortKey {
   if (value === undefined) return EMPTY;
   if (!Array.isArray(value)) return value;
   const items = value as readonly unknown[];
   return items.length === 0
     ? EMPTY
-    : items.reduce((best, item) => (compareElements(item, best, place) * direction < 0 ? item : best));
+    : items.reduce((best, item) => (compareElements(item, best, opened) * direction < 0 ? item : best));
 }
 
 /** @throws TypeError where the order of the two is not known here. */
-function compareElements(a: unknown, b: unknown, { dialect, collated }: Pick<Place, "dialect" | "collated">): number {
+function compareElements(
+  a: unknown,
+  b: unknown,
+  { dialect, collated }: Pick<OpenCollection, "dialect" | "collated">,
+): number {
   const order = groupsOf(dialect);
   const [left, right] = [a, b].map((value) => order.findIndex((group) => group.includes(typeCode(value)))) as [
     number,

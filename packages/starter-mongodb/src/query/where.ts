@@ -1,10 +1,11 @@
 import { type P2PId, type P2PValue, type QueryCondition, valueType } from "@omni/p2p-core/starter";
 import type { Document } from "mongodb";
 import type { Dialect } from "../client/dialect.ts";
+import { documentField } from "../values/document-field.ts";
 import type { RecordEncoder } from "../values/encode.ts";
 import { idForms } from "../values/id-forms.ts";
 import { mayBeInexact, nearestNumber } from "../values/numbers.ts";
-import { documentField, isAddressable } from "./query.ts";
+import { isAddressable } from "./query.ts";
 
 /** A condition as a filter for the server, which matches what the condition matches, or more when it is not `exact`. */
 interface Translated {
@@ -20,7 +21,7 @@ export interface ServerFilter {
   readonly exact: boolean;
 }
 
-/** What filters need to know of the place they are for. */
+/** What filters need to know of the collection they are for. */
 export interface FilterContext {
   readonly dialect: Dialect;
   readonly encoder: RecordEncoder;

@@ -1,5 +1,4 @@
-import type { FindCursor } from "mongodb";
-import type { Place } from "../client/open-collection.ts";
+import type { OpenCollection } from "../query/open-collection.ts";
 
 /** Documents that an answer brings at most; MongoDB stops at 16 MB anyway. */
 const MOST = 10_000;
@@ -12,27 +11,14 @@ const SAMPLE = 20;
  * How many documents to ask for at a time. FerretDB sends as many as it is asked for, however large they are, so their
  * number is set by the size of the first ones.
  */
-export async function answerSize({ dialect, collection }: Place, wanted: number, signal: AbortSignal): Promise<number> {
+export async function answerSize(
+  { dialect, collection }: OpenCollection,
+  wanted: number,
+  signal: AbortSignal,
+): Promise<number> {
   const most = Math.min(wanted, MOST);
   if (dialect.complete || most <= SAMPLE) return most;
   const sample = await collection.find({}, { limit: SAMPLE, batchSize: SAMPLE, raw: true, signal }).toArray();
   const bytes = (sample as unknown[] as Uint8Array[]).reduce((sum, { length }) => sum + length, 0);
   return Math.max(1, Math.min(most, Math.floor((FAIR_BYTES * sample.length) / bytes) || most));
-}
-
-/**
- * A cursor's documents, as the server's answers bring them. The next answer is asked for before this one is worked on,
- * so that server and client have something to do at the same time.
- */
-export async function* answers(cursor: FindCursor): AsyncGenerator<readonly Uint8Array[]> {
-  let next = cursor.next();
-  for (;;) {
-    const first: unknown = await next;
-    if (first === null) return;
-    const documents = [first, ...cursor.readBufferedDocuments()];
-    next = cursor.next();
-    // Who stops before the end never asks for it.
-    next.catch(() => {});
-    yield documents as Uint8Array[];
-  }
 }

@@ -1,9 +1,10 @@
 import type { P2PId } from "@omni/p2p-core/starter";
 import type { Document, FindOptions } from "mongodb";
-import type { Place } from "../client/open-collection.ts";
-import { documentField, isAddressable, type MongodbQuery, nativeFilter } from "../query/query.ts";
+import type { OpenCollection } from "../query/open-collection.ts";
+import { isAddressable, type MongodbQuery, nativeFilter } from "../query/query.ts";
 import { afterKeys, type SortField } from "../query/sort-key.ts";
 import { type ServerFilter, serverFilter } from "../query/where.ts";
+import { documentField } from "../values/document-field.ts";
 import { idsAfter, idsBefore, idsUpTo } from "../values/id-order.ts";
 import { SIDECAR } from "../values/sidecar.ts";
 
@@ -22,11 +23,11 @@ export interface ReadPlan {
 }
 
 /** Plans the reading of a query. */
-export function planRead(place: Place, query: MongodbQuery): ReadPlan {
-  const where = serverFilter(query.conditions, place);
-  const native = query.filter && (nativeFilter(query.filter, (value) => place.encoder.value(value)) as Document);
+export function planRead(opened: OpenCollection, query: MongodbQuery): ReadPlan {
+  const where = serverFilter(query.conditions, opened);
+  const native = query.filter && (nativeFilter(query.filter, (value) => opened.encoder.value(value)) as Document);
   const sort = sortOf(query);
-  const projection = projectionOf(place, query, where.exact);
+  const projection = projectionOf(opened, query, where.exact);
   const idDirection = sort.at(-1)![1];
   const sortFields = sort.slice(0, -1);
   const sorted = sortFields.length > 0 || idDirection !== 1;
@@ -39,7 +40,7 @@ export function planRead(place: Place, query: MongodbQuery): ReadPlan {
     idDirection,
     options: {
       sort,
-      ...(sorted && place.dialect.complete ? { allowDiskUse: true } : {}),
+      ...(sorted && opened.dialect.complete ? { allowDiskUse: true } : {}),
       ...(projection === undefined ? {} : { projection }),
       ...(query.hint === undefined ? {} : { hint: query.hint }),
     },
@@ -47,22 +48,22 @@ export function planRead(place: Place, query: MongodbQuery): ReadPlan {
 }
 
 /** One filter for the conditions and for what is left of a sorted read behind a document. */
-export function filterBehind(place: Place, plan: ReadPlan, { keys, id }: SortedPlace): Document {
-  const { dialect, encoder } = place;
+export function filterBehind(opened: OpenCollection, plan: ReadPlan, { keys, id }: SortPosition): Document {
+  const { dialect, encoder } = opened;
   const ids = plan.idDirection === 1 ? idsAfter(id, dialect, encoder) : idsBefore(id, dialect, encoder);
   const behind = afterKeys(keys, plan.sortFields, { $or: ids }, dialect);
-  return all([filterFrom(place, plan, undefined), behind]);
+  return all([filterFrom(opened, plan, undefined), behind]);
 }
 
-/** A document's place in a sorted read. */
-export interface SortedPlace {
+/** Where a document stands in a sorted read: what it is sorted by, and its id. */
+export interface SortPosition {
   readonly keys: readonly unknown[];
   readonly id: P2PId;
 }
 
 /** One filter for the conditions and for the ids that are left. */
-export function filterFrom(place: Place, plan: ReadPlan, after: P2PId | undefined): Document {
-  const { dialect, encoder } = place;
+export function filterFrom(opened: OpenCollection, plan: ReadPlan, after: P2PId | undefined): Document {
+  const { dialect, encoder } = opened;
   const { range } = plan.query;
   const from = after === undefined ? range.after : after;
   const lower = from === undefined ? [{}] : idsAfter(from, dialect, encoder);
@@ -90,14 +91,14 @@ function sortOf({ orderBy }: MongodbQuery): [string, 1 | -1][] {
 }
 
 /** The fields to ask for, or `undefined` for all of them: also where one cannot be named to the server. */
-function projectionOf(place: Place, query: MongodbQuery, exact: boolean): Document | undefined {
+function projectionOf(opened: OpenCollection, query: MongodbQuery, exact: boolean): Document | undefined {
   if (query.fields === undefined) return undefined;
   const fields = new Set(["id", ...query.fields]);
   if (!exact) for (const { field } of query.conditions) fields.add(field);
   for (const { field } of query.orderBy) fields.add(field);
   const projection: Document = { [SIDECAR]: 1 };
   for (const field of fields) {
-    if (!isAddressable(field, place.dialect)) return undefined;
+    if (!isAddressable(field, opened.dialect)) return undefined;
     projection[documentField(field)] = 1;
   }
   return projection;

@@ -7,8 +7,8 @@ import {
   setField,
   TaggedValue,
 } from "@omni/p2p-core/starter";
-import { documentField } from "../query/query.ts";
 import { BsonBytes, broken } from "./bson-bytes.ts";
+import { documentField } from "./document-field.ts";
 import { Shape } from "./document-shape.ts";
 import { joinSidecar, SIDECAR, untagged } from "./sidecar.ts";
 

@@ -10,7 +10,7 @@ import {
 import type * as Mongodb from "mongodb";
 import type { Document } from "mongodb";
 import type { Dialect } from "../client/dialect.ts";
-import { documentField } from "../query/query.ts";
+import { documentField } from "./document-field.ts";
 import { Shape } from "./document-shape.ts";
 import { fitsLong, nearestNumber } from "./numbers.ts";
 import { SIDECAR } from "./sidecar.ts";

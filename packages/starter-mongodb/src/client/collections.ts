@@ -1,22 +1,13 @@
 import { compareStrings, P2PError } from "@omni/p2p-core/starter";
-import type { BSON, Collection, Db, Document } from "mongodb";
-import type { RecordDecoder } from "../values/decode.ts";
-import type { RecordEncoder } from "../values/encode.ts";
+import type { Collection, Db, Document } from "mongodb";
 import type { Dialect } from "./dialect.ts";
 
-/** An open collection and what is needed to talk to it. */
-export interface Place {
+/** One collection of a server. */
+export interface CollectionHandle {
   readonly db: Db;
   readonly collection: Collection<Document>;
   readonly dialect: Dialect;
-  readonly encoder: RecordEncoder;
-  readonly decoder: RecordDecoder;
-  /** The driver's own way to BSON and back. */
-  readonly bson: typeof BSON;
-  /** Whether the collection compares text by the rules of a language. */
-  readonly collated: boolean;
-  /** Largest document that the server takes, in bytes. */
-  readonly maxDocumentBytes: number;
+  /** The endpoint as people are shown it. */
   readonly label: string;
 }
 
@@ -52,7 +43,10 @@ export async function listCollections(db: Db, signal: AbortSignal): Promise<Coll
 }
 
 /** @throws P2PError `SOURCE_NOT_FOUND` when the collection is gone: nothing found in it would look the same. */
-export async function assertCollectionExists({ db, collection, label }: Place, signal: AbortSignal): Promise<void> {
+export async function assertCollectionExists(
+  { db, collection, label }: CollectionHandle,
+  signal: AbortSignal,
+): Promise<void> {
   if ((await findCollection(db, collection.collectionName, signal)) === undefined) {
     throw collectionNotFound(collection.collectionName, label);
   }
