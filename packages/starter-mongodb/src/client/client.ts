@@ -43,7 +43,7 @@ export async function connect(
   try {
     signal.throwIfAborted();
     await unlessLate(Promise.race([connecting.result, refusal.promise]), connectTimeoutMs, () =>
-      notFound(target.label, connectTimeoutMs, signs),
+      notFound(endpoint.label, connectTimeoutMs, signs),
     );
     return client;
   } catch (error) {
