@@ -11,6 +11,7 @@ export {
 export { openService } from "./storage/open-service.ts";
 export { isSecretName, REDACTED, redactEndpoint, redactError } from "./storage/redact.ts";
 export { StarterRegistry } from "./storage/registry.ts";
+export { nearest } from "./suggest.ts";
 export { CHECKPOINT_VERSION, type Checkpoint, type TransferIdentity } from "./transfer/checkpoint/checkpoint.ts";
 export { identityOf } from "./transfer/checkpoint/identity.ts";
 export type { IdCollisions } from "./transfer/collisions.ts";

@@ -12,7 +12,23 @@ export {
   type P2PErrorOptions,
   toP2PError,
 } from "./errors.ts";
+export { BatchBuilder, type GatheredBatch } from "./kit/batch-builder.ts";
 export { cursorPosition, foreignCursor, recordAt, sortPosition, storeCursor } from "./kit/cursor.ts";
+export { type HostPort, hostText, parseHosts } from "./kit/hosts.ts";
+export { invalidNative, type NativeLanguage, nativePart } from "./kit/native-query.ts";
+export { type NetworkTrouble, networkTrouble } from "./kit/network-trouble.ts";
+export { foreignPartition, isIndivisible, partitionBounds, storePartition } from "./kit/partition.ts";
+export { type FieldSample, sampleFields } from "./kit/sample-fields.ts";
+export { speaksPlain, speaksTls } from "./kit/spoken-protocol.ts";
+export {
+  type Activity,
+  FAILED,
+  LOST,
+  type Verdict,
+  verdictByText,
+  verdictCode,
+  verdictsByCode,
+} from "./kit/verdict.ts";
 export { recordDigest } from "./model/digest.ts";
 export { dateOfIso, dateOfText, hasPlainYear, isoText, YEAR_0 } from "./model/iso-date.ts";
 export { base64, decodeJson, encodeJson, fromBase64, fromJson, JSON_TAG, toJson } from "./model/json.ts";
@@ -45,6 +61,7 @@ export {
   type P2PQuery,
   type ParsedQuery,
   parseQuery,
+  pickFields,
   projectRecord,
   type QueryCondition,
   type QueryOperator,
@@ -80,3 +97,4 @@ export {
   type WriteOptions,
   type WriteResult,
 } from "./storage/service.ts";
+export { suggest } from "./suggest.ts";

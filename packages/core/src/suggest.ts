@@ -1,12 +1,31 @@
 /** ` (did you mean "table"?)` when a known name is near, else nothing. */
 export function suggest(name: string, known: readonly string[]): string {
+  const near = nearest(name, known);
+  return near === undefined ? "" : ` (did you mean "${near}"?)`;
+}
+
+/**
+ * The known name that a mistyped one is nearest to, if any is near: the same but for case, spaces, underscores, hyphens and the
+ * plural, else the one with the fewest slips, at most a third of its letters.
+ */
+export function nearest(name: string, known: readonly string[]): string | undefined {
   // Nobody mistypes a name that long, and to compare it would cost the product of both lengths.
-  if (name.length > 100) return "";
-  const near = known
+  if (name.length > 100) return undefined;
+  const plain = bare(name);
+  const same = plain === "" ? undefined : known.find((candidate) => bare(candidate) === plain);
+  if (same !== undefined) return same;
+  return known
     .map((candidate) => ({ candidate, distance: editDistance(name.toLowerCase(), candidate.toLowerCase()) }))
     .filter(({ candidate, distance }) => distance <= Math.max(1, Math.floor(candidate.length / 3)))
-    .sort((a, b) => a.distance - b.distance)[0];
-  return near ? ` (did you mean "${near.candidate}"?)` : "";
+    .sort((a, b) => a.distance - b.distance)[0]?.candidate;
+}
+
+/** A name without what people get wrong most. */
+function bare(name: string): string {
+  return name
+    .toLowerCase()
+    .replace(/[\s_-]/g, "")
+    .replace(/s$/, "");
 }
 
 /** A name for a message, cut where it is too long to be one. */

@@ -288,11 +288,19 @@ function compareIds(a: P2PId, b: P2PId): number {
 
 /** A copy of the record with the id and the fields asked for; all of it when `fields` is undefined. */
 export function projectRecord(record: P2PRecord, fields: readonly string[] | undefined): P2PRecord {
-  if (fields === undefined) return cloneValue(record);
-  const projected: Record<string, P2PValue> = { id: cloneValue(record.id) };
+  return cloneValue(pickFields(record, fields));
+}
+
+/**
+ * The record with its id and these fields alone, all of them for `undefined`. Shares its values with the record: for one that
+ * was just made and belongs to nobody yet, of which {@link projectRecord} would make a needless copy.
+ */
+export function pickFields(record: P2PRecord, fields: readonly string[] | undefined): P2PRecord {
+  if (fields === undefined) return record;
+  const picked: Record<string, P2PValue> = { id: record.id };
   for (const field of fields) {
     const value = getField(record, field);
-    if (value !== undefined) setField(projected, field, cloneValue(value));
+    if (value !== undefined) setField(picked, field, value);
   }
-  return projected as P2PRecord;
+  return picked as P2PRecord;
 }
