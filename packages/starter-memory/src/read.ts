@@ -1,6 +1,7 @@
 import {
   estimateBytes,
-  P2PError,
+  isIndivisible,
+  nativePart,
   type P2PQuery,
   type P2PRecord,
   type ParsedQuery,
@@ -9,8 +10,9 @@ import {
   type RawBatch,
   type ReadOptions,
   type RecordBatch,
+  storePartition,
 } from "@omni/p2p-core/starter";
-import { select } from "./select.ts";
+import { STORE, select } from "./select.ts";
 import type { MemoryStore } from "./store.ts";
 
 /** The store's records that a query asks for, in batches of copies. */
@@ -82,10 +84,7 @@ export function countRecords(store: MemoryStore, query: P2PQuery): number {
 
 /** Parts of equal numbers of entries; a query with an order, an offset or a limit stays whole. */
 export function partitionQuery(store: MemoryStore, query: P2PQuery, parts: number): P2PQuery[] {
-  const { orderBy, offset, limit, partition } = parseMemoryQuery(query);
-  if (parts < 2 || store.size < 2 || orderBy.length > 0 || offset > 0 || limit < Infinity || partition !== undefined) {
-    return [query];
-  }
+  if (isIndivisible(parseMemoryQuery(query), parts) || store.size < 2) return [query];
   const sequences = Array.from(store.values(), (record, place) => store.sequenceOf(record, place));
   const size = Math.ceil(sequences.length / parts);
   const queries: P2PQuery[] = [];
@@ -93,7 +92,7 @@ export function partitionQuery(store: MemoryStore, query: P2PQuery, parts: numbe
     const last = start + size >= sequences.length;
     const after = start === 0 ? 0 : sequences[start - 1]!;
     const upTo = last ? Number.MAX_SAFE_INTEGER : sequences[start + size - 1]!;
-    queries.push({ ...query, partition: { after, upTo } });
+    queries.push({ ...query, partition: storePartition(STORE, { after, upTo }) });
   }
   return queries;
 }
@@ -101,12 +100,6 @@ export function partitionQuery(store: MemoryStore, query: P2PQuery, parts: numbe
 /** @throws P2PError `INVALID_QUERY`, and `UNSUPPORTED_QUERY` for a native query. */
 export function parseMemoryQuery(query: P2PQuery): ParsedQuery {
   const parsed = parseQuery(query);
-  const [foreign] = Object.keys(parsed.native);
-  if (foreign !== undefined) {
-    throw new P2PError(
-      "UNSUPPORTED_QUERY",
-      `native.${foreign} cannot be used on a memory store, which has no native queries`,
-    );
-  }
+  nativePart(parsed, { store: STORE, product: "a memory store", keys: [] });
   return parsed;
 }

@@ -2,10 +2,12 @@ import {
   compareRecords,
   cursorPosition,
   foreignCursor,
+  foreignPartition,
   type JsonValue,
   matches,
   type P2PRecord,
   type ParsedQuery,
+  partitionBounds,
   recordAt,
   sortPosition,
   storeCursor,
@@ -45,12 +47,14 @@ export function select(store: MemoryStore, query: ParsedQuery, after: JsonValue 
   return query.limit === Number.POSITIVE_INFINITY ? selection : limited(selection, query.limit);
 }
 
-/** The storage type, which marks the cursors. */
-const STORE = "memory";
+/** The storage type, which marks cursors and partitions. */
+export const STORE = "memory";
 
 /** The part of the store that the query is for: all of it, unless it is a partition. */
 export function rangeOf({ partition }: ParsedQuery): SequenceRange {
-  return (partition ?? { after: 0, upTo: Number.MAX_SAFE_INTEGER }) as unknown as SequenceRange;
+  const { after = 0, upTo = Number.MAX_SAFE_INTEGER } = partitionBounds(STORE, partition, ["after", "upTo"]) ?? {};
+  if (!Number.isSafeInteger(after) || !Number.isSafeInteger(upTo)) throw foreignPartition(STORE);
+  return { after: after as number, upTo: upTo as number };
 }
 
 function sequenceAt(position: JsonValue | undefined): number {

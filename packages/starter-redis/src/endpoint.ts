@@ -1,9 +1,11 @@
 import {
   type EndpointInfo,
   endpointLabel,
+  type HostPort,
   type OptionSpecs,
   type OptionsOf,
   P2PError,
+  parseHosts,
   parseOptions,
 } from "@omni/p2p-core/starter";
 import type { ClusterOptions, RedisOptions } from "ioredis";
@@ -64,12 +66,6 @@ export const redisOptions = {
   redis: { type: "object", description: "Options of ioredis itself: `RedisOptions`, with `cluster` `ClusterOptions`" },
 } as const satisfies OptionSpecs;
 
-/** One server. */
-interface HostPort {
-  readonly host: string;
-  readonly port: number;
-}
-
 /** An endpoint that has been checked. */
 export interface RedisSettings extends OptionsOf<typeof redisOptions> {
   readonly hosts: string;
@@ -93,7 +89,11 @@ export function parseRedisEndpoint(endpoint: EndpointInfo): RedisSettings {
     new P2PError("INVALID_ENDPOINT", `Invalid endpoint ${endpointLabel(endpoint)}: ${what}`);
   const { database = "0" } = endpoint;
   if (!/^\d{1,5}$/.test(database)) throw invalid(`the database must be a number such as 0, not "${database}"`);
-  const servers = parseServers(endpoint, options.hosts, options.sentinel === undefined ? REDIS_PORT : SENTINEL_PORT);
+  const fallback = options.sentinel === undefined ? REDIS_PORT : SENTINEL_PORT;
+  const servers =
+    options.hosts === undefined
+      ? [{ host: endpoint.host ?? "localhost", port: endpoint.port ?? fallback }]
+      : parseHosts(options.hosts, fallback);
   if (servers === undefined) throw invalid("hosts must be like h1:6379,h2:6379");
   if (options.cluster && options.sentinel !== undefined) throw invalid("it is either cluster or sentinel, not both");
   if (servers.length > 1 && !options.cluster && options.sentinel === undefined) {
@@ -117,16 +117,4 @@ export function parseRedisEndpoint(endpoint: EndpointInfo): RedisSettings {
     secure: options.protocol === "tls" || options.tls !== undefined || options.tlsCaFile !== undefined,
     ioredis,
   };
-}
-
-function parseServers(endpoint: EndpointInfo, hosts: string | undefined, fallback: number): HostPort[] | undefined {
-  if (hosts === undefined) return [{ host: endpoint.host ?? "localhost", port: endpoint.port ?? fallback }];
-  const servers: HostPort[] = [];
-  for (const text of hosts.split(",")) {
-    const match = /^\s*(?:\[([^\]]+)\]|([^:\s]+))(?::(\d{1,5}))?\s*$/.exec(text);
-    const port = Number(match?.[3] ?? fallback);
-    if (!match || port < 1 || port > 65_535) return undefined;
-    servers.push({ host: (match[1] ?? match[2])!, port });
-  }
-  return servers;
 }

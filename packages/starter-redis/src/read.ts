@@ -1,16 +1,17 @@
 import {
+  BatchBuilder,
   cursorPosition,
+  type GatheredBatch,
   isNoBytesKey,
   type JsonValue,
   matches,
   type P2PId,
   type P2PQuery,
   type P2PRecord,
+  pickFields,
   type RawBatch,
-  type ReadFailure,
   type ReadOptions,
   type RecordBatch,
-  setField,
   storeCursor,
 } from "@omni/p2p-core/starter";
 import type { RedisSource } from "./client/open-source.ts";
@@ -27,11 +28,8 @@ import { fetchedBytes, toRecord, UnreadableKey } from "./values/read-record.ts";
 type Make<T> = (key: Key, fetched: Fetched, expiry: number | undefined) => T | UnreadableKey | undefined;
 
 /** What was made of some keys. */
-interface ItemBatch<T> {
-  readonly items: T[];
+interface ItemBatch<T> extends GatheredBatch<T> {
   readonly cursor: JsonValue;
-  readonly failures?: readonly ReadFailure[];
-  readonly bytes: number;
 }
 
 /** The records that a query asks for, in batches. */
@@ -42,7 +40,7 @@ export async function* readBatches(
 ): AsyncGenerator<RecordBatch> {
   const parsed = parseRedisQuery(query, source.settings);
   for await (const { items, ...rest } of readItems(source, parsed, options, recordsOf(source, parsed))) {
-    yield { records: items, ...rest, valid: true, distinct: items.every(({ id }) => isDistinct(id)) };
+    yield { records: items, ...rest, distinct: items.every(({ id }) => isDistinct(id)) };
   }
 }
 
@@ -62,7 +60,9 @@ export async function* readDocuments(
     const record = toItem(key, fetched, expiry);
     return record === undefined || record instanceof UnreadableKey ? record : { record };
   };
-  for await (const { items, ...rest } of readItems(source, parsed, options, make)) yield { documents: items, ...rest };
+  for await (const { items, valid: _, ...rest } of readItems(source, parsed, options, make)) {
+    yield { documents: items, ...rest };
+  }
 }
 
 /** The text of an id is its key, whatever the type of the id; keys that are not UTF-8 are bytes. */
@@ -74,7 +74,7 @@ function recordsOf({ settings }: RedisSource, { filtered, conditions, fields }: 
   return (key, fetched, expiry) => {
     const result = toRecord(key, fetched, expiry, settings);
     if (result === undefined || result instanceof UnreadableKey) return result;
-    return filtered && !matches(conditions, result) ? undefined : project(result, fields);
+    return filtered && !matches(conditions, result) ? undefined : pickFields(result, fields);
   };
 }
 
@@ -111,29 +111,23 @@ async function* readItems<T>(
   if (last) yield last;
 }
 
-/** Gathers items into batches of the size asked for. */
+/** Batches with the cursor behind the last key that went into them. */
 class Batches<T> {
-  readonly #options: ReadOptions;
-  #items: T[] = [];
-  #failures: ReadFailure[] = [];
-  #bytes = 0;
+  readonly #builder: BatchBuilder<T>;
   #slice: KeySlice | undefined;
   #index = 0;
   /** Items and failures so far. */
   count = 0;
 
   constructor(options: ReadOptions) {
-    this.#options = options;
+    this.#builder = new BatchBuilder(options, Number.POSITIVE_INFINITY);
   }
 
   /** Takes an item or a failure; returns the batch before it when that is full. */
   add(item: T | UnreadableKey, bytes: number, slice: KeySlice, index: number): ItemBatch<T> | undefined {
-    const { batchSize, batchBytes = Infinity } = this.#options;
-    const size = this.#items.length + this.#failures.length;
-    const full = size >= batchSize || (size > 0 && this.#bytes + bytes > batchBytes) ? this.rest() : undefined;
-    if (item instanceof UnreadableKey) this.#failures.push(item);
-    else this.#items.push(item);
-    this.#bytes += bytes;
+    const full = this.#builder.hasRoomFor(bytes) ? undefined : this.rest();
+    if (item instanceof UnreadableKey) this.#builder.fail(item, bytes);
+    else this.#builder.add(item, bytes);
     this.#slice = slice;
     this.#index = index;
     this.count++;
@@ -142,24 +136,7 @@ class Batches<T> {
 
   /** The batch begun, if there is any. */
   rest(): ItemBatch<T> | undefined {
-    if (this.#slice === undefined) return undefined;
-    const batch: ItemBatch<T> = {
-      items: this.#items,
-      cursor: storeCursor(STORE, this.#slice.cursorAt(this.#index)),
-      ...(this.#failures.length > 0 && { failures: this.#failures }),
-      bytes: this.#bytes,
-    };
-    this.#items = [];
-    this.#failures = [];
-    this.#bytes = 0;
-    this.#slice = undefined;
-    return batch;
+    const batch = this.#builder.take();
+    return batch && { ...batch, cursor: storeCursor(STORE, this.#slice!.cursorAt(this.#index)) };
   }
-}
-
-function project(record: P2PRecord, fields: readonly string[] | undefined): P2PRecord {
-  if (fields === undefined) return record;
-  const projected: Record<string, unknown> = { id: record.id };
-  for (const field of fields) if (Object.hasOwn(record, field)) setField(projected, field, record[field]);
-  return projected as unknown as P2PRecord;
 }

@@ -12,17 +12,17 @@ export type NetworkTrouble =
   | "refused"
   /** No answer in time. */
   | "timeout"
-  /** A connection that was there is gone, or there is no way to the host. */
+  /** A connection that was there is gone, or there is no way to the host for now. */
   | "lost";
 
 const TROUBLES: readonly (readonly [RegExp, NetworkTrouble])[] = [
   [/^(?:ERR_TLS_CERT_ALTNAME_INVALID|HOSTNAME_MISMATCH)$/, "certificate-of-another-host"],
   [/^(?:CERT_|DEPTH_ZERO_|SELF_SIGNED_|UNABLE_TO_|ERR_TLS_CERT_)/, "untrusted-certificate"],
   [/^(?:EPROTO|ERR_SSL_|ERR_OSSL|ERR_TLS_)/, "no-tls"],
-  [/^(?:ENOTFOUND|EAI_AGAIN|EAI_NODATA|EAI_NONAME)$/, "no-host"],
+  [/^(?:ENOTFOUND|EAI_NODATA|EAI_NONAME)$/, "no-host"],
   [/^ECONNREFUSED$/, "refused"],
   [/^(?:ETIMEDOUT|ESOCKETTIMEDOUT|UND_ERR_CONNECT_TIMEOUT)$/, "timeout"],
-  [/^(?:ECONN\w+|EPIPE|EHOST\w+|ENET\w+|ERR_(?:STREAM|SOCKET)_\w+)$/, "lost"],
+  [/^(?:EAI_AGAIN|ECONN\w+|EPIPE|EHOST\w+|ENET\w+|ERR_(?:STREAM|SOCKET)_\w+)$/, "lost"],
 ];
 
 /** Causes that are looked into; a circle of them has no end. */

@@ -51,7 +51,7 @@ describe("networkTrouble", () => {
     ["EPROTO", "no-tls"],
     ["ERR_SSL_WRONG_VERSION_NUMBER", "no-tls"],
     ["ENOTFOUND", "no-host"],
-    ["EAI_AGAIN", "no-host"],
+    ["EAI_AGAIN", "lost"],
     ["ECONNREFUSED", "refused"],
     ["ETIMEDOUT", "timeout"],
     ["ECONNRESET", "lost"],

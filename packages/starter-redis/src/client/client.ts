@@ -8,6 +8,8 @@ import {
   type OpenContext,
   P2PError,
   sleep,
+  speaksPlain,
+  speaksTls,
 } from "@omni/p2p-core/starter";
 import type { ClusterOptions, RedisOptions } from "ioredis";
 import type { RedisSettings } from "../endpoint.ts";
@@ -16,7 +18,6 @@ import { errorTranslator } from "./errors.ts";
 import { RedisLink } from "./link.ts";
 import { PackedSender } from "./packed-command.ts";
 import { Sockets } from "./sockets.ts";
-import { speaksPlain, speaksTls } from "./spoken-protocol.ts";
 
 /** A server that was reached. */
 export interface OpenRedis {
@@ -106,7 +107,8 @@ function askIfPlain({ servers }: RedisSettings, connectTimeoutMs: number, found:
   let asking = true;
   const timer = setTimeout(
     async () => {
-      if ((await speaksPlain(servers[0]!, Math.min(PROBE_MS, connectTimeoutMs / 2))) && asking) found();
+      const probeMs = Math.min(PROBE_MS, connectTimeoutMs / 2);
+      if ((await speaksPlain(servers[0]!, probeMs, "PING\r\n", isReplyLine)) && asking) found();
     },
     Math.min(PROBE_AFTER_MS, connectTimeoutMs / 3),
   );
@@ -114,6 +116,11 @@ function askIfPlain({ servers }: RedisSettings, connectTimeoutMs: number, found:
     asking = false;
     clearTimeout(timer);
   };
+}
+
+/** Whether some bytes are a status or an error, as Redis answers a ping. */
+function isReplyLine(data: Buffer): boolean {
+  return /^[+-]/.test(data.toString("latin1"));
 }
 
 function plainServer(endpoint: EndpointInfo): P2PError {

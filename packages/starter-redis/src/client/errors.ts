@@ -1,45 +1,46 @@
 import {
+  type Activity,
   type EndpointInfo,
   endpointLabel,
+  FAILED,
   isP2PError,
+  LOST,
   messageOf,
+  networkTrouble,
   P2PError,
-  type P2PErrorCode,
   redactText,
   secretsOf,
+  type Verdict,
+  verdictByText,
+  verdictCode,
 } from "@omni/p2p-core/starter";
 
 /** What was being done when an error came. */
-export type Operation = "open" | "read" | "write";
+export type Operation = Activity;
 
 /** Tells what an error of the client or the server means to the library. */
 export type ToP2PError = (error: unknown, operation: Operation) => P2PError;
 
-interface Meaning {
-  readonly code: P2PErrorCode | Readonly<Record<Operation, P2PErrorCode>>;
-  readonly retryable?: boolean;
-  readonly advice: string;
-}
-
-const AUTHENTICATION: Meaning = {
+const AUTHENTICATION: Verdict = {
   code: "AUTHENTICATION_FAILED",
   advice: "Check the user and the password",
 };
-const CLUSTERED: Meaning = {
+const CLUSTERED: Verdict = {
   code: "INVALID_ENDPOINT",
   advice: "The server belongs to a Redis Cluster: add cluster=true to the endpoint",
 };
 const WAIT = "Try again in a moment";
-/** It answers and cannot serve yet, or not any more: waited for as for a server that is away. */
-const AWAY = { open: "CONNECTION_FAILED", read: "CONNECTION_LOST", write: "CONNECTION_LOST" } as const;
 
-/** The server's own error codes: the first word of its reply. */
-const REPLIES: Readonly<Record<string, Meaning>> = {
-  LOADING: { code: AWAY, retryable: true, advice: WAIT },
+/**
+ * The server's own error codes: the first word of its reply. One that answers and cannot serve yet, or not any more, is waited
+ * for as one that is away.
+ */
+const REPLIES: Readonly<Record<string, Verdict>> = {
+  LOADING: { code: LOST, retryable: true, advice: WAIT },
   BUSY: { code: "BUSY", retryable: true, advice: WAIT },
   TRYAGAIN: { code: "BUSY", retryable: true, advice: WAIT },
-  CLUSTERDOWN: { code: AWAY, retryable: true, advice: "See CLUSTER INFO for the slots that no node serves" },
-  MASTERDOWN: { code: AWAY, retryable: true, advice: "The replica has lost its primary" },
+  CLUSTERDOWN: { code: LOST, retryable: true, advice: "See CLUSTER INFO for the slots that no node serves" },
+  MASTERDOWN: { code: LOST, retryable: true, advice: "The replica has lost its primary" },
   NOREPLICAS: { code: "BUSY", retryable: true, advice: "Too few replicas follow the primary" },
   NOGOODSLAVE: { code: "BUSY", retryable: true, advice: WAIT },
   MISCONF: { code: "STORAGE_FULL", retryable: true, advice: "The server cannot save to its disk; see its log" },
@@ -61,7 +62,7 @@ const REPLIES: Readonly<Record<string, Meaning>> = {
 };
 
 /** Replies whose first word is the unspecific `ERR`. */
-const GENERAL_REPLIES: readonly (readonly [pattern: RegExp, meaning: Meaning])[] = [
+const GENERAL_REPLIES: readonly (readonly [pattern: RegExp, verdict: Verdict])[] = [
   [/max number of clients/, { code: "BUSY", retryable: true, advice: "Raise maxclients, or close other clients" }],
   [/invalid password|AUTH/, AUTHENTICATION],
   [/DB index|invalid DB/i, { code: "INVALID_ENDPOINT", advice: "The server has no database of this number" }],
@@ -74,10 +75,6 @@ const GENERAL_REPLIES: readonly (readonly [pattern: RegExp, meaning: Meaning])[]
   ],
 ];
 
-const DEFAULT_CODES = { open: "CONNECTION_FAILED", read: "READ_FAILED", write: "WRITE_FAILED" } as const;
-
-const TLS_CODE = /^(?:ERR_TLS|ERR_SSL|ERR_OSSL|CERT_|DEPTH_ZERO|SELF_SIGNED|UNABLE_TO_|HOSTNAME_|EPROTO)/;
-
 /** Makes the translator of errors for one endpoint. Its messages name the endpoint and never its secrets. */
 export function errorTranslator(endpoint: EndpointInfo): ToP2PError {
   const label = endpointLabel(endpoint);
@@ -86,8 +83,9 @@ export function errorTranslator(endpoint: EndpointInfo): ToP2PError {
     if (isP2PError(thrown)) return thrown;
     const error = rootOf(thrown);
     const text = redactText(messageOf(error), secrets);
-    const { code, advice, retryable = false } = meaningOf(error, text, operation);
-    return new P2PError(code, `${label}: ${text.replace(/[.\s]+$/, "")}. ${advice}`, {
+    const verdict = verdictOn(error, text, operation);
+    const { advice, retryable = false } = verdict;
+    return new P2PError(verdictCode(verdict, operation), `${label}: ${text.replace(/[.\s]+$/, "")}. ${advice}`, {
       cause: bareError(error, text),
       retryable,
     });
@@ -113,26 +111,15 @@ function nodeCode(error: unknown): string | undefined {
   return typeof code === "string" ? code : undefined;
 }
 
-interface Verdict {
-  readonly code: P2PErrorCode;
-  readonly advice: string;
-  readonly retryable?: boolean;
-}
-
-function meaningOf(error: unknown, text: string, operation: Operation): Verdict {
+function verdictOn(error: unknown, text: string, operation: Operation): Verdict {
   if (error instanceof RangeError) {
     return { code: "RECORD_TOO_LARGE", advice: "The record is larger than a string can be" };
   }
   if (!isReply(error)) return connectionTrouble(error, text, operation);
   const word = /^-?([A-Z]+)\b/.exec(text)?.[1] ?? "ERR";
-  const meaning = REPLIES[word] ?? GENERAL_REPLIES.find(([pattern]) => pattern.test(text))?.[1];
-  if (meaning === undefined) return { code: DEFAULT_CODES[operation], advice: "That is the server's own message" };
-  const { code, advice, retryable } = meaning;
-  return {
-    code: typeof code === "string" ? code : code[operation],
-    advice: meaning === REPLIES.NOPERM ? missingRight(text) : advice,
-    ...(retryable !== undefined && { retryable }),
-  };
+  const verdict = REPLIES[word] ?? verdictByText(GENERAL_REPLIES, text);
+  if (verdict === undefined) return { code: FAILED, advice: "That is the server's own message" };
+  return verdict === REPLIES.NOPERM ? { ...verdict, advice: missingRight(text) } : verdict;
 }
 
 /** What an administrator must grant, by what the server says is missing. */
@@ -156,20 +143,24 @@ function connectionTrouble(error: unknown, text: string, operation: Operation): 
   if (operation !== "open") {
     return { code: "CONNECTION_LOST", retryable: true, advice: "The connection to the server was lost" };
   }
-  const code = nodeCode(error) ?? "";
-  if (code === "ETIMEDOUT" || /time(?:d )?out/i.test(text)) {
+  const trouble = networkTrouble(error);
+  if (trouble === "timeout" || /time(?:d )?out/i.test(text)) {
     return { code: "TIMEOUT", retryable: true, advice: "It did not answer in time: check host, port and firewall" };
   }
-  if (TLS_CODE.test(code) || /wrong version number/.test(text)) {
+  if (trouble === "no-tls" || /wrong version|packet length/.test(text)) {
+    return { code: "CONNECTION_FAILED", advice: "The server may not speak TLS: try redis:// in place of rediss://" };
+  }
+  if (trouble === "untrusted-certificate") {
+    return { code: "CONNECTION_FAILED", advice: "Its certificate is not trusted: give tlsCaFile, or ca in tls" };
+  }
+  if (trouble === "certificate-of-another-host") {
     return {
       code: "CONNECTION_FAILED",
-      advice: /wrong version|EPROTO|packet length/.test(`${code} ${text}`)
-        ? "The server may not speak TLS: try redis:// in place of rediss://"
-        : "Its certificate is not trusted: give tlsCaFile, or ca in tls",
+      advice: "Its certificate is that of another host: use the name it is made for",
     };
   }
-  if (code === "ENOTFOUND") return { code: "CONNECTION_FAILED", advice: "There is no host of this name" };
-  if (code === "ECONNREFUSED") {
+  if (trouble === "no-host") return { code: "CONNECTION_FAILED", advice: "There is no host of this name" };
+  if (trouble === "refused") {
     return { code: "CONNECTION_FAILED", retryable: true, advice: "No server listens there: check host and port" };
   }
   return {

@@ -5,6 +5,7 @@ import {
   type P2PError,
   type P2PRecord,
   type P2PValue,
+  sampleFields,
   type ValueType,
   valuesEqual,
   valueType,
@@ -15,40 +16,38 @@ import type { KeyValue } from "../values/key-values.ts";
 import { toRecord, UnreadableKey } from "../values/read-record.ts";
 import { type Parcel, packRecord, type RedisTarget, refusal } from "../writing/packed-record.ts";
 
-/** What is found out about one field. */
-interface Findings {
-  readonly types: Set<ValueType>;
-  /** Why a value would not come back equal: what was tried says so. */
-  trouble: string | undefined;
-  /** Whether there is an id of bytes that are no text. */
-  binary: boolean;
-}
-
 /** What the fields of some records become. Each record is packed as for writing and read back from that, without the server. */
 export function describeSample(sample: readonly P2PRecord[], target: RedisTarget): FieldMapping[] {
-  const fields = new Map<string, Findings>();
-  for (const record of sample) {
-    const back = roundTrip(record, target);
-    for (const field of Object.keys(record)) {
-      const value = getField(record, field);
-      if (value === undefined) continue;
-      const findings = fields.get(field) ?? { types: new Set(), trouble: undefined, binary: false };
-      fields.set(field, findings);
-      findings.types.add(valueType(value));
-      findings.binary ||= field === "id" && value instanceof Uint8Array && !isUtf8(value);
-      findings.trouble ??= troubleOf(field, value, back, target.settings);
-    }
-  }
-  return Array.from(fields, ([field, { types, trouble, binary }]) => {
-    const note = trouble ?? noteOn(field, binary, target.settings);
+  const { settings } = target;
+  const tried = sample.map((record) => ({ record, back: roundTrip(record, target) }));
+  return sampleFields(sample).map(({ field, types, values }) => {
+    const binary = field === "id" && values.some((value) => value instanceof Uint8Array && !isUtf8(value));
+    const trouble = firstTrouble(field, tried, settings);
+    const note = trouble ?? noteOn(field, binary, settings);
     return {
       field,
-      types: [...types],
-      storedAs: storedAs(field, types, binary, target.settings),
+      types,
+      storedAs: storedAs(field, types, binary, settings),
       lossless: trouble === undefined,
       ...(note !== undefined && { note }),
     };
   });
+}
+
+/** A record, and what would be read of it. */
+interface Tried {
+  readonly record: P2PRecord;
+  readonly back: P2PRecord | P2PError;
+}
+
+/** Why a value would not come back equal: what was tried says so. */
+function firstTrouble(field: string, tried: readonly Tried[], settings: RedisSettings): string | undefined {
+  for (const { record, back } of tried) {
+    const value = getField(record, field);
+    const trouble = value === undefined ? undefined : troubleOf(field, value, back, settings);
+    if (trouble !== undefined) return trouble;
+  }
+  return undefined;
 }
 
 /** The record as it would be read again, or why it would be refused. */
@@ -104,14 +103,14 @@ function noteOn(field: string, binary: boolean, { format }: RedisSettings): stri
 
 function storedAs(
   field: string,
-  types: ReadonlySet<ValueType>,
+  types: readonly ValueType[],
   binary: boolean,
   { format, ttlField }: RedisSettings,
 ): string {
   if (field === ttlField) return "the time at which the key expires";
   if (format === "dump")
     return field === "id" ? "the name of the key" : field === "dump" ? "the key itself" : "nothing";
-  const kinds = [...types].map((type) => redisMapping[type][format].replaceAll("`", ""));
+  const kinds = types.map((type) => redisMapping[type][format].replaceAll("`", ""));
   const inside = [...new Set(kinds)].join("; ");
   return field === "id" ? `the name of the key${binary ? " in hexadecimal" : ""}, and ${inside}` : inside;
 }

@@ -1,16 +1,21 @@
 import { isUtf8 } from "node:buffer";
 import {
+  foreignPartition,
   idKey,
-  P2PError,
+  invalidNative,
+  isIndivisible,
+  nativePart,
   type P2PId,
   type P2PQuery,
   type P2PValue,
   type ParsedQuery,
   parseQuery,
+  partitionBounds,
   type QueryCondition,
+  storePartition,
 } from "@omni/p2p-core/starter";
 import { partedSlots, SLOT_COUNT, type SlotRange } from "../client/slots.ts";
-import { escapeGlob, type Key, keyName, sortKeys } from "./keys.ts";
+import { escapeGlob, type Key, keyName, STORE, sortKeys } from "./keys.ts";
 
 /** What only Redis understands, under `native.redis` of a query. */
 export interface RedisNativeQuery {
@@ -60,7 +65,7 @@ export interface RedisQuery extends ParsedQuery {
  */
 export function parseRedisQuery(query: P2PQuery, { prefix, marker }: KeyScope): RedisQuery {
   const parsed = parseQuery(query);
-  const native = parseNative(parsed.native);
+  const native = parseNative(parsed);
   const named = native.match === undefined && native.type === undefined ? namedIds(parsed.conditions) : undefined;
   const start = parsed.conditions.find(({ field, operator }) => field === "id" && operator === "prefix");
   const glob = native.match ?? (start ? `${escapeGlob(start.value as string)}*` : "*");
@@ -78,18 +83,12 @@ export function parseRedisQuery(query: P2PQuery, { prefix, marker }: KeyScope): 
   };
 }
 
-function parseNative(native: Readonly<Record<string, unknown>>): RedisNativeQuery {
-  for (const store of Object.keys(native)) {
-    if (store === "redis") continue;
-    throw new P2PError("UNSUPPORTED_QUERY", `native.${store} cannot be used on Redis; write native.redis`);
+function parseNative(query: ParsedQuery): RedisNativeQuery {
+  const native = nativePart(query, { store: STORE, product: "Redis", keys: ["match", "type"] }) ?? {};
+  for (const [key, value] of Object.entries(native)) {
+    if (value !== undefined && typeof value !== "string") throw invalidNative(STORE, `${key} must be a string`);
   }
-  const query = native.redis ?? {};
-  if (typeof query !== "object" || Array.isArray(query)) throw invalid("native.redis must be an object");
-  for (const [key, value] of Object.entries(query)) {
-    if (key !== "match" && key !== "type") throw invalid(`native.redis has the unknown key "${key}"`);
-    if (value !== undefined && typeof value !== "string") throw invalid(`native.redis.${key} must be a string`);
-  }
-  return query;
+  return native;
 }
 
 interface NamedIds {
@@ -123,25 +122,23 @@ function namedKeys(ids: readonly P2PValue[], prefix: string): Key[] {
 
 /** Parts of a query by the hash slots of the keys; a query with an order, an offset or a limit stays whole. */
 export function partitionQuery(query: P2PQuery, parts: number, scope: KeyScope): P2PQuery[] {
-  const { orderBy, offset, limit, partition, request } = parseRedisQuery(query, scope);
-  if (parts < 2 || orderBy.length > 0 || offset > 0 || limit < Infinity || partition !== undefined || request.keys) {
-    return [query];
-  }
-  return partedSlots(parts).map(([from, to]) => ({ ...query, partition: { slots: [from, to] } }));
+  const parsed = parseRedisQuery(query, scope);
+  if (isIndivisible(parsed, parts) || parsed.request.keys) return [query];
+  return partedSlots(parts).map(([from, to]) => ({
+    ...query,
+    partition: storePartition(STORE, { slots: [from, to] }),
+  }));
 }
 
 function parsePartition(partition: ParsedQuery["partition"]): SlotRange | undefined {
-  if (partition === undefined) return undefined;
-  const slots = (partition as { readonly slots?: unknown } | null)?.slots;
+  const bounds = partitionBounds(STORE, partition, ["slots"]);
+  if (bounds === undefined) return undefined;
+  const { slots } = bounds;
   const valid = Array.isArray(slots) && slots.length === 2 && slots.every((slot) => isSlot(slot));
-  if (!valid) throw invalid("partition is not one that partitions() of a Redis endpoint made");
+  if (!valid) throw foreignPartition(STORE);
   return slots as unknown as SlotRange;
 }
 
 function isSlot(slot: unknown): boolean {
   return Number.isInteger(slot) && (slot as number) >= 0 && (slot as number) < SLOT_COUNT;
-}
-
-function invalid(what: string): P2PError {
-  return new P2PError("INVALID_QUERY", `Invalid query: ${what}`);
 }
