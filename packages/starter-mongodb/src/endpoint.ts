@@ -1,15 +1,18 @@
 import {
   type EndpointInfo,
   endpointLabel,
+  hostText,
   type OptionSpecs,
   type OptionsOf,
   P2PError,
+  parseHosts,
   parseOptions,
 } from "@omni/p2p-core/starter";
 import type { MongoClientOptions } from "mongodb";
 
 /** Where a database is when the endpoint names none: MongoDB's own default. */
 const DEFAULT_DATABASE = "test";
+const DEFAULT_PORT = 27_017;
 /** Where a target writes when the endpoint names no collection. */
 const DEFAULT_TARGET_COLLECTION = "records";
 
@@ -166,15 +169,17 @@ export function parseMongodbEndpoint(
     database,
     collection,
     seeds: options.protocol === "srv" ? undefined : hosts.split(",").length,
-    addresses: options.protocol === "srv" || options.proxyHost !== undefined ? [] : hosts.split(",").map(withPort),
+    addresses: options.protocol === "srv" || options.proxyHost !== undefined ? [] : addressesOf(endpoint, hosts),
     secure: options.tls ?? options.ssl ?? options.protocol === "srv",
     replicaSet: options.replicaSet,
     label: endpointLabel({ ...endpoint, database }),
   };
 }
 
-function withPort(host: string): string {
-  return /:\d+$/.test(host) ? host : `${host}:27017`;
+function addressesOf(endpoint: EndpointInfo, hosts: string): string[] {
+  const found = parseHosts(hosts, DEFAULT_PORT);
+  if (found === undefined) throw invalid(endpoint, "hosts must be like h1:27017,h2:27017");
+  return found.map(hostText);
 }
 
 function hostOf(endpoint: EndpointInfo, options: MongodbOptions): string {
@@ -183,7 +188,7 @@ function hostOf(endpoint: EndpointInfo, options: MongodbOptions): string {
     if (endpoint.port !== undefined) throw invalid(endpoint, "mongodb+srv: takes no port; DNS gives it");
     return host;
   }
-  return `${host.includes(":") ? `[${host}]` : encodeURIComponent(host)}:${endpoint.port ?? 27017}`;
+  return hostText({ host: host.includes(":") ? host : encodeURIComponent(host), port: endpoint.port ?? DEFAULT_PORT });
 }
 
 function credentials(endpoint: EndpointInfo, options: MongodbOptions): MongoClientOptions {

@@ -1,8 +1,8 @@
 import {
+  BatchBuilder,
   cursorPosition,
   foreignCursor,
   fromJson,
-  getField,
   idKey,
   isP2PError,
   type JsonValue,
@@ -11,11 +11,9 @@ import {
   type P2PId,
   type P2PQuery,
   type P2PRecord,
-  type P2PValue,
-  type ReadFailure,
+  pickFields,
   type ReadOptions,
   type RecordBatch,
-  setField,
   storeCursor,
   toJson,
 } from "@omni/p2p-core/starter";
@@ -27,12 +25,7 @@ import { keysFromText, keysToText, sortKeysOf } from "./query/sort-key.ts";
 import { answerSize } from "./reading/answer-size.ts";
 import { readAhead } from "./reading/read-ahead.ts";
 import { filterBehind, filterFrom, planRead, type ReadPlan, type SortPosition } from "./reading/read-plan.ts";
-
-/** Bytes in a batch when the caller names no bound. */
-const DEFAULT_BATCH_BYTES = 16 * 1024 * 1024;
-
-/** The storage type, which marks the cursors. */
-const STORE = "mongodb";
+import { STORE } from "./types.ts";
 
 /** How far reading has come. */
 interface Position {
@@ -171,12 +164,7 @@ class Batch {
   readonly #opened: OpenCollection;
   readonly #plan: ReadPlan;
   readonly #position: Position;
-  readonly #maxRecords: number;
-  readonly #maxBytes: number;
-  #records: P2PRecord[] = [];
-  #failures: ReadFailure[] = [];
-  #valid = true;
-  #bytes = 0;
+  readonly #builder: BatchBuilder<P2PRecord>;
   /** The last document, and its record, of a sorted read. */
   #last: { readonly document: Uint8Array; readonly record: P2PRecord } | undefined;
 
@@ -184,20 +172,19 @@ class Batch {
     this.#opened = opened;
     this.#plan = plan;
     this.#position = position;
-    this.#maxRecords = options.batchSize;
-    this.#maxBytes = options.batchBytes ?? DEFAULT_BATCH_BYTES;
+    this.#builder = new BatchBuilder(options);
   }
 
   get isEmpty(): boolean {
-    return this.#records.length === 0 && this.#failures.length === 0;
+    return this.#builder.isEmpty;
   }
 
   get isFull(): boolean {
-    return this.#records.length + this.#failures.length >= this.#maxRecords || this.#bytes >= this.#maxBytes;
+    return this.#builder.isFull;
   }
 
   hasNoRoomFor(document: Uint8Array): boolean {
-    return !this.isEmpty && (this.isFull || this.#bytes + document.length > this.#maxBytes);
+    return !this.#builder.hasRoomFor(document.length);
   }
 
   add(document: Uint8Array): void {
@@ -214,9 +201,7 @@ class Batch {
       return;
     }
     this.#position.left--;
-    this.#bytes += document.length;
-    this.#valid &&= this.#opened.decoder.isSound;
-    this.#records.push(query.fields === undefined ? record : pick(record, query.fields));
+    this.#builder.add(pickFields(record, query.fields), document.length, this.#opened.decoder.isSound);
   }
 
   /** A document that cannot be made out counts as read and is told by its id. */
@@ -231,7 +216,7 @@ class Batch {
         return undefined;
       }
       this.#position.left--;
-      this.#failures.push({
+      this.#builder.fail({
         id: id === undefined || id === null ? "" : idKey(id),
         error: isP2PError(error) ? error : new P2PError("INVALID_RECORD", "The document is damaged", { cause: error }),
       });
@@ -261,27 +246,7 @@ class Batch {
 
   take(): RecordBatch {
     this.settle();
-    const batch: RecordBatch = {
-      records: this.#records,
-      cursor: this.#cursor(),
-      bytes: this.#bytes,
-      valid: this.#valid,
-      ...(this.#failures.length > 0 ? { failures: this.#failures } : {}),
-    };
-    this.#records = [];
-    this.#failures = [];
-    this.#valid = true;
-    this.#bytes = 0;
-    return batch;
+    const { items: records, ...rest } = this.#builder.take()!;
+    return { records, cursor: this.#cursor(), ...rest };
   }
-}
-
-/** The record with its id and these fields alone. */
-function pick(record: P2PRecord, fields: readonly string[]): P2PRecord {
-  const picked: Record<string, P2PValue> = { id: record.id };
-  for (const field of fields) {
-    const value = getField(record, field);
-    if (value !== undefined) setField(picked, field, value);
-  }
-  return picked as P2PRecord;
 }

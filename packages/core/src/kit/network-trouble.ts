@@ -12,7 +12,9 @@ export type NetworkTrouble =
   | "refused"
   /** No answer in time. */
   | "timeout"
-  /** A connection that was there is gone, or there is no way to the host for now. */
+  /** There is no way to the host. */
+  | "unreachable"
+  /** A connection that was there is gone, or the name cannot be looked up for now. */
   | "lost";
 
 const TROUBLES: readonly (readonly [RegExp, NetworkTrouble])[] = [
@@ -22,7 +24,8 @@ const TROUBLES: readonly (readonly [RegExp, NetworkTrouble])[] = [
   [/^(?:ENOTFOUND|EAI_NODATA|EAI_NONAME)$/, "no-host"],
   [/^ECONNREFUSED$/, "refused"],
   [/^(?:ETIMEDOUT|ESOCKETTIMEDOUT|UND_ERR_CONNECT_TIMEOUT)$/, "timeout"],
-  [/^(?:EAI_AGAIN|ECONN\w+|EPIPE|EHOST\w+|ENET\w+|ERR_(?:STREAM|SOCKET)_\w+)$/, "lost"],
+  [/^(?:EHOST|ENET)(?:UNREACH|DOWN)$/, "unreachable"],
+  [/^(?:EAI_AGAIN|ECONN\w+|EPIPE|ENETRESET|ERR_(?:STREAM|SOCKET)_\w+)$/, "lost"],
 ];
 
 /** Causes that are looked into; a circle of them has no end. */

@@ -55,7 +55,8 @@ describe("networkTrouble", () => {
     ["ECONNREFUSED", "refused"],
     ["ETIMEDOUT", "timeout"],
     ["ECONNRESET", "lost"],
-    ["EHOSTUNREACH", "lost"],
+    ["EHOSTUNREACH", "unreachable"],
+    ["ENETDOWN", "unreachable"],
     ["EPIPE", "lost"],
     ["ENOENT", undefined],
   ])("%s means %s", (code, trouble) => {

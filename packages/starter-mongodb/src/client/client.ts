@@ -1,21 +1,27 @@
-import { endsWithin, messageOf, onAbort, P2PError, unlessLate } from "@omni/p2p-core/starter";
+import {
+  endsWithin,
+  type HostPort,
+  messageOf,
+  networkTrouble,
+  onAbort,
+  P2PError,
+  speaksPlain,
+  speaksTls,
+  unlessLate,
+} from "@omni/p2p-core/starter";
 import type * as Mongodb from "mongodb";
 import type { MongoClient } from "mongodb";
 import type { MongodbEndpoint } from "../endpoint.ts";
 import { mongodbError } from "./errors.ts";
+import { isOpMessage, opMessage } from "./op-message.ts";
 import { ServerSigns } from "./server-signs.ts";
 import { rememberSockets } from "./sockets.ts";
-import { speaksPlain, speaksTls } from "./spoken-protocol.ts";
 
 /** The driver, loaded when the first endpoint is opened. */
 export type Driver = typeof Mongodb;
 
 /** Longest wait, in ms, for the driver to take leave of the servers. */
 const CLOSE_MS = 2000;
-
-/** Errors of a socket that will not be other a second later. */
-const HOPELESS =
-  /^(?:ECONNREFUSED|ENOTFOUND|EHOSTUNREACH|ENETUNREACH|EPROTO|ERR_SSL_\w+|ERR_TLS_\w+|CERT_\w+|DEPTH_ZERO_\w+|SELF_SIGNED_\w+|UNABLE_TO_\w+)$/;
 
 /**
  * Connects. The driver by itself would look for a server until its time is over; where each of the hosts refuses, that
@@ -87,11 +93,11 @@ class Probes {
     this.#endpoint = endpoint;
     this.#refuse = refuse;
     this.#probeMs = Math.min(PROBE_MS, connectTimeoutMs / 2);
-    const [address] = endpoint.addresses;
+    const [address] = endpoint.addresses.map(serverAt);
     if (!endpoint.secure || address === undefined) return;
     this.#timer = setTimeout(
       async () => {
-        const plain = await speaksPlain(address, this.#probeMs, BSON);
+        const plain = await speaksPlain(address, this.#probeMs, opMessage(BSON), isOpMessage);
         if (plain && !this.#stopped) refuse(otherWay(endpoint, "does not speak TLS: leave tls out"));
       },
       Math.min(PROBE_AFTER_MS, connectTimeoutMs / 3),
@@ -102,7 +108,7 @@ class Probes {
   async ifTls(address: string): Promise<void> {
     if (this.#asked || this.#endpoint.secure || !this.#endpoint.addresses.includes(address)) return;
     this.#asked = true;
-    if ((await speaksTls(address, this.#probeMs)) && !this.#stopped) {
+    if ((await speaksTls(serverAt(address), this.#probeMs)) && !this.#stopped) {
       this.#refuse(otherWay(this.#endpoint, "wants TLS: add tls=true"));
     }
   }
@@ -111,6 +117,12 @@ class Probes {
     this.#stopped = true;
     clearTimeout(this.#timer);
   }
+}
+
+/** Where a server is that the driver tells of, as `host:port`. */
+function serverAt(address: string): HostPort {
+  const colon = address.lastIndexOf(":");
+  return { host: address.slice(0, colon).replace(/^\[|\]$/g, ""), port: Number(address.slice(colon + 1)) };
 }
 
 function otherWay({ label }: MongodbEndpoint, what: string): P2PError {
@@ -142,12 +154,10 @@ function createClient({ MongoClient }: Driver, { uri, clientOptions, label }: Mo
   }
 }
 
+/** Whether it will be no other a second later. */
 function isHopeless(failure: unknown): boolean {
-  for (let at = failure as { code?: unknown; cause?: unknown } | undefined, depth = 0; at && depth < 5; depth++) {
-    if (typeof at.code === "string" && HOPELESS.test(at.code)) return true;
-    at = at.cause as typeof at;
-  }
-  return false;
+  const trouble = networkTrouble(failure);
+  return trouble !== undefined && trouble !== "lost" && trouble !== "timeout";
 }
 
 /** The error for a server that takes longer than it may. */

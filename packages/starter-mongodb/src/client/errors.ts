@@ -1,12 +1,21 @@
-import { isP2PError, messageOf, P2PError, type P2PErrorCode } from "@omni/p2p-core/starter";
+import {
+  type Activity,
+  FAILED,
+  isP2PError,
+  LOST,
+  messageOf,
+  networkTrouble,
+  P2PError,
+  type P2PErrorCode,
+  type Verdict,
+  verdictsByCode,
+} from "@omni/p2p-core/starter";
 
 /** What was being done when an error came up: it decides what an error that says little is called. */
-export type Doing = "open" | "read" | "write" | "ping";
+export type Doing = Activity | "ping";
 
-interface Meaning {
+interface Meaning extends Verdict {
   readonly code: P2PErrorCode;
-  readonly retryable: boolean;
-  readonly advice: string;
 }
 
 const lost: Meaning = {
@@ -35,14 +44,8 @@ const mismatch: Meaning = {
 const badQuery: Meaning = { code: "INVALID_QUERY", retryable: false, advice: "Check native.mongodb of the query" };
 const invalid: Meaning = { code: "INVALID_RECORD", retryable: false, advice: "Change the record by a transform" };
 
-type Codes = readonly (readonly [Meaning, readonly number[]])[];
-
-function byCode(codes: Codes): ReadonlyMap<number, Meaning> {
-  return new Map(codes.flatMap(([meaning, numbers]) => numbers.map((code) => [code, meaning] as const)));
-}
-
 /** What the server's own codes mean. Those that are not here are permanent. */
-const MEANINGS = byCode([
+const MEANINGS = verdictsByCode<number, Meaning>([
   // HostUnreachable, HostNotFound, NetworkTimeout, ShutdownInProgress, PrimarySteppedDown, SocketException,
   // NotWritablePrimary and its older forms, InterruptedAtShutdown, InterruptedDueToReplStateChange
   [lost, [6, 7, 89, 91, 189, 9001, 10058, 10107, 13435, 13436, 11600, 11602]],
@@ -64,7 +67,7 @@ const MEANINGS = byCode([
 ]);
 
 /** What further codes mean when it is a single record that is refused. */
-const RECORD_MEANINGS = byCode([
+const RECORD_MEANINGS = verdictsByCode<number, Meaning>([
   // TypeMismatch, DocumentValidationFailure, values that a geospatial index cannot take
   [mismatch, [14, 121, 16755, 16756]],
   // BadValue, FailedToParse, Overflow, InvalidBSON, field names, InvalidIdField
@@ -108,10 +111,6 @@ const DRIVER_MEANINGS: Readonly<Record<string, Meaning>> = {
   MongoMissingDependencyError: { code: "INVALID_ENDPOINT", retryable: false, advice: "Install it" },
 };
 
-/** Codes of Node's sockets, whose errors the driver now and then lets through as they are. */
-const SOCKET_CODE =
-  /^(?:ECONN\w+|EPIPE|EHOST\w+|ENET\w+|ETIMEDOUT|ENOTFOUND|EAI_AGAIN|ERR_(?:STREAM|SOCKET|SSL|TLS)_\w+)$/;
-
 /** The labels by which server and driver say that the same may work at another time. */
 const RETRYABLE_LABELS = [
   "RetryableWriteError",
@@ -149,7 +148,7 @@ export function isDuplicateKey(code: unknown): boolean {
 /** An error of the driver or the server, as a {@link P2PError} that names the endpoint and says what to do. */
 export function mongodbError(error: unknown, doing: Doing, label: string): P2PError {
   if (isP2PError(error)) return error;
-  const { code, retryable, advice } = meaningOf(error, doing);
+  const { code, retryable = false, advice } = meaningOf(error, doing);
   const what = {
     open: "Cannot connect to",
     read: "Cannot read from",
@@ -165,7 +164,7 @@ export function recordError(code: unknown, reason: string, label: string): P2PEr
   const meaning = RECORD_MEANINGS.get(Number(code)) ?? MEANINGS.get(Number(code)) ?? bySqlite(reason);
   if (meaning === undefined) return new P2PError("WRITE_FAILED", `${label} refused the record: ${sentence(reason)}`);
   return new P2PError(meaning.code, `${label} refused the record: ${sentence(reason)} ${meaning.advice}.`, {
-    retryable: meaning.retryable,
+    retryable: meaning.retryable ?? false,
   });
 }
 
@@ -177,13 +176,14 @@ function meaningOf(error: unknown, doing: Doing): Meaning {
   if (number !== undefined && doing === "read" && BAD_QUERY.has(number)) return badQuery;
   if (number === 8000 && /quota/i.test(message)) return full;
   const known = (number === undefined ? undefined : MEANINGS.get(number)) ?? bySqlite(message);
-  const socket = typeof failure.code === "string" && SOCKET_CODE.test(failure.code) ? lost : undefined;
+  // The driver now and then lets errors of Node's sockets through as they are.
+  const socket = networkTrouble({ code: failure.code }) === undefined ? undefined : lost;
   const found = known ?? DRIVER_MEANINGS[failure.name ?? ""] ?? socket;
   if (doing === "open") return atOpen(failure, found);
   if (found !== undefined) return found;
   const retryable = RETRYABLE_LABELS.some((name) => failure.hasErrorLabel?.(name));
   return {
-    code: doing === "write" ? "WRITE_FAILED" : doing === "ping" ? "CONNECTION_LOST" : "READ_FAILED",
+    code: doing === "ping" ? LOST.read : FAILED[doing],
     retryable,
     advice: retryable ? "Try again" : "See the server's reason",
   };
@@ -223,24 +223,28 @@ function atOpen(failure: MongoFailure, found: Meaning | undefined): Meaning {
 
 /** What to look at first, by what the way to the server said. */
 function adviceAtOpen(failure: MongoFailure): string {
-  for (let at: MongoFailure | undefined = failure, depth = 0; at && depth < 5; depth++) {
-    const code = typeof at.code === "string" ? at.code : "";
-    if (/^(?:CERT_|DEPTH_ZERO_|SELF_SIGNED_|UNABLE_TO_)/.test(code)) {
+  switch (networkTrouble(failure)) {
+    case "untrusted-certificate":
       return "Its certificate is not trusted: give tlsCAFile the authority that signed it";
-    }
-    if (code === "ERR_TLS_CERT_ALTNAME_INVALID")
+    case "certificate-of-another-host":
       return "Its certificate is that of another host: use the name it is made for";
-    if (/^(?:EPROTO|ERR_SSL_)/.test(code)) return "The server may not speak TLS: leave tls out";
-    if (code === "ENOTFOUND") return "There is no host of this name";
-    at = at.cause as MongoFailure | undefined;
+    case "no-tls":
+      return "The server may not speak TLS: leave tls out";
+    case "no-host":
+      return "There is no host of this name";
+    default:
+      return "Check host, port, tls and replicaSet, and that the server runs";
   }
-  return "Check host, port, tls and replicaSet, and that the server runs";
 }
 
 /** Whether a server was looked for in vain because it did not answer. */
 function isTimeout(failure: MongoFailure): boolean {
+  return networkTrouble(failure) === "timeout" || hasCause(failure, "MongoNetworkTimeoutError");
+}
+
+function hasCause(failure: MongoFailure, name: string): boolean {
   for (let at: MongoFailure | undefined = failure, depth = 0; at && depth < 5; depth++) {
-    if (at.name === "MongoNetworkTimeoutError" || at.code === "ETIMEDOUT") return true;
+    if (at.name === name) return true;
     at = at.cause as MongoFailure | undefined;
   }
   return false;

@@ -1,7 +1,9 @@
 import { messageOf, P2PError } from "@omni/p2p-core/starter";
 import type { Document, MongoClient, ServerHeartbeatFailedEvent, ServerHeartbeatSucceededEvent } from "mongodb";
 import type { MongodbEndpoint } from "../endpoint.ts";
-import type { Address } from "./spoken-protocol.ts";
+
+/** Where a server is, as the driver tells it: `host:port`. */
+type Address = string;
 
 /**
  * What the servers of an endpoint have shown while the driver looked for one that will do. The driver itself says only

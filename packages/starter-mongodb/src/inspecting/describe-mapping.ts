@@ -1,40 +1,15 @@
-import {
-  type FieldMapping,
-  getField,
-  type P2PId,
-  type P2PRecord,
-  type P2PValue,
-  type ValueType,
-  valueType,
-} from "@omni/p2p-core/starter";
+import { type FieldMapping, type P2PId, type P2PRecord, type P2PValue, sampleFields } from "@omni/p2p-core/starter";
 import type { Dialect } from "../client/dialect.ts";
 import type { RecordEncoder } from "../values/encode.ts";
 import { nearestNumber } from "../values/numbers.ts";
 import { SIDECAR } from "../values/sidecar.ts";
 
-/** What is found out about one field. */
-interface Findings {
-  readonly types: Set<ValueType>;
-  readonly stored: Set<string>;
-}
-
 /** What the fields of some records would become. All of it comes back, by BSON's types or by tags. */
 export function describeSample(sample: readonly P2PRecord[], dialect: Dialect, encoder: RecordEncoder): FieldMapping[] {
-  const found = new Map<string, Findings>();
-  for (const record of sample) {
-    for (const field of Object.keys(record)) {
-      const value = getField(record, field);
-      if (value === undefined) continue;
-      const { types, stored } = found.get(field) ?? { types: new Set(), stored: new Set() };
-      found.set(field, { types, stored });
-      types.add(valueType(value));
-      stored.add(storedAs(field, value, dialect, encoder));
-    }
-  }
-  return Array.from(found, ([field, { types, stored }]) => ({
+  return sampleFields(sample).map(({ field, types, values }) => ({
     field,
-    types: [...types],
-    storedAs: [...stored].join(" or "),
+    types,
+    storedAs: [...new Set(values.map((value) => storedAs(field, value, dialect, encoder)))].join(" or "),
     lossless: true,
     ...(dialect.unfitName.test(field) ? { note: `${dialect.product} cannot have a field of this name` } : {}),
   }));

@@ -1,8 +1,8 @@
-import { encodeJson, type P2PId, type P2PQuery } from "@omni/p2p-core/starter";
+import { encodeJson, isIndivisible, type P2PId, type P2PQuery } from "@omni/p2p-core/starter";
 import type { Document } from "mongodb";
 import { assertCollectionExists } from "../client/collections.ts";
 import { mongodbError } from "../client/errors.ts";
-import { rangeToJson } from "../values/id-order.ts";
+import { partitionOf } from "../values/id-order.ts";
 import type { OpenCollection } from "./open-collection.ts";
 import { parseMongodbQuery } from "./query.ts";
 
@@ -22,15 +22,14 @@ export async function partitionQuery(
   parts: number,
   signal: AbortSignal,
 ): Promise<P2PQuery[]> {
-  const { orderBy, offset, limit, partition } = parseMongodbQuery(query, opened.dialect);
-  if (parts < 2 || orderBy.length > 0 || offset > 0 || limit < Infinity || partition !== undefined) return [query];
+  if (isIndivisible(parseMongodbQuery(query, opened.dialect), parts)) return [query];
   try {
     const ids = distinct(await sampleIds(opened, parts * SAMPLES_PER_PART, signal));
     if (ids.length === 0) await assertCollectionExists(opened, signal);
     const bounds = quantiles(ids, parts);
     return [undefined, ...bounds].map((after, i) => ({
       ...query,
-      partition: rangeToJson({ after, upTo: bounds[i] }),
+      partition: partitionOf({ after, upTo: bounds[i] }),
     }));
   } catch (error) {
     signal.throwIfAborted();

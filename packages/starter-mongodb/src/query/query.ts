@@ -1,4 +1,6 @@
 import {
+  invalidNative,
+  nativePart,
   P2PError,
   type P2PQuery,
   type P2PValue,
@@ -7,6 +9,7 @@ import {
   TaggedValue,
 } from "@omni/p2p-core/starter";
 import type { Dialect } from "../client/dialect.ts";
+import { STORE } from "../types.ts";
 import { type IdRange, parseRange } from "../values/id-order.ts";
 
 /** What only MongoDB understands, under `native.mongodb` of a query. */
@@ -41,24 +44,10 @@ export interface MongodbQuery extends ParsedQuery {
  */
 export function parseMongodbQuery(query: P2PQuery, dialect: Dialect): MongodbQuery {
   const parsed = parseQuery(query);
-  for (const type of Object.keys(parsed.native)) {
-    if (type !== "mongodb") {
-      throw new P2PError(
-        "UNSUPPORTED_QUERY",
-        `native.${type} cannot be used on a MongoDB endpoint; use native.mongodb`,
-      );
-    }
-  }
-  const native: unknown = parsed.native.mongodb ?? {};
-  if (!isPlainObject(native)) throw invalid("native.mongodb must be an object { filter, hint }");
-  for (const key of Object.keys(native)) {
-    if (key !== "filter" && key !== "hint")
-      throw invalid(`native.mongodb has the unknown key "${key}"; it has filter and hint`);
-  }
-  const { filter, hint }: { readonly filter?: unknown; readonly hint?: unknown } = native;
-  if (filter !== undefined && !isPlainObject(filter)) throw invalid("native.mongodb.filter must be an object");
+  const { filter, hint } = nativePart(parsed, { store: STORE, product: "MongoDB", keys: ["filter", "hint"] }) ?? {};
+  if (filter !== undefined && !isPlainObject(filter)) throw invalidNative(STORE, "filter must be an object");
   if (hint !== undefined && typeof hint !== "string" && !isPlainObject(hint)) {
-    throw invalid("native.mongodb.hint must be the name of an index or its keys");
+    throw invalidNative(STORE, "hint must be the name of an index or its keys");
   }
   for (const { field } of parsed.orderBy) {
     if (!isAddressable(field, dialect)) {
@@ -96,8 +85,4 @@ function isPlainObject(value: unknown): value is Record<string, unknown> {
     value !== null &&
     (Object.getPrototypeOf(value) === Object.prototype || Object.getPrototypeOf(value) === null)
   );
-}
-
-function invalid(what: string): P2PError {
-  return new P2PError("INVALID_QUERY", `Invalid query: ${what}`);
 }

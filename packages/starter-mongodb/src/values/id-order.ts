@@ -1,6 +1,16 @@
-import { fromJson, type JsonValue, P2PError, type P2PId, TaggedValue, toJson } from "@omni/p2p-core/starter";
+import {
+  foreignPartition,
+  fromJson,
+  type JsonValue,
+  type P2PId,
+  partitionBounds,
+  storePartition,
+  TaggedValue,
+  toJson,
+} from "@omni/p2p-core/starter";
 import type { Document } from "mongodb";
 import type { Dialect } from "../client/dialect.ts";
+import { STORE } from "../types.ts";
 import type { RecordEncoder } from "./encode.ts";
 
 /** A range of ids in BSON's order, in which values of different types have their places too. */
@@ -11,25 +21,28 @@ export interface IdRange {
   readonly upTo?: P2PId | undefined;
 }
 
-/** A range as JSON, for partitions. */
-export function rangeToJson({ after, upTo }: IdRange): JsonValue {
-  return {
-    ...(after === undefined ? {} : { after: toJson(after) }),
-    ...(upTo === undefined ? {} : { upTo: toJson(upTo) }),
-  };
+/** A range as a partition of a query. */
+export function partitionOf({ after, upTo }: IdRange): JsonValue {
+  return storePartition(STORE, {
+    after: after === undefined ? undefined : toJson(after),
+    upTo: upTo === undefined ? undefined : toJson(upTo),
+  });
 }
 
-/** @throws P2PError `INVALID_QUERY` when the JSON is not what {@link rangeToJson} gave. */
+/** @throws P2PError `INVALID_QUERY` when the partition is none that {@link partitionOf} gave. */
 export function parseRange(partition: JsonValue | undefined): IdRange {
-  if (partition === undefined) return {};
-  if (typeof partition !== "object" || partition === null || Array.isArray(partition)) {
-    throw new P2PError("INVALID_QUERY", "Invalid query: the partition was not made by a MongoDB endpoint");
+  const { after, upTo } = partitionBounds(STORE, partition, ["after", "upTo"]) ?? {};
+  return { after: after === undefined ? undefined : idOf(after), upTo: upTo === undefined ? undefined : idOf(upTo) };
+}
+
+function idOf(json: JsonValue): P2PId {
+  try {
+    const id = fromJson(json);
+    if (id !== null && !Array.isArray(id)) return id as P2PId;
+  } catch {
+    // Below.
   }
-  const { after, upTo } = partition as { readonly after?: JsonValue; readonly upTo?: JsonValue };
-  return {
-    after: after === undefined ? undefined : (fromJson(after) as P2PId),
-    upTo: upTo === undefined ? undefined : (fromJson(upTo) as P2PId),
-  };
+  throw foreignPartition(STORE);
 }
 
 /**
