@@ -1,23 +1,30 @@
-import { readFileSync } from "node:fs";
+import { readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import ts from "typescript";
 import { repository } from "./markdown.ts";
 
 const parsed = new Map<string, ts.SourceFile>();
 
-function declarations(packageFolder: string): ts.SourceFile {
-  let file = parsed.get(packageFolder);
-  if (file === undefined) {
-    const path = join(repository, "packages", packageFolder, "dist", "index.d.ts");
-    file = ts.createSourceFile(path, readFileSync(path, "utf8"), ts.ScriptTarget.Latest, true);
-    parsed.set(packageFolder, file);
-  }
+function parse(path: string): ts.SourceFile {
+  const file = parsed.get(path) ?? ts.createSourceFile(path, readFileSync(path, "utf8"), ts.ScriptTarget.Latest, true);
+  parsed.set(path, file);
   return file;
 }
 
-/** The names that a package exports, types too. */
-export function exportedNames(packageFolder: string): string[] {
-  return declarations(packageFolder).statements.flatMap((statement) =>
+function builtFolder(packageFolder: string): string {
+  return join(repository, "packages", packageFolder, "dist");
+}
+
+/** Every declaration of a package: those that several of its doors share are built into files beside them. */
+function statements(packageFolder: string): ts.Statement[] {
+  const folder = builtFolder(packageFolder);
+  const files = readdirSync(folder).filter((name) => name.endsWith(".d.ts"));
+  return files.flatMap((name) => [...parse(join(folder, name)).statements]);
+}
+
+/** The names that a door of a package exports, types too. */
+export function exportedNames(packageFolder: string, door = "index"): string[] {
+  return [...parse(join(builtFolder(packageFolder), `${door}.d.ts`)).statements].flatMap((statement) =>
     ts.isExportDeclaration(statement) && statement.exportClause && ts.isNamedExports(statement.exportClause)
       ? statement.exportClause.elements.map(({ name }) => name.text)
       : [],
@@ -26,7 +33,7 @@ export function exportedNames(packageFolder: string): string[] {
 
 /** The names of the members that an interface of a package declares itself. */
 export function membersOf(packageFolder: string, name: string): string[] {
-  const found = declarations(packageFolder).statements.find(
+  const found = statements(packageFolder).find(
     (statement): statement is ts.InterfaceDeclaration =>
       ts.isInterfaceDeclaration(statement) && statement.name.text === name,
   );
@@ -36,7 +43,7 @@ export function membersOf(packageFolder: string, name: string): string[] {
 
 /** The words of a union of literal strings that a package declares. */
 export function wordsOf(packageFolder: string, name: string): string[] {
-  const found = declarations(packageFolder).statements.find(
+  const found = statements(packageFolder).find(
     (statement): statement is ts.TypeAliasDeclaration =>
       ts.isTypeAliasDeclaration(statement) && statement.name.text === name,
   );

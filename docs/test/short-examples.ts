@@ -23,6 +23,13 @@ function examplesIn(file: string): CodeBlock[] {
   }));
 }
 
+/** The doors of the core, the applications' first: a name comes from the first that has it. */
+const CORE_DOORS = [
+  ["core", "index"],
+  ["core", "starter"],
+  ["core", "engine"],
+] as const;
+
 /**
  * What a short example leaves to the reader: the imports of what its own package and the core export, and a manager.
  * A translation of a README gets the same; examples on the site's own pages are complete, and get none of this.
@@ -30,9 +37,12 @@ function examplesIn(file: string): CodeBlock[] {
 export function impliedImports({ file, code }: CodeBlock): string {
   const [, own] = /^packages\/([^/]+)\//.exec(original(file).replaceAll("\\", "/")) ?? [];
   if (own === undefined) return "";
-  const imports = [...new Set([own, "core"])].map((folder) => {
-    const names = exportedNames(folder).filter((name) => isMissing(name, code));
-    return names.length > 0 ? `import { ${names.join(", ")} } from "@omni/p2p-${folder}";` : "";
+  const given = new Set<string>();
+  const imports = [...(own === "core" ? [] : [[own, "index"] as const]), ...CORE_DOORS].map(([folder, door]) => {
+    const names = exportedNames(folder, door).filter((name) => isMissing(name, code) && !given.has(name));
+    for (const name of names) given.add(name);
+    const from = `@omni/p2p-${folder}${door === "index" ? "" : `/${door}`}`;
+    return names.length > 0 ? `import { ${names.join(", ")} } from "${from}";` : "";
   });
   if (isMissing("manager", code)) imports.push('import { manager } from "./given/manager.ts";');
   return imports.join(" ");
