@@ -5,7 +5,9 @@ import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
 import { promisify } from "node:util";
 import { beforeAll, describe, expect, test } from "vitest";
+import { brokenDeletes } from "./broken/deletes.ts";
 import { brokenFilters } from "./broken/filters.ts";
+import { brokenLookUps } from "./broken/lookups.ts";
 import { brokenManners } from "./broken/manners.ts";
 import { brokenRawLanes } from "./broken/raw.ts";
 import { brokenReaders } from "./broken/readers.ts";
@@ -17,6 +19,8 @@ const brokenAdapters = {
   ...brokenWriters,
   ...brokenManners,
   ...brokenRawLanes,
+  ...brokenLookUps,
+  ...brokenDeletes,
 };
 
 /** What vitest's JSON reporter writes, as far as it is read here. */

@@ -25,8 +25,9 @@ export function contractChecks(suite: Suite): void {
       expect((await bench.place()).storageType).toBe(starter.storageType);
     });
 
-    check(suite, "capabilities are complete", async (bench) => {
-      const { capabilities } = await bench.open(await bench.place(), "target");
+    check(suite, "capabilities are complete, and true of what can be called", async (bench) => {
+      const service = await bench.open(await bench.place(), "target");
+      const { capabilities } = service;
       for (const name of ["resumable", "countable", "partitionable", "atomicBatches", "shareable"] as const) {
         expect(capabilities[name], name).toBeTypeOf("boolean");
       }
@@ -35,6 +36,10 @@ export function contractChecks(suite: Suite): void {
       for (const type of VALUE_TYPES) {
         expect(["native", "tagged", "unsupported"], type).toContain(capabilities.valueTypes[type]);
       }
+      expect(typeof service.lookUp === "function", "lookUp can be called").toBe(capabilities.lookUp === true);
+      expect(typeof service.deleteFromTarget === "function", "deleteFromTarget can be called").toBe(
+        capabilities.deletes === true,
+      );
     });
   });
 

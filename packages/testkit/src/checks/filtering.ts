@@ -203,7 +203,7 @@ export function conditionsOn(values: readonly Scalar[], text: boolean): P2PCondi
   return conditions;
 }
 
-/** Records whose columns run through the values at different paces, with null and absent among them. */
+/** Records whose columns run through all values, one forwards and the next backwards, with null and absent among them. */
 export function filterRecords(): P2PRecord[] {
   const columns = [...Object.entries(COLUMNS), ["mixed", MIXED] as const].map(
     ([field, values]) => [field, [...values, null, undefined] as (P2PValue | undefined)[]] as const,
@@ -217,7 +217,7 @@ export function filterRecords(): P2PRecord[] {
       ["nested", { color: i % 2 === 0 ? "red" : "blue" }],
     ];
     for (const [n, [field, values]] of columns.entries()) {
-      const value = values[(i * (n % 2 === 0 ? 1 : 3) + n) % values.length];
+      const value = values[(i * (n % 2 === 0 ? 1 : values.length - 1) + n) % values.length];
       if (value !== undefined) entries.push([field, value]);
     }
     return objectOf(entries) as P2PRecord;

@@ -1,7 +1,15 @@
 import { once } from "node:events";
 import { connect, createServer, type Socket } from "node:net";
-import { type EndpointInfo, type OpenContext, type OptionSpecs, P2PError, parseOptions } from "@omni/p2p-core/starter";
+import {
+  type EndpointInfo,
+  type OpenContext,
+  type OptionSpecs,
+  type P2PDataTransferService,
+  P2PError,
+  parseOptions,
+} from "@omni/p2p-core/starter";
 import { type AdapterUnderTest, referenceAdapter } from "../../src/index.ts";
+import type { Replaced } from "./sabotage.ts";
 
 /** How an adapter for a server comes by its connection. */
 export type Dial = (endpoint: EndpointInfo, context: OpenContext) => Promise<Socket>;
@@ -13,15 +21,21 @@ const options = {
   password: { type: "string", description: "The word that lets them in." },
 } as const satisfies OptionSpecs;
 
-/** The reference adapter, reached through a server that greets whoever comes. */
-export function networkAdapter(dial: Dial = careful): AdapterUnderTest {
+/** Changes a service that can ask its server something: one round trip each time. */
+export type Conversing = (ask: () => Promise<void>) => (service: P2PDataTransferService) => Replaced;
+
+/** The reference adapter, reached through a server that greets whoever comes and answers whatever is asked. */
+export function networkAdapter(dial: Dial = careful, conversing: Conversing = () => () => ({})): AdapterUnderTest {
   const good = referenceAdapter();
   return {
     async createEndpoint() {
-      const server = createServer((socket) => socket.on("error", () => {}).write(GREETING));
+      const server = createServer((socket) => {
+        socket.on("error", () => {}).on("data", (asked) => void socket.write(asked));
+        socket.write(GREETING);
+      });
       server.listen(0, "127.0.0.1");
       await once(server, "listening");
-      const { endpoint, dispose } = await good.createEndpoint();
+      const { endpoint, dispose, breakRecord } = await good.createEndpoint();
       const { port } = server.address() as { port: number };
       return {
         endpoint: { ...(endpoint as EndpointInfo), host: "127.0.0.1", port },
@@ -30,6 +44,7 @@ export function networkAdapter(dial: Dial = careful): AdapterUnderTest {
           await dispose?.();
         },
         ...(dispose && { remove: dispose }),
+        ...(breakRecord && { breakRecord }),
       };
     },
     starter: {
@@ -43,8 +58,13 @@ export function networkAdapter(dial: Dial = careful): AdapterUnderTest {
           socket.destroy();
           throw error;
         });
+        const ask = async (): Promise<void> => {
+          socket.write("?");
+          await once(socket, "data");
+        };
         return {
           ...service,
+          ...conversing(ask)(service),
           async close() {
             socket.destroy();
             await service.close();

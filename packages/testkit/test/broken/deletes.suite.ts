@@ -1,0 +1,4 @@
+import { brokenDeletes } from "./deletes.ts";
+import { describeBroken } from "./suite.ts";
+
+describeBroken(brokenDeletes, ["deletes"]);
