@@ -11,6 +11,8 @@ export function packageBuild(entry: string[] | Record<string, string> = ["src/in
     sourcemap: true,
     clean: true,
     treeshake: true,
+    // Scripts for Redis become a part of the bundle: nothing is read from the disk at run time.
+    loader: { ".lua": "text" },
     ...overrides,
   });
 }

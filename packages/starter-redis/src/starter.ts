@@ -4,15 +4,17 @@ import { storeIdentity } from "./client/identity.ts";
 import { parseRedisEndpoint, redisOptions } from "./endpoint.ts";
 import { describeSample } from "./inspecting/describe-mapping.ts";
 import { inspectRedis } from "./inspecting/inspect.ts";
+import { keyOfId } from "./query/id-keys.ts";
 import { keyName } from "./query/keys.ts";
 import { partitionQuery } from "./query/query.ts";
 import { readBatches, readDocuments } from "./read.ts";
 import { countRecords } from "./reading/count.ts";
+import { lookUpRecords } from "./reading/look-up.ts";
 import { redisCapabilities } from "./types.ts";
 import { comparableDump } from "./values/dump-value.ts";
 import { type RedisDocument, rawFormat, recordOf } from "./values/raw-document.ts";
 import { writeDocuments, writeRecords } from "./write.ts";
-import { keyOf } from "./writing/packed-record.ts";
+import { deleteRecords } from "./writing/delete.ts";
 
 /**
  * Opens `redis://user:password@host:6379/0?prefix=docs:` endpoints.
@@ -48,6 +50,8 @@ export const redisStarter: P2PStarter = {
           write: (documents, options) => writeDocuments(target, documents as readonly RedisDocument[], options),
         },
       }),
+      lookUp: (refs, query, options) => lookUpRecords(source, refs, query, options),
+      deleteFromTarget: (refs, options) => deleteRecords(source, refs, options),
       count: (query, signal) => countRecords(source, query, signal),
       partitions: async (query, parts, signal) => {
         signal.throwIfAborted();
@@ -55,7 +59,7 @@ export const redisStarter: P2PStarter = {
       },
       ...(settings.format === "dump" && { comparable: comparableDump }),
       // In a dump the key is all there is of an id.
-      ...(settings.format === "dump" && { idForm: (id) => keyName(keyOf(id, settings)) }),
+      ...(settings.format === "dump" && { idForm: (id) => keyName(keyOfId(id, settings)) }),
       identity: (signal) => storeIdentity(link, settings, signal),
       ping: (signal) => link.ping(signal),
       close: () => link.close(),

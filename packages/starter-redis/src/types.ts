@@ -47,6 +47,9 @@ export function redisCapabilities(format: RedisFormat): P2PCapabilities {
     writeConcurrency: WRITE_CONCURRENCY,
     atomicBatches: false,
     shareable: true,
+    lookUp: true,
+    deletes: true,
+    changes: false,
     valueTypes: VALUE_TYPES[format],
   };
 }

@@ -1,7 +1,6 @@
 import {
   isP2PError,
   P2PError,
-  type P2PErrorCode,
   type P2PId,
   type P2PRecord,
   type WriteFailure,
@@ -14,6 +13,7 @@ import type { RedisLink } from "./client/link.ts";
 import { type Key, keyText } from "./query/keys.ts";
 import { setWords } from "./values/expiry.ts";
 import type { RedisDocument } from "./values/raw-document.ts";
+import { grouped } from "./writing/group.ts";
 import { writeHashes } from "./writing/hash-script.ts";
 import {
   documentRecord,
@@ -23,6 +23,7 @@ import {
   type RedisTarget,
   refusal,
 } from "./writing/packed-record.ts";
+import { throwIfUnusable } from "./writing/unusable.ts";
 
 /** A command, and the records that it carries. */
 interface Consignment {
@@ -33,11 +34,6 @@ interface Consignment {
 }
 
 type Outcome = "written" | "there" | P2PError;
-
-/** Bytes in one command, about: a larger one would hold up the server for others. */
-const COMMAND_BYTES = 4 * 1024 * 1024;
-/** Records in one command. */
-const COMMAND_RECORDS = 1000;
 
 /** Writes the records as the mode says. */
 export function writeRecords(
@@ -117,20 +113,6 @@ function consign({ link, settings }: RedisTarget, parcels: readonly Parcel[], mo
   return plain ? grouped(parcels).map(setMany) : parcels.map((parcel) => setOne(parcel, mode));
 }
 
-function grouped(parcels: readonly Parcel[]): Parcel[][] {
-  const groups: Parcel[][] = [];
-  let bytes = Infinity;
-  for (const parcel of parcels) {
-    bytes += parcel.bytes;
-    if (bytes > COMMAND_BYTES || groups.at(-1)!.length >= COMMAND_RECORDS) {
-      groups.push([]);
-      bytes = parcel.bytes;
-    }
-    groups.at(-1)!.push(parcel);
-  }
-  return groups;
-}
-
 function setMany(parcels: readonly Parcel[]): Consignment {
   const args: Command["args"] = [];
   for (const { key, content } of parcels) args.push(key, content as string);
@@ -159,7 +141,7 @@ function hashes(parcels: readonly Parcel[], mode: WriteMode, link: RedisLink): C
     outcomes: (reply) =>
       (reply as (number | Buffer)[]).map((outcome) => {
         if (typeof outcome === "number") return outcome === 1 ? "written" : "there";
-        return link.toError(Object.assign(new Error(outcome.toString()), { name: "ReplyError" }), "write");
+        return link.replyError(outcome, "write");
       }),
   };
 }
@@ -179,22 +161,4 @@ function duplicate(key: Key): P2PError {
 /** RESTORE tells of a key that is there by an error. */
 function told(outcome: Outcome): Outcome {
   return isP2PError(outcome, "DUPLICATE_ID") ? "there" : outcome;
-}
-
-/** What is wrong with the store rather than with a record. */
-const UNUSABLE: ReadonlySet<P2PErrorCode> = new Set([
-  "CONNECTION_LOST",
-  "TIMEOUT",
-  "BUSY",
-  "STORAGE_FULL",
-  "TARGET_NOT_WRITABLE",
-  "AUTHENTICATION_FAILED",
-  "INVALID_ENDPOINT",
-  "CLOSED",
-]);
-
-/** When nothing could be written because of the store, that is the news, and not what it means to each record. */
-function throwIfUnusable(failures: readonly WriteFailure[]): void {
-  const trouble = failures.find(({ error }) => UNUSABLE.has(error.code));
-  if (trouble) throw trouble.error;
 }

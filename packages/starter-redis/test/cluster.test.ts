@@ -1,4 +1,4 @@
-import { type P2PDataTransferService, P2PError, type P2PRecord } from "@omni/p2p-core/starter";
+import { type P2PDataTransferService, P2PError, type P2PRecord, recordDigest } from "@omni/p2p-core/starter";
 import { describeWithService } from "@omni/p2p-test-services/suite";
 import { describeConformance } from "@omni/p2p-testkit";
 import { Cluster, type Redis } from "ioredis";
@@ -149,6 +149,37 @@ describeWithService("redis", "Redis Cluster", async () => {
       }
       expect(found.size).toBe(COUNT);
     });
+
+    it("look-ups and deletes find what has moved, and what is half way", async () => {
+      const service = await openAt(`${url}&prefix={half}`);
+      const records = Array.from({ length: 60 }, (_, n) => ({ id: n, n }));
+      await writeAll(service, records);
+      const slot = keySlot(Buffer.from("{half}"));
+      const owner = partedSlots(3).findIndex(([from, to]) => slot >= from && slot <= to);
+      const [from, to] = [nodes[owner]!, nodes[(owner + 1) % 3]!];
+      await to.client.call("cluster", "setslot", slot, "importing", await idOf(from.client));
+      await from.client.call("cluster", "setslot", slot, "migrating", await idOf(to.client));
+      const half = records.slice(0, 30).map(({ id }) => `{half}${id}`);
+      await from.client.call("migrate", "127.0.0.1", to.port, "", 0, 5000, "KEYS", ...half);
+      const refs = records.map((record) => ({ id: record.id, expected: recordDigest(record) }));
+      const look = async () => (await service.lookUp!(refs, {}, { signal: calm() })).map(({ state }) => state);
+      expect(new Set(await look())).toEqual(new Set(["wanted"]));
+      const some = refs.filter((_, n) => n % 3 === 0).map(({ id }) => ({ id }));
+      expect(await service.deleteFromTarget!(some, { signal: calm() })).toMatchObject({ deleted: 20, failures: [] });
+      expect(await service.deleteFromTarget!(refs, { signal: calm() })).toEqual({
+        deleted: 40,
+        absent: 20,
+        changed: [],
+        failures: [],
+      });
+      expect(new Set(await look())).toEqual(new Set(["absent"]));
+      await moveSlot(slot, from, to, nodes);
+      await writeAll(service, records);
+      expect(new Set(await look())).toEqual(new Set(["wanted"]));
+      await moveSlot(slot, to, from, nodes);
+      expect(await service.deleteFromTarget!(refs, { signal: calm() })).toMatchObject({ deleted: 60 });
+      await service.close();
+    });
   });
 
   it("a node that is lost: an error worth trying again, in limited time", async () => {
@@ -168,6 +199,16 @@ describeWithService("redis", "Redis Cluster", async () => {
     expect(performance.now() - started).toBeLessThan(5000);
     const read = await errorOf(readAll(service));
     expect(["CONNECTION_LOST", "BUSY"]).toContain(read.code);
+    const look = await errorOf(service.lookUp!(records, {}, { signal: calm() }));
+    expect(look).toMatchObject({ code: expect.stringMatching(/^(CONNECTION_LOST|BUSY)$/), retryable: true });
+    const deleting = await service.deleteFromTarget!(records, { signal: calm() }).catch((error) => error);
+    const refused =
+      deleting instanceof P2PError
+        ? [deleting]
+        : deleting.failures.map((failure: { error: P2PError }) => failure.error);
+    expect(refused.length).toBeGreaterThan(0);
+    for (const error of refused) expect(error.retryable).toBe(true);
+    if (!(deleting instanceof P2PError)) expect(deleting.absent).toBe(0);
     await service.close();
   });
 });

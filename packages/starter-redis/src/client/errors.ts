@@ -63,6 +63,7 @@ const REPLIES: Readonly<Record<string, Verdict>> = {
 
 /** Replies whose first word is the unspecific `ERR`. */
 const GENERAL_REPLIES: readonly (readonly [pattern: RegExp, verdict: Verdict])[] = [
+  [/user executing the script|ACL failure in script/, REPLIES.NOPERM!],
   [/max number of clients/, { code: "BUSY", retryable: true, advice: "Raise maxclients, or close other clients" }],
   [/invalid password|AUTH/, AUTHENTICATION],
   [/DB index|invalid DB/i, { code: "INVALID_ENDPOINT", advice: "The server has no database of this number" }],

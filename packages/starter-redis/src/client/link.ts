@@ -96,6 +96,11 @@ export class RedisLink {
     return replies.map((reply) => (reply instanceof Error ? this.#explain(reply, operation) : reply));
   }
 
+  /** What an error means that a script gave as a part of its reply. */
+  replyError(text: Buffer, operation: Operation): P2PError {
+    return this.toError(Object.assign(new Error(text.toString()), { name: "ReplyError" }), operation);
+  }
+
   async #call<T>(operation: Operation, signal: AbortSignal, send: () => Promise<T>): Promise<T> {
     const release = this.#sockets.hold();
     try {

@@ -1,10 +1,10 @@
-import { isUtf8 } from "node:buffer";
 import {
   foreignPartition,
   idKey,
   invalidNative,
   isIndivisible,
   nativePart,
+  P2PError,
   type P2PId,
   type P2PQuery,
   type P2PValue,
@@ -14,7 +14,8 @@ import {
   type QueryCondition,
   storePartition,
 } from "@omni/p2p-core/starter";
-import { partedSlots, SLOT_COUNT, type SlotRange } from "../client/slots.ts";
+import { inRanges, keySlot, partedSlots, SLOT_COUNT, type SlotRange } from "../client/slots.ts";
+import { keysOfIdText } from "./id-keys.ts";
 import { escapeGlob, type Key, keyName, STORE, sortKeys } from "./keys.ts";
 
 /** What only Redis understands, under `native.redis` of a query. */
@@ -37,6 +38,8 @@ export interface KeyRequest {
   readonly keys: readonly Key[] | undefined;
   /** For `MATCH`; `undefined` for all keys. */
   readonly pattern: string | undefined;
+  /** What all names start with, as far as text tells. */
+  readonly start: string;
   /** For `TYPE`. */
   readonly type: string | undefined;
   /** The hash slots of one part of a query. */
@@ -75,11 +78,53 @@ export function parseRedisQuery(query: P2PQuery, { prefix, marker }: KeyScope): 
     request: {
       keys: named && namedKeys(named.ids, prefix).filter((key) => key !== marker),
       pattern: pattern === "*" ? undefined : pattern,
+      start: prefix + (native.match === undefined && start ? (start.value as string) : ""),
       type: native.type,
       slots: parsePartition(parsed.partition),
       except: marker?.startsWith(prefix) ? marker : undefined,
     },
     filtered: parsed.conditions.some((condition) => condition !== named?.condition),
+  };
+}
+
+/**
+ * {@link parseRedisQuery} for records that are asked for by their ids.
+ *
+ * @throws P2PError `UNSUPPORTED_QUERY` for what no key by itself can be held against: how many others there are, and a
+ * pattern, which the server applies in a scan of all names alone.
+ */
+export function parseLookUpQuery(query: P2PQuery, scope: KeyScope): RedisQuery {
+  const parsed = parseRedisQuery(query, scope);
+  if (parsed.limit < Infinity || parsed.offset > 0) {
+    throw new P2PError(
+      "UNSUPPORTED_QUERY",
+      "Records cannot be looked up by a query with a limit or an offset, since what it gives depends on the others; leave these out",
+    );
+  }
+  if ((parsed.native.redis as RedisNativeQuery | undefined)?.match !== undefined) {
+    throw new P2PError(
+      "UNSUPPORTED_QUERY",
+      "Records cannot be looked up by native.redis.match, a pattern that Redis applies when it scans names; write where: { id: { prefix } }",
+    );
+  }
+  return parsed;
+}
+
+/**
+ * Makes a test of whether the reading of a query comes upon a key of this type at all; the fields of its record have no say
+ * in it. The type counts only where the query asks for one.
+ */
+export function keyTest({ keys, start, type: wanted, slots }: KeyRequest): (key: Key, type?: string) => boolean {
+  if (keys !== undefined) {
+    const names = new Set(keys.map(keyName));
+    return (key) => names.has(keyName(key));
+  }
+  const startBytes = Buffer.from(start);
+  return (key, type) => {
+    const starts = typeof key === "string" ? key.startsWith(start) : key.indexOf(startBytes) === 0;
+    if (!starts || (slots !== undefined && !inRanges([slots], keySlot(Buffer.from(key as string))))) return false;
+    // SCAN does not tell capitals from small letters either.
+    return wanted === undefined || type?.toLowerCase() === wanted.toLowerCase();
   };
 }
 
@@ -107,15 +152,9 @@ function namedIds(conditions: readonly QueryCondition[]): NamedIds | undefined {
 
 function namedKeys(ids: readonly P2PValue[], prefix: string): Key[] {
   const keys = new Map<string, Key>();
-  const add = (key: Key) => keys.set(keyName(key), key);
   for (const id of ids) {
     if (id === null) continue;
-    const text = idKey(id as P2PId);
-    // An empty id is none; its key would be the bare prefix.
-    if (text !== "") add(prefix + text);
-    // A key that is not UTF-8 has bytes as its id, of which this is the text.
-    const bytes = /^(?:[0-9a-f]{2})+$/.test(text) ? Buffer.from(text, "hex") : undefined;
-    if (bytes !== undefined && !isUtf8(bytes)) add(Buffer.concat([Buffer.from(prefix), bytes]));
+    for (const key of keysOfIdText(idKey(id as P2PId), prefix)) keys.set(keyName(key), key);
   }
   return sortKeys([...keys.values()]);
 }

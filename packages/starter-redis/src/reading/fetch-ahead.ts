@@ -20,9 +20,9 @@ const DEFAULT_BYTES = 16 * 1024 * 1024;
 export async function* fetchAhead(
   source: RedisSource,
   keys: KeySource,
-  query: RedisQuery,
+  query: Pick<RedisQuery, "filtered" | "limit" | "orderBy">,
   skip: number,
-  options: ReadOptions,
+  options: Pick<ReadOptions, "signal" | "batchBytes">,
 ): AsyncGenerator<{ slice: KeySlice; fetched: FetchedKeys }> {
   const { signal, batchBytes = DEFAULT_BYTES } = options;
   const reader = new ValueReader(source.link, source.settings, source.tellsExpiry);

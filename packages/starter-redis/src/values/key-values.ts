@@ -101,10 +101,7 @@ export class ValueReader {
     if (format === "json") return replies.map((reply) => (Buffer.isBuffer(reply) ? single("string", reply) : UNKNOWN));
     const values: (Fetched | typeof UNKNOWN)[] = [];
     for (const [i, reply] of replies.entries()) {
-      if (reply instanceof P2PError) values.push(UNKNOWN);
-      else if ((reply as [Buffer, Buffer[]])[1].length > 0)
-        values.push(await this.#whole("hash", keys[i]!, reply, signal));
-      else values.push(undefined);
+      values.push(reply instanceof P2PError ? UNKNOWN : await this.#whole("hash", keys[i]!, reply, signal));
     }
     return values;
   }
@@ -138,13 +135,18 @@ export class ValueReader {
   async #whole(type: string, key: Key, reply: unknown, signal: AbortSignal): Promise<Fetched> {
     if (reply instanceof P2PError) return reply;
     if (type === "string") return reply === null ? undefined : single("string", reply);
-    const elements: unknown[] = [];
-    for (let chunk = reply; ; ) {
+    let elements: unknown[] = [];
+    for (let chunk = reply, whole = true; ; whole = false) {
       const { items, next } = readChunk(type, key, chunk, elements.length);
       for (const item of items) elements.push(item);
       const count = elements.length / (type === "hash" || type === "zset" ? 2 : 1);
       if (count > this.#settings.maxElements) return tooLarge(key, type, this.#settings.maxElements);
-      if (next === undefined) break;
+      if (next === undefined) {
+        // A scan in several steps may give an element twice.
+        if (!whole && type === "hash") elements = lastOfEach(elements as Buffer[], 2);
+        if (!whole && type === "set") elements = lastOfEach(elements as Buffer[], 1);
+        break;
+      }
       [chunk] = await this.#send([next], signal);
       if (chunk instanceof P2PError) return chunk;
     }
@@ -202,6 +204,13 @@ function readChunk(type: string, key: Key, reply: unknown, before: number): { it
   if (type === "zset") return { items, next: { name: "zrange", args: [key, from, from + CHUNK - 1, "WITHSCORES"] } };
   const [lastId] = items.at(-1) as StreamEntry;
   return { items, next: { name: "xrange", args: [key, `(${lastId.toString()}`, "+", "COUNT", CHUNK] } };
+}
+
+/** Of elements of so many parts each, told apart by their first part, the ones that came last. */
+function lastOfEach(parts: readonly Buffer[], size: 1 | 2): Buffer[] {
+  const last = new Map<string, readonly Buffer[]>();
+  for (let i = 0; i < parts.length; i += size) last.set(parts[i]!.toString("latin1"), parts.slice(i, i + size));
+  return [...last.values()].flat();
 }
 
 function unreadable(key: Key, type: string): P2PError {

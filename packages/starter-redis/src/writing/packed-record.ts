@@ -1,15 +1,7 @@
-import { isUtf8 } from "node:buffer";
-import {
-  encodeJson,
-  idKey,
-  P2PError,
-  type P2PId,
-  type P2PObject,
-  type P2PRecord,
-  toP2PError,
-} from "@omni/p2p-core/starter";
+import { encodeJson, P2PError, type P2PObject, type P2PRecord, toP2PError } from "@omni/p2p-core/starter";
 import type { RedisLink } from "../client/link.ts";
 import type { RedisSettings } from "../endpoint.ts";
+import { keyOfId } from "../query/id-keys.ts";
 import type { Key } from "../query/keys.ts";
 import { type Expiry, expiryAfter, expiryOf } from "../values/expiry.ts";
 import { encodeHashRecord } from "../values/hash-record.ts";
@@ -37,23 +29,13 @@ export interface Parcel {
 export function packRecord(record: P2PRecord, index: number, target: RedisTarget): Parcel {
   const { settings } = target;
   const { format, ttlField } = settings;
-  const key = keyOf(record.id, settings);
+  const key = keyOfId(record.id, settings);
   if (key === settings.marker) throw onMarker(key);
   const expiry = expiryOf(record, settings);
   const body: P2PObject =
     ttlField !== undefined && Object.hasOwn(record, ttlField) ? withoutField(record, ttlField) : record;
   const content = format === "dump" ? dumpOf(record) : format === "hash" ? encodeHashRecord(body) : encodeJson(body);
   return fitting({ index, key, content, bytes: byteLength(content), expiry }, target);
-}
-
-/**
- * The key of an id. A dump has the name of its key as its id and nothing beside it to tell the type, so an id that is no
- * text, as reading gives it for such a name, is the very bytes of the key. In the other formats the id itself is in the
- * value, and the key is its canonical text on every store.
- */
-export function keyOf(id: P2PId, { format, prefix }: RedisSettings): Key {
-  if (format === "dump" && id instanceof Uint8Array && !isUtf8(id)) return Buffer.concat([Buffer.from(prefix), id]);
-  return prefix + idKey(id);
 }
 
 /** {@link packRecord} for the raw lane. */
