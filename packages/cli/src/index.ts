@@ -1,4 +1,5 @@
 export { type ConfigFile, defineConfig, type FileQuery, type FileTransfer } from "./config/file.ts";
+export { ExitCode } from "./exit-code.ts";
 export type {
   CliEvent,
   CollectionEvent,
@@ -14,5 +15,4 @@ export type {
   TransferStatusEvent,
   VerifyEvent,
   VerifyProgressEvent,
-} from "./events.ts";
-export { ExitCode } from "./exit-code.ts";
+} from "./output/events.ts";

@@ -12,7 +12,7 @@ export async function main(argv: readonly string[]): Promise<ExitCode> {
   let exitCode: ExitCode = ExitCode.OK;
   const program = buildProgram(async (options, task) => {
     // Everything heavier than the arguments is loaded from here on.
-    const { runInSession } = await import("./session.ts");
+    const { runInSession } = await import("./session/session.ts");
     exitCode = await runInSession(argv, options, task);
   });
   try {
@@ -27,7 +27,7 @@ export async function main(argv: readonly string[]): Promise<ExitCode> {
 }
 
 async function reportMistyped(argv: readonly string[], error: CommanderError): Promise<void> {
-  const { reportUsage } = await import("./session.ts");
+  const { reportUsage } = await import("./session/session.ts");
   const [command] = argv;
   const named = command !== undefined && !command.startsWith("-") && error.code !== "commander.unknownCommand";
   reportUsage(

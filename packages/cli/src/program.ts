@@ -1,84 +1,20 @@
-import { Argument, Command, Option } from "commander";
+import { Argument, Command } from "commander";
 import manifest from "../package.json" with { type: "json" };
 import type { ExitCode } from "./exit-code.ts";
-import {
-  collect,
-  duration,
-  type EndpointFlags,
-  type EngineFlags,
-  type OutputFlags,
-  type ProgressFlags,
-  type QueryFlags,
-  type TransferFlags,
-  wholeFrom,
-  withDistribution,
-  withEngine,
-  withOutput,
-  withProgress,
-  withQuery,
-  withStores,
-  withTransfer,
-} from "./options.ts";
-import type { Session } from "./session.ts";
-import type { ReplayPhase } from "./transfer/replay-command.ts";
+import { type CopyFlags, withCopyFlags } from "./flags/copy.ts";
+import { type CountFlags, withCountFlags } from "./flags/count.ts";
+import { type InspectFlags, withInspectFlags } from "./flags/inspect.ts";
+import { type OutputFlags, withOutput } from "./flags/output.ts";
+import { type PingFlags, withPingFlags } from "./flags/ping.ts";
+import { type ReplayFlags, withReplayFlags } from "./flags/replay.ts";
+import { type RunFlags, withRunFlags } from "./flags/run.ts";
+import { TRANSFERS_ACTIONS, type TransfersAction, type TransfersFlags, withTransfersFlags } from "./flags/transfers.ts";
+import { type VerifyFlags, withVerifyFlags } from "./flags/verify.ts";
+import { type WorkerFlags, withWorkerFlags } from "./flags/worker.ts";
+import type { Session } from "./session/session.ts";
 
 /** Runs a command's work, with what it needs around it. */
 export type Execute = (options: OutputFlags, task: (session: Session) => Promise<ExitCode>) => Promise<void>;
-
-/** Flags of `copy` and `replay`. */
-export type CopyFlags = QueryFlags &
-  TransferFlags &
-  EndpointFlags &
-  ProgressFlags &
-  OutputFlags &
-  EngineFlags & { readonly distributed?: boolean };
-/** Flags of `replay`. */
-export type ReplayFlags = CopyFlags & { readonly phase?: ReplayPhase };
-/** Flags of `verify`. */
-export type VerifyFlags = QueryFlags &
-  EndpointFlags &
-  ProgressFlags &
-  OutputFlags & {
-    readonly transform?: string;
-    readonly batchSize?: number;
-    readonly maxDifferences?: number;
-    readonly ignoreExtra?: boolean;
-  };
-/** Flags of `count`. */
-export type CountFlags = QueryFlags & EndpointFlags & OutputFlags;
-/** Flags of `ping`. */
-export type PingFlags = EndpointFlags & OutputFlags;
-/** Flags of `inspect`. */
-export type InspectFlags = QueryFlags &
-  EndpointFlags &
-  OutputFlags & { readonly sample?: number; readonly show?: number };
-/** Flags of `run`. */
-export type RunFlags = ProgressFlags &
-  OutputFlags & {
-    readonly only?: readonly string[];
-    readonly resume?: boolean;
-    readonly dryRun?: boolean;
-    readonly verify?: boolean;
-    readonly keepGoing?: boolean;
-    readonly stateDir?: string;
-  };
-
-/** Flags of `worker`. */
-export type WorkerFlags = EngineFlags &
-  OutputFlags & {
-    readonly endpoints?: string;
-    readonly transform?: readonly string[];
-    readonly concurrency?: number;
-    readonly name?: string;
-    readonly heartbeatTimeout?: number;
-    readonly progressTimeout?: number;
-  };
-/** Flags of `transfers`. */
-export type TransfersFlags = EngineFlags & ProgressFlags & OutputFlags;
-
-/** What `transfers` can do. */
-const TRANSFERS_ACTIONS = ["list", "watch", "pause", "resume", "cancel", "failed", "remove"] as const;
-export type TransfersAction = (typeof TRANSFERS_ACTIONS)[number];
 
 const SOURCE = "where records come from: a URL such as sqlite:./data.db?table=docs, or a name from the config file";
 const TARGET = "where they go: a URL such as redis://localhost:6379, or a name from the config file";
@@ -107,7 +43,7 @@ export function buildProgram(execute: Execute): Command {
 function addMoving(program: Command, execute: Execute): void {
   const copy = program.command("copy").description("Copy records from one store to another");
   copy.argument("<source>", SOURCE).argument("<target>", TARGET).helpGroup("Moving records:");
-  withOutput(withProgress(withStores(withDistribution(withTransfer(withQuery(copy))))))
+  withCopyFlags(copy)
     .addHelpText("after", COPY_EXAMPLES)
     .action((source: string, target: string, flags: CopyFlags) =>
       execute(flags, async (session) =>
@@ -120,62 +56,31 @@ function addMoving(program: Command, execute: Execute): void {
     .description("Send the records that failed once more, from their dead letters");
   replay.argument("<dead letters>", "the file of an earlier copy").argument("<target>", TARGET);
   replay.helpGroup("Moving records:");
-  withOutput(withProgress(withStores(withTransfer(withQuery(replay)))))
-    .addOption(
-      new Option("--phase <phase>", "records that the target refused, or that the transform failed on (default: write)")
-        .choices(["write", "transform"])
-        .helpGroup("Which records:"),
-    )
-    .action((file: string, target: string, flags: ReplayFlags) =>
-      execute(flags, async (session) =>
-        (await import("./commands/replay.ts")).replayCommand({ file, target }, flags, session),
-      ),
-    );
+  withReplayFlags(replay).action((file: string, target: string, flags: ReplayFlags) =>
+    execute(flags, async (session) =>
+      (await import("./commands/replay.ts")).replayCommand({ file, target }, flags, session),
+    ),
+  );
 
   const run = program.command("run").description("Run the transfers of a config file");
   run.argument("[file]", "p2p.config.ts, .js, .yaml or .json (default: the one here)").helpGroup("Moving records:");
-  withOutput(
-    withProgress(
-      run
-        .option("--only <name>", "only this transfer of the file; repeat it for more", collect)
-        .option("--resume", "go on where an interrupted run stopped")
-        .option("--dry-run", "show what the records would become; write nothing")
-        .option("--verify", "compare both sides after each transfer")
-        .option("--keep-going", "go on with the next transfer when one fails")
-        .option("--state-dir <folder>", "where checkpoints and failed records are kept (default: .omni-p2p)"),
-    ),
-  ).action((file: string | undefined, flags: RunFlags) =>
+  withRunFlags(run).action((file: string | undefined, flags: RunFlags) =>
     execute(flags, async (session) => (await import("./commands/run.ts")).runCommand(file, flags, session)),
   );
 }
 
 function addMachines(program: Command, execute: Execute): void {
   const worker = program.command("worker").description("Run partitions of distributed copies until it is stopped");
-  withOutput(withEngine(worker.helpGroup("Many machines:")))
-    .option("--endpoints <file>", "config file that names the endpoints (default: p2p.config.* here)")
-    .option("--transform <name=file>", "a transform that copies may name; repeat it for more", collect)
-    .option("--concurrency <n>", "partitions run at a time (default: 1)", wholeFrom(1))
-    .option("--name <name>", "how it is called in lists (default: host and process)")
-    .option(
-      "--heartbeat-timeout <time>",
-      "kill a process that gives no sign of life for so long (default: 30s)",
-      duration,
-    )
-    .option(
-      "--progress-timeout <time>",
-      "kill a process whose partition moves nothing for so long (default: 5m)",
-      duration,
-    )
-    .action((flags: WorkerFlags) =>
-      execute(flags, async (session) => (await import("./commands/worker.ts")).workerCommand(flags, session)),
-    );
+  withWorkerFlags(worker.helpGroup("Many machines:")).action((flags: WorkerFlags) =>
+    execute(flags, async (session) => (await import("./commands/worker.ts")).workerCommand(flags, session)),
+  );
 
   const transfers = program
     .command("transfers")
     .description("List, watch and steer distributed copies")
     .addArgument(new Argument("[action]", "what to do").choices(TRANSFERS_ACTIONS).default("list"))
     .argument("[id]", "the copy; with list, its partitions are shown");
-  withOutput(withProgress(withEngine(transfers.helpGroup("Many machines:"))))
+  withTransfersFlags(transfers.helpGroup("Many machines:"))
     .addHelpText("after", TRANSFERS_EXAMPLES)
     .action((action: TransfersAction, id: string | undefined, flags: TransfersFlags) =>
       execute(flags, async (session) =>
@@ -187,25 +92,20 @@ function addMachines(program: Command, execute: Execute): void {
 function addLooking(program: Command, execute: Execute): void {
   const verify = program.command("verify").description("Compare two stores record by record");
   verify.argument("<source>", SOURCE).argument("<target>", TARGET).helpGroup("Looking at stores:");
-  withOutput(withProgress(withStores(withQuery(verify))))
-    .option("--transform <file>", "compare what this module makes of the source's records")
-    .option("--batch-size <n>", "records read at a time (default: 1000)", wholeFrom(1))
-    .option("--max-differences <n>", "differences listed; all are counted (default: 20)", wholeFrom(0))
-    .option("--ignore-extra", "what only the target holds is counted, and is no difference")
-    .action((source: string, target: string, flags: VerifyFlags) =>
-      execute(flags, async (session) =>
-        (await import("./commands/verify.ts")).verifyCommand({ source, target }, flags, session),
-      ),
-    );
+  withVerifyFlags(verify).action((source: string, target: string, flags: VerifyFlags) =>
+    execute(flags, async (session) =>
+      (await import("./commands/verify.ts")).verifyCommand({ source, target }, flags, session),
+    ),
+  );
 
   const ping = program.command("ping").description("See whether a store can be reached, and how fast it answers");
-  withOutput(withStores(ping.argument("<endpoint>", ONE).helpGroup("Looking at stores:"))).action(
+  withPingFlags(ping.argument("<endpoint>", ONE).helpGroup("Looking at stores:")).action(
     (endpoint: string, flags: PingFlags) =>
       execute(flags, async (session) => (await import("./commands/ping.ts")).pingCommand(endpoint, flags, session)),
   );
 
   const count = program.command("count").description("Count records");
-  withOutput(withStores(withQuery(count.argument("<endpoint>", ONE).helpGroup("Looking at stores:")))).action(
+  withCountFlags(count.argument("<endpoint>", ONE).helpGroup("Looking at stores:")).action(
     (endpoint: string, flags: CountFlags) =>
       execute(flags, async (session) => (await import("./commands/count.ts")).countCommand(endpoint, flags, session)),
   );
@@ -213,14 +113,12 @@ function addLooking(program: Command, execute: Execute): void {
   const inspect = program
     .command("inspect")
     .description("Show what is in a store: tables or collections, fields with their types, samples");
-  withOutput(withStores(withQuery(inspect.argument("<endpoint>", ONE).helpGroup("Looking at stores:"))))
-    .option("--sample <n>", "records read to find out the fields (default: 100)", wholeFrom(1))
-    .option("--show <n>", "records shown (default: 3)", wholeFrom(0))
-    .action((endpoint: string, flags: InspectFlags) =>
+  withInspectFlags(inspect.argument("<endpoint>", ONE).helpGroup("Looking at stores:")).action(
+    (endpoint: string, flags: InspectFlags) =>
       execute(flags, async (session) =>
         (await import("./commands/inspect.ts")).inspectCommand(endpoint, flags, session),
       ),
-    );
+  );
 
   withOutput(
     program

@@ -1,4 +1,4 @@
-import { supervise } from "./supervisor.ts";
+import { supervise } from "./supervision/supervisor.ts";
 
 const argv = process.argv.slice(2);
 

@@ -1,6 +1,6 @@
 import { setFlagsFromString } from "node:v8";
 import { main } from "./main.ts";
-import { tellSupervisor } from "./supervised.ts";
+import { tellSupervisor } from "./supervision/channel.ts";
 
 // The process that does a command's work; the one that the user started supervises it.
 // Of what a copy keeps little lives long: left alone, V8 lets the heap grow to twice that and more before it clears it.

@@ -1,5 +1,5 @@
 import { isP2PError, type P2PStarter, type Transform } from "@omni/p2p-core";
-import { findStarter } from "./endpoints/starters.ts";
+import { findStarter } from "./endpoints/installed-starters.ts";
 import { loadTransform } from "./transfer/transform-file.ts";
 
 /** What a worker of the command line is made of, as its processes are told it. */

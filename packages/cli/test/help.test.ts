@@ -34,7 +34,7 @@ function optionsIn(document: string): Set<string> {
 
 /** The kinds of lines that `--json` writes, as they are declared. */
 function eventNames(): string[] {
-  const declared = readFileSync(new URL("../src/events.ts", import.meta.url), "utf8");
+  const declared = readFileSync(new URL("../src/output/events.ts", import.meta.url), "utf8");
   return [...declared.matchAll(/readonly event: "([^"]+)"/g)].map(([, name]) => name!);
 }
 

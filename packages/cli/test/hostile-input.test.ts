@@ -4,7 +4,7 @@ import { join } from "node:path";
 import { parseEndpoint } from "@omni/p2p-core";
 import { afterAll, afterEach, describe, expect, it } from "vitest";
 import { loadConfig } from "../src/config/load.ts";
-import { expandDeep, expandVariables } from "../src/endpoints/expand.ts";
+import { expandDeep, expandVariables } from "../src/endpoints/environment.ts";
 import { parseWhere } from "../src/query/where.ts";
 import { UsageError } from "../src/usage-error.ts";
 

@@ -2,7 +2,7 @@ import { spawnSync } from "node:child_process";
 import { stripVTControlCharacters } from "node:util";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { progressLine } from "../src/output/live-reporter.ts";
-import { comparing } from "../src/output/progress-parts.ts";
+import { comparing } from "../src/output/progress-text.ts";
 import { RecentPace } from "../src/output/recent-pace.ts";
 import { Project, sampleRecords } from "./project.ts";
 

@@ -23,3 +23,4 @@ export { FieldWatch } from "./transfer/field-watch.ts";
 export type { RunOptions } from "./transfer/options.ts";
 export { addUp, NO_COUNTS, type PartOutcome } from "./transfer/partitioned/add-up.ts";
 export { type PartitionPlan, planPartitions } from "./transfer/partitioned/plan.ts";
+export { DEFAULT_PROGRESS_INTERVAL_MS } from "./transfer/progress.ts";

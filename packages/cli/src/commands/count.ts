@@ -1,13 +1,13 @@
 import { FieldWatch } from "@omni/p2p-core/engine";
 import { unlessAborted } from "@omni/p2p-core/starter";
+import { namedEndpoints } from "../config/named-endpoints.ts";
 import { openContext, withStore } from "../endpoints/open.ts";
 import { resolveTyped } from "../endpoints/resolve.ts";
 import { ExitCode } from "../exit-code.ts";
+import type { CountFlags } from "../flags/count.ts";
 import { printable } from "../output/printable.ts";
-import type { CountFlags } from "../program.ts";
 import { queryFrom } from "../query/query.ts";
-import type { Session } from "../session.ts";
-import { namedEndpoints } from "./copy.ts";
+import type { Session } from "../session/session.ts";
 
 /** Records read at a time where a store cannot count. */
 const BATCH = 1000;

@@ -1,20 +1,20 @@
 import { type EndpointInfo, isP2PError, type P2PQuery } from "@omni/p2p-core";
 import { FieldWatch } from "@omni/p2p-core/engine";
 import { encodeJson, type InspectedCollection, messageOf, type StoreInspection, toJson } from "@omni/p2p-core/starter";
+import { namedEndpoints } from "../config/named-endpoints.ts";
 import { openContext, withinTime, withStore } from "../endpoints/open.ts";
 import { describeEndpoint, type ResolvedEndpoint, resolveTyped } from "../endpoints/resolve.ts";
-import type { CollectionEvent } from "../events.ts";
 import { ExitCode } from "../exit-code.ts";
-import { type SampledField, sampledFields } from "../fields.ts";
+import type { InspectFlags } from "../flags/inspect.ts";
+import type { CollectionEvent } from "../output/events.ts";
 import { formatCount, records as recordsText } from "../output/format.ts";
 import type { Output } from "../output/output.ts";
 import { printable } from "../output/printable.ts";
 import { formatTable } from "../output/table.ts";
-import type { InspectFlags } from "../program.ts";
 import { queryFrom } from "../query/query.ts";
-import { takeSample } from "../sample.ts";
-import type { Session } from "../session.ts";
-import { namedEndpoints } from "./copy.ts";
+import { type SampledField, sampledFields } from "../sampling/fields.ts";
+import { takeSample } from "../sampling/sample.ts";
+import type { Session } from "../session/session.ts";
 
 /** Records read to find out the fields, and records shown, unless the user says otherwise. */
 const DEFAULTS = { sample: 100, show: 3 };

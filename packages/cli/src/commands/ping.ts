@@ -1,13 +1,13 @@
 import { isP2PError } from "@omni/p2p-core";
 import { unlessAborted } from "@omni/p2p-core/starter";
+import { namedEndpoints } from "../config/named-endpoints.ts";
 import { openContext, withinTime, withStore } from "../endpoints/open.ts";
 import { type ResolvedEndpoint, resolveTyped } from "../endpoints/resolve.ts";
-import type { PingEvent } from "../events.ts";
 import { ExitCode } from "../exit-code.ts";
+import type { PingFlags } from "../flags/ping.ts";
+import type { PingEvent } from "../output/events.ts";
 import { formatDuration } from "../output/format.ts";
-import type { PingFlags } from "../program.ts";
-import type { Session } from "../session.ts";
-import { namedEndpoints } from "./copy.ts";
+import type { Session } from "../session/session.ts";
 
 /** `omni-p2p ping` */
 export async function pingCommand(typed: string, flags: PingFlags, session: Session): Promise<ExitCode> {

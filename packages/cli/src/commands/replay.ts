@@ -2,15 +2,14 @@ import { statSync } from "node:fs";
 import { parseEndpoint } from "@omni/p2p-core";
 import { deadLetterStarter } from "@omni/p2p-core/engine";
 import type { ExitCode } from "../exit-code.ts";
-import type { ReplayFlags } from "../program.ts";
-import type { Session } from "../session.ts";
+import type { ReplayFlags, ReplayPhase } from "../flags/replay.ts";
+import type { Session } from "../session/session.ts";
 import { assertOtherFile } from "../transfer/dead-letters.ts";
 import { dryRun } from "../transfer/dry-run.ts";
-import type { ReplayPhase } from "../transfer/replay-command.ts";
+import { jobFromFlags } from "../transfer/job-from-flags.ts";
 import { resumeCommand, shellQuote } from "../transfer/resume-command.ts";
 import { runTransfer } from "../transfer/run-transfer.ts";
 import { UsageError } from "../usage-error.ts";
-import { jobFrom } from "./copy.ts";
 
 /** `omni-p2p replay`: a copy whose source is a file of dead letters. */
 export async function replayCommand(
@@ -22,7 +21,7 @@ export async function replayCommand(
   assertFile(path);
   const source = lettersUrl(path, flags.phase);
   const job = {
-    ...(await jobFrom("replay", { source, target }, flags, session)),
+    ...(await jobFromFlags("replay", { source, target }, flags, session)),
     resumeCommand: resumeCommand(session.argv, { target }),
   };
   assertOtherFile(path, job.deadLetters);

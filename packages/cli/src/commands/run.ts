@@ -1,13 +1,13 @@
 import { relative, resolve } from "node:path";
 import type { P2PQuery } from "@omni/p2p-core";
+import { nearest } from "@omni/p2p-core/engine";
 import type { ConfigFile, FileTransfer } from "../config/file.ts";
 import { findConfig, type LoadedConfig, loadConfig } from "../config/load.ts";
 import { resolveNamed } from "../endpoints/resolve.ts";
 import { ExitCode } from "../exit-code.ts";
-import { nearest } from "../nearest.ts";
-import type { RunFlags } from "../program.ts";
+import type { RunFlags } from "../flags/run.ts";
 import { parseWhere } from "../query/where.ts";
-import type { Session } from "../session.ts";
+import type { Session } from "../session/session.ts";
 import { deadLetterPlace } from "../transfer/dead-letters.ts";
 import { dryRun } from "../transfer/dry-run.ts";
 import type { TransferJob } from "../transfer/job.ts";

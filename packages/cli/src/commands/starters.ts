@@ -1,10 +1,10 @@
 import type { P2PStarter } from "@omni/p2p-core";
 import { messageOf, type P2PCapabilities } from "@omni/p2p-core/starter";
-import { findStarter, listStarters } from "../endpoints/starters.ts";
-import type { StarterEvent } from "../events.ts";
+import { findStarter, listStarters } from "../endpoints/installed-starters.ts";
 import { ExitCode } from "../exit-code.ts";
+import type { StarterEvent } from "../output/events.ts";
 import type { Output } from "../output/output.ts";
-import type { Session } from "../session.ts";
+import type { Session } from "../session/session.ts";
 
 /** `omni-p2p starters` */
 export async function startersCommand({ out }: Session): Promise<ExitCode> {

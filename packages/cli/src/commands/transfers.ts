@@ -3,11 +3,11 @@ import { follow } from "../engine/follow.ts";
 import { loadEngine } from "../engine/load-engine.ts";
 import { redisUrl, signing } from "../engine/redis-url.ts";
 import { ExitCode } from "../exit-code.ts";
+import type { TransfersAction, TransfersFlags } from "../flags/transfers.ts";
 import { formatCount } from "../output/format.ts";
 import type { Output } from "../output/output.ts";
 import { formatTable } from "../output/table.ts";
-import type { TransfersAction, TransfersFlags } from "../program.ts";
-import type { Session } from "../session.ts";
+import type { Session } from "../session/session.ts";
 import { UsageError } from "../usage-error.ts";
 
 /** What can be done with one transfer, and what is said then. */

@@ -1,14 +1,15 @@
 import { verify } from "@omni/p2p-core";
+import { namedEndpoints } from "../config/named-endpoints.ts";
 import { openContext, withStore } from "../endpoints/open.ts";
 import { resolveTyped } from "../endpoints/resolve.ts";
 import type { ExitCode } from "../exit-code.ts";
-import { createReporter } from "../output/reporter.ts";
-import type { VerifyFlags } from "../program.ts";
+import type { VerifyFlags } from "../flags/verify.ts";
+import { createReporter } from "../output/create-reporter.ts";
 import { queryFrom } from "../query/query.ts";
-import type { Session } from "../session.ts";
+import type { Session } from "../session/session.ts";
+import type { TypedEnds } from "../transfer/job-from-flags.ts";
+import { runVerify } from "../transfer/run-verify.ts";
 import { loadTransform } from "../transfer/transform-file.ts";
-import { runVerify } from "../transfer/verify-run.ts";
-import { namedEndpoints, type TypedEnds } from "./copy.ts";
 
 /** `omni-p2p verify` */
 export async function verifyCommand(typed: TypedEnds, flags: VerifyFlags, session: Session): Promise<ExitCode> {

@@ -1,13 +1,13 @@
 import { type EndpointInput, parseEndpoint } from "@omni/p2p-core";
 import { findConfig, type LoadedConfig, loadConfig } from "../config/load.ts";
-import { expandDeep } from "../endpoints/expand.ts";
+import { expandDeep } from "../endpoints/environment.ts";
 import { unguarded } from "../endpoints/guarded.ts";
 import { loadEngine } from "../engine/load-engine.ts";
 import { redisUrl, signingKeys } from "../engine/redis-url.ts";
 import { ExitCode } from "../exit-code.ts";
+import type { WorkerFlags } from "../flags/worker.ts";
 import { printable } from "../output/printable.ts";
-import type { WorkerFlags } from "../program.ts";
-import type { Session } from "../session.ts";
+import type { Session } from "../session/session.ts";
 import { UsageError } from "../usage-error.ts";
 import { workerParts } from "../worker-parts.ts";
 
@@ -22,7 +22,11 @@ export async function workerCommand(flags: WorkerFlags, session: Session): Promi
   const { out } = session;
   const { createTransferWorker } = await loadEngine();
   const endpoints = endpointsOf(config);
-  const parts = { folder: config.folder, types: typesOf(endpoints), transforms: transformFiles(flags.transform ?? []) };
+  const parts = {
+    folder: config.folder,
+    types: typesOf(endpoints),
+    transforms: Object.fromEntries(flags.transform ?? []),
+  };
   // What is wrong with them is told as what was typed, before anything is started.
   await workerParts(parts);
   const keys = signingKeys();
@@ -72,19 +76,6 @@ function endpointsOf(config: LoadedConfig): Record<string, EndpointInput> {
 /** The kinds of stores among the endpoints. */
 function typesOf(endpoints: Readonly<Record<string, EndpointInput>>): string[] {
   return [...new Set(Object.values(endpoints).map((given) => parseEndpoint(unguarded(given)).storageType))];
-}
-
-/** The files of transforms, by the names that copies may use. */
-function transformFiles(given: readonly string[]): Record<string, string> {
-  return Object.fromEntries(
-    given.map((text) => {
-      const [, name, file] = /^([^=]+)=(.+)$/.exec(text) ?? [];
-      if (name === undefined || file === undefined) {
-        throw new UsageError(`--transform ${text} names no transform`, "--transform <name>=<file>");
-      }
-      return [name, file] as const;
-    }),
-  );
 }
 
 /** The module that the worker's processes load: the one of this command. */

@@ -1,7 +1,7 @@
 import { RootCommand } from "@bomb.sh/tab";
 import type { Command, Option } from "commander";
 import { ExitCode } from "../exit-code.ts";
-import type { Session } from "../session.ts";
+import type { Session } from "../session/session.ts";
 import { type Candidates, endpointCandidates, fileCandidates } from "./candidates.ts";
 
 /** Where a file's name is wanted. */

@@ -9,7 +9,7 @@ export async function endpointCandidates(partial: string): Promise<Candidates> {
   if (partial.startsWith("-")) return [];
   const sqlite = /^(sqlite:)(.*)$/s.exec(partial);
   if (sqlite) return fileCandidates(sqlite[2]!).map(([file]) => [`${sqlite[1]}${file}`, ""]);
-  const { listStarters } = await import("../endpoints/starters.ts");
+  const { listStarters } = await import("../endpoints/installed-starters.ts");
   const types = listStarters().map(({ storageType, packageName }) => [urlStart(storageType), packageName] as const);
   return [...(await names()), ...types];
 }

@@ -2,10 +2,9 @@ import { existsSync } from "node:fs";
 import { readFile } from "node:fs/promises";
 import { dirname, extname, relative, resolve } from "node:path";
 import { isP2PError } from "@omni/p2p-core";
-import { distrustOf, parseConfig } from "@omni/p2p-core/engine";
+import { distrustOf, nearest, parseConfig } from "@omni/p2p-core/engine";
 import { messageOf } from "@omni/p2p-core/starter";
-import { exportOf, loadModule } from "../load-module.ts";
-import { nearest } from "../nearest.ts";
+import { exportOf, loadModule } from "../modules/load-module.ts";
 import { UsageError } from "../usage-error.ts";
 import type { ConfigFile } from "./file.ts";
 

@@ -1,7 +1,7 @@
 import type { EndpointInfo, P2PStarter } from "@omni/p2p-core";
 import { isSecretName } from "@omni/p2p-core/engine";
 import { endpointLabel } from "@omni/p2p-core/starter";
-import type { Session } from "../session.ts";
+import type { Session } from "../session/session.ts";
 
 /** Which end of a transfer; a command with one endpoint has a source. */
 export type Side = "source" | "target";

@@ -1,8 +1,8 @@
 import { isP2PError, type P2PDataTransferService, P2PError, type P2PErrorCode } from "@omni/p2p-core";
 import { redactError } from "@omni/p2p-core/engine";
 import { type OpenContext, secretsOf, toP2PError, unlessAborted } from "@omni/p2p-core/starter";
-import type { Session } from "../session.ts";
-import { withinLimit } from "../supervised.ts";
+import type { Session } from "../session/session.ts";
+import { withinLimit } from "../supervision/channel.ts";
 import type { ResolvedEndpoint } from "./resolve.ts";
 
 /** Time in which a store must answer unless the user says otherwise, in ms. */

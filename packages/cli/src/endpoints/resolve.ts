@@ -1,12 +1,12 @@
 import { type EndpointInfo, type EndpointInput, isP2PError, type P2PStarter, parseEndpoint } from "@omni/p2p-core";
 import { isSecretName, redactEndpoint } from "@omni/p2p-core/engine";
 import { endpointLabel } from "@omni/p2p-core/starter";
-import type { Session } from "../session.ts";
+import type { Session } from "../session/session.ts";
 import { UsageError } from "../usage-error.ts";
 import { addCredentials, type Side } from "./credentials.ts";
-import { expandDeep, expandVariables } from "./expand.ts";
+import { expandDeep, expandVariables } from "./environment.ts";
 import { unguarded } from "./guarded.ts";
-import { findStarter } from "./starters.ts";
+import { findStarter } from "./installed-starters.ts";
 
 /** An endpoint that is ready to be opened. */
 export interface ResolvedEndpoint {

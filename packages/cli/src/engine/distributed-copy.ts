@@ -1,9 +1,9 @@
 import type { ConnectionConfigInput } from "@omni/p2p-core";
-import type { TypedEnds } from "../commands/copy.ts";
 import type { ExitCode } from "../exit-code.ts";
-import type { CopyFlags } from "../program.ts";
+import type { CopyFlags } from "../flags/copy.ts";
 import { queryFrom } from "../query/query.ts";
-import type { Session } from "../session.ts";
+import type { Session } from "../session/session.ts";
+import type { TypedEnds } from "../transfer/job-from-flags.ts";
 import { settingsFrom } from "../transfer/settings.ts";
 import { UsageError } from "../usage-error.ts";
 import { follow } from "./follow.ts";

@@ -1,12 +1,13 @@
 import { setTimeout as sleep } from "node:timers/promises";
 import type { DistributedResult, DistributedTransfer, TransferStatus, VerifySummary } from "@omni/p2p-engine-bullmq";
 import { ExitCode } from "../exit-code.ts";
+import { createReporter } from "../output/create-reporter.ts";
 import { formatCount, formatDuration, records } from "../output/format.ts";
 import type { Output } from "../output/output.ts";
 import { printable } from "../output/printable.ts";
-import { createReporter, type Reporter } from "../output/reporter.ts";
-import type { Session } from "../session.ts";
-import { tellSupervisor } from "../supervised.ts";
+import type { Reporter } from "../output/reporter.ts";
+import type { Session } from "../session/session.ts";
+import { tellSupervisor } from "../supervision/channel.ts";
 
 /** Failures shown on the screen. */
 const SHOWN_FAILURES = 5;

@@ -1,5 +1,5 @@
-import { expandVariables } from "../endpoints/expand.ts";
-import type { EngineFlags } from "../options.ts";
+import { expandVariables } from "../endpoints/environment.ts";
+import type { EngineFlags } from "../flags/engine.ts";
 
 /** The engine's Redis: as given, from the environment, or the usual place. */
 export function redisUrl({ redis }: EngineFlags): string {

@@ -1,5 +1,6 @@
 import type { TransferProgress } from "@omni/p2p-core";
 import type { Output } from "./output.ts";
+import { PROGRESS_INTERVALS_MS } from "./progress-interval.ts";
 import type { Reporter, StartedJob } from "./reporter.ts";
 
 /** One JSON object a line. */
@@ -8,7 +9,7 @@ export class JsonReporter implements Reporter {
   readonly #out: Output;
   #toldAt = 0;
 
-  constructor(out: Output, interval = 1000) {
+  constructor(out: Output, interval: number = PROGRESS_INTERVALS_MS.json) {
     this.#out = out;
     this.interval = interval;
   }

@@ -4,8 +4,8 @@ import { createLogUpdate } from "log-update";
 import stringWidth from "string-width";
 import { formatCount, formatDuration } from "./format.ts";
 import type { Output } from "./output.ts";
-import { startLine } from "./plain-reporter.ts";
-import { comparing, progressParts, shareOf } from "./progress-parts.ts";
+import { PROGRESS_INTERVALS_MS } from "./progress-interval.ts";
+import { comparing, progressParts, shareOf, startLine } from "./progress-text.ts";
 import { RecentPace } from "./recent-pace.ts";
 import type { Reporter, StartedJob } from "./reporter.ts";
 
@@ -26,7 +26,7 @@ export class LiveReporter implements Reporter {
   #read = 0;
   #draw: () => string = () => "";
 
-  constructor(out: Output, interval = 250) {
+  constructor(out: Output, interval: number = PROGRESS_INTERVALS_MS.live) {
     this.#out = out;
     this.interval = interval;
   }

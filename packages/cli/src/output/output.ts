@@ -1,6 +1,6 @@
 import { styleText } from "node:util";
-import type { CliEvent } from "../events.ts";
-import type { OutputFlags } from "../options.ts";
+import type { OutputFlags } from "../flags/output.ts";
+import type { CliEvent } from "./events.ts";
 import { printable } from "./printable.ts";
 
 /** An error as it is shown. */

@@ -1,7 +1,8 @@
 import type { TransferProgress } from "@omni/p2p-core";
 import { formatDuration } from "./format.ts";
 import type { Output } from "./output.ts";
-import { comparing, progressParts } from "./progress-parts.ts";
+import { PROGRESS_INTERVALS_MS } from "./progress-interval.ts";
+import { comparing, progressParts, startLine } from "./progress-text.ts";
 import { RecentPace } from "./recent-pace.ts";
 import type { Reporter, StartedJob } from "./reporter.ts";
 
@@ -13,7 +14,7 @@ export class PlainReporter implements Reporter {
   #read = 0;
   #toldAt = performance.now();
 
-  constructor(out: Output, interval = 5000) {
+  constructor(out: Output, interval: number = PROGRESS_INTERVALS_MS.plain) {
     this.#out = out;
     this.interval = interval;
   }
@@ -40,9 +41,4 @@ export class PlainReporter implements Reporter {
   }
 
   stop(): void {}
-}
-
-/** `copy sqlite:a.db?table=docs → redis://localhost (transfer sqlite-redis-0a1b2c3d)` */
-export function startLine({ name, source, target, transferId }: StartedJob, resumed: boolean): string {
-  return `${name}: ${source.shown} → ${target.shown} (${resumed ? "resuming" : "transfer"} ${transferId})`;
 }

@@ -1,13 +1,16 @@
 import type { TransferProgress } from "@omni/p2p-core";
-import type { TransferJob } from "../transfer/job.ts";
-import { JsonReporter } from "./json-reporter.ts";
-import type { Output } from "./output.ts";
-import { PlainReporter } from "./plain-reporter.ts";
+
+/** An end of a transfer, as it is called on the screen. */
+interface ShownEnd {
+  readonly shown: string;
+}
 
 /** What there is to say of a transfer that begins. */
-export interface StartedJob extends Pick<TransferJob, "name" | "transferId"> {
-  readonly source: Pick<TransferJob["source"], "shown">;
-  readonly target: Pick<TransferJob["target"], "shown">;
+export interface StartedJob {
+  readonly name: string;
+  readonly transferId: string;
+  readonly source: ShownEnd;
+  readonly target: ShownEnd;
 }
 
 /** Tells how a transfer or a comparison is getting on. */
@@ -20,22 +23,4 @@ export interface Reporter {
   verifying(count: number): void;
   /** Ends a live line. May be called twice. */
   stop(): void;
-}
-
-/** Says nothing. */
-const SILENT: Reporter = { interval: 60_000, start() {}, progress() {}, verifying() {}, stop() {} };
-
-/** Whether a live line can be drawn; a terminal without a size, as some tools make them, shows nothing of it. */
-function isTerminal(): boolean {
-  const { isTTY, rows, columns } = process.stderr;
-  return isTTY === true && rows > 0 && columns > 0 && process.env.TERM !== "dumb";
-}
-
-/** JSON where that was asked for, a live line on a terminal, plain lines anywhere else. */
-export async function createReporter(out: Output, interval: number | undefined): Promise<Reporter> {
-  if (out.json) return new JsonReporter(out, interval);
-  if (out.quiet) return SILENT;
-  if (!isTerminal()) return new PlainReporter(out, interval);
-  const { LiveReporter } = await import("./live-reporter.ts");
-  return new LiveReporter(out, interval);
 }

@@ -1,6 +1,6 @@
 import type { P2POrder, P2PQuery } from "@omni/p2p-core";
 import { parseQuery } from "@omni/p2p-core/starter";
-import type { QueryFlags } from "../options.ts";
+import type { QueryFlags } from "../flags/query.ts";
 import { UsageError } from "../usage-error.ts";
 import { parseWhere } from "./where.ts";
 

@@ -1,6 +1,6 @@
 import { statSync } from "node:fs";
 import { type EndpointInput, parseEndpoint } from "@omni/p2p-core";
-import { expandVariables } from "../endpoints/expand.ts";
+import { expandVariables } from "../endpoints/environment.ts";
 import { UsageError } from "../usage-error.ts";
 import type { TransferJob } from "./job.ts";
 

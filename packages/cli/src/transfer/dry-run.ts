@@ -3,15 +3,15 @@ import { FieldWatch } from "@omni/p2p-core/engine";
 import { type FieldMapping, recordTrouble } from "@omni/p2p-core/starter";
 import { openContext, withinTime, withStore } from "../endpoints/open.ts";
 import type { ResolvedEndpoint } from "../endpoints/resolve.ts";
-import type { DryRunEvent } from "../events.ts";
 import { ExitCode } from "../exit-code.ts";
-import { sampledFields } from "../fields.ts";
+import type { DryRunEvent } from "../output/events.ts";
 import { formatCount, records as recordsText } from "../output/format.ts";
 import type { Output } from "../output/output.ts";
 import { printable } from "../output/printable.ts";
 import { formatTable } from "../output/table.ts";
-import { takeSample } from "../sample.ts";
-import type { Session } from "../session.ts";
+import { sampledFields } from "../sampling/fields.ts";
+import { takeSample } from "../sampling/sample.ts";
+import type { Session } from "../session/session.ts";
 import type { TransferJob } from "./job.ts";
 
 /** Records that a dry run reads unless the user says otherwise. */

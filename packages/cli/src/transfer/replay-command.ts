@@ -1,7 +1,5 @@
+import type { ReplayPhase } from "../flags/replay.ts";
 import { programName, shellQuote } from "./resume-command.ts";
-
-/** Dead letters that can be sent once more: what the target refused, or what the transform failed on. */
-export type ReplayPhase = "write" | "transform";
 
 /** What to type to send the failed records of one phase once more, given their file. */
 export type ReplayCommand = (file: string, phase: ReplayPhase) => string;

@@ -1,12 +1,12 @@
 import type { TransferResult } from "@omni/p2p-core";
 import type { Checkpoint } from "@omni/p2p-core/engine";
-import type { ResultEvent } from "../events.ts";
 import { ExitCode } from "../exit-code.ts";
+import type { ReplayPhase } from "../flags/replay.ts";
+import type { ResultEvent } from "../output/events.ts";
 import { formatCount, formatDuration, records } from "../output/format.ts";
 import type { Output } from "../output/output.ts";
 import { printable } from "../output/printable.ts";
 import type { TransferJob } from "./job.ts";
-import type { ReplayPhase } from "./replay-command.ts";
 
 /** Failures shown on the screen; all of them are in the dead letters. */
 const SHOWN_FAILURES = 5;

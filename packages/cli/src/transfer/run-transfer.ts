@@ -11,18 +11,19 @@ import {
 import { type Checkpoint, parseConfig } from "@omni/p2p-core/engine";
 import { unlessAborted } from "@omni/p2p-core/starter";
 import { askPassword, type Side } from "../endpoints/credentials.ts";
-import { findStarter } from "../endpoints/starters.ts";
+import { findStarter } from "../endpoints/installed-starters.ts";
 import { ExitCode } from "../exit-code.ts";
-import { explain } from "../explain.ts";
+import { createReporter } from "../output/create-reporter.ts";
 import { formatCount, records } from "../output/format.ts";
 import { printable } from "../output/printable.ts";
-import { createReporter, type Reporter } from "../output/reporter.ts";
-import type { Session } from "../session.ts";
-import { tellSupervisor, withinLimit } from "../supervised.ts";
+import type { Reporter } from "../output/reporter.ts";
+import { explain } from "../session/explain.ts";
+import type { Session } from "../session/session.ts";
+import { tellSupervisor, withinLimit } from "../supervision/channel.ts";
 import { failedIds } from "./failed-ids.ts";
 import type { TransferJob } from "./job.ts";
 import { reportFailures, reportInterruption, reportResult, resultEvent } from "./report.ts";
-import { runVerify } from "./verify-run.ts";
+import { runVerify } from "./run-verify.ts";
 
 /** Runs a transfer from its checkpoint to its report. */
 export async function runTransfer(

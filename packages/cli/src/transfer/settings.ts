@@ -1,10 +1,11 @@
 import { type ConnectionConfigInput, type FailureTolerance, isP2PError } from "@omni/p2p-core";
 import { parseConfig } from "@omni/p2p-core/engine";
-import type { EndpointFlags, TransferFlags } from "../options.ts";
+import type { TransferFlags } from "../flags/copy.ts";
+import type { StoreFlags } from "../flags/stores.ts";
 import { UsageError } from "../usage-error.ts";
 
 /** The settings of a connection that the flags of a command ask for, checked. */
-export function settingsFrom(flags: TransferFlags & EndpointFlags): ConnectionConfigInput {
+export function settingsFrom(flags: TransferFlags & StoreFlags): ConnectionConfigInput {
   const config: ConnectionConfigInput = {
     mode: flags.mode,
     batchSize: flags.batchSize,

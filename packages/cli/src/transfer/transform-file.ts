@@ -2,7 +2,7 @@ import { createHash } from "node:crypto";
 import { readFile } from "node:fs/promises";
 import { resolve } from "node:path";
 import type { Transform } from "@omni/p2p-core";
-import { exportOf, loadModule } from "../load-module.ts";
+import { exportOf, loadModule } from "../modules/load-module.ts";
 import { UsageError } from "../usage-error.ts";
 
 /** A transform, and what tells it from others in a checkpoint. */

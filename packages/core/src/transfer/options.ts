@@ -15,7 +15,7 @@ import { DEFAULT_STATE_FOLDER, FileCheckpointStore, fileNameOf } from "./checkpo
 import type { DeadLetterSink } from "./dead-letters/dead-letter.ts";
 import { FileDeadLetterSink } from "./dead-letters/file-dead-letters.ts";
 import { boundedCheckpoints, boundedSink, HOOK_TIMEOUT_MS } from "./hooks.ts";
-import type { TransferProgress } from "./progress.ts";
+import { DEFAULT_PROGRESS_INTERVAL_MS, type TransferProgress } from "./progress.ts";
 import type { Transform } from "./transform.ts";
 
 /** What a transfer can be told beyond the settings of its connection. */
@@ -116,7 +116,7 @@ export function resolveTransfer(options: TransferOptions, connection?: Connectio
     transformVersion: run.transformVersion ?? (run.transform ? "unversioned" : "none"),
     signal: run.signal,
     onProgress: run.onProgress,
-    progressInterval: run.progressInterval ?? 250,
+    progressInterval: run.progressInterval ?? DEFAULT_PROGRESS_INTERVAL_MS,
     checkpoints: store && boundedCheckpoints(store, hookTimeout),
     deadLetters: sink && boundedSink(sink, hookTimeout),
     stateFolder: store instanceof FileCheckpointStore ? store.folder : undefined,

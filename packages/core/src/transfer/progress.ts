@@ -17,6 +17,9 @@ export interface TransferProgress {
   readonly elapsedMs: number;
 }
 
+/** How often `onProgress` is called unless it is told otherwise, in ms. */
+export const DEFAULT_PROGRESS_INTERVAL_MS = 250;
+
 /** Span of time, in ms, over which the rate is taken. */
 const WINDOW_MS = 5000;
 

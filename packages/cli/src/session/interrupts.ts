@@ -1,5 +1,5 @@
-import type { ExitCode } from "./exit-code.ts";
-import { isSupervised, SIGNAL_CODES, type StopSignal, type ToWork, tellSupervisor } from "./supervised.ts";
+import type { ExitCode } from "../exit-code.ts";
+import { isSupervised, SIGNAL_CODES, type StopSignal, type ToWork, tellSupervisor } from "../supervision/channel.ts";
 
 /**
  * Ctrl-C, SIGTERM and SIGHUP, as the supervisor passes them on: the first asks to stop cleanly; at the second the

@@ -1,9 +1,9 @@
 import { setImmediate } from "node:timers/promises";
-import { ExitCode } from "./exit-code.ts";
+import { ExitCode } from "../exit-code.ts";
+import type { OutputFlags } from "../flags/output.ts";
+import { Output } from "../output/output.ts";
+import { UsageError } from "../usage-error.ts";
 import { Interrupts } from "./interrupts.ts";
-import type { OutputFlags } from "./options.ts";
-import { Output } from "./output/output.ts";
-import { UsageError } from "./usage-error.ts";
 
 /** What a command has around it. */
 export interface Session {

@@ -1,5 +1,6 @@
 import type { TransferProgress } from "@omni/p2p-core";
 import { formatBytes, formatCount, formatDuration } from "./format.ts";
+import type { StartedJob } from "./reporter.ts";
 
 /** What there is to say of a transfer under way, the most important first. */
 export function progressParts(progress: TransferProgress): string[] {
@@ -30,4 +31,9 @@ export function shareOf({ records, total }: TransferProgress): number | undefine
 export function comparing(count: number, copied: number): string {
   const of = copied > 0 ? ` of about ${formatCount(Math.max(count, copied * 2))}` : "";
   return `comparing: ${formatCount(count)}${of} records read`;
+}
+
+/** `copy sqlite:a.db?table=docs → redis://localhost (transfer sqlite-redis-0a1b2c3d)` */
+export function startLine({ name, source, target, transferId }: StartedJob, resumed: boolean): string {
+  return `${name}: ${source.shown} → ${target.shown} (${resumed ? "resuming" : "transfer"} ${transferId})`;
 }

@@ -1,7 +1,7 @@
 import { spawn } from "node:child_process";
 import { fileURLToPath } from "node:url";
-import { ExitCode } from "./exit-code.ts";
-import { SIGNAL_CODES, type StopSignal, type ToSupervisor, type ToWork } from "./supervised.ts";
+import { ExitCode } from "../exit-code.ts";
+import { SIGNAL_CODES, type StopSignal, type ToSupervisor, type ToWork } from "./channel.ts";
 
 /** Longest that a clean stop may take, in ms; the core itself waits 2 s for what is under way. */
 const GRACE_MS = 10_000;

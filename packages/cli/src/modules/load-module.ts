@@ -2,7 +2,7 @@ import { existsSync, readFileSync } from "node:fs";
 import { registerHooks } from "node:module";
 import { fileURLToPath, pathToFileURL } from "node:url";
 import { messageOf } from "@omni/p2p-core/starter";
-import { UsageError } from "./usage-error.ts";
+import { UsageError } from "../usage-error.ts";
 
 /** What Node says of the ways in which a module cannot be loaded, and what to do then. */
 const ADVICE: Readonly<Record<string, string>> = {

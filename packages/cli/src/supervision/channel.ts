@@ -1,4 +1,4 @@
-import { ExitCode } from "./exit-code.ts";
+import { ExitCode } from "../exit-code.ts";
 
 /** The signals that ask the command to end, and the exit codes that tell of them. */
 export const SIGNAL_CODES = {

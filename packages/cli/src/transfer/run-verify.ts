@@ -5,7 +5,7 @@ import { formatCount, formatDuration, records } from "../output/format.ts";
 import type { Output } from "../output/output.ts";
 import { printable } from "../output/printable.ts";
 import type { Reporter } from "../output/reporter.ts";
-import type { Session } from "../session.ts";
+import type { Session } from "../session/session.ts";
 
 /** A comparison that can be started, and what is compared. */
 export interface Comparison {

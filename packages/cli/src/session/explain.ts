@@ -1,8 +1,8 @@
 import { isP2PError, type P2PErrorCode } from "@omni/p2p-core";
 import { messageOf } from "@omni/p2p-core/starter";
-import { ExitCode } from "./exit-code.ts";
-import type { ShownError } from "./output/output.ts";
-import { UsageError } from "./usage-error.ts";
+import { ExitCode } from "../exit-code.ts";
+import type { ShownError } from "../output/output.ts";
+import { UsageError } from "../usage-error.ts";
 
 /** Errors that tell of the command or the set-up, found before anything was done. */
 const USAGE_CODES: ReadonlySet<P2PErrorCode> = new Set([

@@ -1,0 +1,144 @@
+import { type Command, Option } from "commander";
+import { type EngineFlags, MACHINES, withEngine } from "./engine.ts";
+import { type OutputFlags, withOutput } from "./output.ts";
+import { type ProgressFlags, withProgress } from "./progress.ts";
+import { type QueryFlags, withQuery } from "./query.ts";
+import { type StoreFlags, withStores } from "./stores.ts";
+import { duration, wholeFrom, wholeOrAuto } from "./values.ts";
+
+/** Flags that say how a transfer is run. */
+export interface TransferFlags {
+  readonly mode?: "upsert" | "insert" | "skip";
+  readonly batchSize?: number | "auto";
+  readonly concurrency?: number;
+  readonly partitions?: number;
+  readonly maxFailures?: string;
+  readonly allowSameStore?: boolean;
+  readonly maxRetries?: number;
+  /** In ms. */
+  readonly transferTimeout?: number;
+  /** In ms. */
+  readonly reconnectTimeout?: number;
+  readonly transform?: string;
+  readonly transferId?: string;
+  readonly resume?: boolean;
+  readonly stateDir?: string;
+  /** `false` with `--no-dead-letter`. */
+  readonly deadLetter?: string | boolean;
+  readonly dryRun?: boolean;
+  readonly sample?: number;
+  readonly verify?: boolean;
+}
+
+/** Flags of `copy`. */
+export type CopyFlags = QueryFlags &
+  TransferFlags &
+  StoreFlags &
+  ProgressFlags &
+  OutputFlags &
+  EngineFlags & { readonly distributed?: boolean };
+
+export function withCopyFlags(command: Command): Command {
+  return withOutput(withProgress(withStores(withDistribution(withTransfer(withQuery(command))))));
+}
+
+const TRANSFER = "How they go over:";
+const SAFETY = "Safety:";
+
+/** What `copy` and `replay` have in common. */
+export function withTransfer(command: Command): Command {
+  return command
+    .addOption(
+      new Option("--mode <mode>", "what becomes of a record whose id is there already (default: upsert)")
+        .choices(["upsert", "insert", "skip"])
+        .helpGroup(TRANSFER),
+    )
+    .addOption(
+      new Option("--transform <file>", "a module whose default export makes of each record what goes over").helpGroup(
+        TRANSFER,
+      ),
+    )
+    .addOption(
+      new Option("--batch-size <n>", "records in a batch, or auto (default: 500)")
+        .argParser(wholeOrAuto)
+        .helpGroup(TRANSFER),
+    )
+    .addOption(
+      new Option("--concurrency <n>", "batches written at a time (default: 4)")
+        .argParser(wholeFrom(1))
+        .helpGroup(TRANSFER),
+    )
+    .addOption(
+      new Option("--partitions <n>", "parts of the query moved side by side (default: 1; 16 with --distributed)")
+        .argParser(wholeFrom(1))
+        .helpGroup(TRANSFER),
+    )
+    .addOption(
+      new Option("--max-retries <n>", "how often a refusal for the moment is tried again (default: 3)")
+        .argParser(wholeFrom(0))
+        .helpGroup(TRANSFER),
+    )
+    .addOption(
+      new Option("--transfer-timeout <time>", "stop after this time, such as 30s or 10m (default: never)")
+        .argParser(duration)
+        .helpGroup(TRANSFER),
+    )
+    .addOption(
+      new Option("--reconnect-timeout <time>", "how long a store that went away is waited for (default: 60s)")
+        .argParser(duration)
+        .helpGroup(TRANSFER),
+    )
+    .addOption(
+      new Option(
+        "--dry-run",
+        "read a sample, show what it would become and what would be lost; write nothing",
+      ).helpGroup(SAFETY),
+    )
+    .addOption(
+      new Option("--sample <n>", "records that a dry run reads (default: 100)")
+        .argParser(wholeFrom(1))
+        .helpGroup(SAFETY),
+    )
+    .addOption(new Option("--verify", "compare both sides afterwards").helpGroup(SAFETY))
+    .addOption(
+      new Option("--allow-same-store", "move the records of a store onto itself, which is refused otherwise").helpGroup(
+        SAFETY,
+      ),
+    )
+    .addOption(new Option("--resume", "go on where an interrupted run of the same command stopped").helpGroup(SAFETY))
+    .addOption(
+      new Option("--transfer-id <id>", "name of the transfer for --resume (default: made of what is copied)").helpGroup(
+        SAFETY,
+      ),
+    )
+    .addOption(
+      new Option(
+        "--state-dir <folder>",
+        "where checkpoints and failed records are kept (default: .omni-p2p)",
+      ).helpGroup(SAFETY),
+    )
+    .addOption(
+      new Option(
+        "--dead-letter <place>",
+        "file or endpoint for the records that fail (default: a file in the state folder)",
+      ).helpGroup(SAFETY),
+    )
+    .addOption(new Option("--no-dead-letter", "let the records that fail go").helpGroup(SAFETY))
+    .addOption(
+      new Option(
+        "--max-failures <n>",
+        "failures borne before it stops: none, all, a number or a share such as 1%",
+      ).helpGroup(SAFETY),
+    );
+}
+
+/** Lets workers do the work. */
+function withDistribution(command: Command): Command {
+  return withEngine(
+    command.addOption(
+      new Option("--distributed", "let workers do it (omni-p2p worker); endpoints are names that they know").helpGroup(
+        MACHINES,
+      ),
+    ),
+  );
+}
