@@ -29,7 +29,7 @@ export interface JsonFilesEndpoint {
  *
  * @throws P2PError `INVALID_ENDPOINT`
  */
-export function jsonFilesEndpoint(endpoint: EndpointInfo): JsonFilesEndpoint {
+export function parseJsonFilesEndpoint(endpoint: EndpointInfo): JsonFilesEndpoint {
   const { indent } = parseOptions(jsonFilesOptions, endpoint);
   const label = endpointLabel(endpoint);
   if (endpoint.host !== undefined || endpoint.database === undefined) {

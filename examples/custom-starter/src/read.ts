@@ -1,12 +1,9 @@
-import { readFile } from "node:fs/promises";
 import { join } from "node:path";
 import {
   cursorPosition,
-  decodeJson,
   foreignCursor,
   type JsonValue,
   matches,
-  messageOf,
   P2PError,
   type P2PQuery,
   type P2PRecord,
@@ -16,10 +13,10 @@ import {
   type ReadFailure,
   type ReadOptions,
   type RecordBatch,
-  recordTrouble,
   storeCursor,
 } from "@omni/p2p-core/starter";
 import { STORAGE_TYPE } from "./endpoint.ts";
+import { readRecordFile } from "./record-file.ts";
 import { filesOn, SHELVES, type ShelfRange } from "./shelves.ts";
 
 /** The records that a query asks for, in batches. The cursor of a batch is the last file that it looked at. */
@@ -36,22 +33,23 @@ export async function* readBatches(
   for await (const file of filesOn(folder, range, behind, signal)) {
     if (left <= 0) break;
     signal.throwIfAborted();
-    const text = await textOf(join(folder, file));
+    const found = await readRecordFile(join(folder, file), file);
     // Removed since its name was read.
-    if (text === undefined) continue;
-    const record = parseRecord(text);
-    if (typeof record !== "string" && !matches(conditions, record)) continue;
+    if (found === undefined) continue;
+    const { record, size } = found;
+    const failed = record instanceof P2PError;
+    if (!failed && !matches(conditions, record)) continue;
     if (toSkip > 0) {
       toSkip--;
       continue;
     }
-    if (batch.size > 0 && batch.bytes + text.length > batchBytes) {
+    if (batch.size > 0 && batch.bytes + size > batchBytes) {
       yield batch;
       batch = emptyBatch();
     }
-    if (typeof record === "string") batch.failures.push(unreadable(file, record));
+    if (failed) batch.failures.push({ id: file, error: record });
     else batch.records.push(projectRecord(record, fields));
-    batch.bytes += text.length;
+    batch.bytes += size;
     batch.size++;
     batch.cursor = storeCursor(STORAGE_TYPE, file);
     left--;
@@ -94,12 +92,13 @@ export function partitionQuery(query: P2PQuery, parts: number): P2PQuery[] {
   }));
 }
 
-interface FilesQuery extends ParsedQuery {
+/** A query that files can answer. */
+export interface FilesQuery extends ParsedQuery {
   readonly range: ShelfRange;
 }
 
 /** @throws P2PError `INVALID_QUERY`, or `UNSUPPORTED_QUERY` for what files cannot do: an error and not a wrong answer. */
-function parseFilesQuery(query: P2PQuery): FilesQuery {
+export function parseFilesQuery(query: P2PQuery): FilesQuery {
   const parsed = parseQuery(query);
   if (parsed.orderBy.length > 0) throw unsupported("orderBy needs an index, and files have none");
   const [native] = Object.keys(parsed.native);
@@ -107,31 +106,9 @@ function parseFilesQuery(query: P2PQuery): FilesQuery {
   return { ...parsed, range: (parsed.partition as unknown as ShelfRange | undefined) ?? { from: 0, to: SHELVES - 1 } };
 }
 
-function unsupported(why: string): P2PError {
+/** The error of a query that files cannot answer. */
+export function unsupported(why: string): P2PError {
   return new P2PError("UNSUPPORTED_QUERY", `A json-files endpoint cannot answer this query: ${why}`);
-}
-
-/** A record, or why there is none in the text. */
-function parseRecord(text: string): P2PRecord | string {
-  try {
-    const value: unknown = decodeJson(text);
-    return recordTrouble(value) ?? (value as P2PRecord);
-  } catch (error) {
-    return messageOf(error);
-  }
-}
-
-function unreadable(file: string, why: string): ReadFailure {
-  return { id: file, error: new P2PError("READ_FAILED", `The file ${file} holds no record: ${why}`) };
-}
-
-async function textOf(file: string): Promise<string | undefined> {
-  try {
-    return await readFile(file, "utf8");
-  } catch (error) {
-    if ((error as NodeJS.ErrnoException).code === "ENOENT") return undefined;
-    throw error;
-  }
 }
 
 /** Records are valid: each has been checked when it was parsed. */

@@ -39,6 +39,11 @@ export async function* filesOn(
   }
 }
 
+/** Whether a file is on one of these shelves. */
+export function isOnShelves(file: string, { from, to }: ShelfRange): boolean {
+  return isWithin(file.slice(0, 2), from, to);
+}
+
 function isWithin(shelf: string, from: number, to: number): boolean {
   const number = /^[0-9a-f]{2}$/.test(shelf) ? Number.parseInt(shelf, 16) : Number.NaN;
   return number >= from && number <= to;

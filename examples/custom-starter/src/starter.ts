@@ -1,6 +1,8 @@
 import { realpath, stat } from "node:fs/promises";
 import { CONTRACT_VERSION, P2PError, type P2PStarter, type StoreIdentity } from "@omni/p2p-core/starter";
-import { type JsonFilesEndpoint, jsonFilesEndpoint, jsonFilesOptions, STORAGE_TYPE } from "./endpoint.ts";
+import { deleteRecords } from "./delete.ts";
+import { type JsonFilesEndpoint, jsonFilesOptions, parseJsonFilesEndpoint, STORAGE_TYPE } from "./endpoint.ts";
+import { lookUpRecords } from "./look-up.ts";
 import { countRecords, partitionQuery, readBatches } from "./read.ts";
 import { jsonFilesCapabilities } from "./types.ts";
 import { writeRecords } from "./write.ts";
@@ -20,7 +22,7 @@ export const jsonFilesStarter: P2PStarter = {
   options: jsonFilesOptions,
   async open(given, { role, signal }) {
     signal.throwIfAborted();
-    const endpoint = jsonFilesEndpoint(given);
+    const endpoint = parseJsonFilesEndpoint(given);
     const { folder } = endpoint;
     await assertFolder(endpoint, role);
     return {
@@ -36,6 +38,8 @@ export const jsonFilesStarter: P2PStarter = {
         signal.throwIfAborted();
         return identityOf(folder);
       },
+      lookUp: (refs, query, options) => lookUpRecords(folder, refs, query, options.signal),
+      deleteFromTarget: (refs, options) => deleteRecords(endpoint, refs, options.signal),
       ping: async (signal) => {
         signal.throwIfAborted();
         await assertFolder(endpoint, role);

@@ -9,6 +9,9 @@ export const jsonFilesCapabilities: P2PCapabilities = {
   writeConcurrency: 4,
   atomicBatches: false,
   shareable: true,
+  lookUp: true,
+  deletes: true,
+  changes: false,
   valueTypes: {
     null: "native",
     boolean: "native",

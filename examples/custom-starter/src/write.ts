@@ -85,7 +85,8 @@ const CODES: Readonly<Record<string, P2PErrorCode>> = {
   ENOTDIR: "TARGET_NOT_WRITABLE",
 };
 
-function writeError(cause: NodeJS.ErrnoException, label: string): P2PError {
+/** The error of a folder that cannot be written. */
+export function writeError(cause: NodeJS.ErrnoException, label: string): P2PError {
   const code = CODES[cause.code ?? ""] ?? "WRITE_FAILED";
   return new P2PError(code, `${label} could not be written: ${messageOf(cause)}`, { cause });
 }
