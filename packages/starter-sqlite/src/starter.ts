@@ -19,6 +19,7 @@ import { onlyTable, requireTable } from "./query/relation.ts";
 import { IsolatedReader, inspectIsolated } from "./reading/isolated-reader.ts";
 import { sqliteCapabilities } from "./types.ts";
 import { schemaOf } from "./writing/declared-table.ts";
+import { hasDeletableRows } from "./writing/delete.ts";
 import { TargetWriter } from "./writing/target-writer.ts";
 
 /** The table of a target that names none, and whose source is no SQLite file. */
@@ -74,7 +75,11 @@ function serve(store: SqliteStore, table: string, writer: TargetWriter): P2PData
   const reader = new IsolatedReader(store, table);
   let closing: Promise<void> | undefined;
   return {
-    capabilities: sqliteCapabilities,
+    get capabilities() {
+      return { ...sqliteCapabilities, deletes: mayDelete(store, table) };
+    },
+    lookUp: (refs, query, options) => reader.lookUp(refs, query, options),
+    deleteFromTarget: (refs, options) => writer.delete(refs, options),
     readFromSource: (query, options) => reader.read(query, options),
     writeToTarget: (records, options) => writer.write(records, options),
     schema: (query, signal) => tellSchema(store, table, query, signal),
@@ -88,6 +93,17 @@ function serve(store: SqliteStore, table: string, writer: TargetWriter): P2PData
       return closing;
     },
   };
+}
+
+/** Asked of the table as it is, since a target's may have been made in the form of one without a key. */
+function mayDelete(store: SqliteStore, name: string): boolean {
+  try {
+    const table = store.table(name);
+    return table === undefined || hasDeletableRows(table);
+  } catch {
+    // It is locked, closed or damaged: who deletes from it is told then.
+    return true;
+  }
 }
 
 /** What the table declares; nothing for views, native SELECTs and virtual tables, which declare no table's form. */

@@ -12,6 +12,9 @@ export const sqliteCapabilities: P2PCapabilities = {
   writeConcurrency: 3,
   atomicBatches: true,
   shareable: true,
+  lookUp: true,
+  deletes: true,
+  changes: false,
   valueTypes: {
     null: "native",
     boolean: "native",

@@ -175,6 +175,17 @@ describe("vouching that ids are distinct", () => {
     expect((await vouched(view, { key: "id" })).map(([, distinct]) => distinct ?? false)).toEqual([false]);
   });
 
+  test("is done as well where a process of its own reads", async () => {
+    for (const [sql, expected] of [
+      ["CREATE TABLE t (id TEXT PRIMARY KEY); INSERT INTO t VALUES ('doc-1')", true],
+      ["CREATE TABLE t (id PRIMARY KEY); INSERT INTO t VALUES ('doc-1')", false],
+    ] as const) {
+      for (const isolate of ["always", "never"]) {
+        expect(await vouched(sql, { isolate })).toEqual([["doc-1", expected]]);
+      }
+    }
+  });
+
   test("is done for a table of ours where the ids are texts or integers as they stand there", async () => {
     for (const [records, expected] of [
       [[{ id: "x" }, { id: "y" }], true],

@@ -23,6 +23,11 @@ export function isRowError(thrown: unknown): boolean {
   return code.startsWith("SQLITE_CONSTRAINT") || code === "SQLITE_MISMATCH" || code === "SQLITE_TOOBIG";
 }
 
+/** Whether a transaction was refused at its end, by a foreign key that is checked only there. */
+export function isDeferredConstraint(thrown: unknown): thrown is P2PError {
+  return isP2PError(thrown) && sqliteCode(thrown.cause) === "SQLITE_CONSTRAINT_FOREIGNKEY";
+}
+
 /** What to do about a record whose foreign key leads nowhere. */
 export const FOREIGN_KEY_ADVICE =
   "copy the table that it refers to first, or put the check off by the option foreignKeys (deferred: to the end of each batch, off: altogether)";

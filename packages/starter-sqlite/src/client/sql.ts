@@ -34,6 +34,23 @@ export function whereClause(condition: Sql | undefined): string {
   return condition === undefined ? "" : ` WHERE ${condition.text}`;
 }
 
+/** Rows of question marks, for a VALUES. */
+export function tuples(rows: readonly (readonly SqlValue[])[]): string {
+  const tuple = `(${rows[0]!.map(() => "?").join(", ")})`;
+  return rows.map(() => tuple).join(", ");
+}
+
+/** As many as the next {@link powerOfTwo}. */
+export function padded<T>(rows: readonly T[], filler: T): readonly T[] {
+  const size = powerOfTwo(2 * rows.length - 1);
+  return [...rows, ...Array.from({ length: size - rows.length }, () => filler)];
+}
+
+/** The largest power of two up to a number; 1 at least. Statements for many rows come in these sizes, so that few are prepared. */
+export function powerOfTwo(most: number): number {
+  return most < 2 ? 1 : 2 ** Math.floor(Math.log2(most));
+}
+
 const INT64_MIN = -(2n ** 63n);
 const INT64_MAX = 2n ** 63n - 1n;
 

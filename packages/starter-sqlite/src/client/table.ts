@@ -60,6 +60,11 @@ export interface Table {
   readonly hasTriggers: boolean;
 }
 
+/** How the rowid is selected, whatever else stands after FROM. */
+export function rowidOf(table: Table): string {
+  return `${quote(table.name)}.${table.rowid}`;
+}
+
 interface TableListRow {
   readonly name: string;
   readonly type: string;

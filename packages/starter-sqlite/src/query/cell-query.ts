@@ -56,7 +56,7 @@ interface Equality {
 }
 
 /** The cell equals one of the values. */
-export function equalCell(cell: string, column: Column, values: readonly P2PValue[]): Translation {
+function equalCell(cell: string, column: Column, values: readonly P2PValue[]): Translation {
   const sides = new Map<string, SqlValue[]>();
   let exact = true;
   let orNull = false;

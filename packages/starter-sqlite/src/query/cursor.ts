@@ -1,8 +1,7 @@
 import { fromJson, type JsonValue, P2PError, type P2PValue, toJson } from "@omni/p2p-core/starter";
 import { quote, type SqlValue } from "../client/sql.ts";
 import type { SqliteStore } from "../client/store.ts";
-import type { KeyColumn, Table } from "../client/table.ts";
-import { rowidOf } from "../reading/row-plan.ts";
+import { type KeyColumn, rowidOf, type Table } from "../client/table.ts";
 import type { Term } from "./keyset.ts";
 
 /**

@@ -2,8 +2,7 @@ import type { ParsedQuery } from "@omni/p2p-core/starter";
 import { byCodePoint, cellOrNoted, idKind, sortedValue } from "../client/sort-functions.ts";
 import { quote } from "../client/sql.ts";
 import type { SqliteStore } from "../client/store.ts";
-import type { Column, KeyColumn, Table } from "../client/table.ts";
-import { rowidOf } from "../reading/row-plan.ts";
+import { type Column, type KeyColumn, rowidOf, type Table } from "../client/table.ts";
 import { SIDECAR } from "../types.ts";
 import type { Term } from "./keyset.ts";
 

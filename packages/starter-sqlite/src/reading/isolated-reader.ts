@@ -4,6 +4,9 @@ import { fileURLToPath } from "node:url";
 import {
   decodeJson,
   encodeJson,
+  type IdRef,
+  type LookUpOptions,
+  type LookUpOutcome,
   type OpenContext,
   onAbort,
   P2PError,
@@ -19,10 +22,11 @@ import type { SqliteEndpoint } from "../endpoint.ts";
 import { inspectHere } from "../inspecting/inspect.ts";
 import { partitionQuery } from "../query/partition.ts";
 import { readBatches } from "../read.ts";
-import { unpackRecords } from "../writing/packed-records.ts";
+import { packRecords, unpackRecords } from "../writing/packed-records.ts";
 import { unpackError } from "../writing/writer-messages.ts";
 import { countRecords } from "./count.ts";
-import type { FromReader, PackedBatch, ReaderRequest } from "./reader-messages.ts";
+import { lookUpRecords } from "./look-up.ts";
+import type { FromReader, PackedBatch, PackedOutcomes, ReaderRequest } from "./reader-messages.ts";
 
 /**
  * Reading that SQLite may never come back from runs in a process of its own, which is killed when it is called off: the
@@ -73,6 +77,17 @@ export class IsolatedReader {
     const reader = await this.#forCounting(query, signal);
     if (reader === undefined) return countRecords(this.#store, this.#table, query, signal);
     return (await this.#once(reader, { ...this.#request(query), kind: "count" }, signal)) as number;
+  }
+
+  async lookUp(refs: readonly IdRef[], query: P2PQuery, options: LookUpOptions): Promise<readonly LookUpOutcome[]> {
+    options.signal.throwIfAborted();
+    const signal = this.#signal(options.signal);
+    const reader = (await this.#mayBlock(query, signal)) ? await this.#acquire(signal) : undefined;
+    if (reader === undefined) return lookUpRecords(this.#store, this.#table, refs, query, { signal });
+    const ids = packRecords(refs.map(({ id }) => ({ id })));
+    return unpackOutcomes(
+      (await this.#once(reader, { ...this.#request(query), kind: "lookUp", ids }, signal)) as PackedOutcomes,
+    );
   }
 
   async partitions(query: P2PQuery, parts: number, given: AbortSignal): Promise<readonly P2PQuery[]> {
@@ -282,16 +297,25 @@ class ReaderProcess {
   }
 }
 
-function unpackBatch({ records, cursor, failures, bytes, valid }: PackedBatch): RecordBatch {
+function unpackBatch({ records, cursor, failures, bytes, valid, distinct }: PackedBatch): RecordBatch {
   return {
     records: unpackRecords(records),
     cursor,
     valid,
+    distinct,
     ...(bytes === undefined ? {} : { bytes }),
     ...(failures.length === 0
       ? {}
       : { failures: failures.map(({ id, error }) => ({ id, error: unpackError(error) })) }),
   };
+}
+
+function unpackOutcomes({ outcomes, records }: PackedOutcomes): LookUpOutcome[] {
+  const wanted = unpackRecords(records).values();
+  return outcomes.map((outcome) => {
+    if (outcome === "wanted") return { state: outcome, record: wanted.next().value! };
+    return typeof outcome === "string" ? { state: outcome } : { state: "failed", error: unpackError(outcome) };
+  });
 }
 
 /** Beside this file, in the sources as in the package; `undefined` where it is not, or where Node is inside another program. */

@@ -8,6 +8,7 @@ export type ReaderRequest =
   | { readonly kind: "inspect"; readonly endpoint: SqliteEndpoint; readonly patienceMs: number }
   | (TableRequest & { readonly kind: "count" })
   | (TableRequest & { readonly kind: "partitions"; readonly parts: number })
+  | (TableRequest & { readonly kind: "lookUp"; readonly ids: PackedRecords })
   | (TableRequest & {
       readonly kind: "read";
       readonly batchSize: number;
@@ -31,7 +32,7 @@ export type ToReader = ReaderRequest | { readonly kind: "next" };
 export type FromReader =
   | { readonly kind: "ready" }
   | { readonly kind: "batch"; readonly batch: PackedBatch }
-  | { readonly kind: "done"; readonly value?: number | string | StoreInspection }
+  | { readonly kind: "done"; readonly value?: number | string | StoreInspection | PackedOutcomes }
   | { readonly kind: "failed"; readonly error: PackedError };
 
 /** A batch as it passes from process to process. */
@@ -41,4 +42,11 @@ export interface PackedBatch {
   readonly failures: readonly { readonly id: string; readonly error: PackedError }[];
   readonly bytes: number | undefined;
   readonly valid: boolean;
+  readonly distinct: boolean;
+}
+
+/** What became of look-ups, in their order; the records of those that are wanted come one after the other. */
+export interface PackedOutcomes {
+  readonly outcomes: readonly ("wanted" | "unwanted" | "absent" | PackedError)[];
+  readonly records: PackedRecords;
 }

@@ -1,14 +1,22 @@
-// The process in which is read what may never end: see isolated.ts, which begins and kills it.
+// The process in which is read what may never end: see isolated-reader.ts, which begins and kills it.
 import { Worker } from "node:worker_threads";
-import { decodeJson, encodeJson, type P2PQuery, type P2PValue, type RecordBatch } from "@omni/p2p-core/starter";
+import {
+  decodeJson,
+  encodeJson,
+  type LookUpOutcome,
+  type P2PQuery,
+  type P2PValue,
+  type RecordBatch,
+} from "@omni/p2p-core/starter";
 import { openReader } from "../client/open.ts";
 import { inspectHere } from "../inspecting/inspect.ts";
 import { partitionQuery } from "../query/partition.ts";
 import { readBatches } from "../read.ts";
-import { packRecords } from "../writing/packed-records.ts";
+import { packRecords, unpackRecords } from "../writing/packed-records.ts";
 import { packError } from "../writing/writer-messages.ts";
 import { countRecords } from "./count.ts";
-import type { FromReader, PackedBatch, ReaderRequest, ToReader } from "./reader-messages.ts";
+import { lookUpRecords } from "./look-up.ts";
+import type { FromReader, PackedBatch, PackedOutcomes, ReaderRequest, ToReader } from "./reader-messages.ts";
 
 // Ctrl-C goes to all processes of a terminal; the one that began this one decides what becomes of it.
 process.on("SIGINT", () => {});
@@ -42,6 +50,11 @@ async function answer(request: ReaderRequest): Promise<void> {
     } else if (request.kind === "partitions") {
       const parts = await partitionQuery(store, table, query, request.parts, signal);
       tell({ kind: "done", value: encodeJson(parts as unknown as P2PValue) });
+    } else if (request.kind === "lookUp") {
+      tell({
+        kind: "done",
+        value: packOutcomes(await lookUpRecords(store, table, unpackRecords(request.ids), query, { signal })),
+      });
     } else {
       const { batchSize, batchBytes, after } = request;
       const options = { batchSize, ...(batchBytes === undefined ? {} : { batchBytes }), after, signal };
@@ -59,13 +72,28 @@ async function answer(request: ReaderRequest): Promise<void> {
   }
 }
 
-function packBatch({ records, cursor, failures = [], bytes, valid = false }: RecordBatch): PackedBatch {
+function packBatch({
+  records,
+  cursor,
+  failures = [],
+  bytes,
+  valid = false,
+  distinct = false,
+}: RecordBatch): PackedBatch {
   return {
     records: packRecords(records),
     cursor,
     failures: failures.map(({ id, error }) => ({ id, error: packError(error) })),
     bytes,
     valid,
+    distinct,
+  };
+}
+
+function packOutcomes(outcomes: readonly LookUpOutcome[]): PackedOutcomes {
+  return {
+    outcomes: outcomes.map((outcome) => (outcome.state === "failed" ? packError(outcome.error) : outcome.state)),
+    records: packRecords(outcomes.flatMap((outcome) => (outcome.state === "wanted" ? [outcome.record] : []))),
   };
 }
 

@@ -1,7 +1,7 @@
 import { encodeJson, type P2PId, type P2PRecord, type P2PValue, setField } from "@omni/p2p-core/starter";
 import { readSidecar, type Sidecar } from "../client/sidecar.ts";
 import { quote } from "../client/sql.ts";
-import type { Column, Table } from "../client/table.ts";
+import { type Column, rowidOf, type Table } from "../client/table.ts";
 import { type ColumnKind, SIDECAR } from "../types.ts";
 import { decodeNoted, decoders } from "../values/decode.ts";
 import { makeDecode, makeMeasure } from "../values/generated-decoder.ts";
@@ -220,9 +220,4 @@ function distinctIds({ type, key }: Table): "string" | "number" | undefined {
 /** Whether a sidecar says more than that fields are absent, as most do that there are. */
 function saysOfCells(sidecar: P2PValue): boolean {
   return typeof sidecar === "string" && !/^\{"absent":\[[^\]]*\]\}$/.test(sidecar);
-}
-
-/** How the rowid is selected, whatever else stands after FROM. */
-export function rowidOf(table: Table): string {
-  return `${quote(table.name)}.${table.rowid}`;
 }

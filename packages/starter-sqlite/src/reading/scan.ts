@@ -11,6 +11,7 @@ import {
 } from "@omni/p2p-core/starter";
 import { allOf, quote, type Sql, type SqlValue, whereClause } from "../client/sql.ts";
 import type { SqliteStore } from "../client/store.ts";
+import { isAnchor } from "../query/cursor.ts";
 import { orderClause, rowsAfter, rowsUpTo, type Term } from "../query/keyset.ts";
 import { type Filter, translateWhere } from "../query/query.ts";
 import type { Relation } from "../query/relation.ts";
@@ -126,7 +127,9 @@ export function lastPlace(store: SqliteStore, { table, from }: Relation, order: 
     `SELECT ${order.map(({ text }, at) => `${text} AS k${at}`).join(", ")} FROM ${from.text} NOT INDEXED` +
     `${orderClause(turned)} LIMIT 1`;
   const row = store.rows(sql, true).get();
-  return row === undefined ? undefined : order.map((_, at) => row[`k${at}`]!);
+  const place = row && order.map((_, at) => row[`k${at}`]!);
+  // Text that is not valid UTF-8 lies behind what is read of it, so that it is no bound.
+  return place?.every(isAnchor) ? place : undefined;
 }
 
 /**
@@ -220,7 +223,7 @@ function fillPage(scan: Scan, request: PageRequest, exact: boolean): Page | unde
   };
 }
 
-function pickFields(record: P2PRecord, fields: readonly string[]): P2PRecord {
+export function pickFields(record: P2PRecord, fields: readonly string[]): P2PRecord {
   const picked: Record<string, unknown> = { id: record.id };
   for (const field of fields) if (Object.hasOwn(record, field)) setField(picked, field, record[field]);
   return picked as unknown as P2PRecord;

@@ -1,7 +1,7 @@
 import { allOf, quote, type SqlValue, whereClause } from "../client/sql.ts";
+import { rowidOf } from "../client/table.ts";
 import { orderClause, rowsAfter, type Term } from "../query/keyset.ts";
 import type { Relation } from "../query/relation.ts";
-import { rowidOf } from "./row-plan.ts";
 import type { Scan } from "./scan.ts";
 
 let made = 0;

@@ -11,11 +11,11 @@ import {
 } from "@omni/p2p-core/starter";
 import { FOREIGN_KEY_ADVICE, isRowError, sqliteCode } from "../client/errors.ts";
 import { addColumnsSql } from "../client/schema.ts";
-import { quote, type SqlValue } from "../client/sql.ts";
+import { powerOfTwo, quote, type SqlValue } from "../client/sql.ts";
 import type { SqliteStore } from "../client/store.ts";
 import type { Table } from "../client/table.ts";
 import { foreignShape } from "./foreign-shape.ts";
-import { insertSql, paramsOf, powerOfTwo, rowsPerStatement } from "./insert.ts";
+import { insertSql, paramsOf, rowsPerStatement } from "./insert.ts";
 import { OwnShape } from "./own-shape.ts";
 import { definedFields, type Shape } from "./table-shape.ts";
 

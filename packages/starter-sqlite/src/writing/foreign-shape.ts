@@ -2,7 +2,7 @@ import { encodeJson, idKey, P2PError, type P2PId, type P2PRecord, type P2PValue 
 import { nearName } from "../client/near-name.ts";
 import type { SqlValue } from "../client/sql.ts";
 import type { Column, Table } from "../client/table.ts";
-import { parseCompositeId } from "../query/id-query.ts";
+import { parseCompositeId } from "../query/id-candidates.ts";
 import { REFUSED, refusal, storeForeign } from "../values/foreign-values.ts";
 import { makeEncode, makeFits } from "../values/generated-decoder.ts";
 import { givesBack, visibleCell } from "../values/visible-value.ts";

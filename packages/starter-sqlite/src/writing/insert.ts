@@ -1,5 +1,5 @@
 import type { WriteMode } from "@omni/p2p-core/starter";
-import { quote } from "../client/sql.ts";
+import { powerOfTwo, quote } from "../client/sql.ts";
 import type { Table } from "../client/table.ts";
 import { SIDECAR } from "../types.ts";
 import type { Shape } from "./table-shape.ts";
@@ -20,11 +20,6 @@ export function paramsOf(shape: Shape): number {
 export function rowsPerStatement(table: Table, shape: Shape): number {
   if (table.hasTriggers) return 1;
   return powerOfTwo(Math.min(MAX_ROWS, PARAMS / Math.max(1, paramsOf(shape))));
-}
-
-/** The largest power of two up to a number; 1 at least. */
-export function powerOfTwo(most: number): number {
-  return most < 2 ? 1 : 2 ** Math.floor(Math.log2(most));
 }
 
 /** The statement that writes so many records of a shape. */

@@ -1,6 +1,5 @@
 import {
   getField,
-  isP2PError,
   messageOf,
   P2PError,
   type P2PRecord,
@@ -11,8 +10,8 @@ import {
   type WriteResult,
   Yielder,
 } from "@omni/p2p-core/starter";
-import { FOREIGN_KEY_ADVICE, sqliteCode } from "../client/errors.ts";
-import { assertWritable, createTableSql, declaredType, setPragmas, sidecarIndexSql } from "../client/schema.ts";
+import { FOREIGN_KEY_ADVICE, isDeferredConstraint } from "../client/errors.ts";
+import { assertWritable, createTableSql, declaredType, sidecarIndexSql } from "../client/schema.ts";
 import { quote } from "../client/sql.ts";
 import type { SqliteStore } from "../client/store.ts";
 import type { Column, Table } from "../client/table.ts";
@@ -20,55 +19,34 @@ import { requireTable, tableMissing } from "../query/relation.ts";
 import { BatchWriter } from "./batch-writer.ts";
 import { declareTypes } from "./column-types.ts";
 import { isTwin, type Twin, twinOf, twinTableSql } from "./declared-table.ts";
+import type { TransactionQueue } from "./transaction-queue.ts";
 
 /** Writes batches to one table, one after the other, each in a transaction of its own. */
 export class TableWriter {
   readonly #store: SqliteStore;
   readonly #tableName: string;
-  #queue: Promise<unknown> = Promise.resolve();
-  #isSetUp = false;
+  readonly #transactions: TransactionQueue;
   /** Columns without a type of the table that was made here, in which there is nothing but NULL. */
   readonly #blank = new Set<string>();
   /** Columns without a type that hold values of several kinds. */
   readonly #mixed = new Set<string>();
-  #busyMs = 0;
 
-  constructor(store: SqliteStore, tableName: string) {
+  constructor(store: SqliteStore, tableName: string, transactions: TransactionQueue) {
     this.#store = store;
     this.#tableName = tableName;
+    this.#transactions = transactions;
   }
 
   /** Writes a batch when those before it are done. */
   write(records: readonly P2PRecord[], options: WriteOptions): Promise<WriteResult> {
-    const writing = this.#queue.then(() => this.#writeBatch(records, options));
-    this.#queue = writing.catch(() => {});
-    return writing;
-  }
-
-  /** How long it has held the thread, in milliseconds. */
-  get busyMs(): number {
-    return this.#busyMs;
-  }
-
-  /** Resolves when no write is under way. */
-  async settled(): Promise<void> {
-    await this.#queue;
+    return this.#transactions.enqueue(() => this.#writeBatch(records, options));
   }
 
   async #writeBatch(records: readonly P2PRecord[], options: WriteOptions): Promise<WriteResult> {
-    const { signal } = options;
-    signal.throwIfAborted();
-    const store = this.#store;
-    if (store.readOnly) {
-      throw new P2PError("TARGET_NOT_WRITABLE", `${store.endpoint.label} was opened as a source, for reading alone`);
-    }
-    store.assertSameFile();
-    if (!this.#isSetUp) {
-      await this.#work(signal, () => setPragmas(store));
-      this.#isSetUp = true;
-    }
+    options.signal.throwIfAborted();
+    this.#transactions.assertWritable();
     try {
-      return await this.#transaction(records, options);
+      return await this.#writeTogether(records, options);
     } catch (error) {
       if (!isDeferredConstraint(error)) throw error;
       // A constraint that is checked at the end does not say which record broke it, so each is tried alone.
@@ -76,41 +54,19 @@ export class TableWriter {
     }
   }
 
-  async #transaction(records: readonly P2PRecord[], options: WriteOptions): Promise<WriteResult> {
-    const store = this.#store;
+  #writeTogether(records: readonly P2PRecord[], options: WriteOptions): Promise<WriteResult> {
     const { signal } = options;
-    await this.#work(signal, () => store.db.exec("BEGIN IMMEDIATE"));
-    // Holds until the end of the transaction.
-    if (store.endpoint.options.foreignKeys === "deferred") store.db.pragma("defer_foreign_keys = ON");
-    try {
+    return this.#transactions.transaction(signal, async () => {
       const twin = twinOf(options.schema);
-      const table = await this.#work(signal, () => this.#table(records, twin));
-      const batch = new BatchWriter(store, table, options.mode, twin !== undefined && isTwin(table, twin));
+      const table = await this.#transactions.work(signal, () => this.#table(records, twin));
+      const batch = new BatchWriter(this.#store, table, options.mode, twin !== undefined && isTwin(table, twin));
       const yielder = new Yielder();
       for (let next = 0; next < records.length; ) {
-        next = await this.#work(signal, () => batch.writeSome(records, next, yielder));
+        next = await this.#transactions.work(signal, () => batch.writeSome(records, next, yielder));
         await yielder.yieldIfDue();
         signal.throwIfAborted();
       }
-      await this.#work(signal, () => store.db.exec("COMMIT"));
       return batch.result(records);
-    } catch (error) {
-      if (store.db.inTransaction) store.db.exec("ROLLBACK");
-      // A schema change that was rolled back takes the version back with it.
-      store.forgetTable();
-      throw error;
-    }
-  }
-
-  /** Does something that may meet a lock, and takes the time. */
-  #work<T>(signal: AbortSignal, work: () => T): Promise<T> {
-    return this.#store.patiently("written", signal, () => {
-      const since = performance.now();
-      try {
-        return work();
-      } finally {
-        this.#busyMs += performance.now() - since;
-      }
     });
   }
 
@@ -178,7 +134,7 @@ export class TableWriter {
       for (const index of left) {
         const record = records[index]!;
         try {
-          const result = await this.#transaction([record], options);
+          const result = await this.#writeTogether([record], options);
           written += result.written;
           skipped += result.skipped;
           failures.push(...result.failures.map((failure) => ({ ...failure, index })));
@@ -214,8 +170,4 @@ function kindsOf(records: readonly P2PRecord[], field: string): Set<ValueType> {
     if (value !== undefined && value !== null) kinds.add(valueType(value));
   }
   return kinds;
-}
-
-function isDeferredConstraint(error: unknown): error is P2PError {
-  return isP2PError(error) && sqliteCode(error.cause) === "SQLITE_CONSTRAINT_FOREIGNKEY";
 }

@@ -1,10 +1,21 @@
 import { availableParallelism } from "node:os";
 import { type EventLoopUtilization, performance } from "node:perf_hooks";
-import { messageOf, P2PError, type P2PRecord, type WriteOptions, type WriteResult } from "@omni/p2p-core/starter";
+import {
+  type DeleteOptions,
+  type DeleteRef,
+  type DeleteResult,
+  messageOf,
+  P2PError,
+  type P2PRecord,
+  type WriteOptions,
+  type WriteResult,
+} from "@omni/p2p-core/starter";
 import type { SqliteStore } from "../client/store.ts";
+import { deleteRecords } from "./delete.ts";
 import { type PackedRecords, packRecords } from "./packed-records.ts";
 import { TableWriter } from "./table-writer.ts";
 import { ThreadWriter } from "./threaded-writer.ts";
+import { TransactionQueue } from "./transaction-queue.ts";
 
 /** How long is written here before it is looked at what a thread would gain, in milliseconds. */
 const TRIAL_MS = 100;
@@ -27,6 +38,7 @@ interface Trial {
 export class TargetWriter {
   readonly #store: SqliteStore;
   readonly #tableName: string;
+  readonly #transactions: TransactionQueue;
   readonly #here: TableWriter;
   #mayBegin: boolean;
   #thread: ThreadWriter | undefined;
@@ -42,7 +54,8 @@ export class TargetWriter {
     const { thread } = store.endpoint.options;
     this.#store = store;
     this.#tableName = tableName;
-    this.#here = new TableWriter(store, tableName);
+    this.#transactions = new TransactionQueue(store);
+    this.#here = new TableWriter(store, tableName, this.#transactions);
     this.#mayBegin = !store.readOnly && thread !== "never" && (thread === "always" || availableParallelism() > 1);
   }
 
@@ -70,15 +83,24 @@ export class TargetWriter {
     // Where none can be had, writing goes on here as before.
     if (this.#mayBegin && this.#isWorthIt()) this.#beginThread().catch(() => {});
     const packed = this.#packForThread(records);
-    const writer = packed === undefined ? "here" : "thread";
+    if (packed === undefined) return this.#inOrder("here", () => this.#here.write(records, options));
+    return this.#inOrder("thread", () => this.#thread!.write(packed, records, options));
+  }
+
+  /** Deletes records when the batches before are written. */
+  delete(refs: readonly DeleteRef[], options: DeleteOptions): Promise<DeleteResult> {
+    return this.#inOrder("here", () =>
+      this.#transactions.enqueue(() => deleteRecords(this.#store, this.#tableName, this.#transactions, refs, options)),
+    );
+  }
+
+  #inOrder<T>(writer: "here" | "thread", work: () => Promise<T>): Promise<T> {
     if (writer !== this.#last) this.#before = this.#settled;
     this.#last = writer;
-    const writing = this.#before.then(() =>
-      packed === undefined ? this.#here.write(records, options) : this.#thread!.write(packed, records, options),
-    );
+    const working = this.#before.then(work);
     // Without their values, which would hold on to those of all earlier batches.
-    this.#settled = Promise.allSettled([this.#settled, writing]).then(() => {});
-    return writing;
+    this.#settled = Promise.allSettled([this.#settled, working]).then(() => {});
+    return working;
   }
 
   /** Waits for what is under way, and ends the thread. */
@@ -98,10 +120,10 @@ export class TargetWriter {
   #isWorthIt(): boolean {
     this.#trial ??= {
       start: performance.now(),
-      writtenMs: this.#here.busyMs,
+      writtenMs: this.#transactions.busyMs,
       load: performance.eventLoopUtilization(),
     };
-    const writing = this.#here.busyMs - this.#trial.writtenMs;
+    const writing = this.#transactions.busyMs - this.#trial.writtenMs;
     if (writing < TRIAL_MS) return false;
     const elapsed = performance.now() - this.#trial.start;
     const { utilization } = performance.eventLoopUtilization(this.#trial.load);

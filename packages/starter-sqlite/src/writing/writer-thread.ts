@@ -1,9 +1,10 @@
-// The thread that a target is written by: see thread-writer.ts, which begins it.
+// The thread that a target is written by: see threaded-writer.ts, which begins it.
 import { parentPort, workerData } from "node:worker_threads";
 import type { WriteResult } from "@omni/p2p-core/starter";
 import { openAgain } from "../client/open.ts";
 import { unpackRecords } from "./packed-records.ts";
 import { TableWriter } from "./table-writer.ts";
+import { TransactionQueue } from "./transaction-queue.ts";
 import { type FromThread, type PackedResult, packError, type ThreadData, type ToThread } from "./writer-messages.ts";
 
 /**
@@ -19,7 +20,8 @@ const running = new Map<number, AbortController>();
 
 const store = await openAgain(endpoint, patienceMs, inode);
 store.db.pragma(`wal_autocheckpoint = ${CHECKPOINT_PAGES}`);
-const writer = new TableWriter(store, table);
+const transactions = new TransactionQueue(store);
+const writer = new TableWriter(store, table, transactions);
 
 const tell = (message: FromThread) => port.postMessage(message);
 
@@ -48,7 +50,7 @@ port.on("message", async (message: ToThread) => {
   if (message.kind === "write") await write(message);
   else if (message.kind === "abort") running.get(message.batch)?.abort();
   else {
-    await writer.settled();
+    await transactions.settled();
     store.close();
     port.close();
   }
