@@ -1,9 +1,11 @@
 import {
   type EndpointInfo,
   endpointLabel,
+  hostText,
   type OptionSpecs,
   type OptionsOf,
   P2PError,
+  parseHosts,
   parseOptions,
 } from "@omni/p2p-core/starter";
 
@@ -120,24 +122,20 @@ export function parsePlace(endpoint: EndpointInfo): ElasticsearchPlace {
   const places = [options.cloudId, endpoint.host ?? options.hosts].filter((place) => place !== undefined);
   if (places.length > 1) fail("give a host or a cloudId, not both");
   if (options.cloudId !== undefined) return { label, options, nodes: [], index: endpoint.database };
-  const hosts = options.hosts === undefined ? [hostOf(endpoint)] : options.hosts.split(",");
-  const nodes = hosts.map((host) => nodeUrl(options.protocol, host.trim()) ?? fail(`"${host.trim()}" is not a host`));
+  const { host = "localhost", port = DEFAULT_PORT } = endpoint;
+  const hosts = options.hosts === undefined ? [{ host, port }] : parseHosts(options.hosts, DEFAULT_PORT);
+  const nodes = hosts?.map((node) => URL.parse(`${options.protocol}://${hostText(node)}`)?.origin);
+  if (!nodes?.every((node) => node !== undefined)) {
+    return fail(`hosts must be like h1:9200,h2:9200, not "${options.hosts ?? host}"`);
+  }
   if (options.caFingerprint !== undefined && options.protocol !== "https") {
     fail("caFingerprint needs https; write elasticsearch+https://");
   }
   return { label, options, nodes, index: endpoint.database };
 }
 
-function hostOf({ host = "localhost", port = 9200 }: EndpointInfo): string {
-  return `${host.includes(":") ? `[${host}]` : host}:${port}`;
-}
-
-function nodeUrl(protocol: string, host: string): string | undefined {
-  // Without a port a URL would mean 80 or 443, which is hardly ever where Elasticsearch is.
-  const withPort = /:\d+$/.test(host) ? host : `${host}:9200`;
-  const url = URL.parse(`${protocol}://${withPort}`);
-  return url === null || url.pathname !== "/" || url.username !== "" ? undefined : url.origin;
-}
+/** Without a port a URL would mean 80 or 443, which is hardly ever where Elasticsearch is. */
+const DEFAULT_PORT = 9200;
 
 /**
  * The index that is named by the endpoint.

@@ -3,13 +3,13 @@ import {
   type P2PQuery,
   type P2PRecord,
   type P2PValue,
+  pickFields,
   type ReadOptions,
   type RecordBatch,
-  setField,
 } from "@omni/p2p-core/starter";
 import { isPlainName } from "./mapping/names.ts";
 import { type OpenedQuery, openQuery, type SourceIndex } from "./query/source-index.ts";
-import { type Batch, BatchBuilder, pageLimits } from "./reading/batching.ts";
+import { type Batch, PositionedBatches, pageLimits } from "./reading/batching.ts";
 import { positionOf, readChanges } from "./reading/change-cursor.ts";
 import { type OrderedPosition, readCursor, writeCursor, writeOrderedCursor } from "./reading/cursor.ts";
 import { locateOrdered } from "./reading/ordered.ts";
@@ -24,8 +24,8 @@ export async function* readBatches(
 ): AsyncGenerator<RecordBatch> {
   options.signal.throwIfAborted();
   const opened = await openQuery(source, query, options.signal);
-  for await (const { items: records, cursor, bytes, failures, valid } of readOpened(opened, options)) {
-    yield { records, cursor, bytes, valid, ...(failures.length > 0 ? { failures } : {}) };
+  for await (const { items: records, ...batch } of readOpened(opened, options)) {
+    yield { records, ...batch };
     options.signal.throwIfAborted();
   }
 }
@@ -37,7 +37,7 @@ export function readOpened(opened: OpenedQuery, options: ReadOptions): AsyncGene
   return readUnordered(opened, options, {
     decode: decodePage,
     wanted: conditions.length === 0 ? undefined : (record) => matches(conditions, record),
-    finish: (record) => project(record, fields),
+    finish: (record) => pickFields(record, fields),
     value: (record) => record,
   });
 }
@@ -62,7 +62,7 @@ export async function* readUnordered<Item>(
   const after = options.after === undefined ? undefined : readCursor(options.after);
   let skip = after === undefined ? query.offset : 0;
   let left = query.limit;
-  const batches = new BatchBuilder<Item, Hit>(options, (hit) => writeCursor(positionOf(hit)));
+  const batches = new PositionedBatches<Item, Hit>(options, (hit) => writeCursor(positionOf(hit)));
   const request = {
     filter,
     after,
@@ -98,7 +98,7 @@ async function* readOrdered(opened: OpenedQuery, options: ReadOptions): AsyncGen
   const { fields, offset, limit } = opened.plan.query;
   let skip = options.after === undefined ? offset : 0;
   let left = limit;
-  const batches = new BatchBuilder<P2PRecord, OrderedPosition>(options, writeOrderedCursor);
+  const batches = new PositionedBatches<P2PRecord, OrderedPosition>(options, writeOrderedCursor);
   if (left === 0) return;
   for await (const { id, record, error, size, position } of locateOrdered(opened, wantedFields(opened), options)) {
     if (skip > 0) {
@@ -107,7 +107,7 @@ async function* readOrdered(opened: OpenedQuery, options: ReadOptions): AsyncGen
       const full = batches.before(size);
       if (full !== undefined) yield full;
       if (record === undefined) batches.fail({ id, error: error! });
-      else batches.add(project(record, fields), size);
+      else batches.add(pickFields(record, fields), size);
       left--;
     }
     batches.passed(position);
@@ -123,12 +123,4 @@ function wantedFields({ plan: { query } }: OpenedQuery): readonly string[] | und
   const needed = [...query.conditions, ...query.orderBy].map(({ field }) => field);
   const wanted = [...new Set(["id", SIDECAR, ...query.fields, ...needed])];
   return wanted.every(isPlainName) ? wanted : undefined;
-}
-
-/** The record with the fields that were asked for. It belongs to nobody yet, so nothing is copied. */
-function project(record: P2PRecord, fields: readonly string[] | undefined): P2PRecord {
-  if (fields === undefined) return record;
-  const projected: Record<string, P2PValue> = { id: record.id };
-  for (const field of fields) if (Object.hasOwn(record, field)) setField(projected, field, record[field]);
-  return projected as P2PRecord;
 }

@@ -1,6 +1,9 @@
 import type { P2PCapabilities, P2PValue, ValueType } from "@omni/p2p-core/starter";
 import { TaggedValue } from "@omni/p2p-core/starter";
 
+/** The storage type, which marks cursors and partitions. */
+export const STORE = "elasticsearch";
+
 /** What a field of an index that we made holds. */
 export type FieldKind = "string" | "number" | "bigint" | "boolean" | "date" | "bytes" | "object";
 

@@ -1,4 +1,4 @@
-import { isP2PError, P2PError, type P2PErrorCode } from "@omni/p2p-core/starter";
+import { isP2PError, LOST, P2PError } from "@omni/p2p-core/starter";
 import { MISFIT, type Phase, type Refusal, type Verdict, verdictOf } from "./verdicts.ts";
 
 /** A request to an endpoint, as errors tell of it. */
@@ -49,7 +49,7 @@ export function clientError(thrown: unknown, { label, phase }: Task): P2PError {
   if (isP2PError(thrown)) return thrown;
   const { name, message } = thrown instanceof Error ? thrown : { name: "Error", message: String(thrown) };
   const cause = Object.assign(new Error(message), { name, stack: undefined });
-  const lost: P2PErrorCode = phase === "open" ? "CONNECTION_FAILED" : "CONNECTION_LOST";
+  const lost = LOST[phase];
   if (name === "TimeoutError") {
     return new P2PError("TIMEOUT", `${label} did not answer in time; see requestTimeoutMs`, { cause, retryable: true });
   }

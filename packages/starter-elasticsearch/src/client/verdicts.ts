@@ -1,4 +1,10 @@
-import type { P2PErrorCode } from "@omni/p2p-core/starter";
+import {
+  type Activity,
+  FAILED,
+  type Verdict as KitVerdict,
+  type P2PErrorCode,
+  verdictByText,
+} from "@omni/p2p-core/starter";
 
 /** What a server said about why it refused something. */
 export interface ServerReason {
@@ -17,13 +23,11 @@ export interface Refusal {
 }
 
 /** What is being done, for the errors that mean different things at different times. */
-export type Phase = "open" | "read" | "write";
+export type Phase = Activity;
 
 /** What a refusal comes to. */
-export interface Verdict {
+export interface Verdict extends KitVerdict {
   readonly code: P2PErrorCode;
-  readonly retryable?: boolean;
-  readonly advice: string;
 }
 
 const BUSY: Verdict = {
@@ -153,13 +157,9 @@ const ILLEGAL_ARGUMENTS: readonly (readonly [RegExp, Verdict])[] = [
   [/mapper|mapping|parse|out of range|\bvector|timestamp/i, MISFIT],
 ];
 
-function matching(verdicts: typeof LIMITS, reason: string): Verdict | undefined {
-  return verdicts.find(([pattern]) => pattern.test(reason))?.[1];
-}
-
 function verdictOfIllegalArgument(reason: string): Verdict {
   return (
-    matching(ILLEGAL_ARGUMENTS, reason) ?? {
+    verdictByText(ILLEGAL_ARGUMENTS, reason) ?? {
       code: "WRITE_FAILED",
       advice: "the server's reason says what it does not take",
     }
@@ -206,7 +206,7 @@ export function verdictOf({ status, cause, genuine }: Refusal, phase: Phase): Ve
       : { code: "INVALID_QUERY", advice: "correct the query" };
   }
   const named = cause && VERDICTS[cause.type];
-  const known = (named === MISFIT ? (matching(LIMITS, cause!.reason) ?? named) : named) ?? verdictOfStatus(status);
+  const known = (named === MISFIT ? (verdictByText(LIMITS, cause!.reason) ?? named) : named) ?? verdictOfStatus(status);
   if (known) return known;
   if (!genuine) {
     return {
@@ -214,6 +214,5 @@ export function verdictOf({ status, cause, genuine }: Refusal, phase: Phase): Ve
       advice: "what answers there is not Elasticsearch 8 or 9; check host, port and protocol",
     };
   }
-  const code = phase === "open" ? "CONNECTION_FAILED" : phase === "read" ? "READ_FAILED" : "WRITE_FAILED";
-  return { code, retryable: status >= 500, advice: "see the server's log" };
+  return { code: FAILED[phase], retryable: status >= 500, advice: "see the server's log" };
 }

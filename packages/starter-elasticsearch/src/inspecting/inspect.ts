@@ -2,10 +2,8 @@ import {
   type FieldMapping,
   type InspectedCollection,
   type P2PRecord,
-  type P2PValue,
   type StoreInspection,
-  type ValueType,
-  valueType,
+  sampleFields,
 } from "@omni/p2p-core/starter";
 import type { Dialect } from "../client/dialect.ts";
 import type { Link } from "../client/link.ts";
@@ -58,20 +56,11 @@ export function describeMapping(
   schema: IndexSchema | undefined,
   dialect: Dialect,
 ): FieldMapping[] {
-  const types = new Map<string, Set<ValueType>>();
-  for (const record of sample) {
-    for (const name of Object.keys(record)) {
-      const value = record[name];
-      if (value === undefined) continue;
-      const seen = types.get(name) ?? new Set();
-      types.set(name, seen.add(valueType(value as P2PValue)));
-    }
-  }
   const added = newFieldsOf(sample, schema);
-  return [...types].map(([field, seen]) => {
+  return sampleFields(sample).map(({ field, types }) => {
     const described = describeField(field, sample, added.get(field), schema, dialect);
     const note = schema && lossNote(field, sample, schema);
-    return { field, types: [...seen], lossless: true, ...described, ...(note ? { lossless: false, note } : {}) };
+    return { field, types, lossless: true, ...described, ...(note ? { lossless: false, note } : {}) };
   });
 }
 

@@ -1,5 +1,6 @@
 import type { estypes } from "@elastic/elasticsearch";
-import { P2PError, type ParsedQuery } from "@omni/p2p-core/starter";
+import { invalidNative, nativePart, type ParsedQuery } from "@omni/p2p-core/starter";
+import { STORE } from "../types.ts";
 
 /**
  * What goes under `native.elasticsearch`.
@@ -25,19 +26,12 @@ declare global {
  *
  * @throws P2PError `UNSUPPORTED_QUERY`, `INVALID_QUERY`
  */
-export function nativeClause({ native }: ParsedQuery): estypes.QueryDslQueryContainer | undefined {
-  for (const type of Object.keys(native)) {
-    if (type === "elasticsearch") continue;
-    throw new P2PError("UNSUPPORTED_QUERY", `native.${type} cannot be used on Elasticsearch; use native.elasticsearch`);
+export function nativeClause(query: ParsedQuery): estypes.QueryDslQueryContainer | undefined {
+  const part = nativePart(query, { store: STORE, product: "Elasticsearch", keys: ["query"] });
+  if (part === undefined) return undefined;
+  const { query: given } = part;
+  if (typeof given !== "object" || given === null || Array.isArray(given)) {
+    throw invalidNative(STORE, "must be { query: … } with one query in Elasticsearch's own language");
   }
-  const given = native.elasticsearch as Partial<ElasticsearchNativeQuery> | undefined;
-  if (given === undefined) return undefined;
-  const keys = typeof given === "object" && given !== null ? Object.keys(given) : [];
-  if (keys.length !== 1 || typeof given.query !== "object" || given.query === null || Array.isArray(given.query)) {
-    throw new P2PError(
-      "INVALID_QUERY",
-      "Invalid query: native.elasticsearch must be { query: … } with one query in Elasticsearch's own language",
-    );
-  }
-  return given.query;
+  return given as estypes.QueryDslQueryContainer;
 }

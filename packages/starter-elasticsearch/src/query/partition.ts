@@ -1,4 +1,5 @@
-import type { P2PQuery } from "@omni/p2p-core/starter";
+import { isIndivisible, type P2PQuery, storePartition } from "@omni/p2p-core/starter";
+import { STORE } from "../types.ts";
 import type { OpenedQuery } from "./source-index.ts";
 
 interface PercentilesAnswer {
@@ -12,8 +13,7 @@ export async function partitionQuery(
   parts: number,
   signal: AbortSignal,
 ): Promise<P2PQuery[]> {
-  const { orderBy, offset, limit, partition } = plan.query;
-  if (parts < 2 || orderBy.length > 0 || offset > 0 || limit < Infinity || partition !== undefined) return [given];
+  if (isIndivisible(plan.query, parts)) return [given];
   const percents = Array.from({ length: parts - 1 }, (_, i) => (100 * (i + 1)) / parts);
   const body = JSON.stringify({
     size: 0,
@@ -29,8 +29,5 @@ export async function partitionQuery(
   const bounds = values.filter((value) => value !== null && Number.isFinite(value)).map((value) => Math.ceil(value!));
   const starts = [0, ...new Set(bounds.filter((bound) => bound > 0).sort((a, b) => a - b))];
   if (starts.length < 2) return [given];
-  return starts.map((from, i) => {
-    const below = starts[i + 1];
-    return { ...given, partition: below === undefined ? { from } : { from, below } };
-  });
+  return starts.map((from, i) => ({ ...given, partition: storePartition(STORE, { from, below: starts[i + 1] }) }));
 }

@@ -1,4 +1,5 @@
-import { type JsonValue, P2PError } from "@omni/p2p-core/starter";
+import { foreignPartition, type JsonValue, partitionBounds } from "@omni/p2p-core/starter";
+import { STORE } from "../types.ts";
 
 /**
  * A part of an index: the documents whose last change has a number in this range. The numbers are counted in each
@@ -12,9 +13,8 @@ export interface SequenceRange {
 
 /** @throws P2PError `INVALID_QUERY` */
 export function sequenceRangeOf(partition: JsonValue): SequenceRange {
-  const { from, below } = (partition ?? {}) as { from?: JsonValue; below?: JsonValue };
-  if (!Number.isSafeInteger(from) || !(below === undefined || Number.isSafeInteger(below))) {
-    throw new P2PError("INVALID_QUERY", "Invalid query: this partition was not made by an Elasticsearch endpoint");
-  }
+  const { from, below } = partitionBounds(STORE, partition, ["from", "below"]) ?? {};
+  if (!Number.isSafeInteger(from) || !(below === undefined || Number.isSafeInteger(below)))
+    throw foreignPartition(STORE);
   return { from: from as number, below: below as number | undefined };
 }

@@ -1,4 +1,6 @@
 import {
+  BatchBuilder,
+  type GatheredBatch,
   type JsonValue,
   type P2PRecord,
   type P2PValue,
@@ -7,8 +9,7 @@ import {
   TaggedValue,
 } from "@omni/p2p-core/starter";
 
-/** Characters in a batch where the caller does not say, and in a page at most. */
-const DEFAULT_BATCH_SIZE = 16 * 2 ** 20;
+/** Characters in a page, at most. */
 const LARGEST_PAGE_SIZE = 1.5 * 2 ** 20;
 /** Documents in the first page, when nothing is known of their size. */
 const FIRST_PAGE = 500;
@@ -20,51 +21,37 @@ export function pageLimits({ batchSize, batchBytes }: ReadOptions): { firstSize:
 }
 
 /** A batch of records, or of documents. */
-export interface Batch<Item> {
-  readonly items: Item[];
+export interface Batch<Item> extends GatheredBatch<Item> {
   readonly cursor: JsonValue;
-  readonly failures: readonly ReadFailure[];
-  readonly bytes: number;
-  readonly valid: boolean;
 }
 
 /** Gathers items until they make a batch. A position is where one of them stands in the read. */
-export class BatchBuilder<Item, Position> {
-  readonly #most: number;
-  readonly #largest: number;
+export class PositionedBatches<Item, Position> {
+  readonly #builder: BatchBuilder<Item>;
   readonly #cursorOf: (position: Position) => JsonValue;
-  #items: Item[] = [];
-  #failures: ReadFailure[] = [];
-  #size = 0;
-  #valid = true;
   #position: Position | undefined;
 
-  constructor({ batchSize, batchBytes }: ReadOptions, cursorOf: (position: Position) => JsonValue) {
-    this.#most = batchSize;
-    this.#largest = batchBytes ?? DEFAULT_BATCH_SIZE;
+  constructor(options: ReadOptions, cursorOf: (position: Position) => JsonValue) {
+    this.#builder = new BatchBuilder(options);
     this.#cursorOf = cursorOf;
   }
 
   /** The size of a value in a page of this size: an estimate is good enough while the whole page fits. */
   sizeIn(page: { readonly size: number; readonly hits: { readonly length: number } }, value: P2PValue): number {
-    return page.size <= this.#largest / 2 ? page.size / page.hits.length : sizeOf(value);
+    return page.size <= this.#builder.limitBytes / 2 ? page.size / page.hits.length : sizeOf(value);
   }
 
   /** The batch that has to go before an item of this size can be taken, if there is one. */
   before(size: number): Batch<Item> | undefined {
-    const full = this.#items.length >= this.#most;
-    const large = this.#items.length > 0 && this.#size + size > this.#largest;
-    return full || large ? this.end() : undefined;
+    return this.#builder.hasRoomFor(size) ? undefined : this.end();
   }
 
   add(item: Item, size: number, valid = false): void {
-    this.#items.push(item);
-    this.#size += size;
-    this.#valid &&= valid;
+    this.#builder.add(item, size, valid);
   }
 
   fail(failure: ReadFailure): void {
-    this.#failures.push(failure);
+    this.#builder.fail(failure);
   }
 
   /** Everything up to here has been seen, whether it became an item or not. */
@@ -74,19 +61,9 @@ export class BatchBuilder<Item, Position> {
 
   /** What is left. */
   end(): Batch<Item> | undefined {
-    if (this.#position === undefined || this.#items.length + this.#failures.length === 0) return undefined;
-    const batch: Batch<Item> = {
-      items: this.#items,
-      cursor: this.#cursorOf(this.#position),
-      bytes: Math.round(this.#size),
-      failures: this.#failures,
-      valid: this.#valid,
-    };
-    this.#items = [];
-    this.#failures = [];
-    this.#size = 0;
-    this.#valid = true;
-    return batch;
+    if (this.#position === undefined) return undefined;
+    const batch = this.#builder.take();
+    return batch && { ...batch, cursor: this.#cursorOf(this.#position) };
   }
 }
 

@@ -1,15 +1,27 @@
-import { fromJson, type JsonValue, P2PError, type P2PRecord, type P2PValue, toJson } from "@omni/p2p-core/starter";
+import {
+  cursorPosition,
+  foreignCursor,
+  fromJson,
+  type JsonValue,
+  type P2PRecord,
+  type P2PValue,
+  storeCursor,
+  toJson,
+} from "@omni/p2p-core/starter";
+import { STORE } from "../types.ts";
 import type { SortValue } from "../values/decode.ts";
 import type { ChangePosition } from "./change-cursor.ts";
 
 /** The cursor of a read without an order. */
 export function writeCursor({ change, id, index }: ChangePosition): JsonValue {
-  return [change, id, index];
+  return storeCursor(STORE, [change, id, index]);
 }
 
 export function readCursor(cursor: JsonValue): ChangePosition {
-  const [change, id, index] = Array.isArray(cursor) && cursor.length === 3 ? (cursor as readonly JsonValue[]) : [];
-  if (!Number.isSafeInteger(change) || typeof id !== "string" || typeof index !== "string") throw foreignCursor();
+  const position = cursorPosition(STORE, cursor);
+  const [change, id, index] =
+    Array.isArray(position) && position.length === 3 ? (position as readonly JsonValue[]) : [];
+  if (!Number.isSafeInteger(change) || typeof id !== "string" || typeof index !== "string") throw foreignCursor(STORE);
   return { change: change as number, id, index };
 }
 
@@ -24,27 +36,21 @@ export interface OrderedPosition {
 
 /** The cursor of a read in an order. */
 export function writeOrderedCursor({ after, odd }: OrderedPosition): JsonValue {
-  return {
+  return storeCursor(STORE, {
     ...(after === undefined ? {} : { after: toJson(after as P2PValue) }),
     ...(odd === undefined ? {} : { odd: toJson(odd) }),
-  };
+  });
 }
 
 export function readOrderedCursor(cursor: JsonValue): OrderedPosition {
-  if (typeof cursor !== "object" || cursor === null || Array.isArray(cursor)) throw foreignCursor();
-  const { after, odd } = cursor as { after?: JsonValue; odd?: JsonValue };
+  const position = cursorPosition(STORE, cursor);
+  if (typeof position !== "object" || position === null || Array.isArray(position)) throw foreignCursor(STORE);
+  const { after, odd } = position as { after?: JsonValue; odd?: JsonValue };
   const isRecord = typeof odd === "object" && odd !== null && !Array.isArray(odd) && Object.hasOwn(odd, "id");
-  if ((odd !== undefined && !isRecord) || !(after === undefined || Array.isArray(after))) throw foreignCursor();
-  if (after === undefined && odd === undefined) throw foreignCursor();
+  if ((odd !== undefined && !isRecord) || !(after === undefined || Array.isArray(after))) throw foreignCursor(STORE);
+  if (after === undefined && odd === undefined) throw foreignCursor(STORE);
   return {
     after: after === undefined ? undefined : (fromJson(after) as readonly SortValue[]),
     odd: odd === undefined ? undefined : (fromJson(odd) as P2PRecord),
   };
-}
-
-function foreignCursor(): P2PError {
-  return new P2PError(
-    "CHECKPOINT_INVALID",
-    "The position to read on from is of another kind of endpoint, or of another query; start again without it",
-  );
 }

@@ -16,8 +16,8 @@ const RAW_FORM: ReadForm<RawDocument> = {
 export async function* readRaw(source: SourceIndex, query: P2PQuery, options: ReadOptions): AsyncGenerator<RawBatch> {
   options.signal.throwIfAborted();
   const opened = await openQuery(source, query, options.signal);
-  for await (const { items: documents, cursor, bytes, failures } of documentsOf(opened, options)) {
-    yield { documents, cursor, bytes, ...(failures.length > 0 ? { failures } : {}) };
+  for await (const { items: documents, valid: _, ...batch } of documentsOf(opened, options)) {
+    yield { documents, ...batch };
     options.signal.throwIfAborted();
   }
 }
