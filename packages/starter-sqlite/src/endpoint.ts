@@ -85,7 +85,7 @@ export interface SqliteEndpoint {
  *
  * @throws P2PError `INVALID_ENDPOINT`
  */
-export function sqliteEndpoint(endpoint: EndpointInfo): SqliteEndpoint {
+export function parseSqliteEndpoint(endpoint: EndpointInfo): SqliteEndpoint {
   const options = parseOptions(sqliteOptions, endpoint);
   const label = endpointLabel(endpoint);
   const invalid = (what: string) => new P2PError("INVALID_ENDPOINT", `Invalid endpoint ${label}: ${what}`);

@@ -4,23 +4,19 @@ import {
   type OpenContext,
   type P2PDataTransferService,
   P2PError,
-  type P2PQuery,
   type P2PStarter,
-  parseQuery,
-  type SourceSchema,
 } from "@omni/p2p-core/starter";
 import { isBusy } from "./client/errors.ts";
 import { identityOf } from "./client/identity.ts";
 import { dropIfEmpty, openStore } from "./client/open.ts";
 import type { SqliteStore } from "./client/store.ts";
-import { type SqliteEndpoint, sqliteEndpoint, sqliteOptions } from "./endpoint.ts";
+import { parseSqliteEndpoint, type SqliteEndpoint, sqliteOptions } from "./endpoint.ts";
 import { describeFields } from "./inspecting/describe-mapping.ts";
 import { onlyTable, requireTable } from "./query/relation.ts";
-import { IsolatedReader, inspectIsolated } from "./reading/isolated-reader.ts";
+import { TableReader } from "./read.ts";
+import { inspectInChild } from "./reading/inspect-in-child.ts";
 import { sqliteCapabilities } from "./types.ts";
-import { schemaOf } from "./writing/declared-table.ts";
-import { hasDeletableRows } from "./writing/delete.ts";
-import { TargetWriter } from "./writing/target-writer.ts";
+import { TargetWriter } from "./write.ts";
 
 /** The table of a target that names none, and whose source is no SQLite file. */
 const DEFAULT_TABLE = "records";
@@ -39,14 +35,14 @@ export const sqliteStarter: P2PStarter = {
   options: sqliteOptions,
   capabilities: sqliteCapabilities,
   async open(endpoint, context) {
-    return openSqlite(sqliteEndpoint(endpoint), context);
+    return openSqlite(parseSqliteEndpoint(endpoint), context);
   },
   completeTarget: nameTable,
   async inspect(endpoint, context) {
-    return inspectIsolated(sqliteEndpoint(endpoint), context);
+    return inspectInChild(parseSqliteEndpoint(endpoint), context);
   },
   async describeMapping(endpoint, sample, context) {
-    const target = sqliteEndpoint(endpoint);
+    const target = parseSqliteEndpoint(endpoint);
     return describeFields(target, target.options.table ?? DEFAULT_TABLE, sample, context);
   },
 };
@@ -72,17 +68,17 @@ async function openSqlite(endpoint: SqliteEndpoint, context: OpenContext): Promi
 }
 
 function serve(store: SqliteStore, table: string, writer: TargetWriter): P2PDataTransferService {
-  const reader = new IsolatedReader(store, table);
+  const reader = new TableReader(store, table);
   let closing: Promise<void> | undefined;
   return {
     get capabilities() {
-      return { ...sqliteCapabilities, deletes: mayDelete(store, table) };
+      return { ...sqliteCapabilities, deletes: writer.deletes };
     },
     lookUp: (refs, query, options) => reader.lookUp(refs, query, options),
     deleteFromTarget: (refs, options) => writer.delete(refs, options),
     readFromSource: (query, options) => reader.read(query, options),
     writeToTarget: (records, options) => writer.write(records, options),
-    schema: (query, signal) => tellSchema(store, table, query, signal),
+    schema: (query, signal) => reader.schema(query, signal),
     count: (query, signal) => reader.count(query, signal),
     partitions: (query, parts, signal) => reader.partitions(query, parts, signal),
     identity: (signal) => identityOf(store, table, signal),
@@ -95,32 +91,6 @@ function serve(store: SqliteStore, table: string, writer: TargetWriter): P2PData
   };
 }
 
-/** Asked of the table as it is, since a target's may have been made in the form of one without a key. */
-function mayDelete(store: SqliteStore, name: string): boolean {
-  try {
-    const table = store.table(name);
-    return table === undefined || hasDeletableRows(table);
-  } catch {
-    // It is locked, closed or damaged: who deletes from it is told then.
-    return true;
-  }
-}
-
-/** What the table declares; nothing for views, native SELECTs and virtual tables, which declare no table's form. */
-async function tellSchema(
-  store: SqliteStore,
-  name: string,
-  query: P2PQuery,
-  signal: AbortSignal,
-): Promise<SourceSchema | undefined> {
-  const { fields, native } = parseQuery(query);
-  if ((native.sqlite as { sql?: unknown } | undefined)?.sql !== undefined) return undefined;
-  return store.patiently("read", signal, () => {
-    const table = requireTable(store, name);
-    return table.type === "table" ? schemaOf(store, table, fields) : undefined;
-  });
-}
-
 /** Names the table of a target that names none: as that of its source, where that is a SQLite file too. */
 async function nameTable(target: EndpointInfo, source: EndpointInfo, context: OpenContext): Promise<EndpointInfo> {
   if (source.storageType !== "sqlite" || target.metadata?.table !== undefined) return target;
@@ -130,7 +100,7 @@ async function nameTable(target: EndpointInfo, source: EndpointInfo, context: Op
 
 async function sourceTable(source: EndpointInfo, context: OpenContext): Promise<string | undefined> {
   try {
-    const endpoint = sqliteEndpoint(source);
+    const endpoint = parseSqliteEndpoint(source);
     if (endpoint.options.table !== undefined) return endpoint.options.table;
     const store = await openStore(endpoint, { ...context, role: "source" });
     try {

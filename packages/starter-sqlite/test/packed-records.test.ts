@@ -1,7 +1,7 @@
 import { AWKWARD_FIELDS, assertSameRecords, everyValueType, recordsArbitrary } from "@omni/p2p-testkit";
 import fc from "fast-check";
 import { expect, test } from "vitest";
-import { packRecords, unpackRecords } from "../src/writing/packed-records.ts";
+import { packRecords, unpackRecords } from "../src/values/packed-records.ts";
 
 /** As another thread gets it. */
 const pass = (records: Parameters<typeof packRecords>[0]) => unpackRecords(structuredClone(packRecords(records)));

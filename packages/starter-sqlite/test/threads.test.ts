@@ -172,10 +172,10 @@ test("a thread that is closed before it is ready is waited for", async () => {
   const file = join(temporaryFolder(), "early.db");
   const program = `
     const { ThreadWriter } = await import(${JSON.stringify(new URL("../src/writing/threaded-writer.ts", import.meta.url).href)});
-    const { sqliteEndpoint } = await import(${JSON.stringify(new URL("../src/endpoint.ts", import.meta.url).href)});
+    const { parseSqliteEndpoint } = await import(${JSON.stringify(new URL("../src/endpoint.ts", import.meta.url).href)});
     const endpoint = { storageType: "sqlite", database: ${JSON.stringify(file)} };
     await (await open(endpoint, "target")).writeToTarget([{ id: 1 }], { mode: "upsert", signal });
-    const data = { endpoint: sqliteEndpoint(parseEndpoint(endpoint)), table: "records", patienceMs: 100, inode: undefined };
+    const data = { endpoint: parseSqliteEndpoint(parseEndpoint(endpoint)), table: "records", patienceMs: 100, inode: undefined };
     await new ThreadWriter(data).close();
     console.log("closed");`;
   expect((await outputOf(runChild(program))).trim()).toBe("closed");

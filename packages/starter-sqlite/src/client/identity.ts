@@ -16,8 +16,8 @@ export async function identityOf(store: SqliteStore, table: string, signal: Abor
   const found = statSync(file, { bigint: true, throwIfNoEntry: false });
   if (found === undefined) return {};
   // A path without links in it is the file's one name, unless there are hard links: these have the inode in common.
-  const place = found.nlink > 1n ? `${found.dev}:${found.ino}` : realpathSync.native(file);
-  const thing = `file ${place}, table "${foldName(table)}"`;
+  const path = found.nlink > 1n ? `${found.dev}:${found.ino}` : realpathSync.native(file);
+  const thing = `file ${path}, table "${foldName(table)}"`;
   const isOpen = store.inode === undefined || store.inode === `${found.dev}:${found.ino}`;
   if (isOpen && (await store.patiently("read", signal, () => store.table(table))) === undefined) return { thing };
   return { thing, incarnation: `inode ${found.ino}, made at ${found.birthtimeNs} ns` };

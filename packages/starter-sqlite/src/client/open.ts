@@ -5,7 +5,6 @@ import { messageOf, type OpenContext, P2PError } from "@omni/p2p-core/starter";
 import type { Database } from "better-sqlite3";
 import type { SqliteEndpoint } from "../endpoint.ts";
 import { sqliteCode, sqliteError } from "./errors.ts";
-import { addSortFunctions } from "./sort-functions.ts";
 import { inodeOf, SqliteStore } from "./store.ts";
 
 /** Opens the file of an endpoint and makes sure that it is a database, and of a target that it can be written. */
@@ -17,7 +16,6 @@ export async function openStore(endpoint: SqliteEndpoint, context: OpenContext):
   const db = await openFile(endpoint, readOnly);
   try {
     const inode = inodeOf(endpoint.file);
-    addSortFunctions(db);
     const store = new SqliteStore(db, endpoint, { patienceMs: connectTimeoutMs, readOnly, inode });
     await store.patiently("opened", signal, () => {
       if (readOnly) store.schemaVersion();
@@ -43,7 +41,6 @@ export async function openAgain(
   inode: string | undefined,
 ): Promise<SqliteStore> {
   const db = await openFile(endpoint, false, true);
-  addSortFunctions(db);
   const store = new SqliteStore(db, endpoint, { patienceMs, readOnly: false, inode });
   try {
     store.assertSameFile();
@@ -69,7 +66,6 @@ export async function openReader(
   const store = new SqliteStore(db, endpoint, { patienceMs, readOnly: true, inode });
   try {
     db.pragma("cell_size_check = ON");
-    addSortFunctions(db);
     store.assertSameFile();
     return store;
   } catch (error) {

@@ -19,7 +19,7 @@ import { kindOf, SIDECAR } from "../types.ts";
 import { decoders } from "../values/decode.ts";
 import { REFUSED, refusal, storeForeign } from "../values/foreign-values.ts";
 import { isPlainId } from "../values/own-ids.ts";
-import { MISFIT, storeOwn } from "../values/own-values.ts";
+import { storeOwn, UNREPRESENTABLE } from "../values/own-values.ts";
 
 /** What the values of one field of the sample are. */
 interface FieldSample {
@@ -107,7 +107,7 @@ function describeOwn(
   const isPlain =
     field === "id"
       ? values.every((id) => isPlainId(declared === "INTEGER" ? "integer" : kind, id as P2PRecord["id"]))
-      : values.every((value) => storeOwn(kind, value) !== MISFIT);
+      : values.every((value) => storeOwn(kind, value) !== UNREPRESENTABLE);
   const type = declared === "" ? "no type" : declared;
   if (isPlain) return { field, types, storedAs: type, lossless: true };
   const note = `What the column cannot say of these values stands in the sidecar column ${SIDECAR}`;

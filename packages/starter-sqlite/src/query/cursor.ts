@@ -5,18 +5,18 @@ import { type KeyColumn, rowidOf, type Table } from "../client/table.ts";
 import type { Term } from "./keyset.ts";
 
 /**
- * A place in the order of a table, as cursors and partitions keep it. Rows with a rowid are read in its order, the
+ * A position in the order of a table, as cursors and partitions keep it. Rows with a rowid are read in its order, the
  * fastest there is. But VACUUM may number the rows of a table anew that has no INTEGER PRIMARY KEY (it keeps their
- * order), so the place in such a table holds the row's key too, and the schema version, which VACUUM raises.
+ * order), so the position in such a table holds the row's key too, and the schema version, which VACUUM raises.
  */
-interface SavedPlace {
+interface SavedCursor {
   readonly rowid?: JsonValue;
   readonly key?: JsonValue;
   readonly version?: number;
 }
 
 /** The order in which a table is read when the query names none. */
-export function naturalOrder(table: Table): Term[] {
+export function storageOrder(table: Table): Term[] {
   if (table.rowid !== undefined) return [{ text: rowidOf(table), descending: false, nullable: false }];
   return table.key.columns.map(({ column, collation, descending }) => ({
     text: `${quote(column.name)} COLLATE ${quote(collation)}`,
@@ -25,18 +25,18 @@ export function naturalOrder(table: Table): Term[] {
   }));
 }
 
-/** Whether a row's place is its rowid while its key is something else. */
+/** Whether a row's position is its rowid while its key is something else. */
 export function hasMovingRowids(table: Table): boolean {
   return table.rowid !== undefined && !table.key.isRowid;
 }
 
 /**
- * A place as JSON.
+ * Serialises a position: a cursor.
  *
  * @param key the stored key of the row, where {@link hasMovingRowids}; a NULL in it makes it no anchor.
  * @param version the schema version in which the row is there.
  */
-export function savePlace(
+export function encodeCursor(
   table: Table,
   values: readonly SqlValue[],
   key: readonly SqlValue[] | undefined,
@@ -55,19 +55,19 @@ export function isAnchor(value: SqlValue): boolean {
 }
 
 /**
- * The values of a saved place in the order of the table as it is now.
+ * The position that a cursor means, in the order of the table as it is now.
  *
- * @throws P2PError `CHECKPOINT_INVALID` when it is no place of this table, or when its row can no longer be found.
+ * @throws P2PError `CHECKPOINT_INVALID` when it is no position of this table, or when its row can no longer be found.
  */
-export function findPlace(store: SqliteStore, table: Table, saved: JsonValue): SqlValue[] {
-  const { rowid, key, version } = (typeof saved === "object" && saved !== null ? saved : {}) as SavedPlace;
+export function decodeCursor(store: SqliteStore, table: Table, saved: JsonValue): SqlValue[] {
+  const { rowid, key, version } = (typeof saved === "object" && saved !== null ? saved : {}) as SavedCursor;
   if (table.rowid === undefined) {
     const values = parseValues(key);
-    if (values?.length !== table.key.columns.length) throw strange(store, saved);
+    if (values?.length !== table.key.columns.length) throw invalidCursor(store, saved);
     return values;
   }
   const [number] = parseValues([rowid ?? null]) ?? [null];
-  if (typeof number !== "number" && typeof number !== "bigint") throw strange(store, saved);
+  if (typeof number !== "number" && typeof number !== "bigint") throw invalidCursor(store, saved);
   if (!hasMovingRowids(table) || version === store.schemaVersion()) return [number];
   const anchor = parseValues(key);
   const found = anchor && rowidOfKey(store, table, anchor);
@@ -110,7 +110,7 @@ export function parseValues(saved: JsonValue | undefined): SqlValue[] | undefine
   return storable ? (values as SqlValue[]) : undefined;
 }
 
-export function strange(store: SqliteStore, saved: JsonValue): P2PError {
+export function invalidCursor(store: SqliteStore, saved: JsonValue): P2PError {
   return new P2PError(
     "CHECKPOINT_INVALID",
     `${store.endpoint.label}: ${JSON.stringify(saved)?.slice(0, 80)} is not a cursor of this query; start from the beginning`,

@@ -1,15 +1,15 @@
 import type { ParsedQuery } from "@omni/p2p-core/starter";
-import { byCodePoint, cellOrNoted, idKind, sortedValue } from "../client/sort-functions.ts";
 import { quote } from "../client/sql.ts";
 import type { SqliteStore } from "../client/store.ts";
 import { type Column, type KeyColumn, rowidOf, type Table } from "../client/table.ts";
 import { SIDECAR } from "../types.ts";
 import type { Term } from "./keyset.ts";
+import { byCodePoint, cellOrNoted, idKind, sortedValue } from "./sort-functions.ts";
 
-/** A term of an order, and what must be selected to know a row's place in it. */
+/** A term of an order, and what must be selected to know a row's position in it. */
 export interface OrderTerm extends Term {
   readonly source: Column | string;
-  /** It is the place of the value's kind: a number. */
+  /** It is the position of the value's kind: a number. */
   readonly isKind?: boolean;
   /** It is the value as bytes in the one order of values. */
   readonly isKey?: boolean;

@@ -2,12 +2,12 @@ import { type JsonValue, type P2PQuery, parseQuery, Yielder } from "@omni/p2p-co
 import { quote, type Sql, type SqlValue } from "../client/sql.ts";
 import type { SqliteStore } from "../client/store.ts";
 import type { Table } from "../client/table.ts";
-import { findPlace, hasMovingRowids, naturalOrder, savePlace, strange } from "./cursor.ts";
+import { decodeCursor, encodeCursor, hasMovingRowids, invalidCursor, storageOrder } from "./cursor.ts";
 import { orderClause, rowsAfter, type Term } from "./keyset.ts";
 import { parseNative } from "./native-query.ts";
 import { openRelation } from "./relation.ts";
 
-/** A part of a table: the rows after one place, up to another. */
+/** A part of a table: the rows after one position, up to another. */
 export interface Part {
   readonly after: readonly SqlValue[] | undefined;
   readonly upTo: readonly SqlValue[] | undefined;
@@ -16,17 +16,18 @@ export interface Part {
 /** The part that a query's `partition` means. */
 export function parsePartition(store: SqliteStore, table: Table, partition: JsonValue | undefined): Part {
   if (partition === undefined) return { after: undefined, upTo: undefined };
-  if (typeof partition !== "object" || partition === null || Array.isArray(partition)) throw strange(store, partition);
+  if (typeof partition !== "object" || partition === null || Array.isArray(partition))
+    throw invalidCursor(store, partition);
   const { after = null, upTo = null } = partition as { after?: JsonValue; upTo?: JsonValue };
-  const place = (saved: JsonValue) => (saved === null ? undefined : findPlace(store, table, saved));
-  return { after: place(after), upTo: place(upTo) };
+  const position = (saved: JsonValue) => (saved === null ? undefined : decodeCursor(store, table, saved));
+  return { after: position(after), upTo: position(upTo) };
 }
 
 /** Rows that are counted off in one go. */
 const STRIDE = 10_000;
 
 /**
- * Parts of the table with about the same number of rows, by places in its order. A query with an order, an offset or
+ * Parts of the table with about the same number of rows, by cursors in its order. A query with an order, an offset or
  * a limit stays whole, and so do views and native SELECTs.
  */
 export async function partitionQuery(
@@ -51,9 +52,9 @@ export async function partitionQuery(
   const count = (await store.patiently("read", signal, () =>
     store.values(`SELECT count(*) FROM ${from.text}${table.strangeIndexes ? " NOT INDEXED" : ""}`).get(),
   )) as number;
-  const order = naturalOrder(table);
+  const order = storageOrder(table);
   const yielder = new Yielder();
-  const places: JsonValue[] = [];
+  const cursors: JsonValue[] = [];
   let at: readonly SqlValue[] | undefined;
   let counted = 0;
   for (let part = 1; part < Math.min(parts, count); part++) {
@@ -67,15 +68,15 @@ export async function partitionQuery(
     }
     if (at === undefined) break;
     if (counted > 0)
-      places.push(
-        await store.patiently("read", signal, () => store.snapshot((version) => place(store, table, at!, version))),
+      cursors.push(
+        await store.patiently("read", signal, () => store.snapshot((version) => cursorAt(store, table, at!, version))),
       );
   }
-  const bounds = [null, ...places, null];
+  const bounds = [null, ...cursors, null];
   return bounds.slice(1).map((upTo, index) => ({ ...query, partition: { after: bounds[index]!, upTo } }));
 }
 
-/** The place so many rows after another. */
+/** The position so many rows after another. */
 function rowAfter(
   store: SqliteStore,
   from: Sql,
@@ -91,11 +92,11 @@ function rowAfter(
   return row === undefined ? undefined : order.map((_, index) => row[`k${index}`]!);
 }
 
-function place(store: SqliteStore, table: Table, values: readonly SqlValue[], version: number): JsonValue {
-  if (!hasMovingRowids(table)) return savePlace(table, values, undefined, version);
+function cursorAt(store: SqliteStore, table: Table, values: readonly SqlValue[], version: number): JsonValue {
+  if (!hasMovingRowids(table)) return encodeCursor(table, values, undefined, version);
   const columns = table.key.columns.map(({ column }, index) => `${quote(column.name)} AS k${index}`);
-  if (columns.length === 0 || !table.key.searchable) return savePlace(table, values, undefined, version);
+  if (columns.length === 0 || !table.key.searchable) return encodeCursor(table, values, undefined, version);
   const sql = `SELECT ${columns.join(", ")} FROM main.${quote(table.name)} WHERE ${table.rowid} = ?`;
   const row = store.rows(sql, true).get(...values);
-  return savePlace(table, values, row && columns.map((_, index) => row[`k${index}`]!), version);
+  return encodeCursor(table, values, row && columns.map((_, index) => row[`k${index}`]!), version);
 }

@@ -9,7 +9,7 @@ const SMALL_FILE = 32;
 
 /** Collects pages until they make a batch. */
 export class BatchBuilder {
-  /** The place after the last row that was looked at. */
+  /** The position after the last row that was looked at. */
   cursor: RecordBatch["cursor"] = null;
   readonly #size: number;
   readonly #bytes: number;

@@ -1,13 +1,13 @@
 import { type P2PQuery, parseQuery, Yielder } from "@omni/p2p-core/starter";
 import { allOf, type Sql, type SqlValue, whereClause } from "../client/sql.ts";
 import type { SqliteStore } from "../client/store.ts";
-import { naturalOrder } from "../query/cursor.ts";
+import { storageOrder } from "../query/cursor.ts";
 import { rowsAfter, rowsUpTo } from "../query/keyset.ts";
 import { parseNative } from "../query/native-query.ts";
 import { parsePartition } from "../query/partition.ts";
 import { openRelation } from "../query/relation.ts";
-import { readNatural } from "./natural-order.ts";
 import { makeScan } from "./scan.ts";
+import { readStorageOrder } from "./storage-order.ts";
 import { Windows } from "./windows.ts";
 
 /** How many records a query gives. */
@@ -23,7 +23,7 @@ export async function countRecords(
   const relation = await store.patiently("read", signal, () => openRelation(store, tableName, native));
   const where: Sql | undefined =
     native?.where === undefined ? undefined : { text: `(${native.where}\n)`, params: native.params };
-  const order = naturalOrder(relation.table);
+  const order = storageOrder(relation.table);
   const scan = makeScan(
     store,
     relation,
@@ -36,7 +36,7 @@ export async function countRecords(
   if (scan.check !== "none") {
     // Only looking at the records can tell.
     const all = { ...parsed, fields: [], orderBy: [], offset: 0, limit: Number.POSITIVE_INFINITY };
-    const batches = readNatural(store, relation, all, where, { batchSize: 5000, signal });
+    const batches = readStorageOrder(store, relation, all, where, { batchSize: 5000, signal });
     for await (const { records, failures } of batches) total += records.length + (failures?.length ?? 0);
   } else {
     const part = await store.patiently("read", signal, () => parsePartition(store, relation.table, parsed.partition));

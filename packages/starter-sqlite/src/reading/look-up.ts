@@ -17,7 +17,7 @@ import {
 } from "@omni/p2p-core/starter";
 import { allOf, padded, powerOfTwo, type Sql, type SqlValue, whereClause } from "../client/sql.ts";
 import type { SqliteStore } from "../client/store.ts";
-import { naturalOrder } from "../query/cursor.ts";
+import { storageOrder } from "../query/cursor.ts";
 import { type IdCandidates, idCandidates, mayBeMissed, type StoredKey } from "../query/id-candidates.ts";
 import { rowsAfter, rowsUpTo } from "../query/keyset.ts";
 import { parseNative } from "../query/native-query.ts";
@@ -25,9 +25,9 @@ import { parsePartition } from "../query/partition.ts";
 import { openRelation, type Relation } from "../query/relation.ts";
 import { SIDECAR } from "../types.ts";
 import { INEXACT, type Row } from "../values/measure.ts";
-import { readNatural } from "./natural-order.ts";
-import { RowPlan } from "./row-plan.ts";
+import { RowPlan } from "../values/row-plan.ts";
 import { makeScan, pickFields, type Scan } from "./scan.ts";
+import { readStorageOrder } from "./storage-order.ts";
 
 /** Parameters of one statement on a table: a few milliseconds' work, after which the process has its turn. */
 const TABLE_PARAMS = 4096;
@@ -113,7 +113,7 @@ class LookUp {
     this.#query = query;
     this.#where = where;
     this.#refs = refs;
-    this.#scan = makeScan(store, relation, query, where, naturalOrder(table), []);
+    this.#scan = makeScan(store, relation, query, where, storageOrder(table), []);
     this.#idPlan = new RowPlan(table, new Set(), []);
     this.#candidates = idCandidates(table);
     for (const { id } of refs) {
@@ -175,7 +175,7 @@ class LookUp {
   #partition(): Sql | undefined {
     const { table } = this.#relation;
     const { after, upTo } = parsePartition(this.#store, table, this.#query.partition);
-    const order = naturalOrder(table);
+    const order = storageOrder(table);
     return allOf([after && rowsAfter(order, after), upTo && rowsUpTo(order, upTo)]);
   }
 
@@ -266,7 +266,7 @@ class LookUp {
     signal: AbortSignal,
   ): Promise<P2PRecord[]> {
     const found: P2PRecord[] = [];
-    const batches = readNatural(this.#store, this.#relation, query, where, { batchSize: SCAN_PAGE, signal });
+    const batches = readStorageOrder(this.#store, this.#relation, query, where, { batchSize: SCAN_PAGE, signal });
     for await (const { records } of batches) found.push(...records.filter(({ id }) => texts.has(idKey(id))));
     return found;
   }

@@ -1,7 +1,7 @@
 import type { JsonValue, StoreInspection } from "@omni/p2p-core/starter";
+import type { PackedError } from "../client/packed-error.ts";
 import type { SqliteEndpoint } from "../endpoint.ts";
-import type { PackedRecords } from "../writing/packed-records.ts";
-import type { PackedError } from "../writing/writer-messages.ts";
+import type { PackedRecords } from "../values/packed-records.ts";
 
 /** What a reader process is asked for, one thing at a time. Queries are tagged JSON. */
 export type ReaderRequest =

@@ -1,22 +1,16 @@
-// The process in which is read what may never end: see isolated-reader.ts, which begins and kills it.
+// The child process in which is read what may never end: see reader-child.ts, which begins and kills it.
 import { Worker } from "node:worker_threads";
-import {
-  decodeJson,
-  encodeJson,
-  type LookUpOutcome,
-  type P2PQuery,
-  type P2PValue,
-  type RecordBatch,
-} from "@omni/p2p-core/starter";
+import { decodeJson, encodeJson, type P2PQuery, type P2PValue } from "@omni/p2p-core/starter";
 import { openReader } from "../client/open.ts";
+import { packError } from "../client/packed-error.ts";
 import { inspectHere } from "../inspecting/inspect.ts";
 import { partitionQuery } from "../query/partition.ts";
-import { readBatches } from "../read.ts";
-import { packRecords, unpackRecords } from "../writing/packed-records.ts";
-import { packError } from "../writing/writer-messages.ts";
+import { unpackRecords } from "../values/packed-records.ts";
 import { countRecords } from "./count.ts";
 import { lookUpRecords } from "./look-up.ts";
-import type { FromReader, PackedBatch, PackedOutcomes, ReaderRequest, ToReader } from "./reader-messages.ts";
+import { packBatch, packOutcomes } from "./packed-answers.ts";
+import { readBatches } from "./read-batches.ts";
+import type { FromReader, ReaderRequest, ToReader } from "./reader-messages.ts";
 
 // Ctrl-C goes to all processes of a terminal; the one that began this one decides what becomes of it.
 process.on("SIGINT", () => {});
@@ -70,31 +64,6 @@ async function answer(request: ReaderRequest): Promise<void> {
   } finally {
     store.close();
   }
-}
-
-function packBatch({
-  records,
-  cursor,
-  failures = [],
-  bytes,
-  valid = false,
-  distinct = false,
-}: RecordBatch): PackedBatch {
-  return {
-    records: packRecords(records),
-    cursor,
-    failures: failures.map(({ id, error }) => ({ id, error: packError(error) })),
-    bytes,
-    valid,
-    distinct,
-  };
-}
-
-function packOutcomes(outcomes: readonly LookUpOutcome[]): PackedOutcomes {
-  return {
-    outcomes: outcomes.map((outcome) => (outcome.state === "failed" ? packError(outcome.error) : outcome.state)),
-    records: packRecords(outcomes.flatMap((outcome) => (outcome.state === "wanted" ? [outcome.record] : []))),
-  };
 }
 
 process.on("message", (message: ToReader) => {

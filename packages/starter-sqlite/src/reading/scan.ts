@@ -13,11 +13,11 @@ import { allOf, quote, type Sql, type SqlValue, whereClause } from "../client/sq
 import type { SqliteStore } from "../client/store.ts";
 import { isAnchor } from "../query/cursor.ts";
 import { orderClause, rowsAfter, rowsUpTo, type Term } from "../query/keyset.ts";
-import { type Filter, translateWhere } from "../query/query.ts";
 import type { Relation } from "../query/relation.ts";
+import { type Filter, translateWhere } from "../query/where.ts";
 import { SIDECAR } from "../types.ts";
 import { INEXACT, type Row } from "../values/measure.ts";
-import { RowPlan } from "./row-plan.ts";
+import { RowPlan } from "../values/row-plan.ts";
 
 /** Everything about reading a query that stays the same from page to page. */
 export interface Scan {
@@ -44,7 +44,7 @@ export function makeScan(
   query: ParsedQuery,
   where: Sql | undefined,
   order: Scan["order"],
-  place: ConstructorParameters<typeof RowPlan>[2],
+  position: ConstructorParameters<typeof RowPlan>[2],
 ): Scan {
   const { table } = relation;
   const filter = translateWhere(table, query.conditions);
@@ -54,8 +54,8 @@ export function makeScan(
   return {
     store,
     relation,
-    plan: new RowPlan(table, wanted, place),
-    plainPlan: table.own && filter.check === "none" ? new RowPlan(table, wanted, place, false) : undefined,
+    plan: new RowPlan(table, wanted, position),
+    plainPlan: table.own && filter.check === "none" ? new RowPlan(table, wanted, position, false) : undefined,
     order,
     condition: allOf([filter.sql && { ...filter.sql, text: `(${filter.sql.text})` }, where]),
     check: filter.check,
@@ -65,11 +65,11 @@ export function makeScan(
   };
 }
 
-/** Which part of a scan to read. Places are values of its order. */
+/** Which part of a scan to read. Positions are values of its order. */
 export interface PageRequest {
   readonly after: readonly SqlValue[] | undefined;
   readonly upTo: readonly SqlValue[] | undefined;
-  /** Rows behind this place are passed over, without a say in how SQLite finds the others. */
+  /** Rows behind this position are passed over, without a say in how SQLite finds the others. */
   readonly bound: readonly SqlValue[] | undefined;
   /** Most rows to look at. */
   readonly limit: number;
@@ -107,8 +107,8 @@ export interface Page {
   readonly ended: boolean;
   /** Whether it stopped before a row that would have been too many bytes. */
   readonly cut: boolean;
-  /** The stored values of the last row's place, as the plan gives them. */
-  readonly place: readonly SqlValue[];
+  /** The stored values of the last row's position, as the plan gives them. */
+  readonly position: readonly SqlValue[];
 }
 
 /** A term that SQLite does not look for an index for. */
@@ -117,19 +117,19 @@ export function aside(term: Term): Term {
 }
 
 /**
- * The place of the last row there is, so that a read ends although rows are added behind it; `undefined` where there is
+ * The position of the last row there is, so that a read ends although rows are added behind it; `undefined` where there is
  * none, or where it would take a search.
  */
-export function lastPlace(store: SqliteStore, { table, from }: Relation, order: readonly Term[]) {
+export function lastPosition(store: SqliteStore, { table, from }: Relation, order: readonly Term[]) {
   if (table.type !== "table") return undefined;
   const turned = order.map((term) => ({ ...term, descending: !term.descending }));
   const sql =
     `SELECT ${order.map(({ text }, at) => `${text} AS k${at}`).join(", ")} FROM ${from.text} NOT INDEXED` +
     `${orderClause(turned)} LIMIT 1`;
   const row = store.rows(sql, true).get();
-  const place = row && order.map((_, at) => row[`k${at}`]!);
+  const position = row && order.map((_, at) => row[`k${at}`]!);
   // Text that is not valid UTF-8 lies behind what is read of it, so that it is no bound.
-  return place?.every(isAnchor) ? place : undefined;
+  return position?.every(isAnchor) ? position : undefined;
 }
 
 /**
@@ -168,7 +168,7 @@ export function readPage(scan: Scan, request: PageRequest): Page {
 function fillPage(scan: Scan, request: PageRequest, exact: boolean): Page | undefined {
   const { store, plan, check, conditions, pick } = scan;
   const sql = pageSql(scan, request);
-  const [firstPlace, ...otherPlaces] = plan.place as readonly [string, ...string[]];
+  const [firstPosition, ...otherPositions] = plan.position as readonly [string, ...string[]];
   const records: P2PRecord[] = [];
   const keyless: number[] = [];
   let bytes = 0;
@@ -179,7 +179,7 @@ function fillPage(scan: Scan, request: PageRequest, exact: boolean): Page | unde
   let valid = plan.soundValues;
   const { distinctIds } = plan;
   let distinct = distinctIds !== undefined;
-  let place: SqlValue = null;
+  let position: SqlValue = null;
   let others: SqlValue[] = [];
   const withSidecar = scan.relation.table.own && plan !== scan.plainPlan;
   const statement = store.rows(sql.text, exact);
@@ -192,8 +192,8 @@ function fillPage(scan: Scan, request: PageRequest, exact: boolean): Page | unde
       break;
     }
     bytes += rowBytes;
-    place = row[firstPlace] as SqlValue;
-    if (otherPlaces.length > 0) others = otherPlaces.map((alias) => row[alias] as SqlValue);
+    position = row[firstPosition] as SqlValue;
+    if (otherPositions.length > 0) others = otherPositions.map((alias) => row[alias] as SqlValue);
     if (withSidecar && row[SIDECAR] !== null) sidecars++;
     const checked = check === "all" || (check === "sidecar" && row[SIDECAR] !== null);
     const record = plan.record(row, exact);
@@ -219,7 +219,7 @@ function fillPage(scan: Scan, request: PageRequest, exact: boolean): Page | unde
     sidecars,
     ended: !cut && !enough && scanned < request.limit,
     cut,
-    place: [place, ...others],
+    position: [position, ...others],
   };
 }
 
@@ -243,7 +243,7 @@ function keyMissing(scan: Scan, request: PageRequest, index: number): ReadFailur
   return { id, error };
 }
 
-/** Whether any row from behind one place up to another has a sidecar. For tables of ours. */
+/** Whether any row from behind one position up to another has a sidecar. For tables of ours. */
 export function hasSidecarsBetween(
   { store, relation, order }: Scan,
   after: readonly SqlValue[] | undefined,

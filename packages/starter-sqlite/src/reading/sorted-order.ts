@@ -1,15 +1,16 @@
 import { type ParsedQuery, type ReadOptions, type RecordBatch, toJson, Yielder } from "@omni/p2p-core/starter";
 import { allOf, type Sql, type SqlValue } from "../client/sql.ts";
 import type { SqliteStore } from "../client/store.ts";
-import { hasMovingRowids, naturalOrder, parseValues, strange } from "../query/cursor.ts";
+import { hasMovingRowids, invalidCursor, parseValues, storageOrder } from "../query/cursor.ts";
 import { rowsAfter, rowsUpTo } from "../query/keyset.ts";
 import { hasSidecars, type OrderTerm, wantedOrder } from "../query/order.ts";
 import { parsePartition } from "../query/partition.ts";
 import type { Relation } from "../query/relation.ts";
+import { addSortFunctions } from "../query/sort-functions.ts";
 import { BatchBuilder } from "./batching.ts";
-import { keylessRows } from "./loose-keys.ts";
-import { aside, lastPlace, makeScan, type PageRequest, readPage, type Scan } from "./scan.ts";
+import { aside, lastPosition, makeScan, type PageRequest, readPage, type Scan } from "./scan.ts";
 import { SortedKeys } from "./sorted-keys.ts";
+import { keylessRows } from "./unenforced-keys.ts";
 import { queryPlan } from "./windows.ts";
 
 /** Rows read in one go. */
@@ -31,23 +32,24 @@ export async function* readSorted(
 ): AsyncGenerator<RecordBatch> {
   const { table } = relation;
   const { signal } = options;
+  addSortFunctions(store.db);
   const order = await store.patiently("read", signal, () => wantedOrder(table, query, hasSidecars(store, table)));
   const part = await store.patiently("read", signal, () => parsePartition(store, table, query.partition));
-  const natural = naturalOrder(table);
+  const storage = storageOrder(table);
   // Rows of rowids that VACUUM may change are found wherever they are.
   const last = hasMovingRowids(table)
     ? undefined
-    : await store.patiently("read", signal, () => lastPlace(store, relation, natural));
+    : await store.patiently("read", signal, () => lastPosition(store, relation, storage));
   const range = allOf([
-    part.after && rowsAfter(natural, part.after),
-    part.upTo && rowsUpTo(natural, part.upTo),
-    last && rowsUpTo(natural.map(aside), last),
+    part.after && rowsAfter(storage, part.after),
+    part.upTo && rowsUpTo(storage, part.upTo),
+    last && rowsUpTo(storage.map(aside), last),
   ]);
   const sources = order.map(({ source }) => source);
   const scan = makeScan(store, relation, query, allOf([range, where]), order, sources);
   const after = options.after === undefined ? undefined : parseValues(options.after);
   if (options.after !== undefined && (after?.length !== order.length || isOfOldOrder(order, after)))
-    throw strange(store, options.after);
+    throw invalidCursor(store, options.after);
   const skip = after === undefined ? query.offset : 0;
 
   if (after === undefined && table.rowid === undefined && !table.key.unique) {
@@ -78,7 +80,7 @@ function isOfOldOrder(order: readonly OrderTerm[], after: readonly SqlValue[]): 
   );
 }
 
-/** Reads pages of a scan whose place ends with the values of its order. */
+/** Reads pages of a scan whose position ends with the values of its order. */
 async function* readPages(
   scan: Scan,
   start: readonly SqlValue[] | undefined,
@@ -90,8 +92,8 @@ async function* readPages(
   const { signal } = options;
   const batch = new BatchBuilder(options);
   const yielder = new Yielder();
-  // A place among sorted keys is the query's order, which goes into cursors, and then the rank.
-  const ranked = plan.place.length > order.length;
+  // A position among sorted keys is the query's order, which goes into cursors, and then the rank.
+  const ranked = plan.position.length > order.length;
   let after = start;
   let left = limit;
   let skip = offset;
@@ -115,8 +117,8 @@ async function* readPages(
     );
     skip -= inSql;
     if (page.scanned > 0) {
-      after = ranked ? page.place.slice(-1) : page.place;
-      batch.cursor = (ranked ? page.place.slice(0, -1) : page.place).map((value) => toJson(value));
+      after = ranked ? page.position.slice(-1) : page.position;
+      batch.cursor = (ranked ? page.position.slice(0, -1) : page.position).map((value) => toJson(value));
     }
     const dropped = Math.min(skip, page.records.length);
     skip -= dropped;

@@ -34,7 +34,7 @@ export class Windows {
     this.#hasEnd = false;
   }
 
-  /** Where to look for what comes after a place. */
+  /** Where to look for what comes after a position. */
   next(after: readonly SqlValue[] | undefined, upTo: readonly SqlValue[] | undefined): Window {
     if (this.#mode === "undecided") this.#mode = this.#choose(after, upTo);
     else if (this.#mode === "try") this.#mode = "tried";

@@ -14,10 +14,11 @@ import { addColumnsSql } from "../client/schema.ts";
 import { powerOfTwo, quote, type SqlValue } from "../client/sql.ts";
 import type { SqliteStore } from "../client/store.ts";
 import type { Table } from "../client/table.ts";
+import { definedFields } from "../values/code-generation.ts";
 import { foreignShape } from "./foreign-shape.ts";
 import { insertSql, paramsOf, rowsPerStatement } from "./insert.ts";
 import { OwnShape } from "./own-shape.ts";
-import { definedFields, type Shape } from "./table-shape.ts";
+import type { Shape } from "./table-shape.ts";
 
 const MAX_SHAPES = 500;
 const FEW_SHAPES = 8;

@@ -16,9 +16,9 @@ import { padded, quote, type Sql, type SqlValue, tuples } from "../client/sql.ts
 import type { SqliteStore } from "../client/store.ts";
 import { rowidOf, type Table } from "../client/table.ts";
 import { requireTable } from "../query/relation.ts";
-import { RowPlan } from "../reading/row-plan.ts";
 import { INEXACT, type Row } from "../values/measure.ts";
 import { storeId } from "../values/own-ids.ts";
+import { RowPlan } from "../values/row-plan.ts";
 import { foreignShape } from "./foreign-shape.ts";
 import type { TransactionQueue } from "./transaction-queue.ts";
 
@@ -129,7 +129,7 @@ interface Refused extends Doomed {
 /** A row that was found. */
 interface FoundRow {
   /** A text that no other row has. */
-  readonly place: string;
+  readonly rowKey: string;
   /** Only where digests are expected. */
   readonly digest: string | undefined;
 }
@@ -151,7 +151,7 @@ class DeleteBatch {
   #absent = 0;
   readonly #changed: number[] = [];
   readonly #failures: Refused[] = [];
-  /** Rows that may be deleted when others are gone, by their places. */
+  /** Rows that may be deleted when others are gone, by their row keys. */
   #refused = new Map<string, Refused>();
 
   constructor(store: SqliteStore, table: Table, refs: readonly DeleteRef[]) {
@@ -159,7 +159,7 @@ class DeleteBatch {
     this.#table = table;
     this.#refs = refs;
     this.#comparesDigests = refs.some(({ expected }) => expected !== undefined);
-    this.#plan = new RowPlan(table, this.#comparesDigests ? undefined : new Set(), [AT, placeOf(table)]);
+    this.#plan = new RowPlan(table, this.#comparesDigests ? undefined : new Set(), [AT, rowKeyOf(table)]);
     this.#keyOf = keyReader(table);
   }
 
@@ -178,14 +178,14 @@ class DeleteBatch {
       const row = found.get(at);
       const { expected } = this.#refs[index]!;
       if (row === undefined) absent++;
-      else if (doomed.has(row.place)) doomed.get(row.place)!.indexes.push(index);
-      else if (this.#refused.has(row.place)) again.push(index);
+      else if (doomed.has(row.rowKey)) doomed.get(row.rowKey)!.indexes.push(index);
+      else if (this.#refused.has(row.rowKey)) again.push(index);
       else if (expected !== undefined && row.digest !== expected) changed.push(index);
-      else doomed.set(row.place, { key: key!, indexes: [index] });
+      else doomed.set(row.rowKey, { key: key!, indexes: [index] });
     }
     this.#delete(doomed);
     // Only now, when nothing of it can meet a lock any more.
-    for (const index of again) this.#refused.get(found.get(index - this.#next)!.place)!.indexes.push(index);
+    for (const index of again) this.#refused.get(found.get(index - this.#next)!.rowKey)!.indexes.push(index);
     this.#changed.push(...changed);
     this.#absent += absent;
     this.#next = end;
@@ -212,7 +212,7 @@ class DeleteBatch {
     this.#refused = new Map();
     try {
       // From the other end, so that a chain of rows takes two rounds and not as many as it has links.
-      for (const [place, row] of [...refused].reverse()) this.#deleteSingly(place, row);
+      for (const [rowKey, row] of [...refused].reverse()) this.#deleteSingly(rowKey, row);
     } catch (error) {
       this.#refused = refused;
       throw error;
@@ -225,7 +225,7 @@ class DeleteBatch {
     const rows = [...doomed.values()];
     const isDone = !this.#table.hasTriggers && this.#deleteTogether(rows);
     if (isDone) for (const row of rows) this.#count(row);
-    else for (const [place, row] of doomed) this.#deleteSingly(place, row);
+    else for (const [rowKey, row] of doomed) this.#deleteSingly(rowKey, row);
   }
 
   /** @returns whether all of them are gone. If not, they are all still there. */
@@ -240,7 +240,7 @@ class DeleteBatch {
     return outcome === undefined;
   }
 
-  #deleteSingly(place: string, row: Doomed): void {
+  #deleteSingly(rowKey: string, row: Doomed): void {
     let isIgnored = false;
     const error = this.#attempt(() => {
       const sql = deleteSql(this.#table, [row.key]);
@@ -251,7 +251,7 @@ class DeleteBatch {
     const { id } = this.#refs[row.indexes[0]!]!;
     if (error === undefined) this.#count(row);
     else if (isIgnored) this.#failures.push({ ...row, error: this.#kept(id) });
-    else this.#refused.set(place, { ...row, error: refusal(id, error) });
+    else this.#refused.set(rowKey, { ...row, error: refusal(id, error) });
   }
 
   #count({ indexes }: Doomed): void {
@@ -281,19 +281,19 @@ class DeleteBatch {
     return refused;
   }
 
-  /** The rows with these keys, by the place of the key in the list. */
+  /** The rows with these keys, by the index of the key in the list. */
   #find(keys: readonly (readonly SqlValue[] | undefined)[]): Map<number, FoundRow> {
     const asked = keys.flatMap((key, at) => (key === undefined ? [] : [[at, ...key]]));
     const found = new Map<number, FoundRow>();
     if (asked.length === 0) return found;
     // NULL is equal to nothing.
     const sql = findSql(this.#table, this.#plan.select, padded(asked, [-1, ...asked[0]!.slice(1).fill(null)]));
-    const [at, place] = this.#plan.place as readonly [string, string];
+    const [at, rowKey] = this.#plan.position as readonly [string, string];
     for (const row of this.#rows(sql)) {
       const index = Number(row[at]);
-      const its = row[place] as string;
+      const its = row[rowKey] as string;
       const record = this.#comparesDigests ? this.#plan.record(row, this.#exact) : undefined;
-      found.set(index, { place: its, digest: record && recordDigest(record) });
+      found.set(index, { rowKey: its, digest: record && recordDigest(record) });
     }
     return found;
   }
@@ -330,7 +330,7 @@ function keyReader(table: Table): (id: P2PId) => readonly SqlValue[] | undefined
 }
 
 /** A text that tells a row of a table from all others, whatever is in its key. */
-function placeOf(table: Table): string {
+function rowKeyOf(table: Table): string {
   if (table.rowid !== undefined) return `CAST(${rowidOf(table)} AS TEXT)`;
   const cells = table.key.columns.map(({ column }) => {
     const cell = quote(column.name);
@@ -343,7 +343,7 @@ function keySides({ name, key }: Table): string[] {
   return key.columns.map(({ column, collation }) => `${quote(name)}.${quote(column.name)} COLLATE ${quote(collation)}`);
 }
 
-/** Finds rows by their keys, each with its place in the list. Keys are compared as an upsert compares them. */
+/** Finds rows by their keys, each with its index in the list. Keys are compared as an upsert compares them. */
 function findSql(table: Table, select: string, keys: readonly (readonly SqlValue[])[]): Sql {
   const names = ["p2p:at", ...table.key.columns.map((_, at) => `p2p:${at}`)].map(quote);
   const equal = keySides(table).map((side, at) => `${side} = "p2p:refs".${quote(`p2p:${at}`)}`);

@@ -3,8 +3,8 @@ import { nearName } from "../client/near-name.ts";
 import type { SqlValue } from "../client/sql.ts";
 import type { Column, Table } from "../client/table.ts";
 import { parseCompositeId } from "../query/id-candidates.ts";
+import { makeEncode, makeFits } from "../values/code-generation.ts";
 import { REFUSED, refusal, storeForeign } from "../values/foreign-values.ts";
-import { makeEncode, makeFits } from "../values/generated-decoder.ts";
 import { givesBack, visibleCell } from "../values/visible-value.ts";
 import { type Shape, usualOf } from "./table-shape.ts";
 
@@ -33,9 +33,9 @@ export function foreignShape(
   const store = (at: number, value: P2PValue): SqlValue => storeCell(plain[at]!, value, twin);
   const encodePlain = makeEncode(plain.map(({ field, kind }) => ({ field, usual: usualOf(kind) })));
 
-  const encode = (record: P2PRecord, params: SqlValue[], place: number): void => {
+  const encode = (record: P2PRecord, params: SqlValue[], offset: number): void => {
     if (unknown !== undefined) throw unknownField(table, unknown);
-    let next = place;
+    let next = offset;
     if (key.length === 0) params[next++] = storeRowid(record.id);
     else if (keyIsId) params[next++] = storeCell(key[0]!, record.id, twin);
     else

@@ -1,10 +1,10 @@
 import type { P2PRecord, P2PValue } from "@omni/p2p-core/starter";
-import { SidecarWriter } from "../client/sidecar.ts";
 import type { SqlValue } from "../client/sql.ts";
 import type { Column, Table } from "../client/table.ts";
-import { type Encode, makeEncode, makeFits } from "../values/generated-decoder.ts";
+import { type Encode, makeEncode, makeFits } from "../values/code-generation.ts";
 import { isPlainId, storeId } from "../values/own-ids.ts";
-import { MISFIT, storeOwn } from "../values/own-values.ts";
+import { storeOwn, UNREPRESENTABLE } from "../values/own-values.ts";
+import { SidecarWriter } from "../values/sidecar.ts";
 import { noteOf, visibleCell } from "../values/visible-value.ts";
 import { type Shape, usualOf } from "./table-shape.ts";
 
@@ -49,11 +49,11 @@ export class OwnShape implements Shape {
     this.#usual = this.#sidecar.text();
   }
 
-  encode(record: P2PRecord, params: SqlValue[], place: number): void {
+  encode(record: P2PRecord, params: SqlValue[], offset: number): void {
     this.#isUsual = true;
-    this.#encode(record, params, place, this.#store);
+    this.#encode(record, params, offset, this.#store);
     for (const field of this.#homeless) this.#note(field, record[field]!);
-    params[place + this.columns.length] = this.#isUsual ? this.#usual : this.#sidecar.text();
+    params[offset + this.columns.length] = this.#isUsual ? this.#usual : this.#sidecar.text();
   }
 
   readonly #store = (at: number, value: P2PValue): SqlValue => {
@@ -69,7 +69,7 @@ export class OwnShape implements Shape {
       return null;
     }
     const stored = storeOwn(kind, value);
-    if (stored !== MISFIT) return stored;
+    if (stored !== UNREPRESENTABLE) return stored;
     const cell = visibleCell(column, value);
     const note = noteOf(column, value, cell);
     if (note === "value") this.#note(field, value);

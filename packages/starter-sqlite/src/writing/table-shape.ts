@@ -2,7 +2,7 @@ import type { P2PRecord } from "@omni/p2p-core/starter";
 import type { SqlValue } from "../client/sql.ts";
 import type { Column } from "../client/table.ts";
 import type { ColumnKind } from "../types.ts";
-import type { Parameter } from "../values/generated-decoder.ts";
+import type { Parameter } from "../values/code-generation.ts";
 
 /**
  * How records with the same fields in the same order become the parameters of a statement. Most records of a batch
@@ -22,11 +22,11 @@ export interface Shape {
   /** Whether a record has just these fields, in any order. */
   fits(record: P2PRecord): boolean;
   /**
-   * Puts the parameters of a record into a list, from a place on.
+   * Puts the parameters of a record into a list, from a offset on.
    *
    * @throws P2PError `TYPE_MISMATCH` or `INVALID_RECORD` when the table cannot hold it.
    */
-  encode(record: P2PRecord, params: SqlValue[], place: number): void;
+  encode(record: P2PRecord, params: SqlValue[], offset: number): void;
 }
 
 /** How values of a kind mostly are, and are stored as they are then. */
@@ -48,9 +48,4 @@ export function usualOf(kind: ColumnKind): Parameter["usual"] {
     case "json":
       return "other";
   }
-}
-
-/** The fields of a record that have a value. */
-export function definedFields(record: P2PRecord): string[] {
-  return Object.keys(record).filter((field) => record[field] !== undefined);
 }

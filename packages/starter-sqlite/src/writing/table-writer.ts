@@ -10,6 +10,7 @@ import {
   type WriteResult,
   Yielder,
 } from "@omni/p2p-core/starter";
+import { isTwin, type Twin, twinOf, twinTableSql } from "../client/declared-table.ts";
 import { FOREIGN_KEY_ADVICE, isDeferredConstraint } from "../client/errors.ts";
 import { assertWritable, createTableSql, declaredType, sidecarIndexSql } from "../client/schema.ts";
 import { quote } from "../client/sql.ts";
@@ -18,7 +19,6 @@ import type { Column, Table } from "../client/table.ts";
 import { requireTable, tableMissing } from "../query/relation.ts";
 import { BatchWriter } from "./batch-writer.ts";
 import { declareTypes } from "./column-types.ts";
-import { isTwin, type Twin, twinOf, twinTableSql } from "./declared-table.ts";
 import type { TransactionQueue } from "./transaction-queue.ts";
 
 /** Writes batches to one table, one after the other, each in a transaction of its own. */

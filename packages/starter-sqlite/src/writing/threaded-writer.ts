@@ -1,7 +1,8 @@
 import { Worker } from "node:worker_threads";
 import { onAbort, P2PError, type P2PRecord, type WriteOptions, type WriteResult } from "@omni/p2p-core/starter";
-import type { PackedRecords } from "./packed-records.ts";
-import { type FromThread, type PackedResult, type ThreadData, type ToThread, unpackError } from "./writer-messages.ts";
+import { unpackError } from "../client/packed-error.ts";
+import type { PackedRecords } from "../values/packed-records.ts";
+import type { FromThread, PackedResult, ThreadData, ToThread } from "./writer-messages.ts";
 
 /** A batch that the thread has not answered for. */
 interface Waiting {
@@ -9,7 +10,7 @@ interface Waiting {
   readonly reject: (error: unknown) => void;
 }
 
-/** Writes batches to one table in a thread of its own, one after the other, each in a transaction of its own. */
+/** Writes batches to one table in a worker thread, one after the other, each in a transaction of its own. */
 export class ThreadWriter {
   /** Resolves when batches can be written, and is rejected with the reason why none ever can. */
   readonly ready: Promise<void>;

@@ -1,14 +1,7 @@
-import {
-  isP2PError,
-  messageOf,
-  P2PError,
-  type P2PErrorCode,
-  type SourceSchema,
-  type WriteMode,
-} from "@omni/p2p-core/starter";
-import { sqliteCode } from "../client/errors.ts";
+import type { SourceSchema, WriteMode } from "@omni/p2p-core/starter";
+import type { PackedError } from "../client/packed-error.ts";
 import type { SqliteEndpoint } from "../endpoint.ts";
-import type { PackedRecords } from "./packed-records.ts";
+import type { PackedRecords } from "../values/packed-records.ts";
 
 /** What a writer thread is begun with. */
 export interface ThreadData {
@@ -43,36 +36,4 @@ export interface PackedResult {
   readonly written: number;
   readonly skipped: number;
   readonly failures: readonly { readonly index: number; readonly error: PackedError }[];
-}
-
-/** An error as it passes from thread to thread, where classes and their fields are lost. */
-export interface PackedError {
-  readonly code: P2PErrorCode;
-  readonly message: string;
-  readonly retryable: boolean;
-  readonly cause?: { readonly message: string; readonly code: string | undefined };
-}
-
-/** An error of SQLite, as its driver would have thrown it here. */
-class ThreadError extends Error {
-  readonly code: string | undefined;
-
-  constructor(message: string, code: string | undefined) {
-    super(message);
-    this.name = "SqliteError";
-    this.code = code;
-  }
-}
-
-export function packError(thrown: unknown): PackedError {
-  const message = messageOf(thrown);
-  if (!isP2PError(thrown)) return { code: "WRITE_FAILED", message, retryable: false };
-  const { code, retryable, cause } = thrown;
-  if (cause === undefined) return { code, message, retryable };
-  return { code, message, retryable, cause: { message: messageOf(cause), code: sqliteCode(cause) } };
-}
-
-export function unpackError({ code, message, retryable, cause }: PackedError): P2PError {
-  if (cause === undefined) return new P2PError(code, message, { retryable });
-  return new P2PError(code, message, { retryable, cause: new ThreadError(cause.message, cause.code) });
 }

@@ -1,11 +1,12 @@
-// The thread that a target is written by: see threaded-writer.ts, which begins it.
+// The worker thread that a target is written by: see threaded-writer.ts, which begins it.
 import { parentPort, workerData } from "node:worker_threads";
 import type { WriteResult } from "@omni/p2p-core/starter";
 import { openAgain } from "../client/open.ts";
-import { unpackRecords } from "./packed-records.ts";
+import { packError } from "../client/packed-error.ts";
+import { unpackRecords } from "../values/packed-records.ts";
 import { TableWriter } from "./table-writer.ts";
 import { TransactionQueue } from "./transaction-queue.ts";
-import { type FromThread, type PackedResult, packError, type ThreadData, type ToThread } from "./writer-messages.ts";
+import type { FromThread, PackedResult, ThreadData, ToThread } from "./writer-messages.ts";
 
 /**
  * Pages of the write-ahead log that are moved into the file in one go: 64 MB of pages of 4 KB. With keys in no order,

@@ -1,12 +1,12 @@
 import { idKey, kindOrder, type P2PId, type P2PValue } from "@omni/p2p-core/starter";
 import type { Database } from "better-sqlite3";
-import { sortKey } from "../query/sort-key.ts";
+import { isInt64, literal, quote, type SqlValue } from "../client/sql.ts";
+import type { Column } from "../client/table.ts";
 import { type ColumnKind, SIDECAR } from "../types.ts";
 import { decodeNoted, decoders } from "../values/decode.ts";
 import { storeDate } from "../values/own-values.ts";
-import { readSidecar } from "./sidecar.ts";
-import { isInt64, literal, quote, type SqlValue } from "./sql.ts";
-import type { Column } from "./table.ts";
+import { readSidecar } from "../values/sidecar.ts";
+import { sortKey } from "./sort-key.ts";
 
 /** The value of a field by which a row with a sidecar is sorted. */
 const ORDER = "p2p_order";
@@ -19,11 +19,16 @@ const SORT_KEY = "p2p_sort_key";
 /** A text as the bytes of its UTF-8, which sort by code point. */
 const CODE_POINTS = "p2p_code_points";
 
+/** Connections that have the functions. */
+const served = new WeakSet<Database>();
+
 /**
  * Adds the functions with which rows are sorted by values that are in their sidecars. SQLite asks them only about
  * rows that have one.
  */
 export function addSortFunctions(db: Database): void {
+  if (served.has(db)) return;
+  served.add(db);
   const options = { deterministic: true, safeIntegers: true };
   db.function(ORDER, options, (sidecar: SqlValue, field: SqlValue, cell: SqlValue) => {
     const value = noted(sidecar, field, cell);

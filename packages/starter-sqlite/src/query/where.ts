@@ -2,8 +2,8 @@ import { matches, type P2PId, type QueryCondition } from "@omni/p2p-core/starter
 import { quote, type Sql, type SqlValue } from "../client/sql.ts";
 import type { Table } from "../client/table.ts";
 import { SIDECAR } from "../types.ts";
-import { cellCondition, NEVER, type Translation } from "./cell-query.ts";
-import { idCondition } from "./id-query.ts";
+import { cellCondition, NEVER, type Translation } from "./where-cell.ts";
+import { idCondition } from "./where-id.ts";
 
 /** A `where` as far as SQL can say it. */
 export interface Filter {

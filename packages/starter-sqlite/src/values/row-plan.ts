@@ -1,13 +1,13 @@
 import { encodeJson, type P2PId, type P2PRecord, type P2PValue, setField } from "@omni/p2p-core/starter";
-import { readSidecar, type Sidecar } from "../client/sidecar.ts";
 import { quote } from "../client/sql.ts";
 import { type Column, rowidOf, type Table } from "../client/table.ts";
 import { type ColumnKind, SIDECAR } from "../types.ts";
-import { decodeNoted, decoders } from "../values/decode.ts";
-import { makeDecode, makeMeasure } from "../values/generated-decoder.ts";
-import { measureExact, type Row } from "../values/measure.ts";
-import { storeId } from "../values/own-ids.ts";
-import { isStillBound, visibleCell } from "../values/visible-value.ts";
+import { makeDecode, makeMeasure } from "./code-generation.ts";
+import { decodeNoted, decoders } from "./decode.ts";
+import { measureExact, type Row } from "./measure.ts";
+import { storeId } from "./own-ids.ts";
+import { readSidecar, type Sidecar } from "./sidecar.ts";
+import { isStillBound, visibleCell } from "./visible-value.ts";
 
 /** One column of the result: what is selected, under which name, and what becomes of it. */
 interface Output {
@@ -25,8 +25,8 @@ interface Output {
 export class RowPlan {
   /** The list after SELECT. */
   readonly select: string;
-  /** Where a row holds the stored values that tell its place, until {@link RowPlan.record} has had it. */
-  readonly place: readonly string[];
+  /** Where a row holds the stored values that tell its position, until {@link RowPlan.record} has had it. */
+  readonly position: readonly string[];
   /** Whether every value comes from a column of SQLite's own types, which cannot hold what no record may hold. */
   readonly soundValues: boolean;
   /** The type of ids that no two rows share; `undefined` where the schema does not say so. */
@@ -47,13 +47,13 @@ export class RowPlan {
 
   /**
    * @param fields what the records must have beside the id; all when `undefined`.
-   * @param place expressions whose values tell a row's place in the order.
+   * @param position expressions whose values tell a row's position in the order.
    * @param readsSidecar whether rows of a table of ours may have a sidecar. Without one they need no copy.
    */
   constructor(
     table: Table,
     fields: ReadonlySet<string> | undefined,
-    place: readonly (Column | string)[],
+    position: readonly (Column | string)[],
     readsSidecar = table.own,
   ) {
     this.#table = table;
@@ -66,7 +66,7 @@ export class RowPlan {
     }
     if (readsSidecar) this.#add(quote(SIDECAR), undefined, SIDECAR);
     this.#keys = key.map((column) => this.#find(column).alias);
-    this.place = place.map((item) => this.#find(item).alias);
+    this.position = position.map((item) => this.#find(item).alias);
     const renamed = this.#outputs.filter(({ alias, field }) => alias !== field);
     this.#renamed = renamed.length === 0 ? undefined : new Map(renamed.map(({ alias, field }) => [alias, field]));
     this.soundValues = !readsSidecar && table.columns.every(({ kind }) => kind !== "json");

@@ -1,8 +1,8 @@
 import type { JsonValue, SourceSchema } from "@omni/p2p-core/starter";
-import { quote } from "../client/sql.ts";
-import type { SqliteStore } from "../client/store.ts";
-import { type Column, isKnownCollation, type Table } from "../client/table.ts";
 import { affinityOf, SIDECAR } from "../types.ts";
+import { quote } from "./sql.ts";
+import type { SqliteStore } from "./store.ts";
+import { type Column, isKnownCollation, type Table } from "./table.ts";
 
 /** The form of what a table declares, as one SQLite endpoint tells another. */
 const FORMAT = "sqlite:table";

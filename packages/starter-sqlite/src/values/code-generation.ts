@@ -18,11 +18,11 @@ const MAX_FUNCTIONS = 100;
 const made = new Map<string, unknown>();
 
 /**
- * Functions for the rows of one table, written out cell by cell. A loop over the names of the cells takes several
+ * Code generation: functions for the rows of one table, compiled with a statement for each cell. A loop over the names of the cells takes several
  * times as long, which shows: reading a row of thirty numbers takes SQLite a microsecond and a half. The driver makes
  * its rows by such functions too, so a process that forbids them cannot use it at all.
  */
-function writtenOut<T>(body: string, ...helpers: readonly unknown[]): T {
+function compile<T>(body: string, ...helpers: readonly unknown[]): T {
   const known = made.get(body);
   if (known !== undefined) return known as T;
   const names = helpers.map((_, at) => `h${at}`);
@@ -42,7 +42,7 @@ export function makeMeasure(cells: readonly Cell[]): (row: Row) => number {
       : `if (typeof v === "number" && v <= ${Number.MAX_SAFE_INTEGER} && v >= ${Number.MIN_SAFE_INTEGER}) bytes += 8;`;
     return `v = row[${name}]; ${usual} else { if ((n = h0(row, ${name})) === ${INEXACT}) return n; bytes += n; }`;
   });
-  return writtenOut(`return (row) => { let bytes = 0, v, n; ${steps.join("\n")} return bytes; };`, cellBytes);
+  return compile(`return (row) => { let bytes = 0, v, n; ${steps.join("\n")} return bytes; };`, cellBytes);
 }
 
 const TEXT_KINDS: ReadonlySet<ColumnKind> = new Set(["text", "date", "timestamp", "json", "blob", "any"]);
@@ -66,7 +66,12 @@ export function makeDecode(cells: readonly Cell[], exact: boolean): (row: Row) =
     return `${cell} = h${kinds.indexOf(kind)}(${cell});`;
   });
   const helpers: readonly Decoder[] = kinds.map((kind) => decoders[kind]!);
-  return writtenOut(`/* ${kinds.join(" ")} */ return (row) => { ${steps.join("\n")} };`, ...helpers);
+  return compile(`/* ${kinds.join(" ")} */ return (row) => { ${steps.join("\n")} };`, ...helpers);
+}
+
+/** The fields of a record that have a value. */
+export function definedFields(record: P2PRecord): string[] {
+  return Object.keys(record).filter((field) => record[field] !== undefined);
 }
 
 /** Whether a record has exactly these fields, in any order. */
@@ -79,7 +84,7 @@ export function makeFits(fields: readonly string[]): (record: P2PRecord) => bool
   }
   const tests = fields.map((field) => `record[${JSON.stringify(field)}] !== undefined`);
   const all = [`Object.keys(record).length === ${fields.length}`, ...tests].join(" && ");
-  return writtenOut(`return (record) => ${all};`);
+  return compile(`return (record) => ${all};`);
 }
 
 /** Adds the values of a record's fields to a list; those that are more than a word go through `other`. */
@@ -96,23 +101,23 @@ export function makePack(
       `v = record[${JSON.stringify(field)}]; t = typeof v; ` +
       'values.push(t === "string" || t === "number" || t === "boolean" || v === null ? v : other(v));',
   );
-  return writtenOut(`return (record, values, other) => { let v, t; ${steps.join("\n")} };`);
+  return compile(`return (record, values, other) => { let v, t; ${steps.join("\n")} };`);
 }
 
-/** Makes an object of the values that stand in a list from a place on, turned back by `other`. */
+/** Makes an object of the values that stand in a list from a offset on, turned back by `other`. */
 export function makeUnpack(
   fields: readonly string[],
-): (values: readonly unknown[], place: number, other: (value: unknown) => P2PValue) => Row {
+): (values: readonly unknown[], offset: number, other: (value: unknown) => P2PValue) => Row {
   // In a literal, `__proto__` is not a field.
   if (fields.length > MAX_CELLS || fields.includes("__proto__")) {
-    return (values, place, other) => {
+    return (values, offset, other) => {
       const row: Row = {};
-      for (const [at, field] of fields.entries()) setField(row, field, unpackCell(values[place + at], other));
+      for (const [at, field] of fields.entries()) setField(row, field, unpackCell(values[offset + at], other));
       return row;
     };
   }
-  const cells = fields.map((field, at) => `${JSON.stringify(field)}: h0(values[place + ${at}], other)`);
-  return writtenOut(`return (values, place, other) => ({ ${cells.join(", ")} });`, unpackCell);
+  const cells = fields.map((field, at) => `${JSON.stringify(field)}: h0(values[offset + ${at}], other)`);
+  return compile(`return (values, offset, other) => ({ ${cells.join(", ")} });`, unpackCell);
 }
 
 function unpackCell(value: unknown, other: (value: unknown) => P2PValue): P2PValue {
@@ -127,30 +132,30 @@ export interface Parameter {
 }
 
 /**
- * Puts the values of a record among the parameters of a statement, from a place on. A value that is not the usual one
+ * Puts the values of a record among the parameters of a statement, from a offset on. A value that is not the usual one
  * of its parameter is handed to `store`, with the parameter's number.
  */
 export type Encode = (
   record: P2PRecord,
   params: SqlValue[],
-  place: number,
+  offset: number,
   store: (parameter: number, value: P2PValue) => SqlValue,
 ) => void;
 
 export function makeEncode(parameters: readonly Parameter[]): Encode {
   if (parameters.length > MAX_CELLS) {
-    return (record, params, place, store) => {
+    return (record, params, offset, store) => {
       for (const [at, { field }] of parameters.entries()) {
-        params[place + at] = field === undefined ? null : store(at, record[field]!);
+        params[offset + at] = field === undefined ? null : store(at, record[field]!);
       }
     };
   }
   const steps = parameters.map(({ field, usual }, at) => {
-    if (field === undefined) return `params[place + ${at}] = null;`;
+    if (field === undefined) return `params[offset + ${at}] = null;`;
     const other = `store(${at}, v)`;
-    return `v = record[${JSON.stringify(field)}]; params[place + ${at}] = ${USUAL[usual](other)};`;
+    return `v = record[${JSON.stringify(field)}]; params[offset + ${at}] = ${USUAL[usual](other)};`;
   });
-  return writtenOut(`return (record, params, place, store) => { let v; ${steps.join("\n")} };`);
+  return compile(`return (record, params, offset, store) => { let v; ${steps.join("\n")} };`);
 }
 
 const USUAL: Readonly<Record<Parameter["usual"], (other: string) => string>> = {

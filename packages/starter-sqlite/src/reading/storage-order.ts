@@ -2,14 +2,13 @@ import { type ParsedQuery, type ReadOptions, type RecordBatch, Yielder } from "@
 import { allOf, quote, type Sql, type SqlValue } from "../client/sql.ts";
 import type { SqliteStore } from "../client/store.ts";
 import type { Table } from "../client/table.ts";
-import { findPlace, hasMovingRowids, isAnchor, naturalOrder, rowidOfKey, savePlace } from "../query/cursor.ts";
+import { decodeCursor, encodeCursor, hasMovingRowids, isAnchor, rowidOfKey, storageOrder } from "../query/cursor.ts";
 import { parsePartition } from "../query/partition.ts";
 import type { Relation } from "../query/relation.ts";
 import { BatchBuilder } from "./batching.ts";
-import { assertUniqueKeys, keylessRows } from "./loose-keys.ts";
 import {
   hasSidecarsBetween,
-  lastPlace,
+  lastPosition,
   makeScan,
   type Page,
   type PageRequest,
@@ -17,13 +16,14 @@ import {
   rowidAt,
   type Scan,
 } from "./scan.ts";
+import { assertUniqueKeys, keylessRows } from "./unenforced-keys.ts";
 import { Windows } from "./windows.ts";
 
 /** Rows read in one go, whatever the batch: so that the process stays awake. */
 const SLICE = 1000;
 
 /** Reads in the order of rowids or keys, by keyset: each page is found by one search in the tree of the table. */
-export async function* readNatural(
+export async function* readStorageOrder(
   store: SqliteStore,
   relation: Relation,
   query: ParsedQuery,
@@ -33,13 +33,13 @@ export async function* readNatural(
   const { table } = relation;
   const { signal } = options;
   const moving = hasMovingRowids(table) && isAnchored(table);
-  const order = naturalOrder(table);
-  const place = isAnchored(table) ? table.key.columns.map((k) => k.column) : order.map(({ text }) => text);
+  const order = storageOrder(table);
+  const position = isAnchored(table) ? table.key.columns.map((k) => k.column) : order.map(({ text }) => text);
   const loose = table.rowid === undefined && !table.key.unique;
   const keyed: Sql | undefined = loose
     ? { text: table.key.columns.map(({ column }) => `${quote(column.name)} IS NOT NULL`).join(" AND "), params: [] }
     : undefined;
-  const scan = makeScan(store, relation, query, allOf([keyed, where]), order, place);
+  const scan = makeScan(store, relation, query, allOf([keyed, where]), order, position);
   const plain: Scan = scan.plainPlan === undefined ? scan : { ...scan, plan: scan.plainPlan };
   let isPlain = scan.plainPlan !== undefined;
   const windows = new Windows(scan);
@@ -57,10 +57,10 @@ export async function* readNatural(
     const saved = batch.cursor ?? options.after;
     // Nothing but rows without a key has been told yet.
     const atStart = saved === undefined || (loose && saved === null);
-    after = atStart ? part.after : findPlace(store, table, saved);
+    after = atStart ? part.after : decodeCursor(store, table, saved);
     upTo = part.upTo;
     // Anew where VACUUM has moved the rows: it keeps their order, and nothing of where the last one was.
-    last = lastPlace(store, relation, order);
+    last = lastPosition(store, relation, order);
     version = now;
     windows.restart();
   };
@@ -91,18 +91,18 @@ export async function* readNatural(
     let page = readPage(isPlain ? plain : scan, request);
     skip -= offset;
     if (page.scanned === 0) return page;
-    let place = placeOfPage(scan, request, page);
-    if (isPlain && hasSidecarsBetween(scan, after, place)) {
+    let position = positionOfPage(scan, request, page);
+    if (isPlain && hasSidecarsBetween(scan, after, position)) {
       isPlain = false;
       page = readPage(scan, request);
-      place = placeOfPage(scan, request, page);
+      position = positionOfPage(scan, request, page);
     } else if (!isPlain && scan.plainPlan !== undefined) {
       // Rows with a sidecar often come together.
       isPlain = page.sidecars === 0;
     }
-    after = place;
-    if (loose) assertUniqueKeys(store, relation, place);
-    batch.cursor = savePlace(table, place, moving ? page.place : undefined, now);
+    after = position;
+    if (loose) assertUniqueKeys(store, relation, position);
+    batch.cursor = encodeCursor(table, position, moving ? page.position : undefined, now);
     return page;
   };
 
@@ -134,10 +134,10 @@ function isAnchored(table: Table): boolean {
 }
 
 /** The order's values of the last row of a page. */
-function placeOfPage(scan: Scan, request: PageRequest, page: Page): readonly SqlValue[] {
+function positionOfPage(scan: Scan, request: PageRequest, page: Page): readonly SqlValue[] {
   const { store, relation } = scan;
   const { table } = relation;
-  if (!hasMovingRowids(table) || !isAnchored(table)) return page.place;
-  const found = page.place.every(isAnchor) ? rowidOfKey(store, table, page.place) : undefined;
+  if (!hasMovingRowids(table) || !isAnchored(table)) return page.position;
+  const found = page.position.every(isAnchor) ? rowidOfKey(store, table, page.position) : undefined;
   return [found ?? rowidAt(scan, request, page.scanned - 1)!];
 }

@@ -1,6 +1,5 @@
 import { decodeJson, encodeJson, type P2PRecord, type P2PValue } from "@omni/p2p-core/starter";
-import { makeFits, makePack, makeUnpack } from "../values/generated-decoder.ts";
-import { definedFields } from "./table-shape.ts";
+import { definedFields, makeFits, makePack, makeUnpack } from "./code-generation.ts";
 
 /**
  * Records on their way to another thread: their values in one list, and the fields once for all records in a row that

@@ -2,8 +2,8 @@ import { idKey, type P2PId, type P2PValue, type QueryCondition } from "@omni/p2p
 import { quote } from "../client/sql.ts";
 import type { Column, Table } from "../client/table.ts";
 import { SIDECAR } from "../types.ts";
-import { cellCondition, NEVER, negate, type Translation } from "./cell-query.ts";
 import { idCandidates, mayBeMissed } from "./id-candidates.ts";
+import { cellCondition, NEVER, negate, type Translation } from "./where-cell.ts";
 
 /** A condition on the identity of a record, where equality goes by its canonical text. */
 export function idCondition(table: Table, condition: QueryCondition): Translation {

@@ -10,12 +10,12 @@ import {
   type WriteOptions,
   type WriteResult,
 } from "@omni/p2p-core/starter";
-import type { SqliteStore } from "../client/store.ts";
-import { deleteRecords } from "./delete.ts";
-import { type PackedRecords, packRecords } from "./packed-records.ts";
-import { TableWriter } from "./table-writer.ts";
-import { ThreadWriter } from "./threaded-writer.ts";
-import { TransactionQueue } from "./transaction-queue.ts";
+import type { SqliteStore } from "./client/store.ts";
+import { type PackedRecords, packRecords } from "./values/packed-records.ts";
+import { deleteRecords, hasDeletableRows } from "./writing/delete.ts";
+import { TableWriter } from "./writing/table-writer.ts";
+import { ThreadWriter } from "./writing/threaded-writer.ts";
+import { TransactionQueue } from "./writing/transaction-queue.ts";
 
 /** How long is written here before it is looked at what a thread would gain, in milliseconds. */
 const TRIAL_MS = 100;
@@ -32,8 +32,8 @@ interface Trial {
 }
 
 /**
- * Writes batches to one table in the order they come: in this thread at first, and in one of its own when this one has
- * its hands full with reading and writing both.
+ * The way in for writing a table: batches and deletes in the order they come, in this thread at first, and batches in a
+ * worker thread of their own when this one has its hands full with reading and writing both.
  */
 export class TargetWriter {
   readonly #store: SqliteStore;
@@ -92,6 +92,17 @@ export class TargetWriter {
     return this.#inOrder("here", () =>
       this.#transactions.enqueue(() => deleteRecords(this.#store, this.#tableName, this.#transactions, refs, options)),
     );
+  }
+
+  /** Whether records can be deleted from the table as it is: a target's may have been made in the form of one without a key. */
+  get deletes(): boolean {
+    try {
+      const table = this.#store.table(this.#tableName);
+      return table === undefined || hasDeletableRows(table);
+    } catch {
+      // It is locked, closed or damaged: who deletes from it is told then.
+      return true;
+    }
   }
 
   #inOrder<T>(writer: "here" | "thread", work: () => Promise<T>): Promise<T> {

@@ -1,6 +1,6 @@
 import type { P2PRecord } from "@omni/p2p-core/starter";
 import { expect, test } from "vitest";
-import { makeFits } from "../src/values/generated-decoder.ts";
+import { makeFits } from "../src/values/code-generation.ts";
 import { at, databaseWith, open, query, readAll, recordsIn, temporaryFolder, write } from "./support.ts";
 
 test("a record fits its fields in any order, and no others", () => {

@@ -5,7 +5,7 @@ import type { Relation } from "../query/relation.ts";
 
 /**
  * The rows of a view or a query whose key is NULL, one failure each. Nothing else can be said of them: they have no
- * place in the order by which pages are read.
+ * position in the order by which pages are read.
  */
 export function keylessRows(store: SqliteStore, { table, from }: Relation, where: Sql | undefined): ReadFailure[] {
   const isNull: Sql = {

@@ -7,7 +7,7 @@ import {
   setField,
   toJson,
 } from "@omni/p2p-core/starter";
-import { isNotedType, type NotedType } from "../values/decode.ts";
+import { isNotedType, type NotedType } from "./decode.ts";
 
 /**
  * What the columns of a row cannot say. In the table it is JSON text, `{"values":{…},"absent":[…],"types":{…}}`, or NULL when the

@@ -1,0 +1,26 @@
+import { type P2PQuery, parseQuery, type ReadOptions, type RecordBatch } from "@omni/p2p-core/starter";
+import type { Sql } from "../client/sql.ts";
+import type { SqliteStore } from "../client/store.ts";
+import { parseNative } from "../query/native-query.ts";
+import { openRelation } from "../query/relation.ts";
+import { readSorted } from "./sorted-order.ts";
+import { readStorageOrder } from "./storage-order.ts";
+
+/** The records that a query asks for, in batches. */
+export async function* readBatches(
+  store: SqliteStore,
+  tableName: string,
+  query: P2PQuery,
+  options: ReadOptions,
+): AsyncGenerator<RecordBatch> {
+  options.signal.throwIfAborted();
+  const parsed = parseQuery(query);
+  const native = parseNative(parsed);
+  store.assertSameFile();
+  const relation = await store.patiently("read", options.signal, () => openRelation(store, tableName, native));
+  const where: Sql | undefined =
+    native?.where === undefined ? undefined : { text: `(${native.where}\n)`, params: native.params };
+  yield* parsed.orderBy.length > 0
+    ? readSorted(store, relation, parsed, where, options)
+    : readStorageOrder(store, relation, parsed, where, options);
+}
