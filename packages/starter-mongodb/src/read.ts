@@ -26,6 +26,7 @@ import { answerSize } from "./reading/answer-size.ts";
 import { readAhead } from "./reading/read-ahead.ts";
 import { filterBehind, filterFrom, planRead, type ReadPlan, type SortPosition } from "./reading/read-plan.ts";
 import { STORE } from "./types.ts";
+import { locatorOf } from "./values/locator.ts";
 
 /** How far reading has come. */
 interface Position {
@@ -165,6 +166,8 @@ class Batch {
   readonly #plan: ReadPlan;
   readonly #position: Position;
   readonly #builder: BatchBuilder<P2PRecord>;
+  /** Of each record, in a sharded collection. */
+  #locators: JsonValue[] = [];
   /** The last document, and its record, of a sorted read. */
   #last: { readonly document: Uint8Array; readonly record: P2PRecord } | undefined;
 
@@ -202,6 +205,7 @@ class Batch {
     }
     this.#position.left--;
     this.#builder.add(pickFields(record, query.fields), document.length, this.#opened.decoder.isSound);
+    if (this.#opened.shardKey.length > 0) this.#locators.push(locatorOf(record, this.#opened.shardKey));
   }
 
   /** A document that cannot be made out counts as read and is told by its id. */
@@ -247,6 +251,8 @@ class Batch {
   take(): RecordBatch {
     this.settle();
     const { items: records, ...rest } = this.#builder.take()!;
-    return { records, cursor: this.#cursor(), ...rest };
+    const locators = this.#locators;
+    this.#locators = [];
+    return { records, cursor: this.#cursor(), ...rest, ...(locators.length > 0 && { locators }) };
   }
 }

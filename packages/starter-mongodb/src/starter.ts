@@ -13,6 +13,7 @@ import { collectionNotFound, findCollection, listCollections } from "./client/co
 import { dialectOf, MONGODB } from "./client/dialect.ts";
 import { mongodbError } from "./client/errors.ts";
 import { storeIdentity } from "./client/identity.ts";
+import { shardKeyOf } from "./client/shard-key.ts";
 import { type MongodbEndpoint, mongodbOptions, parseMongodbEndpoint } from "./endpoint.ts";
 import { describeSample } from "./inspecting/describe-mapping.ts";
 import { inspectServer } from "./inspecting/inspect.ts";
@@ -20,11 +21,13 @@ import type { OpenCollection } from "./query/open-collection.ts";
 import { partitionQuery } from "./query/partition.ts";
 import { readBatches } from "./read.ts";
 import { countRecords } from "./reading/count.ts";
+import { lookUpRecords } from "./reading/look-up.ts";
 import { mongodbCapabilities } from "./types.ts";
 import { RecordDecoder } from "./values/decode.ts";
 import { RecordEncoder } from "./values/encode.ts";
 import { idForm } from "./values/id-form.ts";
 import { Writer } from "./write.ts";
+import { deleteRecords } from "./writing/delete.ts";
 
 /** Largest document of MongoDB, where the server does not say. */
 const DEFAULT_MAX_BYTES = 16 * 1024 * 1024;
@@ -44,7 +47,7 @@ export const mongodbStarter: P2PStarter = {
   storageType: "mongodb",
   contractVersion: CONTRACT_VERSION,
   options: mongodbOptions,
-  capabilities: mongodbCapabilities(MONGODB),
+  capabilities: mongodbCapabilities(MONGODB, true),
   async open(endpoint, context) {
     return connected(endpoint, context, async (driver, client, parsed, signal) =>
       serve(driver, client, await openCollection(driver, client, parsed, context.role, signal)),
@@ -122,6 +125,10 @@ async function openCollection(
     bson: driver.BSON,
     decoder: new RecordDecoder((bytes) => new driver.Decimal128(bytes).toString()),
     collated: info?.options?.collation !== undefined,
+    shardKey: await shardKeyOf(db, name, hello, signal),
+    // A server that only speaks the protocol takes a session and makes nothing of it.
+    sessions: dialect.complete && typeof hello.logicalSessionTimeoutMinutes === "number",
+    deletable: info?.type === undefined || info.type === "collection",
     maxDocumentBytes: typeof hello.maxBsonObjectSize === "number" ? hello.maxBsonObjectSize : DEFAULT_MAX_BYTES,
     label,
   };
@@ -150,11 +157,13 @@ function notWritable(label: string, why: string): P2PError {
 function serve({ BSON }: Driver, client: MongoClient, opened: OpenCollection): P2PDataTransferService {
   const writer = new Writer(opened, (document) => BSON.calculateObjectSize(document, { ignoreUndefined: true }));
   return {
-    capabilities: mongodbCapabilities(opened.dialect),
+    capabilities: mongodbCapabilities(opened.dialect, opened.deletable),
     readFromSource: (query, options) => readBatches(opened, query, options),
     writeToTarget: (records, options) => writer.write(records, options),
     count: (query, signal) => countRecords(opened, query, signal),
     partitions: (query, parts, signal) => partitionQuery(opened, query, parts, signal),
+    lookUp: (refs, query, options) => lookUpRecords(opened, refs, query, options),
+    deleteFromTarget: (refs, options) => deleteRecords(opened, refs, options),
     idForm,
     identity: (signal) => storeIdentity(opened, signal),
     async ping(signal) {

@@ -24,8 +24,12 @@ export const VALUE_MAPPING: Readonly<Record<ValueType, { readonly stored: string
   tagged: { stored: "the BSON type of a `mongodb:` tag; text in `{ _p2p }` for others", returned: "`TaggedValue`" },
 };
 
-/** What a MongoDB endpoint can do. */
-export function mongodbCapabilities(dialect: Dialect): P2PCapabilities {
+/**
+ * What a MongoDB endpoint can do.
+ *
+ * @param deletes whether its documents can be deleted
+ */
+export function mongodbCapabilities(dialect: Dialect, deletes: boolean): P2PCapabilities {
   return {
     resumable: true,
     countable: true,
@@ -33,6 +37,9 @@ export function mongodbCapabilities(dialect: Dialect): P2PCapabilities {
     writeConcurrency: dialect.writeConcurrency,
     atomicBatches: false,
     shareable: true,
+    lookUp: true,
+    deletes,
+    changes: false,
     valueTypes: {
       null: "native",
       boolean: "native",

@@ -1,41 +1,22 @@
 import {
   idKey,
-  messageOf,
   P2PError,
-  type P2PId,
   type P2PRecord,
-  unlessAborted,
   type WriteFailure,
   type WriteOptions,
   type WriteResult,
 } from "@omni/p2p-core/starter";
-import type { AnyBulkWriteOperation, Document, WriteError } from "mongodb";
-import { isDuplicateKey, isSpoiled, mongodbError, recordError } from "./client/errors.ts";
+import type { AnyBulkWriteOperation, Document } from "mongodb";
+import { isDuplicateKey, mongodbError, recordError } from "./client/errors.ts";
 import type { OpenCollection } from "./query/open-collection.ts";
+import { bulkWrite, type Item, type Outcome, type Refusal } from "./writing/bulk.ts";
 
 /** Documents that may be larger than this by a rough bound are measured. */
 const MEASURE_FROM_BYTES = 8 * 1024 * 1024;
 
 /** A record on its way. */
-interface Item {
-  /** Its place in the array given to `writeToTarget`. */
-  readonly index: number;
-  readonly id: P2PId;
+interface RecordItem extends Item {
   readonly document: Document;
-}
-
-/** One record's refusal by the server. */
-interface Refusal {
-  readonly item: Item;
-  readonly code: unknown;
-  readonly reason: string;
-}
-
-/** What became of one command. */
-interface Outcome {
-  readonly refusals: readonly Refusal[];
-  /** Records that a replacement found absent. */
-  readonly upserted: number;
 }
 
 /** Writes batches to one collection. */
@@ -79,9 +60,9 @@ export class Writer {
     return { written: records.length - skipped - failures.length, skipped, failures };
   }
 
-  #encode(records: readonly P2PRecord[], failures: WriteFailure[]): Item[] {
+  #encode(records: readonly P2PRecord[], failures: WriteFailure[]): RecordItem[] {
     const { encoder, maxDocumentBytes } = this.#opened;
-    const items: Item[] = [];
+    const items: RecordItem[] = [];
     for (const [index, record] of records.entries()) {
       const document = encoder.document(record);
       if (encoder.sizeBound > MEASURE_FROM_BYTES) {
@@ -97,7 +78,7 @@ export class Writer {
     return items;
   }
 
-  async #upsert(items: readonly Item[], signal: AbortSignal): Promise<readonly Refusal[]> {
+  async #upsert(items: readonly RecordItem[], signal: AbortSignal): Promise<readonly Refusal<RecordItem>[]> {
     if (!this.#expectNew) {
       const { refusals, upserted } = await this.#replace(items, signal);
       this.#expectNew = upserted * 2 > items.length;
@@ -109,59 +90,20 @@ export class Writer {
     return [...others, ...(await this.#replace(known, signal)).refusals];
   }
 
-  async #insert(items: readonly Item[], signal: AbortSignal): Promise<readonly Refusal[]> {
-    return (await this.#send(items, ({ document }) => ({ insertOne: { document } }), true, signal)).refusals;
+  async #insert(items: readonly RecordItem[], signal: AbortSignal): Promise<readonly Refusal<RecordItem>[]> {
+    const insertion = ({ document }: RecordItem) => ({ insertOne: { document } });
+    return (await bulkWrite(this.#opened, items, insertion, { named: true, signal })).refusals;
   }
 
-  async #replace(items: readonly Item[], signal: AbortSignal): Promise<Outcome> {
-    const replacement = ({ document }: Item): AnyBulkWriteOperation<Document> => ({
+  async #replace(items: readonly RecordItem[], signal: AbortSignal): Promise<Outcome<RecordItem>> {
+    const replacement = ({ document }: RecordItem): AnyBulkWriteOperation<Document> => ({
       replaceOne: { filter: { _id: document._id }, replacement: document, upsert: true },
     });
-    return this.#send(items, replacement, this.#opened.dialect.namesFailedUpdates, signal);
-  }
-
-  /**
-   * Sends one operation for each item, in no set order.
-   *
-   * @param named whether the server tells the refused ones by their index and goes on with the others
-   */
-  async #send(
-    items: readonly Item[],
-    toOperation: (item: Item) => AnyBulkWriteOperation<Document>,
-    named: boolean,
-    signal: AbortSignal,
-  ): Promise<Outcome> {
-    if (items.length === 0) return { refusals: [], upserted: 0 };
-    try {
-      const bulk = this.#opened.collection.bulkWrite(items.map(toOperation), { ordered: false });
-      const { upsertedCount } = await unlessAborted(bulk, signal);
-      return { refusals: [], upserted: upsertedCount };
-    } catch (error) {
-      signal.throwIfAborted();
-      const refused = writeErrorsOf(error);
-      if (refused.length > 0 && (named || items.length === 1)) {
-        const refusals = refused.map(({ index, code, errmsg }) => ({
-          item: items[index]!,
-          code,
-          reason: errmsg ?? "",
-        }));
-        return { refusals, upserted: 0 };
-      }
-      if (refused.length === 0 && !isSpoiled(error)) throw error;
-      if (items.length === 1) {
-        const { code } = error as { readonly code?: unknown };
-        return { refusals: [{ item: items[0]!, code, reason: messageOf(error) }], upserted: 0 };
-      }
-      // Somewhere among them is what spoils the whole command.
-      const half = items.length >> 1;
-      const first = await this.#send(items.slice(0, half), toOperation, named, signal);
-      const second = await this.#send(items.slice(half), toOperation, named, signal);
-      return { refusals: [...first.refusals, ...second.refusals], upserted: first.upserted + second.upserted };
-    }
+    return bulkWrite(this.#opened, items, replacement, { named: this.#opened.dialect.namesFailedUpdates, signal });
   }
 
   /** Those of the refused whose very id is there already. */
-  async #presentAmong(refusals: readonly Refusal[], signal: AbortSignal): Promise<Set<Item>> {
+  async #presentAmong(refusals: readonly Refusal<RecordItem>[], signal: AbortSignal): Promise<Set<RecordItem>> {
     const duplicates = refusals.filter(({ code }) => isDuplicateKey(code));
     const [named, unnamed] = partition(duplicates, ({ reason }) => /\bindex: /.test(reason));
     const present = named
@@ -179,7 +121,7 @@ export class Writer {
     return new Set(present);
   }
 
-  #failure({ item, code, reason }: Refusal): WriteFailure {
+  #failure({ item, code, reason }: Refusal<RecordItem>): WriteFailure {
     const error = isDuplicateKey(code)
       ? uniqueIndex(reason, this.#opened.label)
       : recordError(code, reason, this.#opened.label);
@@ -187,13 +129,7 @@ export class Writer {
   }
 }
 
-/** The single refusals in an error of a bulk write. */
-function writeErrorsOf(error: unknown): readonly WriteError[] {
-  const { writeErrors } = error as { readonly writeErrors?: WriteError | readonly WriteError[] };
-  return writeErrors === undefined ? [] : [writeErrors].flat();
-}
-
-function duplicateId({ index, id }: Item): WriteFailure {
+function duplicateId({ index, id }: RecordItem): WriteFailure {
   return { index, id, error: new P2PError("DUPLICATE_ID", `The id ${idKey(id)} is in the collection already`) };
 }
 

@@ -11,6 +11,12 @@ export interface OpenCollection extends CollectionHandle {
   readonly bson: typeof BSON;
   /** Whether the collection compares text by the rules of a language. */
   readonly collated: boolean;
+  /** The paths of the shard key but for `_id`; none where the collection is not sharded, or that is not known. */
+  readonly shardKey: readonly string[];
+  /** Whether the server knows sessions. */
+  readonly sessions: boolean;
+  /** Whether documents can be deleted: not those of a view or a time series. */
+  readonly deletable: boolean;
   /** Largest document that the server takes, in bytes. */
   readonly maxDocumentBytes: number;
 }

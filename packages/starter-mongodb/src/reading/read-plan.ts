@@ -52,7 +52,7 @@ export function filterBehind(opened: OpenCollection, plan: ReadPlan, { keys, id 
   const { dialect, encoder } = opened;
   const ids = plan.idDirection === 1 ? idsAfter(id, dialect, encoder) : idsBefore(id, dialect, encoder);
   const behind = afterKeys(keys, plan.sortFields, { $or: ids }, dialect);
-  return all([filterFrom(opened, plan, undefined), behind]);
+  return allOf([filterFrom(opened, plan, undefined), behind]);
 }
 
 /** Where a document stands in a sorted read: what it is sorted by, and its id. */
@@ -69,12 +69,12 @@ export function filterFrom(opened: OpenCollection, plan: ReadPlan, after: P2PId 
   const lower = from === undefined ? [{}] : idsAfter(from, dialect, encoder);
   const upper = range.upTo === undefined ? [{}] : idsUpTo(range.upTo, dialect, encoder);
   // An "or" of "and"s, in which each alternative is a range of the index on _id.
-  const alternatives = lower.flatMap((above) => upper.map((below) => all([above, below, ...plan.filters])));
+  const alternatives = lower.flatMap((above) => upper.map((below) => allOf([above, below, ...plan.filters])));
   return alternatives.length === 1 ? alternatives[0]! : { $or: alternatives };
 }
 
 /** A filter that matches where all of these do. */
-function all(filters: readonly Document[]): Document {
+export function allOf(filters: readonly Document[]): Document {
   const real = filters.filter((filter) => Object.keys(filter).length > 0);
   return real.length > 1 ? { $and: real } : (real[0] ?? {});
 }
@@ -96,6 +96,7 @@ function projectionOf(opened: OpenCollection, query: MongodbQuery, exact: boolea
   const fields = new Set(["id", ...query.fields]);
   if (!exact) for (const { field } of query.conditions) fields.add(field);
   for (const { field } of query.orderBy) fields.add(field);
+  for (const path of opened.shardKey) fields.add(documentField(path.split(".")[0]!));
   const projection: Document = { [SIDECAR]: 1 };
   for (const field of fields) {
     if (!isAddressable(field, opened.dialect)) return undefined;
