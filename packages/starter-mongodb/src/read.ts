@@ -19,13 +19,13 @@ import {
 } from "@omni/p2p-core/starter";
 import { assertCollectionExists } from "./client/collections.ts";
 import { isCursorGone, mongodbError } from "./client/errors.ts";
+import { STORE } from "./client/storage-type.ts";
 import type { OpenCollection } from "./query/open-collection.ts";
 import { parseMongodbQuery } from "./query/query.ts";
 import { keysFromText, keysToText, sortKeysOf } from "./query/sort-key.ts";
 import { answerSize } from "./reading/answer-size.ts";
 import { readAhead } from "./reading/read-ahead.ts";
 import { filterBehind, filterFrom, planRead, type ReadPlan, type SortPosition } from "./reading/read-plan.ts";
-import { STORE } from "./types.ts";
 import { locatorOf } from "./values/locator.ts";
 
 /** How far reading has come. */

@@ -14,6 +14,7 @@ import { dialectOf, MONGODB } from "./client/dialect.ts";
 import { mongodbError } from "./client/errors.ts";
 import { storeIdentity } from "./client/identity.ts";
 import { shardKeyOf } from "./client/shard-key.ts";
+import { STORE } from "./client/storage-type.ts";
 import { type MongodbEndpoint, mongodbOptions, parseMongodbEndpoint } from "./endpoint.ts";
 import { describeSample } from "./inspecting/describe-mapping.ts";
 import { inspectServer } from "./inspecting/inspect.ts";
@@ -44,7 +45,7 @@ const MAX_LISTED = 20;
  * ```
  */
 export const mongodbStarter: P2PStarter = {
-  storageType: "mongodb",
+  storageType: STORE,
   contractVersion: CONTRACT_VERSION,
   options: mongodbOptions,
   capabilities: mongodbCapabilities(MONGODB, true),

@@ -1,9 +1,6 @@
 import type { P2PCapabilities, ValueType } from "@omni/p2p-core/starter";
 import type { Dialect } from "./client/dialect.ts";
 
-/** The storage type, which marks cursors and partitions. */
-export const STORE = "mongodb";
-
 /** What becomes of each kind of value in a field of a document, and how it comes back. The README shows it. */
 export const VALUE_MAPPING: Readonly<Record<ValueType, { readonly stored: string; readonly returned: string }>> = {
   null: { stored: "null", returned: "null; an absent field stays absent" },

@@ -9,7 +9,7 @@ import {
   TaggedValue,
 } from "@omni/p2p-core/starter";
 import type { Dialect } from "../client/dialect.ts";
-import { STORE } from "../types.ts";
+import { STORE } from "../client/storage-type.ts";
 import { type IdRange, parseRange } from "../values/id-order.ts";
 
 /** What only MongoDB understands, under `native.mongodb` of a query. */

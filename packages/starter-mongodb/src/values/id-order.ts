@@ -10,7 +10,7 @@ import {
 } from "@omni/p2p-core/starter";
 import type { Document } from "mongodb";
 import type { Dialect } from "../client/dialect.ts";
-import { STORE } from "../types.ts";
+import { STORE } from "../client/storage-type.ts";
 import type { RecordEncoder } from "./encode.ts";
 
 /** A range of ids in BSON's order, in which values of different types have their places too. */

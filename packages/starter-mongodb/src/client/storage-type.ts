@@ -1,0 +1,2 @@
+/** The storage type, which marks cursors and partitions. */
+export const STORE = "mongodb";
