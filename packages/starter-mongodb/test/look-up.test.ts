@@ -17,6 +17,9 @@ import { Binary, ObjectId, Timestamp, UUID } from "mongodb";
 import { expect, test } from "vitest";
 import { readBatches } from "../src/read.ts";
 import { lookUpRecords } from "../src/reading/look-up.ts";
+import { broken } from "../src/values/bson-bytes.ts";
+import { RecordDecoder } from "../src/values/decode.ts";
+import { deleteRecords } from "../src/writing/delete.ts";
 import { ASKED_AS_MONGODB, openedAs } from "./opened.ts";
 import { calm, open, readAll, rejection, scratchCollections } from "./scratch.ts";
 
@@ -173,6 +176,40 @@ describeWithService("mongodb", "look-ups", (service) => {
     expect(outcomes[0]).toMatchObject({ error: { code: "INVALID_RECORD", retryable: false } });
     expect(states(await lookUp(source, [1], { where: { n: 2 } }))).toEqual(["unwanted"]);
     await source.close();
+  });
+
+  test("a document that is damaged has failed where reading tells a failure, and is never absent", async () => {
+    const { collection } = await filled([
+      { _id: 1, n: 1 },
+      { _id: 2, n: 2 },
+    ]);
+    class Damaged extends RecordDecoder {
+      override decode(document: Uint8Array): P2PRecord {
+        const record = super.decode(document);
+        if (record.n === 1) throw broken("ends too early");
+        return record;
+      }
+    }
+    const opened = openedAs(collection, { decoder: new Damaged(() => "") });
+    for (const [query, expected] of [
+      [{}, "failed"],
+      [{ where: { n: 1 } }, "failed"],
+      [{ where: { id: 1 } }, "failed"],
+      [{ where: { n: 2 } }, "unwanted"],
+    ] as [P2PQuery, string][]) {
+      const outcomes = await lookUpRecords(opened, refs(1, 3), query, { signal: calm });
+      expect(states(outcomes), inspect(query)).toEqual([expected, "absent"]);
+      let failures = 0;
+      for await (const batch of readBatches(opened, query, { batchSize: 10, signal: calm })) {
+        failures += batch.failures?.length ?? 0;
+      }
+      expect(failures).toBe(expected === "failed" ? 1 : 0);
+    }
+    const expected = [{ id: 1, expected: "digest" }];
+    expect(await deleteRecords(opened, expected, { signal: calm })).toMatchObject({
+      deleted: 0,
+      failures: [{ index: 0, id: 1, error: { code: "INVALID_RECORD" } }],
+    });
   });
 
   test("a native filter holds beside the ids, and so does a part of the query", async () => {

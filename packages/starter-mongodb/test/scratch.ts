@@ -1,10 +1,8 @@
 import {
   type EndpointInfo,
-  encodeJson,
   type OpenContext,
   type P2PDataTransferService,
   type P2PError,
-  type P2PId,
   type P2PQuery,
   type P2PRecord,
   parseEndpoint,
@@ -19,8 +17,6 @@ import { mongodbStarter } from "../src/index.ts";
 export interface ScratchCollection {
   readonly endpoint: EndpointInfo;
   readonly collection: Collection<Document>;
-  /** Makes of a document one that no record can be made of. */
-  breakRecord(id: P2PId): Promise<void>;
   dispose(): Promise<void>;
 }
 
@@ -38,10 +34,6 @@ export function scratchCollections(url: string, suite: string) {
     return {
       endpoint: endpointFor(url, database, { collection: collection.collectionName }),
       collection,
-      breakRecord: async (id) => {
-        const unpaired = encodeJson({ text: "text" }).replace('"text"}', '"\\ud800"}');
-        await collection.updateOne({ _id: id as never }, { $set: { _p2p: unpaired } });
-      },
       dispose: async () => {
         await collection.drop().catch(() => {});
       },
