@@ -6,7 +6,7 @@ import { Binary, BSON, Decimal128, type Document, Long, MinKey, ObjectId, Timest
 import { describe, expect, test } from "vitest";
 import { deleteRecords } from "../src/writing/delete.ts";
 import { fieldGuard, wholeGuard } from "../src/writing/guard.ts";
-import { ASKED_AS_MONGODB, openedAs } from "./opened.ts";
+import { ASKED_AS_MONGODB, interrupted, openedAs } from "./opened.ts";
 import { calm, open, readAll, rejection, scratchCollections } from "./scratch.ts";
 
 const refs = (...ids: readonly P2PId[]) => ids.map((id) => ({ id }));
@@ -123,6 +123,33 @@ describeWithService("mongodb", "deletes", (service) => {
     expect(await collection.countDocuments()).toBe(100);
     await target.close();
   }, 120_000);
+
+  test("a record that is changed between the comparison and the delete stays, and is told as changed", async () => {
+    const { target, collection } = await filled(["a", "b", "gone"].map((_id) => ({ _id, n: 1 })));
+    const refs = (await readAll(target)).map((record) => ({ id: record.id, expected: recordDigest(record) }));
+    const racing = interrupted(collection, "deleteMany", 1, async () => {
+      await collection.updateOne({ _id: "a" as never }, { $set: { n: 2 } });
+      await collection.deleteOne({ _id: "gone" as never });
+    });
+    const result = await deleteRecords(openedAs(collection, { collection: racing }), refs, { signal: calm });
+    expect(result).toEqual({ deleted: 1, absent: 1, changed: [0], failures: [] });
+    expect(await collection.find().toArray()).toEqual([{ _id: "a", n: 2 }]);
+    await target.close();
+  });
+
+  test("an object with a number of another type is the same id, and is compared as it is", async () => {
+    const { target, collection } = await filled([{ _id: { a: 5n } }, { _id: { a: 6n } }]);
+    const [first, second] = await readAll(target);
+    expect(first!.id).toEqual({ a: 5n });
+    const asked = [
+      { id: { a: 5 }, expected: recordDigest({ id: { a: 5 } }) },
+      { id: { a: 6 }, expected: recordDigest(second!) },
+    ];
+    expect(await target.deleteFromTarget!(asked, { signal: calm })).toEqual({ ...nothing, deleted: 1, changed: [0] });
+    expect(await target.deleteFromTarget!(refs({ a: 5 }), { signal: calm })).toEqual({ ...nothing, deleted: 1 });
+    expect(await collection.countDocuments()).toBe(0);
+    await target.close();
+  });
 
   test("a collection that is not there has none of them", async () => {
     const { endpoint } = await createEndpoint();

@@ -17,6 +17,10 @@ describe("ids that MongoDB has for one", () => {
     [new Date(0), new Date(0).toISOString(), false],
     [new TaggedValue("mongodb:objectId", "65f0c0ffee0ddba11ca7f00d"), "65f0c0ffee0ddba11ca7f00d", false],
     [{ a: 1 }, { a: 1 }, true],
+    [{ a: 5, b: [{ c: -0 }] }, { a: 5n, b: [{ c: 0n }] }, true],
+    [{ a: 0.5 }, { a: 1n }, false],
+    [{ a: 5 }, { a: "5" }, false],
+    [{ a: 1, b: 2 }, { b: 2, a: 1 }, false],
     [new Uint8Array([1]), "01", false],
   ])("%s and %s: %s", (a, b, same) => {
     expect(idForm(a) === idForm(b)).toBe(same);

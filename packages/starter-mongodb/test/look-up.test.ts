@@ -20,8 +20,8 @@ import { lookUpRecords } from "../src/reading/look-up.ts";
 import { broken } from "../src/values/bson-bytes.ts";
 import { RecordDecoder } from "../src/values/decode.ts";
 import { deleteRecords } from "../src/writing/delete.ts";
-import { ASKED_AS_MONGODB, openedAs } from "./opened.ts";
-import { calm, open, readAll, rejection, scratchCollections } from "./scratch.ts";
+import { ASKED_AS_MONGODB, interrupted, openedAs } from "./opened.ts";
+import { calm, open, readAll, rejection, type ScratchCollection, scratchCollections } from "./scratch.ts";
 
 const hex = "65f0c0ffee0ddba11ca7f00d";
 const uuid = "0e4f2c5a-9d3b-4a6e-8f10-123456789abc";
@@ -303,6 +303,35 @@ describeWithService("mongodb", "look-ups", (service) => {
       expect(states(outcomes).filter((state) => state === "absent")).toHaveLength(71);
     }
     await source.close();
+  });
+
+  test("what comes or goes between the steps of a look-up is told as it is at one of them", async () => {
+    const query: P2PQuery = { where: { n: 1 } };
+    const asked = async (
+      call: number,
+      before: readonly object[],
+      interrupt: (at: ScratchCollection) => Promise<unknown>,
+    ) => {
+      const at = await filled([{ _id: "other", n: 2 }, ...before]);
+      const collection = interrupted(at.collection, "find", call, () => interrupt(at));
+      const opened = openedAs(at.collection, { dialect: ASKED_AS_MONGODB, collection });
+      const outcomes = await lookUpRecords(opened, refs("x", "other"), query, { signal: calm });
+      expect(outcomes[1]).toEqual({ state: "unwanted" });
+      return outcomes[0]!.state;
+    };
+    const put = (n: number) => (at: ScratchCollection) =>
+      at.collection.replaceOne({ _id: "x" as never }, { n }, { upsert: true });
+    const remove = (at: ScratchCollection) => at.collection.deleteOne({ _id: "x" as never });
+    // 1: with the filter; 2: the ids alone; 3: with the filter once more.
+    expect(await asked(2, [], put(1))).toBe("wanted");
+    expect(await asked(2, [], put(2))).toBe("unwanted");
+    expect(await asked(2, [{ _id: "x", n: 2 }], remove)).toBe("absent");
+    expect(await asked(3, [], put(1))).toBe("absent");
+    expect(await asked(3, [{ _id: "x", n: 2 }], put(1))).toBe("wanted");
+    for (const call of [2, 3]) {
+      const dropped = asked(call, [{ _id: "x", n: 2 }], (at) => at.collection.drop());
+      expect((await rejection(dropped)).code).toBe("SOURCE_NOT_FOUND");
+    }
   });
 
   test("in a sharded collection a record comes with its locator, whatever fields are asked for", async () => {

@@ -29,3 +29,30 @@ export function openedAs(
 
 /** What a server of the test can keep, asked as MongoDB is asked. */
 export const ASKED_AS_MONGODB: Dialect = { ...FERRETDB, complete: true };
+
+/** The same collection, with something done before the n-th call of a method, counted from 1. */
+export function interrupted(
+  collection: mongodb.Collection<mongodb.Document>,
+  method: "find" | "bulkWrite" | "deleteMany",
+  call: number,
+  interrupt: () => Promise<unknown>,
+): mongodb.Collection<mongodb.Document> {
+  const own = collection.db.collection(collection.collectionName);
+  let calls = 0;
+  const original = own[method].bind(own) as (...given: unknown[]) => unknown;
+  const replaced = (...given: unknown[]): unknown => {
+    if (++calls !== call) return original(...given);
+    if (method !== "find") return interrupt().then(() => original(...given));
+    const cursor = original(...given) as mongodb.FindCursor;
+    const next = cursor.next.bind(cursor);
+    let first: Promise<unknown> | undefined;
+    return Object.assign(cursor, {
+      next: async () => {
+        first ??= interrupt();
+        await first;
+        return next();
+      },
+    });
+  };
+  return Object.assign(own, { [method]: replaced });
+}

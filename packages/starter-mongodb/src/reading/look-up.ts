@@ -61,7 +61,7 @@ export async function lookUpRecords(
   const parsed = parseMongodbQuery(query, opened.dialect);
   assertAskableById(parsed);
   if (refs.length === 0) return [];
-  const session = opened.sessions ? opened.db.client.startSession({ causalConsistency: true }) : undefined;
+  const session = startSession(opened);
   try {
     return await new LookUp(opened, planRead(opened, { ...parsed, orderBy: [] }), refs, signal, session).outcomes();
   } catch (error) {
@@ -70,6 +70,14 @@ export async function lookUpRecords(
   } finally {
     await session?.endSession().catch(() => {});
   }
+}
+
+/** Other read concerns than these cannot be had together with causal consistency. */
+const CAUSAL_LEVELS: readonly unknown[] = [undefined, "local", "majority"];
+
+function startSession({ sessions, db, collection }: OpenCollection): ClientSession | undefined {
+  if (!sessions || !CAUSAL_LEVELS.includes(collection.readConcern?.level)) return undefined;
+  return db.client.startSession({ causalConsistency: true });
 }
 
 function assertAskableById({ limit, offset }: MongodbQuery): void {
