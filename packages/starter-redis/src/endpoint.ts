@@ -67,7 +67,7 @@ export const redisOptions = {
 } as const satisfies OptionSpecs;
 
 /** An endpoint that has been checked. */
-export interface RedisSettings extends OptionsOf<typeof redisOptions> {
+export interface RedisEndpoint extends OptionsOf<typeof redisOptions> {
   readonly hosts: string;
   readonly servers: readonly HostPort[];
   readonly db: number;
@@ -83,7 +83,7 @@ const SENTINEL_PORT = 26_379;
 const RESERVED = ["keyPrefix", "enableAutoPipelining", "replyMapping", "stringNumbers", "lazyConnect", "db"] as const;
 
 /** @throws P2PError `INVALID_ENDPOINT` */
-export function parseRedisEndpoint(endpoint: EndpointInfo): RedisSettings {
+export function parseRedisEndpoint(endpoint: EndpointInfo): RedisEndpoint {
   const options = parseOptions(redisOptions, endpoint);
   const invalid = (what: string) =>
     new P2PError("INVALID_ENDPOINT", `Invalid endpoint ${endpointLabel(endpoint)}: ${what}`);

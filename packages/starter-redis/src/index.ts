@@ -1,3 +1,3 @@
-export type { RedisNativeQuery } from "./query/query.ts";
+export type { RedisNativeQuery } from "./query/native-query.ts";
 export { redisStarter } from "./starter.ts";
 export { type RedisFormat, type RedisMapping, redisMapping } from "./types.ts";

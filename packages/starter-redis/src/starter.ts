@@ -1,20 +1,22 @@
 import { CONTRACT_VERSION, type P2PStarter } from "@omni/p2p-core/starter";
 import { openRedis } from "./client/client.ts";
 import { storeIdentity } from "./client/identity.ts";
+import { keyName } from "./client/keys.ts";
 import { parseRedisEndpoint, redisOptions } from "./endpoint.ts";
 import { describeSample } from "./inspecting/describe-mapping.ts";
 import { inspectRedis } from "./inspecting/inspect.ts";
 import { keyOfId } from "./query/id-keys.ts";
-import { keyName } from "./query/keys.ts";
-import { partitionQuery } from "./query/query.ts";
-import { readBatches, readDocuments } from "./read.ts";
+import { partitionQuery } from "./query/partition.ts";
+import { readBatches } from "./read.ts";
 import { countRecords } from "./reading/count.ts";
 import { lookUpRecords } from "./reading/look-up.ts";
-import { redisCapabilities } from "./types.ts";
+import { readDocuments } from "./reading/raw-read.ts";
+import { redisCapabilities, STORE } from "./types.ts";
 import { comparableDump } from "./values/dump-value.ts";
 import { type RedisDocument, rawFormat, recordOf } from "./values/raw-document.ts";
-import { writeDocuments, writeRecords } from "./write.ts";
+import { writeRecords } from "./write.ts";
 import { deleteRecords } from "./writing/delete.ts";
+import { writeDocuments } from "./writing/raw-write.ts";
 
 /**
  * Opens `redis://user:password@host:6379/0?prefix=docs:` endpoints.
@@ -26,33 +28,32 @@ import { deleteRecords } from "./writing/delete.ts";
  * ```
  */
 export const redisStarter: P2PStarter = {
-  storageType: "redis",
+  storageType: STORE,
   contractVersion: CONTRACT_VERSION,
   options: redisOptions,
   capabilities: redisCapabilities(redisOptions.format.default),
   async open(endpoint, context) {
     const settings = parseRedisEndpoint(endpoint);
-    const { link, tellsExpiry, maxValueBytes } = await openRedis(endpoint, settings, context);
-    const source = { link, settings, tellsExpiry };
-    const target = { link, settings, maxValueBytes };
+    const keyspace = await openRedis(endpoint, settings, context);
+    const { link } = keyspace;
     return {
       capabilities: redisCapabilities(settings.format),
-      readFromSource: (query, options) => readBatches(source, query, options),
-      writeToTarget: (records, options) => writeRecords(target, records, options),
+      readFromSource: (query, options) => readBatches(keyspace, query, options),
+      writeToTarget: (records, options) => writeRecords(keyspace, records, options),
       ...(settings.format === "json" && {
         rawSource: {
           format: rawFormat(settings),
-          read: (query, options) => readDocuments(source, query, options),
+          read: (query, options) => readDocuments(keyspace, query, options),
           decode: (document) => recordOf(document as RedisDocument, settings),
         },
         rawTarget: {
           accepts: (format) => format === rawFormat(settings),
-          write: (documents, options) => writeDocuments(target, documents as readonly RedisDocument[], options),
+          write: (documents, options) => writeDocuments(keyspace, documents as readonly RedisDocument[], options),
         },
       }),
-      lookUp: (refs, query, options) => lookUpRecords(source, refs, query, options),
-      deleteFromTarget: (refs, options) => deleteRecords(source, refs, options),
-      count: (query, signal) => countRecords(source, query, signal),
+      lookUp: (refs, query, options) => lookUpRecords(keyspace, refs, query, options),
+      deleteFromTarget: (refs, options) => deleteRecords(keyspace, refs, options),
+      count: (query, signal) => countRecords(keyspace, query, signal),
       partitions: async (query, parts, signal) => {
         signal.throwIfAborted();
         return partitionQuery(query, parts, settings);
@@ -67,20 +68,20 @@ export const redisStarter: P2PStarter = {
   },
   async inspect(endpoint, context) {
     const settings = parseRedisEndpoint(endpoint);
-    const open = await openRedis(endpoint, settings, context);
+    const keyspace = await openRedis(endpoint, settings, context);
     try {
-      return await inspectRedis(open, settings, context.signal);
+      return await inspectRedis(keyspace, context.signal);
     } finally {
-      await open.link.close();
+      await keyspace.link.close();
     }
   },
   async describeMapping(endpoint, sample, context) {
     const settings = parseRedisEndpoint(endpoint);
-    const { link, maxValueBytes } = await openRedis(endpoint, settings, { ...context, role: "target" });
+    const keyspace = await openRedis(endpoint, settings, { ...context, role: "target" });
     try {
-      return describeSample(sample, { link, settings, maxValueBytes });
+      return describeSample(sample, keyspace);
     } finally {
-      await link.close();
+      await keyspace.link.close();
     }
   },
 };

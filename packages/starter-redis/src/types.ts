@@ -1,5 +1,8 @@
 import type { P2PCapabilities, ValueType } from "@omni/p2p-core/starter";
 
+/** The storage type, which marks the cursors too. */
+export const STORE = "redis";
+
 /** How records are written: as JSON text, as a hash, or as the dump of a key. */
 export type RedisFormat = "json" | "hash" | "dump";
 

@@ -1,4 +1,4 @@
-import { type P2PDataTransferService, P2PError, type P2PRecord, recordDigest } from "@omni/p2p-core/starter";
+import { idKey, type P2PDataTransferService, P2PError, type P2PRecord, recordDigest } from "@omni/p2p-core/starter";
 import { describeWithService } from "@omni/p2p-test-services/suite";
 import { describeConformance } from "@omni/p2p-testkit";
 import { Cluster, type Redis } from "ioredis";
@@ -61,7 +61,12 @@ describeWithService("redis", "Redis Cluster", async () => {
       numRuns: 3,
       createEndpoint: async () => {
         const prefix = `place${places++}:`;
-        return { endpoint: `${url}&prefix=${prefix}&marker=${prefix}marker`, dispose: () => forget(prefix) };
+        return {
+          endpoint: `${url}&prefix=${prefix}&marker=${prefix}marker`,
+          breakRecord: async (id) =>
+            void (await client.set(prefix + idKey(id), '{"a":{"$p2p":"date","value":"never"}}')),
+          dispose: () => forget(prefix),
+        };
       },
       lacks: [{ what: "missing sources", reason: "Redis has keys and nothing that holds them, so nothing is missing" }],
     });

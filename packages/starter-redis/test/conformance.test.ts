@@ -1,3 +1,4 @@
+import { idKey } from "@omni/p2p-core/starter";
 import { describeWithService } from "@omni/p2p-test-services/suite";
 import { describeConformance } from "@omni/p2p-testkit";
 import { redisStarter } from "../src/index.ts";
@@ -5,6 +6,9 @@ import { makePlace } from "./places.ts";
 
 /** The formats that are tried with a marker in the middle of the records. */
 const MARKED: ReadonlySet<string> = new Set(["hash"]);
+
+/** A text with a tag that means nothing. */
+const BROKEN = '{"a":{"$p2p":"date","value":"never"}}';
 
 const UNMARKED = [
   {
@@ -21,7 +25,11 @@ describeWithService("redis", "conformance", ({ url }) => {
       createEndpoint: async () => {
         const place = makePlace(url);
         const marker = MARKED.has(format) ? { marker: `${place.prefix}marker` } : {};
-        return { endpoint: place.endpoint({ format, ...marker }), dispose: () => place.dispose() };
+        return {
+          endpoint: place.endpoint({ format, ...marker }),
+          breakRecord: (id) => place.set(idKey(id), BROKEN),
+          dispose: () => place.dispose(),
+        };
       },
       lacks: [
         { what: "missing sources", reason: "Redis has keys and nothing that holds them, so nothing is missing" },

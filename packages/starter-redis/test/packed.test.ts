@@ -1,7 +1,7 @@
 import * as fc from "fast-check";
 import { Command, type Redis } from "ioredis";
 import { expect, test } from "vitest";
-import { PackedSender } from "../src/client/packed-command.ts";
+import { CommandSerialiser } from "../src/client/command-serialiser.ts";
 
 /** A client that notes what would be sent, and answers when it is told to. */
 function recorder() {
@@ -30,7 +30,7 @@ const arg = fc.oneof(
 
 test("a command is in the bytes that the client itself would send, whatever was sent before it", async () => {
   const { client, sent } = recorder();
-  const sender = new PackedSender(Command);
+  const sender = new CommandSerialiser(Command);
   await fc.assert(
     fc.asyncProperty(fc.array(arg, { maxLength: 30 }), async (args) => {
       const sending = sender.send(client, { name: "sadd", args: [...args] });
@@ -46,7 +46,7 @@ test("a command is in the bytes that the client itself would send, whatever was 
 
 test("the bytes stay as they are until the reply has come, and for good when none comes", async () => {
   const { client, sent } = recorder();
-  const sender = new PackedSender(Command);
+  const sender = new CommandSerialiser(Command);
   const send = (text: string) => sender.send(client, { name: "set", args: ["key", text] });
   const failing = send("a".repeat(100));
   const pending = send("b".repeat(100));

@@ -7,6 +7,8 @@ export interface Place {
   /** The URL of the server with the prefix and these options. */
   endpoint(options?: Readonly<Record<string, string>>): string;
   dispose(): Promise<void>;
+  /** Sets a key under the prefix to a text, whatever it held. */
+  set(name: string, text: string): Promise<void>;
 }
 
 /** A place of its own on a server that tests share. */
@@ -18,6 +20,14 @@ export function makePlace(serverUrl: string): Place {
       const url = new URL(serverUrl);
       for (const [name, value] of Object.entries({ prefix, ...options })) url.searchParams.set(name, value);
       return url.href;
+    },
+    async set(name, text) {
+      const client = new Redis(serverUrl);
+      try {
+        await client.set(prefix + name, text);
+      } finally {
+        await client.quit();
+      }
     },
     async dispose() {
       const client = new Redis(serverUrl);

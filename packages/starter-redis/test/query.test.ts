@@ -1,7 +1,7 @@
 import { describeWithService } from "@omni/p2p-test-services/suite";
 import { Redis } from "ioredis";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
-import { escapeGlob } from "../src/query/keys.ts";
+import { escapeGlob } from "../src/query/glob.ts";
 import { parseRedisQuery } from "../src/query/query.ts";
 import { calm, openAt, readAll, writeAll } from "./opening.ts";
 import { makePlace } from "./places.ts";

@@ -3,11 +3,12 @@ import { join } from "node:path";
 import { encodeJson, type P2PRecord, parseEndpoint, valuesEqual } from "@omni/p2p-core/starter";
 import { optionRows, SAMPLE_VALUES, tableRows, VALUE_TYPES } from "@omni/p2p-testkit";
 import { expect, test } from "vitest";
+import type { Keyspace } from "../src/client/keyspace.ts";
 import { parseRedisEndpoint } from "../src/endpoint.ts";
 import { redisMapping, redisStarter } from "../src/index.ts";
 import { decodeHashRecord, encodeHashRecord } from "../src/values/hash-record.ts";
 import { decodeJsonRecord } from "../src/values/json-record.ts";
-import { packRecord, type RedisTarget } from "../src/writing/packed-record.ts";
+import { packRecord } from "../src/writing/packed-record.ts";
 
 const readme = await readFile(join(import.meta.dirname, "../README.md"), "utf8");
 
@@ -23,7 +24,7 @@ test("the README's table of types is that of the code", () => {
 
 const settings = parseRedisEndpoint(parseEndpoint("redis://localhost/0"));
 /** Packing needs no way to a server. */
-const target = { settings, maxValueBytes: Infinity } as RedisTarget;
+const target = { settings, maxValueBytes: Infinity } as Keyspace;
 
 test("each sample of each type is stored as the table says, and comes back", () => {
   for (const type of VALUE_TYPES) {

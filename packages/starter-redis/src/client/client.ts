@@ -12,21 +12,13 @@ import {
   speaksTls,
 } from "@omni/p2p-core/starter";
 import type { ClusterOptions, RedisOptions } from "ioredis";
-import type { RedisSettings } from "../endpoint.ts";
+import type { RedisEndpoint } from "../endpoint.ts";
+import { CommandSerialiser } from "./command-serialiser.ts";
 import { rememberingConnector } from "./connector.ts";
 import { errorTranslator } from "./errors.ts";
+import type { Keyspace } from "./keyspace.ts";
 import { RedisLink } from "./link.ts";
-import { PackedSender } from "./packed-command.ts";
 import { Sockets } from "./sockets.ts";
-
-/** A server that was reached. */
-export interface OpenRedis {
-  readonly link: RedisLink;
-  /** Whether it tells the time of expiry itself (PEXPIRETIME, Redis 7) and not just what is left of it. */
-  readonly tellsExpiry: boolean;
-  /** Bytes that a value may have, at most. A larger one would make the server hang up. */
-  readonly maxValueBytes: number;
-}
 
 /** Without the shape of replies, which this starter decides. */
 type SingleOptions = Omit<RedisOptions, "replyMapping">;
@@ -50,9 +42,9 @@ const DISCONNECT_MS = 200;
 /** Connects, and makes sure that the server answers and can be used as the role wants. */
 export async function openRedis(
   endpoint: EndpointInfo,
-  settings: RedisSettings,
+  settings: RedisEndpoint,
   context: OpenContext,
-): Promise<OpenRedis> {
+): Promise<Keyspace> {
   context.signal.throwIfAborted();
   const toError = errorTranslator(endpoint);
   const late = new AbortController();
@@ -70,7 +62,7 @@ export async function openRedis(
         clusterOptions(settings, context, { tls, Connector }, () => opened),
       )
     : new Redis(singleOptions(settings, context, tls, () => opened));
-  const link = new RedisLink(client, connectTimeoutMs, toError, sockets, new PackedSender(Command));
+  const link = new RedisLink(client, connectTimeoutMs, toError, sockets, new CommandSerialiser(Command));
   const release = sockets.hold();
   const stopAsking = settings.secure
     ? askIfPlain(settings, connectTimeoutMs, () => late.abort(plainServer(endpoint)))
@@ -82,7 +74,7 @@ export async function openRedis(
     const version = await checkServer(link, endpoint, settings, context.role, signal);
     const maxValueBytes = context.role === "target" ? await askMaxValue(link, signal) : DEFAULT_MAX_VALUE;
     opened = true;
-    return { link, tellsExpiry: version >= 7, maxValueBytes };
+    return { link, settings, tellsExpiry: version >= 7, maxValueBytes };
   } catch (error) {
     await link.close();
     const hungUp = !settings.secure && isP2PError(error) && HUNG_UP.test(messageOf(error.cause));
@@ -103,7 +95,7 @@ const HUNG_UP = /closed|ECONNRESET|EPIPE|protocol error/i;
  * Finds out whether a server that does not get on with the TLS handshake speaks plain Redis: to it, the greeting is a
  * command that has no end, and it waits for the rest.
  */
-function askIfPlain({ servers }: RedisSettings, connectTimeoutMs: number, found: () => void): () => void {
+function askIfPlain({ servers }: RedisEndpoint, connectTimeoutMs: number, found: () => void): () => void {
   let asking = true;
   const timer = setTimeout(
     async () => {
@@ -141,7 +133,7 @@ function neverThere({ message, cause }: P2PError): P2PError {
   return new P2PError("CONNECTION_FAILED", message, { cause, retryable: true });
 }
 
-function tooLate(endpoint: EndpointInfo, { secure }: RedisSettings, timeoutMs: number): P2PError {
+function tooLate(endpoint: EndpointInfo, { secure }: RedisEndpoint, timeoutMs: number): P2PError {
   const tls = secure ? "speaks TLS (else write redis://)" : "wants TLS (then write rediss://)";
   return new P2PError(
     "TIMEOUT",
@@ -150,7 +142,7 @@ function tooLate(endpoint: EndpointInfo, { secure }: RedisSettings, timeoutMs: n
   );
 }
 
-async function tlsOptions(endpoint: EndpointInfo, { tls, tlsCaFile }: RedisSettings): Promise<ConnectionOptions> {
+async function tlsOptions(endpoint: EndpointInfo, { tls, tlsCaFile }: RedisEndpoint): Promise<ConnectionOptions> {
   if (tlsCaFile === undefined) return { ...tls };
   try {
     return { ca: await readFile(tlsCaFile), ...tls };
@@ -165,7 +157,7 @@ async function tlsOptions(endpoint: EndpointInfo, { tls, tlsCaFile }: RedisSetti
 
 /** What one connection needs, be it to a single server or to a node. */
 function connectionOptions(
-  settings: RedisSettings,
+  settings: RedisEndpoint,
   context: OpenContext,
   tls: ConnectionOptions | undefined,
 ): SingleOptions {
@@ -187,7 +179,7 @@ function connectionOptions(
 }
 
 function singleOptions(
-  settings: RedisSettings,
+  settings: RedisEndpoint,
   context: OpenContext,
   tls: ConnectionOptions | undefined,
   opened: () => boolean,
@@ -207,7 +199,7 @@ function singleOptions(
   };
 }
 
-function sentinelOptions(settings: RedisSettings, name: string, tls: ConnectionOptions | undefined): SingleOptions {
+function sentinelOptions(settings: RedisEndpoint, name: string, tls: ConnectionOptions | undefined): SingleOptions {
   const { sentinelUsername, sentinelPassword } = settings;
   return {
     sentinels: [...settings.servers],
@@ -221,7 +213,7 @@ function sentinelOptions(settings: RedisSettings, name: string, tls: ConnectionO
 }
 
 function clusterOptions(
-  settings: RedisSettings,
+  settings: RedisEndpoint,
   context: OpenContext,
   { tls, Connector }: { tls: ConnectionOptions | undefined; Connector: NonNullable<RedisOptions["Connector"]> },
   opened: () => boolean,
@@ -273,7 +265,7 @@ async function askMaxValue(link: RedisLink, signal: AbortSignal): Promise<number
 async function checkServer(
   link: RedisLink,
   endpoint: EndpointInfo,
-  settings: RedisSettings,
+  settings: RedisEndpoint,
   role: OpenContext["role"],
   signal: AbortSignal,
 ): Promise<number> {

@@ -1,6 +1,6 @@
 import { createHash, randomUUID } from "node:crypto";
 import { isP2PError, type StoreIdentity } from "@omni/p2p-core/starter";
-import type { RedisSettings } from "../endpoint.ts";
+import type { RedisEndpoint } from "../endpoint.ts";
 import type { RedisLink } from "./link.ts";
 
 /** Share of the keys of a database from which on they are taken for what comes and goes by itself. */
@@ -13,7 +13,7 @@ const MANY = 0.5;
  */
 export async function storeIdentity(
   link: RedisLink,
-  settings: RedisSettings,
+  settings: RedisEndpoint,
   signal: AbortSignal,
 ): Promise<StoreIdentity> {
   const [thing, incarnation, volatile] = await Promise.all([
@@ -29,7 +29,7 @@ export async function storeIdentity(
 }
 
 /** A primary and its replicas have one replication id, by whatever name they are reached. */
-async function thingOf(link: RedisLink, settings: RedisSettings, signal: AbortSignal): Promise<string | undefined> {
+async function thingOf(link: RedisLink, settings: RedisEndpoint, signal: AbortSignal): Promise<string | undefined> {
   const sections = await link.infoOfAll("replication", signal);
   const ids = sections.map((section) => /^master_replid:(\w+)/m.exec(section)?.[1]);
   if (ids.length === 0 || ids.includes(undefined)) return undefined;
@@ -37,7 +37,7 @@ async function thingOf(link: RedisLink, settings: RedisSettings, signal: AbortSi
   return `server ${id} database ${settings.db} prefix ${JSON.stringify(settings.prefix)}`;
 }
 
-async function markerOf(link: RedisLink, { marker }: RedisSettings, signal: AbortSignal): Promise<string | undefined> {
+async function markerOf(link: RedisLink, { marker }: RedisEndpoint, signal: AbortSignal): Promise<string | undefined> {
   if (marker === undefined) return undefined;
   const read = async () => (await link.send("read", signal, { name: "get", args: [marker] })) as Buffer | null;
   const value = (await read()) ?? ((await setMarker(link, marker, signal)) ? await read() : null);
@@ -60,7 +60,7 @@ async function setMarker(link: RedisLink, marker: string, signal: AbortSignal): 
 /** Whether keys vanish by themselves, by a time to live or because the server makes room. */
 async function comesAndGoes(
   link: RedisLink,
-  { ttl, ttlField, format, db }: RedisSettings,
+  { ttl, ttlField, format, db }: RedisEndpoint,
   signal: AbortSignal,
 ): Promise<boolean> {
   // A dump has its field always, whether keys expire or not.

@@ -1,9 +1,10 @@
 import type { Socket } from "node:net";
 import { endsWithin, isP2PError, onAbort, P2PError, unlessAborted, unlessLate } from "@omni/p2p-core/starter";
 import type { Cluster, Redis } from "ioredis";
-import { type Command, pipelined, pipelinedToNodes } from "./command.ts";
+import type { Command } from "./command.ts";
+import type { CommandSerialiser } from "./command-serialiser.ts";
 import { isReply, type Operation, type ToP2PError } from "./errors.ts";
-import type { PackedSender } from "./packed-command.ts";
+import { pipelined, pipelinedToNodes } from "./pipeline.ts";
 import type { SlotRange } from "./slots.ts";
 import type { Sockets } from "./sockets.ts";
 import { clusterTopology, type Share, singleTopology, type Topology } from "./topology.ts";
@@ -25,14 +26,20 @@ export class RedisLink {
   readonly #client: Redis | Cluster;
   readonly #timeoutMs: number;
   readonly #sockets: Sockets;
-  readonly #packed: PackedSender;
+  readonly #packed: CommandSerialiser;
   readonly #runIds = new WeakMap<Redis, Promise<string>>();
   readonly #watched = new WeakSet<Redis>();
   #lastError: unknown;
   #closing: Promise<void> | undefined;
 
   /** @param sockets those of a cluster client, which does not close all of them by itself; those of others are added here */
-  constructor(client: Redis | Cluster, timeoutMs: number, toError: ToP2PError, sockets: Sockets, packed: PackedSender) {
+  constructor(
+    client: Redis | Cluster,
+    timeoutMs: number,
+    toError: ToP2PError,
+    sockets: Sockets,
+    packed: CommandSerialiser,
+  ) {
     this.#client = client;
     this.#sockets = sockets;
     this.#packed = packed;

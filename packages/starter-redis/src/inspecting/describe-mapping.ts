@@ -10,14 +10,15 @@ import {
   valuesEqual,
   valueType,
 } from "@omni/p2p-core/starter";
-import type { RedisSettings } from "../endpoint.ts";
+import type { Keyspace } from "../client/keyspace.ts";
+import type { RedisEndpoint } from "../endpoint.ts";
 import { redisMapping } from "../types.ts";
-import type { KeyValue } from "../values/key-values.ts";
+import type { KeyValue } from "../values/key-value.ts";
 import { toRecord, UnreadableKey } from "../values/read-record.ts";
-import { type Parcel, packRecord, type RedisTarget, refusal } from "../writing/packed-record.ts";
+import { type PackedRecord, packRecord, refusal } from "../writing/packed-record.ts";
 
 /** What the fields of some records become. Each record is packed as for writing and read back from that, without the server. */
-export function describeSample(sample: readonly P2PRecord[], target: RedisTarget): FieldMapping[] {
+export function describeSample(sample: readonly P2PRecord[], target: Keyspace): FieldMapping[] {
   const { settings } = target;
   const tried = sample.map((record) => ({ record, back: roundTrip(record, target) }));
   return sampleFields(sample).map(({ field, types, values }) => {
@@ -41,7 +42,7 @@ interface Tried {
 }
 
 /** Why a value would not come back equal: what was tried says so. */
-function firstTrouble(field: string, tried: readonly Tried[], settings: RedisSettings): string | undefined {
+function firstTrouble(field: string, tried: readonly Tried[], settings: RedisEndpoint): string | undefined {
   for (const { record, back } of tried) {
     const value = getField(record, field);
     const trouble = value === undefined ? undefined : troubleOf(field, value, back, settings);
@@ -51,12 +52,12 @@ function firstTrouble(field: string, tried: readonly Tried[], settings: RedisSet
 }
 
 /** The record as it would be read again, or why it would be refused. */
-function roundTrip(record: P2PRecord, target: RedisTarget): P2PRecord | P2PError {
+function roundTrip(record: P2PRecord, target: Keyspace): P2PRecord | P2PError {
   try {
-    const parcel = packRecord(record, 0, target);
-    const { expiry } = parcel;
+    const packed = packRecord(record, 0, target);
+    const { expiry } = packed;
     const at = expiry === undefined ? undefined : expiry.kind === "at" ? expiry.ms : Date.now() + expiry.ms;
-    const found = toRecord(parcel.key, stored(parcel, target.settings), at, target.settings);
+    const found = toRecord(packed.key, stored(packed, target.settings), at, target.settings);
     if (found instanceof UnreadableKey) return found.error;
     return found ?? refusal(new Error("nothing would come back"));
   } catch (error) {
@@ -65,7 +66,7 @@ function roundTrip(record: P2PRecord, target: RedisTarget): P2PRecord | P2PError
 }
 
 /** What the server would send for the key. */
-function stored({ content }: Parcel, { format }: RedisSettings): KeyValue {
+function stored({ content }: PackedRecord, { format }: RedisEndpoint): KeyValue {
   const bytes = (part: string | Buffer) => (typeof part === "string" ? Buffer.from(part) : part);
   if (format === "hash") return { type: "hash", value: (content as readonly (string | Buffer)[]).map(bytes) };
   return { type: format === "dump" ? "dump" : "string", value: bytes(content as string | Buffer) };
@@ -75,7 +76,7 @@ function troubleOf(
   field: string,
   value: P2PValue,
   back: P2PRecord | P2PError,
-  { format, ttlField }: RedisSettings,
+  { format, ttlField }: RedisEndpoint,
 ): string | undefined {
   if (format === "dump" && field !== "id" && field !== "dump" && field !== ttlField) {
     return "A dump has no room for fields: write with format=json or format=hash";
@@ -92,7 +93,7 @@ function troubleOf(
   return `It comes back as ${found === undefined ? "nothing" : `another ${valueType(found)}`}`;
 }
 
-function noteOn(field: string, binary: boolean, { format }: RedisSettings): string | undefined {
+function noteOn(field: string, binary: boolean, { format }: RedisEndpoint): string | undefined {
   if (format === "dump" && field === "dump") {
     return "Not tried: whether the server takes dumps of this version shows when they are written";
   }
@@ -105,7 +106,7 @@ function storedAs(
   field: string,
   types: readonly ValueType[],
   binary: boolean,
-  { format, ttlField }: RedisSettings,
+  { format, ttlField }: RedisEndpoint,
 ): string {
   if (field === ttlField) return "the time at which the key expires";
   if (format === "dump")

@@ -1,6 +1,5 @@
 import { type InspectedCollection, isP2PError, type StoreInspection } from "@omni/p2p-core/starter";
-import type { OpenRedis } from "../client/client.ts";
-import type { RedisSettings } from "../endpoint.ts";
+import type { Keyspace } from "../client/keyspace.ts";
 import { parseRedisQuery } from "../query/query.ts";
 import { keyPages } from "../reading/scan.ts";
 
@@ -15,18 +14,15 @@ const SEPARATOR = ":";
  * The keys of the endpoint's database in groups by the first part of their names, and the other databases that hold
  * keys. How many keys a group has is told only where all keys were looked at.
  */
-export async function inspectRedis(
-  { link }: OpenRedis,
-  settings: RedisSettings,
-  signal: AbortSignal,
-): Promise<StoreInspection> {
+export async function inspectRedis(keyspace: Keyspace, signal: AbortSignal): Promise<StoreInspection> {
+  const { link, settings } = keyspace;
   const info = async (section: string) => link.info(section, signal);
-  const [server, keyspace] = [await info("server"), await info("keyspace")];
+  const [server, databases] = [await info("server"), await info("keyspace")];
   return {
     product: productOf(server),
     collections: [
-      ...(await keyGroupsOrTrouble({ link }, settings, signal)),
-      ...(settings.cluster ? [] : otherDatabases(keyspace, settings.db)),
+      ...(await keyGroupsOrTrouble(keyspace, signal)),
+      ...(settings.cluster ? [] : otherDatabases(databases, settings.db)),
     ],
   };
 }
@@ -38,16 +34,12 @@ function productOf(server: string): string {
 }
 
 /** A user who may not look at the names may still see which databases there are. */
-async function keyGroupsOrTrouble(
-  open: Pick<OpenRedis, "link">,
-  settings: RedisSettings,
-  signal: AbortSignal,
-): Promise<InspectedCollection[]> {
+async function keyGroupsOrTrouble(keyspace: Keyspace, signal: AbortSignal): Promise<InspectedCollection[]> {
   try {
-    return await keyGroups(open, settings, signal);
+    return await keyGroups(keyspace, signal);
   } catch (error) {
     if (!isP2PError(error, "READ_FAILED")) throw error;
-    const { prefix, cluster, db } = settings;
+    const { prefix, cluster, db } = keyspace.settings;
     return [
       {
         name: prefix === "" ? "(all keys)" : `${prefix}*`,
@@ -58,11 +50,8 @@ async function keyGroupsOrTrouble(
   }
 }
 
-async function keyGroups(
-  { link }: Pick<OpenRedis, "link">,
-  { prefix, marker, db, scanCount, cluster }: RedisSettings,
-  signal: AbortSignal,
-): Promise<InspectedCollection[]> {
+async function keyGroups({ link, settings }: Keyspace, signal: AbortSignal): Promise<InspectedCollection[]> {
+  const { prefix, marker, db, scanCount, cluster } = settings;
   const { request } = parseRedisQuery({}, { prefix, marker });
   const groups = new Map<string, number>();
   let looked = 0;

@@ -1,10 +1,13 @@
 import { isUtf8 } from "node:buffer";
 import { idKey, P2PError, type P2PId } from "@omni/p2p-core/starter";
-import type { RedisSettings } from "../endpoint.ts";
-import type { Key } from "./keys.ts";
+import type { Key } from "../client/keys.ts";
+import type { RedisFormat } from "../types.ts";
 
 /** What of an endpoint decides under which key a record is. */
-type Naming = Pick<RedisSettings, "format" | "prefix">;
+interface Naming {
+  readonly format: RedisFormat;
+  readonly prefix: string;
+}
 
 const HEX_OF_BYTES = /^(?:[0-9a-f]{2})+$/;
 

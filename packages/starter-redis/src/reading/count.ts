@@ -1,12 +1,12 @@
 import { isP2PError, P2PError, type P2PQuery } from "@omni/p2p-core/starter";
+import type { Keyspace } from "../client/keyspace.ts";
 import type { RedisLink } from "../client/link.ts";
-import type { RedisSource } from "../client/open-source.ts";
 import { type KeyRequest, parseRedisQuery } from "../query/query.ts";
 import { keyPages } from "./scan.ts";
 
 /** How many records a query gives, where the names of keys tell. */
 export async function countRecords(
-  { link, settings }: RedisSource,
+  { link, settings }: Keyspace,
   query: P2PQuery,
   signal: AbortSignal,
 ): Promise<number | undefined> {

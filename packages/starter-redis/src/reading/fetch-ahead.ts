@@ -1,10 +1,10 @@
 import type { ReadOptions } from "@omni/p2p-core/starter";
-import type { RedisSource } from "../client/open-source.ts";
+import type { Keyspace } from "../client/keyspace.ts";
 import { quietly } from "../client/quietly.ts";
 import type { RedisQuery } from "../query/query.ts";
-import { type FetchedKeys, ValueReader } from "../values/key-values.ts";
 import { fetchedBytes } from "../values/read-record.ts";
-import type { KeySlice, KeySource } from "./key-source.ts";
+import type { KeySlice, KeySource } from "./order/key-source.ts";
+import { type FetchedKeys, ValueReader } from "./value-reader.ts";
 
 /** Keys whose values are asked for at a time, at most, however small the batches are that are cut from them. */
 const MOST_KEYS = 1000;
@@ -18,14 +18,14 @@ const DEFAULT_BYTES = 16 * 1024 * 1024;
  * and the names of the one after it.
  */
 export async function* fetchAhead(
-  source: RedisSource,
+  source: Keyspace,
   keys: KeySource,
   query: Pick<RedisQuery, "filtered" | "limit" | "orderBy">,
   skip: number,
   options: Pick<ReadOptions, "signal" | "batchBytes">,
 ): AsyncGenerator<{ slice: KeySlice; fetched: FetchedKeys }> {
   const { signal, batchBytes = DEFAULT_BYTES } = options;
-  const reader = new ValueReader(source.link, source.settings, source.tellsExpiry);
+  const reader = new ValueReader(source);
   let size = FIRST_KEYS;
   let wanted = query.filtered ? Infinity : query.limit;
   if (!query.filtered && query.orderBy.length === 0) await pass(keys, skip);

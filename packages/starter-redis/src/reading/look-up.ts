@@ -9,14 +9,15 @@ import {
   toP2PError,
   valuesEqual,
 } from "@omni/p2p-core/starter";
-import type { RedisSource } from "../client/open-source.ts";
+import type { Key } from "../client/keys.ts";
+import type { Keyspace } from "../client/keyspace.ts";
 import { keysOfId } from "../query/id-keys.ts";
-import type { Key } from "../query/keys.ts";
-import { keyTest, parseLookUpQuery, type RedisQuery } from "../query/query.ts";
-import type { Fetched } from "../values/key-values.ts";
+import { keyTest, parseLookUpQuery } from "../query/look-up-query.ts";
+import type { RedisQuery } from "../query/query.ts";
+import type { Fetched } from "../values/key-value.ts";
 import { toRecord, UnreadableKey } from "../values/read-record.ts";
 import { fetchAhead } from "./fetch-ahead.ts";
-import { listedKeys } from "./key-source.ts";
+import { listedKeys } from "./order/key-source.ts";
 
 /** A key under which the record of a ref may be. */
 interface Candidate {
@@ -42,7 +43,7 @@ const UNWANTED: LookUpOutcome = { state: "unwanted" };
  * @throws P2PError as `lookUp` of a service does
  */
 export async function lookUpRecords(
-  source: RedisSource,
+  source: Keyspace,
   refs: readonly IdRef[],
   query: P2PQuery,
   { signal }: LookUpOptions,
@@ -93,7 +94,7 @@ function better(a: Found, b: Found): Found {
 }
 
 async function* read(
-  source: RedisSource,
+  source: Keyspace,
   refs: readonly IdRef[],
   candidates: readonly Candidate[],
   query: RedisQuery,
@@ -131,7 +132,7 @@ async function* read(
   }
 }
 
-async function typesOf({ link }: RedisSource, keys: readonly Key[], signal: AbortSignal): Promise<string[]> {
+async function typesOf({ link }: Keyspace, keys: readonly Key[], signal: AbortSignal): Promise<string[]> {
   const replies = await link.sendAll(
     "read",
     signal,

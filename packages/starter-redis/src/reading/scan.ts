@@ -1,10 +1,10 @@
 import type { JsonValue } from "@omni/p2p-core/starter";
 import type { Command } from "../client/command.ts";
+import { type Key, toKey } from "../client/keys.ts";
 import type { RedisLink } from "../client/link.ts";
 import { quietly } from "../client/quietly.ts";
 import { ALL_SLOTS, inRanges, keySlot, otherSlots, type SlotRange, unitedSlots } from "../client/slots.ts";
 import type { Share } from "../client/topology.ts";
-import { type Key, toKey } from "../query/keys.ts";
 import type { KeyRequest } from "../query/query.ts";
 
 /** A place in a scan: where the next page starts. */

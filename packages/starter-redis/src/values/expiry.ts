@@ -1,5 +1,5 @@
 import { getField, P2PError, type P2PRecord } from "@omni/p2p-core/starter";
-import type { RedisSettings } from "../endpoint.ts";
+import type { RedisEndpoint } from "../endpoint.ts";
 
 /** When a key is to expire: at a time in ms since 1970, or after a time in ms. */
 export interface Expiry {
@@ -12,7 +12,7 @@ export interface Expiry {
  *
  * @throws P2PError `TYPE_MISMATCH` when the field holds something else than a time.
  */
-export function expiryOf(record: P2PRecord, settings: RedisSettings): Expiry | undefined {
+export function expiryOf(record: P2PRecord, settings: RedisEndpoint): Expiry | undefined {
   const { ttlField } = settings;
   const value = ttlField === undefined ? undefined : (getField(record, ttlField) ?? undefined);
   if (value === undefined || value instanceof Date) return expiryAfter(value?.getTime(), settings);
@@ -27,7 +27,7 @@ export function expiryOf(record: P2PRecord, settings: RedisSettings): Expiry | u
 }
 
 /** When to expire that is to expire at a time in ms since 1970, or has no such time of its own. */
-export function expiryAfter(at: number | undefined, { ttl }: RedisSettings): Expiry | undefined {
+export function expiryAfter(at: number | undefined, { ttl }: RedisEndpoint): Expiry | undefined {
   // Redis refuses the time 0 and before; a time long past is meant all the same.
   if (at !== undefined) return { kind: "at", ms: Math.max(1, at) };
   return ttl === undefined ? undefined : { kind: "after", ms: ttl * 1000 };

@@ -1,6 +1,6 @@
 import { isUtf8 } from "node:buffer";
 import type { P2PRecord, P2PValue } from "@omni/p2p-core/starter";
-import type { Key } from "../query/keys.ts";
+import type { Key } from "../client/keys.ts";
 import { identify } from "./record-identity.ts";
 
 /** An entry of a stream as the server gives it: its id, and fields and values one after the other. */

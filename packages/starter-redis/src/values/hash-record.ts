@@ -17,7 +17,7 @@ import {
   type ValueType,
   valueType,
 } from "@omni/p2p-core/starter";
-import { type Key, REPLACEMENT } from "../query/keys.ts";
+import { type Key, REPLACEMENT } from "../client/keys.ts";
 import { identify } from "./record-identity.ts";
 
 /** The field of a hash that says what its other fields cannot: the types of those that are not plain strings. */

@@ -12,7 +12,7 @@ import {
   recordTrouble,
   setField,
 } from "@omni/p2p-core/starter";
-import { type Key, REPLACEMENT } from "../query/keys.ts";
+import { type Key, REPLACEMENT } from "../client/keys.ts";
 import { identify } from "./record-identity.ts";
 
 /** An escape may be half of a surrogate pair, so text with one needs a closer look. */

@@ -1,9 +1,9 @@
 import { isUtf8 } from "node:buffer";
 import { JSON_TAG, type P2PRecord, setField } from "@omni/p2p-core/starter";
-import type { RedisSettings } from "../endpoint.ts";
-import { type Key, keySuffix, REPLACEMENT } from "../query/keys.ts";
+import { type Key, keySuffix, REPLACEMENT } from "../client/keys.ts";
+import type { RedisEndpoint } from "../endpoint.ts";
 import { decodeJsonText, UNICODE_ESCAPE } from "./json-record.ts";
-import type { Fetched } from "./key-values.ts";
+import type { Fetched } from "./key-value.ts";
 
 /** The JSON text of a record, on its way to another Redis as it is. */
 export interface RedisText {
@@ -18,7 +18,7 @@ export interface RedisText {
 export type RedisDocument = RedisText | { readonly record: P2PRecord };
 
 /** The form of the documents; the same at both ends means that a text is the same record at both. */
-export function rawFormat({ ttlField }: RedisSettings): string {
+export function rawFormat({ ttlField }: RedisEndpoint): string {
   return `redis:json${ttlField === undefined ? "" : `?ttlField=${encodeURIComponent(ttlField)}`}`;
 }
 
@@ -42,7 +42,7 @@ export function toDocument(
   key: Key,
   fetched: Fetched,
   expiry: number | undefined,
-  { prefix, ttlField }: RedisSettings,
+  { prefix, ttlField }: RedisEndpoint,
 ): RedisText | undefined {
   if (typeof key !== "string" || fetched === undefined || fetched instanceof Error) return undefined;
   if (fetched.type !== "string" || key.length === prefix.length) return undefined;
@@ -66,7 +66,7 @@ function countOf(part: string, text: string): number {
 }
 
 /** The record that a document is. */
-export function recordOf(document: RedisDocument, { ttlField }: RedisSettings): P2PRecord {
+export function recordOf(document: RedisDocument, { ttlField }: RedisEndpoint): P2PRecord {
   if ("record" in document) return document.record;
   const record = decodeJsonText(document.text, document.suffix);
   if (document.expiry !== undefined && ttlField !== undefined) {

@@ -6,12 +6,12 @@ import {
   setField,
   toP2PError,
 } from "@omni/p2p-core/starter";
-import type { RedisSettings } from "../endpoint.ts";
-import { type Key, keySuffix, keyText } from "../query/keys.ts";
+import { type Key, keySuffix, keyText } from "../client/keys.ts";
+import type { RedisEndpoint } from "../endpoint.ts";
 import { listRecord, setRecord, sortedSetRecord, streamRecord } from "./foreign-record.ts";
 import { decodeHashRecord } from "./hash-record.ts";
 import { decodeJsonRecord } from "./json-record.ts";
-import type { Fetched, KeyValue } from "./key-values.ts";
+import type { Fetched, KeyValue } from "./key-value.ts";
 
 /** A key in which no record could be made out. */
 export class UnreadableKey implements ReadFailure {
@@ -29,7 +29,7 @@ export function toRecord(
   key: Key,
   fetched: Fetched,
   expiry: number | undefined,
-  { prefix, ttlField }: RedisSettings,
+  { prefix, ttlField }: RedisEndpoint,
 ): P2PRecord | UnreadableKey | undefined {
   if (fetched === undefined) return undefined;
   const suffix = keySuffix(key, prefix);

@@ -7,7 +7,7 @@ import {
   type P2PValue,
   setField,
 } from "@omni/p2p-core/starter";
-import type { Key } from "../query/keys.ts";
+import type { Key } from "../client/keys.ts";
 
 /** Where an `id` goes that is not the key's: see {@link identify}. */
 const OTHER_ID = "_id";

@@ -9,16 +9,16 @@ import {
   type WriteFailure,
 } from "@omni/p2p-core/starter";
 import type { Command } from "../client/command.ts";
-import type { RedisSource } from "../client/open-source.ts";
+import type { Key } from "../client/keys.ts";
+import type { Keyspace } from "../client/keyspace.ts";
 import { keysToDelete } from "../query/id-keys.ts";
-import type { Key } from "../query/keys.ts";
 import { fetchAhead } from "../reading/fetch-ahead.ts";
-import { listedKeys } from "../reading/key-source.ts";
+import { listedKeys } from "../reading/order/key-source.ts";
 import { comparableDump } from "../values/dump-value.ts";
 import { fetchedBytes, toRecord, UnreadableKey } from "../values/read-record.ts";
-import { deleteUnchanged, type ReadKey } from "./delete-script.ts";
-import { grouped } from "./group.ts";
-import { throwIfUnusable } from "./unusable.ts";
+import { grouped } from "./command-groups.ts";
+import { deleteUnchanged, type ReadKey } from "./delete-unchanged.ts";
+import { throwIfUnusable } from "./unusable-store.ts";
 
 /** A key of a ref. */
 interface Deletion {
@@ -44,7 +44,7 @@ const MOST_TRIES = 5;
  * script deletes it if it holds the very same still.
  */
 export async function deleteRecords(
-  target: RedisSource,
+  target: Keyspace,
   refs: readonly DeleteRef[],
   { signal }: DeleteOptions,
 ): Promise<DeleteResult> {
@@ -103,7 +103,7 @@ class Outcomes {
 }
 
 async function unlink(
-  { link }: RedisSource,
+  { link }: Keyspace,
   deletions: readonly Deletion[],
   outcomes: Outcomes,
   signal: AbortSignal,
@@ -116,7 +116,7 @@ async function unlink(
 
 /** Deletes those whose record is the expected one; resolves with those that were written meanwhile. */
 async function deleteExpected(
-  target: RedisSource,
+  target: Keyspace,
   deletions: readonly Deletion[],
   outcomes: Outcomes,
   signal: AbortSignal,
@@ -154,7 +154,7 @@ function isExpected(record: Parameters<typeof recordDigest>[0], expected: string
 }
 
 async function compareAndDelete(
-  { link, settings, tellsExpiry }: RedisSource,
+  { link, settings, tellsExpiry }: Keyspace,
   deletions: readonly ReadDeletion[],
   outcomes: Outcomes,
   signal: AbortSignal,

@@ -1,23 +1,14 @@
 import { encodeJson, P2PError, type P2PObject, type P2PRecord, toP2PError } from "@omni/p2p-core/starter";
-import type { RedisLink } from "../client/link.ts";
-import type { RedisSettings } from "../endpoint.ts";
+import type { Key } from "../client/keys.ts";
+import type { Keyspace } from "../client/keyspace.ts";
 import { keyOfId } from "../query/id-keys.ts";
-import type { Key } from "../query/keys.ts";
 import { type Expiry, expiryAfter, expiryOf } from "../values/expiry.ts";
 import { encodeHashRecord } from "../values/hash-record.ts";
 import { type RedisDocument, recordOf } from "../values/raw-document.ts";
 import { withoutField } from "../values/record-identity.ts";
 
-/** What writing works with. */
-export interface RedisTarget {
-  readonly link: RedisLink;
-  readonly settings: RedisSettings;
-  /** Bytes that a value may have, at most. */
-  readonly maxValueBytes: number;
-}
-
 /** A record made ready to be sent. */
-export interface Parcel {
+export interface PackedRecord {
   readonly index: number;
   readonly key: Key;
   readonly content: string | Buffer | readonly (string | Buffer)[];
@@ -26,7 +17,7 @@ export interface Parcel {
 }
 
 /** @throws P2PError when the record cannot be written. */
-export function packRecord(record: P2PRecord, index: number, target: RedisTarget): Parcel {
+export function packRecord(record: P2PRecord, index: number, target: Keyspace): PackedRecord {
   const { settings } = target;
   const { format, ttlField } = settings;
   const key = keyOfId(record.id, settings);
@@ -39,7 +30,7 @@ export function packRecord(record: P2PRecord, index: number, target: RedisTarget
 }
 
 /** {@link packRecord} for the raw lane. */
-export function packDocument(document: RedisDocument, index: number, target: RedisTarget): Parcel {
+export function packDocument(document: RedisDocument, index: number, target: Keyspace): PackedRecord {
   if ("record" in document) return packRecord(document.record, index, target);
   const { settings } = target;
   const { suffix, text, expiry } = document;
@@ -50,12 +41,12 @@ export function packDocument(document: RedisDocument, index: number, target: Red
 }
 
 /** Of a document the record that {@link packRecord} would have been given. */
-export function documentRecord(document: RedisDocument, { settings }: RedisTarget): P2PRecord {
+export function documentRecord(document: RedisDocument, { settings }: Keyspace): P2PRecord {
   return recordOf(document, settings);
 }
 
-function fitting(parcel: Parcel, { maxValueBytes }: RedisTarget): Parcel {
-  if (parcel.bytes <= maxValueBytes) return parcel;
+function fitting(packed: PackedRecord, { maxValueBytes }: Keyspace): PackedRecord {
+  if (packed.bytes <= maxValueBytes) return packed;
   throw new P2PError("RECORD_TOO_LARGE", `The server takes no value of more than ${maxValueBytes} bytes`);
 }
 
@@ -68,7 +59,7 @@ function dumpOf({ dump }: P2PRecord): Buffer {
   throw new P2PError("INVALID_RECORD", "With format=dump a record must be one that was read with format=dump");
 }
 
-function byteLength(content: Parcel["content"]): number {
+function byteLength(content: PackedRecord["content"]): number {
   if (typeof content === "string" || Buffer.isBuffer(content)) return Buffer.byteLength(content);
   return content.reduce((sum, part) => sum + Buffer.byteLength(part), 0);
 }

@@ -1,8 +1,4 @@
 import { isUtf8 } from "node:buffer";
-import { foreignCursor, type JsonValue } from "@omni/p2p-core/starter";
-
-/** The storage type, which marks the cursors. */
-export const STORE = "redis";
 
 /** The name of a key. Bytes only where they are not valid UTF-8. */
 export type Key = string | Buffer;
@@ -45,46 +41,4 @@ export function keyName(key: Key): string {
 /** A key for people. */
 export function keyText(key: Key): string {
   return typeof key === "string" ? key : `0x${key.toString("hex")}`;
-}
-
-/** A key as JSON, for cursors. */
-export function keyToJson(key: Key): JsonValue {
-  return typeof key === "string" ? key : { hex: key.toString("hex") };
-}
-
-/** Reads what {@link keyToJson} made. */
-export function keyFromJson(json: JsonValue): Key {
-  if (typeof json === "string") return json;
-  const hex = (json as { readonly hex?: unknown } | null)?.hex;
-  if (typeof hex === "string") return Buffer.from(hex, "hex");
-  throw foreignCursor(STORE);
-}
-
-/** Escapes what means something in a pattern of SCAN. */
-export function escapeGlob(text: string): string {
-  return text.replace(/[\\*?[\]]/g, "\\$&");
-}
-
-/** V8 has several kinds of strings, and looks the method up anew for each of them when it is named at the place of use. */
-const { charCodeAt } = String.prototype;
-
-const FNV_OFFSET = 0x811c9dc5;
-const FNV_PRIME = 0x01000193;
-const END_OF_KEY = 0xd800;
-
-/**
- * A fingerprint of keys in their order: FNV-1a, 32 bits.
- *
- * @param before the fingerprint of the keys before them, where there are any
- */
-export function fingerprintKeys(keys: readonly Key[], from: number, to: number, before = FNV_OFFSET): number {
-  let hash = before;
-  for (let i = from; i < to; i++) {
-    const key = keys[i]!;
-    const text = typeof key === "string" ? key : key.toString("latin1");
-    const { length } = text;
-    for (let j = 0; j < length; j++) hash = Math.imul(hash ^ charCodeAt.call(text, j), FNV_PRIME);
-    hash = Math.imul(hash ^ END_OF_KEY, FNV_PRIME);
-  }
-  return hash >>> 0;
 }

@@ -1,6 +1,6 @@
 import type { WriteMode } from "@omni/p2p-core/starter";
 import type { Command } from "../client/command.ts";
-import type { Key } from "../query/keys.ts";
+import type { Key } from "../client/keys.ts";
 import type { Expiry } from "../values/expiry.ts";
 import script from "./write-hashes.lua";
 

@@ -1,6 +1,7 @@
-import { compareKeys, type Key, keyToJson, sortKeys } from "../query/keys.ts";
+import { compareKeys, type Key, sortKeys } from "../../client/keys.ts";
+import type { KeyPage } from "../scan.ts";
+import { keyToJson } from "./key-cursor.ts";
 import type { KeySource } from "./key-source.ts";
-import type { KeyPage } from "./scan.ts";
 
 /** Sorts, and leaves out repetitions. */
 export function sortedKeys(keys: Key[]): Key[] {
@@ -39,7 +40,7 @@ export async function firstKeys(
  * Keys in their own order, which neither time nor the server changes. Memory is for `most` names; where there are more
  * keys, `find` goes through the names once for every so many of them.
  */
-export function keyOrder(find: (after: Key | undefined) => Promise<FirstKeys>, after: Key | undefined): KeySource {
+export function keysByName(find: (after: Key | undefined) => Promise<FirstKeys>, after: Key | undefined): KeySource {
   let found: FirstKeys | undefined;
   let index = 0;
   let last = after;

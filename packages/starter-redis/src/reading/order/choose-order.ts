@@ -1,12 +1,14 @@
 import { foreignCursor, type JsonValue } from "@omni/p2p-core/starter";
-import type { RedisSource } from "../client/open-source.ts";
-import { compareKeys, type Key, keyFromJson, keyToJson, STORE } from "../query/keys.ts";
-import type { RedisQuery } from "../query/query.ts";
-import { firstKeys, keyOrder, sortedKeys } from "./key-order.ts";
+import { compareKeys, type Key } from "../../client/keys.ts";
+import type { Keyspace } from "../../client/keyspace.ts";
+import type { RedisQuery } from "../../query/query.ts";
+import { STORE } from "../../types.ts";
+import { type KeyPage, keyPages } from "../scan.ts";
+import { keysByFields } from "./by-fields.ts";
+import { firstKeys, keysByName, sortedKeys } from "./by-name.ts";
+import { isPagePosition, keysByScan } from "./by-scan.ts";
+import { keyFromJson, keyToJson } from "./key-cursor.ts";
 import { type KeySource, listedKeys } from "./key-source.ts";
-import { type KeyPage, keyPages } from "./scan.ts";
-import { isPagePosition, scanOrder } from "./scan-order.ts";
-import { sortedByFields } from "./sort-order.ts";
 
 /**
  * The keys of a query in the order in which they are read:
@@ -16,19 +18,19 @@ import { sortedByFields } from "./sort-order.ts";
  * A cursor tells in which of these orders the reading goes on.
  */
 export async function keysInOrder(
-  source: RedisSource,
+  source: Keyspace,
   query: RedisQuery,
   after: JsonValue | undefined,
   signal: AbortSignal,
 ): Promise<KeySource> {
   const { link, settings } = source;
-  if (query.orderBy.length > 0) return sortedByFields(source, query, after, signal);
+  if (query.orderBy.length > 0) return keysByFields(source, query, after, signal);
   const cursor = (after ?? {}) as { readonly key?: JsonValue; readonly scan?: JsonValue };
   const last = cursor.key === undefined ? undefined : keyFromJson(cursor.key);
   const pages = () => keyPages(link, query.request, settings.scanCount, undefined, signal);
   const inKeyOrder = () => {
     const most = mostKeys(query, after === undefined ? query.offset : 0, settings.maxSortedKeys);
-    return keyOrder((from) => firstKeys(pages(), from, most), last);
+    return keysByName((from) => firstKeys(pages(), from, most), last);
   };
 
   if (query.request.keys) {
@@ -37,7 +39,7 @@ export async function keysInOrder(
   }
   if (isPagePosition(cursor.scan)) {
     const from = cursor.scan;
-    return scanOrder(keyPages(link, query.request, settings.scanCount, from, signal), from);
+    return keysByScan(keyPages(link, query.request, settings.scanCount, from, signal), from);
   }
   if (after !== undefined && last === undefined) {
     throw foreignCursor(STORE);
@@ -50,7 +52,7 @@ export async function keysInOrder(
   const { maxSortedKeys, scanCount } = settings;
   const many = whole && total !== undefined && total > maxSortedKeys;
   // Where the number is not known, all of them may be few until they are many.
-  return many ? scanOrder(pages(), undefined) : keyOrderIfFew(pages(), maxSortedKeys, (total ?? 0) / scanCount);
+  return many ? keysByScan(pages(), undefined) : keyOrderIfFew(pages(), maxSortedKeys, (total ?? 0) / scanCount);
 }
 
 /** How many names are worth keeping. */
@@ -76,12 +78,12 @@ async function keyOrderIfFew(
     const { value, done } = await pages.next();
     if (done) {
       const found = { keys: sortedKeys(names), more: false };
-      return keyOrder(async () => found, undefined);
+      return keysByName(async () => found, undefined);
     }
     seen.push(value);
     for (const key of value.keys) names.push(key);
   }
-  return scanOrder(chained(seen, pages), undefined);
+  return keysByScan(chained(seen, pages), undefined);
 }
 
 async function* chained(seen: KeyPage[], rest: AsyncGenerator<KeyPage, undefined>): AsyncGenerator<KeyPage, undefined> {

@@ -19,7 +19,7 @@ const FRAME_BYTES = 32;
  *
  * Source: Redis serialization protocol specification, "Sending commands to a Redis server".
  */
-export class PackedSender {
+export class CommandSerialiser {
   readonly #ClientCommand: typeof ClientCommand;
   readonly #spare: Buffer[] = [];
 

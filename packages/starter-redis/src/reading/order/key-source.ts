@@ -1,5 +1,5 @@
 import type { JsonValue } from "@omni/p2p-core/starter";
-import type { Key } from "../query/keys.ts";
+import type { Key } from "../../client/keys.ts";
 
 /** Some keys in the order in which they are read. */
 export interface KeySlice {

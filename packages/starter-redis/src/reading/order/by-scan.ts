@@ -1,7 +1,7 @@
 import type { JsonValue } from "@omni/p2p-core/starter";
-import { fingerprintKeys, type Key, keyName } from "../query/keys.ts";
+import { type Key, keyName } from "../../client/keys.ts";
+import { isScanPosition, type KeyPage, type ScanPosition } from "../scan.ts";
 import type { KeySlice, KeySource } from "./key-source.ts";
-import { isScanPosition, type KeyPage, type ScanPosition } from "./scan.ts";
 
 /** A place within a page: how many of its keys are behind it, and their fingerprint. */
 export interface PagePosition extends ScanPosition {
@@ -45,7 +45,7 @@ const WINDOW = 2000;
  *
  * @param pages the pages from the beginning, or from the position `after`.
  */
-export function scanOrder(pages: AsyncIterator<KeyPage>, after: PagePosition | undefined): KeySource {
+export function keysByScan(pages: AsyncIterator<KeyPage>, after: PagePosition | undefined): KeySource {
   const recent = new RecentKeys(WINDOW);
   let page: KeyPage | undefined;
   let index = 0;
@@ -100,4 +100,28 @@ function placeIn({ keys, start }: KeyPage, { run, at, skip, check }: PagePositio
 export function isPagePosition(json: JsonValue | undefined): json is JsonValue & PagePosition {
   const { skip, check } = (json ?? {}) as Partial<PagePosition>;
   return isScanPosition(json) && Number.isSafeInteger(skip) && Number.isSafeInteger(check);
+}
+
+/** V8 has several kinds of strings, and looks the method up anew for each of them when it is named at the place of use. */
+const { charCodeAt } = String.prototype;
+
+const FNV_OFFSET = 0x811c9dc5;
+const FNV_PRIME = 0x01000193;
+const END_OF_KEY = 0xd800;
+
+/**
+ * A fingerprint of keys in their order: FNV-1a, 32 bits.
+ *
+ * @param before the fingerprint of the keys before them, where there are any
+ */
+function fingerprintKeys(keys: readonly Key[], from: number, to: number, before = FNV_OFFSET): number {
+  let hash = before;
+  for (let i = from; i < to; i++) {
+    const key = keys[i]!;
+    const text = typeof key === "string" ? key : key.toString("latin1");
+    const { length } = text;
+    for (let j = 0; j < length; j++) hash = Math.imul(hash ^ charCodeAt.call(text, j), FNV_PRIME);
+    hash = Math.imul(hash ^ END_OF_KEY, FNV_PRIME);
+  }
+  return hash >>> 0;
 }

@@ -1,7 +1,7 @@
 import type { Command } from "../client/command.ts";
-import type { Key } from "../query/keys.ts";
+import type { Key } from "../client/keys.ts";
 import type { StreamEntry } from "../values/foreign-record.ts";
-import type { KeyValue } from "../values/key-values.ts";
+import type { KeyValue } from "../values/key-value.ts";
 import script from "./delete-unchanged.lua";
 
 /** A key to delete as long as it holds what was read of it. */

@@ -1,18 +1,9 @@
 import { P2PError } from "@omni/p2p-core/starter";
 import type { Command } from "../client/command.ts";
-import type { RedisLink } from "../client/link.ts";
-import type { RedisSettings } from "../endpoint.ts";
-import { type Key, keyText } from "../query/keys.ts";
-import type { StreamEntry } from "./foreign-record.ts";
-
-/** What a key holds. */
-export type KeyValue =
-  | { readonly type: "string" | "dump"; readonly value: Buffer }
-  | { readonly type: "hash" | "list" | "set" | "zset"; readonly value: readonly Buffer[] }
-  | { readonly type: "stream"; readonly value: readonly StreamEntry[] };
-
-/** A key as it was read: `undefined` for one that has gone since it was listed. */
-export type Fetched = KeyValue | P2PError | undefined;
+import { type Key, keyText } from "../client/keys.ts";
+import type { Keyspace } from "../client/keyspace.ts";
+import type { StreamEntry } from "../values/foreign-record.ts";
+import type { Fetched, KeyValue } from "../values/key-value.ts";
 
 /** Keys as they were read. */
 export interface FetchedKeys {
@@ -29,27 +20,23 @@ const CHUNK = 1000;
  * are among them, their types are asked along, and a second trip brings their values.
  */
 export class ValueReader {
-  readonly #link: RedisLink;
-  readonly #settings: RedisSettings;
-  readonly #tellsExpiry: boolean;
+  readonly #keyspace: Keyspace;
   /** Whether the last keys were of several types, so that the next may be expected to be. */
   #mixed = false;
 
-  constructor(link: RedisLink, settings: RedisSettings, tellsExpiry: boolean) {
-    this.#link = link;
-    this.#settings = settings;
-    this.#tellsExpiry = tellsExpiry;
+  constructor(keyspace: Keyspace) {
+    this.#keyspace = keyspace;
   }
 
   async fetch(keys: readonly Key[], signal: AbortSignal): Promise<FetchedKeys> {
-    const { format, ttlField } = this.#settings;
-    const together = format === "json" && !this.#link.clustered;
+    const { format, ttlField } = this.#keyspace.settings;
+    const together = format === "json" && !this.#keyspace.link.clustered;
     const withTypes = this.#mixed && format !== "dump";
     const commands: Command[] = together ? [{ name: "mget", args: [...keys] }] : keys.map((key) => this.#guess(key));
     const typesAt = commands.length;
     if (withTypes) commands.push(...keys.map((key) => ({ name: "type", args: [key] })));
     const expiriesAt = commands.length;
-    const expiry = this.#tellsExpiry ? "pexpiretime" : "pttl";
+    const expiry = this.#keyspace.tellsExpiry ? "pexpiretime" : "pttl";
     if (ttlField !== undefined) commands.push(...keys.map((key) => ({ name: expiry, args: [key] })));
     const replies = await this.#send(commands, signal);
     const first = together ? unwrap(replies[0]) : replies.slice(0, keys.length);
@@ -78,7 +65,7 @@ export class ValueReader {
   }
 
   async #send(commands: readonly Command[], signal: AbortSignal): Promise<unknown[]> {
-    const replies = await this.#link.sendAll("read", signal, commands);
+    const replies = await this.#keyspace.link.sendAll("read", signal, commands);
     // What is wrong with one key is its own; anything else is wrong with the reading.
     for (const reply of replies) if (reply instanceof P2PError && reply.code !== "TYPE_MISMATCH") throw reply;
     return replies;
@@ -86,7 +73,7 @@ export class ValueReader {
 
   /** Asks for a value as if the key were of the type that the format makes. */
   #guess(key: Key): Command {
-    const { format } = this.#settings;
+    const { format } = this.#keyspace.settings;
     if (format === "hash") return firstChunk("hash", key)!;
     return { name: format === "dump" ? "dump" : "get", args: [key] };
   }
@@ -96,7 +83,7 @@ export class ValueReader {
     replies: readonly unknown[],
     signal: AbortSignal,
   ): Promise<(Fetched | typeof UNKNOWN)[]> {
-    const { format } = this.#settings;
+    const { format } = this.#keyspace.settings;
     if (format === "dump") return replies.map((reply) => (reply === null ? undefined : single("dump", reply)));
     if (format === "json") return replies.map((reply) => (Buffer.isBuffer(reply) ? single("string", reply) : UNKNOWN));
     const values: (Fetched | typeof UNKNOWN)[] = [];
@@ -108,7 +95,7 @@ export class ValueReader {
 
   #expiry(reply: unknown): number | undefined {
     if (typeof reply !== "number" || reply < 0) return undefined;
-    return this.#tellsExpiry ? reply : Date.now() + reply;
+    return this.#keyspace.tellsExpiry ? reply : Date.now() + reply;
   }
 
   async #fetchTyped(
@@ -140,7 +127,7 @@ export class ValueReader {
       const { items, next } = readChunk(type, key, chunk, elements.length);
       for (const item of items) elements.push(item);
       const count = elements.length / (type === "hash" || type === "zset" ? 2 : 1);
-      if (count > this.#settings.maxElements) return tooLarge(key, type, this.#settings.maxElements);
+      if (count > this.#keyspace.settings.maxElements) return tooLarge(key, type, this.#keyspace.settings.maxElements);
       if (next === undefined) {
         // A scan in several steps may give an element twice.
         if (!whole && type === "hash") elements = lastOfEach(elements as Buffer[], 2);

@@ -9,13 +9,15 @@ import {
   setField,
   sortPosition,
 } from "@omni/p2p-core/starter";
-import type { RedisSource } from "../client/open-source.ts";
-import { compareKeys, type Key, keyFromJson, keyName, keySuffix, keyToJson, STORE } from "../query/keys.ts";
-import type { RedisQuery } from "../query/query.ts";
-import { ValueReader } from "../values/key-values.ts";
-import { toRecord, UnreadableKey } from "../values/read-record.ts";
+import { compareKeys, type Key, keyName, keySuffix } from "../../client/keys.ts";
+import type { Keyspace } from "../../client/keyspace.ts";
+import type { RedisQuery } from "../../query/query.ts";
+import { STORE } from "../../types.ts";
+import { toRecord, UnreadableKey } from "../../values/read-record.ts";
+import { keyPages } from "../scan.ts";
+import { ValueReader } from "../value-reader.ts";
+import { keyFromJson, keyToJson } from "./key-cursor.ts";
 import { type KeySource, listedKeys } from "./key-source.ts";
-import { keyPages } from "./scan.ts";
 
 interface Entry {
   readonly key: Key;
@@ -28,8 +30,8 @@ interface Entry {
  * fields to sort by are kept in memory; with a limit only of as many as can be needed. A cursor is the place of a record
  * in the order: its sort fields, its id and its key.
  */
-export async function sortedByFields(
-  source: RedisSource,
+export async function keysByFields(
+  source: Keyspace,
   query: RedisQuery,
   after: JsonValue | undefined,
   signal: AbortSignal,
@@ -75,12 +77,9 @@ function entryAt({ orderBy }: RedisQuery, after: JsonValue, prefix: string): Ent
   return { record, key: typeof suffix === "string" ? prefix + suffix : Buffer.concat([Buffer.from(prefix), suffix]) };
 }
 
-async function* readEntries(
-  { link, settings, tellsExpiry }: RedisSource,
-  query: RedisQuery,
-  signal: AbortSignal,
-): AsyncGenerator<Entry[]> {
-  const reader = new ValueReader(link, settings, tellsExpiry);
+async function* readEntries(source: Keyspace, query: RedisQuery, signal: AbortSignal): AsyncGenerator<Entry[]> {
+  const { link, settings } = source;
+  const reader = new ValueReader(source);
   for await (const keys of keyLists()) {
     const { values, expiries } = await reader.fetch(keys, signal);
     const entries: Entry[] = [];
