@@ -1,5 +1,8 @@
 import type { P2PCapabilities, ValueType } from "@omni/p2p-core/starter";
 
+/** The storage type, which marks cursors and partitions. */
+export const STORE = "sqlite";
+
 /**
  * What SQLite does with the kinds of value, in tables that this starter creates: a declared column type carries the
  * kind, and the sidecar column carries what such a column cannot say.

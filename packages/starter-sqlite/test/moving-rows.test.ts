@@ -100,7 +100,7 @@ describe("VACUUM gives rows without an INTEGER PRIMARY KEY new rowids", () => {
         }
       }
       const partition = readAll(source, { partition: "x" });
-      expect(await rejection(partition)).toMatchObject({ code: "CHECKPOINT_INVALID" });
+      expect(await rejection(partition)).toMatchObject({ code: "INVALID_QUERY" });
     }
   });
 });

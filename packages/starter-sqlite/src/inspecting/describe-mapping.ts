@@ -1,12 +1,12 @@
 import { stat } from "node:fs/promises";
 import {
   type FieldMapping,
-  getField,
+  type FieldSample,
   type OpenContext,
   P2PError,
   type P2PRecord,
   type P2PValue,
-  type ValueType,
+  sampleFields,
   valuesEqual,
   valueType,
 } from "@omni/p2p-core/starter";
@@ -20,13 +20,6 @@ import { decoders } from "../values/decode.ts";
 import { REFUSED, refusal, storeForeign } from "../values/foreign-values.ts";
 import { isPlainId } from "../values/own-ids.ts";
 import { storeOwn, UNREPRESENTABLE } from "../values/own-values.ts";
-
-/** What the values of one field of the sample are. */
-interface FieldSample {
-  readonly field: string;
-  readonly types: readonly ValueType[];
-  readonly values: readonly P2PValue[];
-}
 
 /** What the fields of some records would become in a table, without writing any. */
 export async function describeFields(
@@ -79,14 +72,6 @@ async function existingTable(endpoint: SqliteEndpoint, name: string, context: Op
   } finally {
     store.close();
   }
-}
-
-function sampleFields(sample: readonly P2PRecord[]): FieldSample[] {
-  const names = new Set(sample.flatMap((record) => Object.keys(record)));
-  return [...names].map((field) => {
-    const values = sample.map((record) => getField(record, field)).filter((value) => value !== undefined);
-    return { field, values, types: [...new Set(values.map(valueType))] };
-  });
 }
 
 function describeOwn(

@@ -1,7 +1,8 @@
-import { fromJson, type JsonValue, P2PError, type P2PValue, toJson } from "@omni/p2p-core/starter";
+import { foreignCursor, fromJson, type JsonValue, P2PError, type P2PValue, toJson } from "@omni/p2p-core/starter";
 import { quote, type SqlValue } from "../client/sql.ts";
 import type { SqliteStore } from "../client/store.ts";
 import { type KeyColumn, rowidOf, type Table } from "../client/table.ts";
+import { STORE } from "../types.ts";
 import type { Term } from "./keyset.ts";
 
 /**
@@ -63,11 +64,11 @@ export function decodeCursor(store: SqliteStore, table: Table, saved: JsonValue)
   const { rowid, key, version } = (typeof saved === "object" && saved !== null ? saved : {}) as SavedCursor;
   if (table.rowid === undefined) {
     const values = parseValues(key);
-    if (values?.length !== table.key.columns.length) throw invalidCursor(store, saved);
+    if (values?.length !== table.key.columns.length) throw foreignCursor(STORE);
     return values;
   }
   const [number] = parseValues([rowid ?? null]) ?? [null];
-  if (typeof number !== "number" && typeof number !== "bigint") throw invalidCursor(store, saved);
+  if (typeof number !== "number" && typeof number !== "bigint") throw foreignCursor(STORE);
   if (!hasMovingRowids(table) || version === store.schemaVersion()) return [number];
   const anchor = parseValues(key);
   const found = anchor && rowidOfKey(store, table, anchor);
@@ -108,11 +109,4 @@ export function parseValues(saved: JsonValue | undefined): SqlValue[] | undefine
     (value) => value === null || ["number", "bigint", "string"].includes(typeof value) || value instanceof Uint8Array,
   );
   return storable ? (values as SqlValue[]) : undefined;
-}
-
-export function invalidCursor(store: SqliteStore, saved: JsonValue): P2PError {
-  return new P2PError(
-    "CHECKPOINT_INVALID",
-    `${store.endpoint.label}: ${JSON.stringify(saved)?.slice(0, 80)} is not a cursor of this query; start from the beginning`,
-  );
 }

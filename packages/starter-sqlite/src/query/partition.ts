@@ -1,8 +1,17 @@
-import { type JsonValue, type P2PQuery, parseQuery, Yielder } from "@omni/p2p-core/starter";
+import {
+  isIndivisible,
+  type JsonValue,
+  type P2PQuery,
+  parseQuery,
+  partitionBounds,
+  storePartition,
+  Yielder,
+} from "@omni/p2p-core/starter";
 import { quote, type Sql, type SqlValue } from "../client/sql.ts";
 import type { SqliteStore } from "../client/store.ts";
 import type { Table } from "../client/table.ts";
-import { decodeCursor, encodeCursor, hasMovingRowids, invalidCursor, storageOrder } from "./cursor.ts";
+import { STORE } from "../types.ts";
+import { decodeCursor, encodeCursor, hasMovingRowids, storageOrder } from "./cursor.ts";
 import { orderClause, rowsAfter, type Term } from "./keyset.ts";
 import { parseNative } from "./native-query.ts";
 import { openRelation } from "./relation.ts";
@@ -15,10 +24,7 @@ export interface Part {
 
 /** The part that a query's `partition` means. */
 export function parsePartition(store: SqliteStore, table: Table, partition: JsonValue | undefined): Part {
-  if (partition === undefined) return { after: undefined, upTo: undefined };
-  if (typeof partition !== "object" || partition === null || Array.isArray(partition))
-    throw invalidCursor(store, partition);
-  const { after = null, upTo = null } = partition as { after?: JsonValue; upTo?: JsonValue };
+  const { after = null, upTo = null } = partitionBounds(STORE, partition, ["after", "upTo"]) ?? {};
   const position = (saved: JsonValue) => (saved === null ? undefined : decodeCursor(store, table, saved));
   return { after: position(after), upTo: position(upTo) };
 }
@@ -41,14 +47,7 @@ export async function partitionQuery(
   const parsed = parseQuery(query);
   const native = parseNative(parsed);
   const { table, from } = await store.patiently("read", signal, () => openRelation(store, tableName, native));
-  const whole =
-    parts < 2 ||
-    table.type !== "table" ||
-    parsed.orderBy.length > 0 ||
-    parsed.offset > 0 ||
-    parsed.limit < Number.POSITIVE_INFINITY ||
-    parsed.partition !== undefined;
-  if (whole) return [query];
+  if (isIndivisible(parsed, parts) || table.type !== "table") return [query];
   const count = (await store.patiently("read", signal, () =>
     store.values(`SELECT count(*) FROM ${from.text}${table.strangeIndexes ? " NOT INDEXED" : ""}`).get(),
   )) as number;
@@ -73,7 +72,10 @@ export async function partitionQuery(
       );
   }
   const bounds = [null, ...cursors, null];
-  return bounds.slice(1).map((upTo, index) => ({ ...query, partition: { after: bounds[index]!, upTo } }));
+  return bounds.slice(1).map((upTo, index) => ({
+    ...query,
+    partition: storePartition(STORE, { after: bounds[index]!, upTo }),
+  }));
 }
 
 /** The position so many rows after another. */

@@ -1,5 +1,4 @@
-import { P2PError } from "@omni/p2p-core/starter";
-import { nearName } from "../client/near-name.ts";
+import { P2PError, suggest } from "@omni/p2p-core/starter";
 import { quote, type Sql } from "../client/sql.ts";
 import type { SqliteStore } from "../client/store.ts";
 import {
@@ -44,7 +43,7 @@ export function requireTable(store: SqliteStore, name: string): Table {
   for (const column of store.keyOption ?? []) {
     if (table.columns.some((candidate) => candidate.name === column)) continue;
     const names = table.columns.map((candidate) => candidate.name);
-    throw invalid(`option "key" names "${column}", which is no column of "${name}"${nearName(column, names)}`);
+    throw invalid(`option "key" names "${column}", which is no column of "${name}"${suggest(column, names)}`);
   }
   if (table.type === "view" && table.key.columns.length === 0) {
     throw invalid(`"${name}" is a view, which has no key of its own; name a unique column of it by the option key`);
@@ -67,7 +66,7 @@ export function tableMissing(store: SqliteStore, name: string): P2PError {
   const known = names.length === 0 ? "the file has none" : `it has ${list(names)}`;
   return new P2PError(
     "SOURCE_NOT_FOUND",
-    `There is no table "${name}" in ${store.endpoint.label}${nearName(name, names)}; ${known}`,
+    `There is no table "${name}" in ${store.endpoint.label}${suggest(name, names)}; ${known}`,
   );
 }
 

@@ -1,5 +1,13 @@
-import type { P2PRecord, ReadFailure, ReadOptions, RecordBatch } from "@omni/p2p-core/starter";
+import {
+  BatchBuilder,
+  type JsonValue,
+  type P2PRecord,
+  type ReadOptions,
+  type RecordBatch,
+  storeCursor,
+} from "@omni/p2p-core/starter";
 import type { SqliteStore } from "../client/store.ts";
+import { STORE } from "../types.ts";
 import type { Page } from "./scan.ts";
 
 /** Bytes in a batch when the reader does not say. */
@@ -7,33 +15,27 @@ const BATCH_BYTES = 8 * 1024 * 1024;
 /** A file of so many batches' bytes is small. */
 const SMALL_FILE = 32;
 
-/** Collects pages until they make a batch. */
-export class BatchBuilder {
+/** Gathers pages until they make a batch. */
+export class PagedBatches {
   /** The position after the last row that was looked at. */
-  cursor: RecordBatch["cursor"] = null;
-  readonly #size: number;
-  readonly #bytes: number;
-  #records: P2PRecord[] = [];
-  #failures: ReadFailure[] = [];
-  #valid = true;
+  position: JsonValue = null;
+  readonly #builder: BatchBuilder<P2PRecord>;
   #distinct = true;
-  #used = 0;
   #cut = false;
   #wasCut = false;
 
-  constructor({ batchSize, batchBytes = BATCH_BYTES }: ReadOptions) {
-    this.#size = batchSize;
-    this.#bytes = batchBytes;
+  constructor(options: ReadOptions) {
+    this.#builder = new BatchBuilder(options, BATCH_BYTES);
   }
 
   /** Records that still go in. */
   get room(): number {
-    return this.#size - this.#records.length - this.#failures.length;
+    return this.#builder.room;
   }
 
   /** Bytes that still go in. */
   get budget(): number {
-    return Math.max(0, this.#bytes - this.#used);
+    return this.#builder.budget;
   }
 
   /**
@@ -42,43 +44,36 @@ export class BatchBuilder {
    * cut by its bytes, since the rows behind the cut would be fetched for nothing each time.
    */
   mayReadAtOnce(store: SqliteStore): boolean {
-    return !this.#wasCut && store.size() <= this.#bytes * SMALL_FILE;
+    return !this.#wasCut && store.size() <= this.#builder.limitBytes * SMALL_FILE;
   }
 
   get isEmpty(): boolean {
-    return this.#records.length === 0 && this.#failures.length === 0;
+    return this.#builder.isEmpty;
   }
 
   get isFull(): boolean {
-    return this.room <= 0 || this.#cut || this.budget === 0;
+    return this.#cut || this.#builder.isFull;
   }
 
   /** Takes what a page gave, but for the first `dropped` records. Returns how many it was. */
   add(page: Page, dropped: number): number {
     const records = dropped === 0 ? page.records : page.records.slice(dropped);
-    const { failures } = page;
-    if (this.#records.length === 0) this.#records = records;
-    else for (const record of records) this.#records.push(record);
-    this.#failures.push(...failures);
-    this.#valid &&= page.valid;
+    this.#builder.addAll(records, page.bytes, page.valid);
+    for (const failure of page.failures) this.#builder.fail(failure);
     this.#distinct &&= page.distinct;
-    this.#used += page.bytes;
     this.#cut = page.cut;
     this.#wasCut ||= page.cut;
-    return records.length + failures.length;
+    return records.length + page.failures.length;
   }
 
   /** The batch, when there is anything in it; the next one starts empty. */
   take(): RecordBatch | undefined {
-    const [records, failures, bytes] = [this.#records, this.#failures, this.#used];
-    const [valid, distinct] = [this.#valid, this.#distinct];
-    this.#records = [];
-    this.#failures = [];
-    this.#valid = true;
+    const distinct = this.#distinct;
     this.#distinct = true;
-    this.#used = 0;
     this.#cut = false;
-    if (records.length === 0 && failures.length === 0) return undefined;
-    return { records, cursor: this.cursor, bytes, valid, distinct, ...(failures.length > 0 ? { failures } : {}) };
+    const gathered = this.#builder.take();
+    if (gathered === undefined) return undefined;
+    const { items: records, ...rest } = gathered;
+    return { records, cursor: this.position === null ? null : storeCursor(STORE, this.position), distinct, ...rest };
   }
 }

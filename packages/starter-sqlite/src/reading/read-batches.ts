@@ -1,8 +1,9 @@
-import { type P2PQuery, parseQuery, type ReadOptions, type RecordBatch } from "@omni/p2p-core/starter";
+import { cursorPosition, type P2PQuery, parseQuery, type ReadOptions, type RecordBatch } from "@omni/p2p-core/starter";
 import type { Sql } from "../client/sql.ts";
 import type { SqliteStore } from "../client/store.ts";
 import { parseNative } from "../query/native-query.ts";
 import { openRelation } from "../query/relation.ts";
+import { STORE } from "../types.ts";
 import { readSorted } from "./sorted-order.ts";
 import { readStorageOrder } from "./storage-order.ts";
 
@@ -20,7 +21,9 @@ export async function* readBatches(
   const relation = await store.patiently("read", options.signal, () => openRelation(store, tableName, native));
   const where: Sql | undefined =
     native?.where === undefined ? undefined : { text: `(${native.where}\n)`, params: native.params };
+  const after = options.after === undefined ? {} : { after: cursorPosition(STORE, options.after) };
+  const from = { ...options, ...after };
   yield* parsed.orderBy.length > 0
-    ? readSorted(store, relation, parsed, where, options)
-    : readStorageOrder(store, relation, parsed, where, options);
+    ? readSorted(store, relation, parsed, where, from)
+    : readStorageOrder(store, relation, parsed, where, from);
 }

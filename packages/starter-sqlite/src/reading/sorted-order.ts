@@ -1,13 +1,21 @@
-import { type ParsedQuery, type ReadOptions, type RecordBatch, toJson, Yielder } from "@omni/p2p-core/starter";
+import {
+  foreignCursor,
+  type ParsedQuery,
+  type ReadOptions,
+  type RecordBatch,
+  toJson,
+  Yielder,
+} from "@omni/p2p-core/starter";
 import { allOf, type Sql, type SqlValue } from "../client/sql.ts";
 import type { SqliteStore } from "../client/store.ts";
-import { hasMovingRowids, invalidCursor, parseValues, storageOrder } from "../query/cursor.ts";
+import { hasMovingRowids, parseValues, storageOrder } from "../query/cursor.ts";
 import { rowsAfter, rowsUpTo } from "../query/keyset.ts";
 import { hasSidecars, type OrderTerm, wantedOrder } from "../query/order.ts";
 import { parsePartition } from "../query/partition.ts";
 import type { Relation } from "../query/relation.ts";
 import { addSortFunctions } from "../query/sort-functions.ts";
-import { BatchBuilder } from "./batching.ts";
+import { STORE } from "../types.ts";
+import { PagedBatches } from "./batching.ts";
 import { aside, lastPosition, makeScan, type PageRequest, readPage, type Scan } from "./scan.ts";
 import { SortedKeys } from "./sorted-keys.ts";
 import { keylessRows } from "./unenforced-keys.ts";
@@ -49,7 +57,7 @@ export async function* readSorted(
   const scan = makeScan(store, relation, query, allOf([range, where]), order, sources);
   const after = options.after === undefined ? undefined : parseValues(options.after);
   if (options.after !== undefined && (after?.length !== order.length || isOfOldOrder(order, after)))
-    throw invalidCursor(store, options.after);
+    throw foreignCursor(STORE);
   const skip = after === undefined ? query.offset : 0;
 
   if (after === undefined && table.rowid === undefined && !table.key.unique) {
@@ -90,7 +98,7 @@ async function* readPages(
 ): AsyncGenerator<RecordBatch> {
   const { store, order, plan } = scan;
   const { signal } = options;
-  const batch = new BatchBuilder(options);
+  const batch = new PagedBatches(options);
   const yielder = new Yielder();
   // A position among sorted keys is the query's order, which goes into cursors, and then the rank.
   const ranked = plan.position.length > order.length;
@@ -118,7 +126,7 @@ async function* readPages(
     skip -= inSql;
     if (page.scanned > 0) {
       after = ranked ? page.position.slice(-1) : page.position;
-      batch.cursor = (ranked ? page.position.slice(0, -1) : page.position).map((value) => toJson(value));
+      batch.position = (ranked ? page.position.slice(0, -1) : page.position).map((value) => toJson(value));
     }
     const dropped = Math.min(skip, page.records.length);
     skip -= dropped;

@@ -5,7 +5,7 @@ import type { Table } from "../client/table.ts";
 import { decodeCursor, encodeCursor, hasMovingRowids, isAnchor, rowidOfKey, storageOrder } from "../query/cursor.ts";
 import { parsePartition } from "../query/partition.ts";
 import type { Relation } from "../query/relation.ts";
-import { BatchBuilder } from "./batching.ts";
+import { PagedBatches } from "./batching.ts";
 import {
   hasSidecarsBetween,
   lastPosition,
@@ -43,7 +43,7 @@ export async function* readStorageOrder(
   const plain: Scan = scan.plainPlan === undefined ? scan : { ...scan, plan: scan.plainPlan };
   let isPlain = scan.plainPlan !== undefined;
   const windows = new Windows(scan);
-  const batch = new BatchBuilder(options);
+  const batch = new PagedBatches(options);
   let left = query.limit;
   let skip = options.after === undefined ? query.offset : 0;
   let after: readonly SqlValue[] | undefined;
@@ -54,7 +54,7 @@ export async function* readStorageOrder(
   /** Finds the way, at first and again when VACUUM has moved the rows in the middle of the read. */
   const orient = (now: number): void => {
     const part = parsePartition(store, table, query.partition);
-    const saved = batch.cursor ?? options.after;
+    const saved = batch.position ?? options.after;
     // Nothing but rows without a key has been told yet.
     const atStart = saved === undefined || (loose && saved === null);
     after = atStart ? part.after : decodeCursor(store, table, saved);
@@ -102,7 +102,7 @@ export async function* readStorageOrder(
     }
     after = position;
     if (loose) assertUniqueKeys(store, relation, position);
-    batch.cursor = encodeCursor(table, position, moving ? page.position : undefined, now);
+    batch.position = encodeCursor(table, position, moving ? page.position : undefined, now);
     return page;
   };
 

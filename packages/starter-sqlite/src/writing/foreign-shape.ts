@@ -1,5 +1,12 @@
-import { encodeJson, idKey, P2PError, type P2PId, type P2PRecord, type P2PValue } from "@omni/p2p-core/starter";
-import { nearName } from "../client/near-name.ts";
+import {
+  encodeJson,
+  idKey,
+  P2PError,
+  type P2PId,
+  type P2PRecord,
+  type P2PValue,
+  suggest,
+} from "@omni/p2p-core/starter";
 import type { SqlValue } from "../client/sql.ts";
 import type { Column, Table } from "../client/table.ts";
 import { parseCompositeId } from "../query/id-candidates.ts";
@@ -117,7 +124,7 @@ function unknownField(table: Table, field: string): P2PError {
   const names = table.columns.map((column) => column.field);
   return new P2PError(
     "TYPE_MISMATCH",
-    `The table "${table.name}" has no column for the field "${field}"${nearName(field, names)}; leave it out in a transform, ` +
+    `The table "${table.name}" has no column for the field "${field}"${suggest(field, names)}; leave it out in a transform, ` +
       "or set the option unknownFields to add or ignore",
   );
 }
