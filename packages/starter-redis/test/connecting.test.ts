@@ -1,4 +1,4 @@
-import { isP2PError, type P2PErrorCode, parseEndpoint } from "@omni/p2p-core/starter";
+import { isP2PError, type P2PErrorCode, parseEndpoint, recordDigest } from "@omni/p2p-core/starter";
 import { startService, type TestService } from "@omni/p2p-test-services";
 import { describeWithService } from "@omni/p2p-test-services/suite";
 import { Redis } from "ioredis";
@@ -227,6 +227,16 @@ describeWithService("redis", "passwords, users and other conditions of a server"
     // The client has taken the refusal for a reason to connect anew.
     await service.ping(signal).catch(() => {});
     expect((await service.writeToTarget([{ id: "a" }], { mode: "upsert", signal })).written).toBe(1);
+    for (const ref of [{ id: "a" }, { id: "a", expected: recordDigest({ id: "a" }) }]) {
+      await admin.call("replicaof", "127.0.0.1", "1");
+      const refusal = await errorOf(service.deleteFromTarget!([ref], { signal }));
+      expect(refusal).toMatchObject({ code: "TARGET_NOT_WRITABLE", retryable: true });
+      await admin.call("replicaof", "no", "one");
+      await service.ping(signal).catch(() => {});
+      expect(await service.lookUp!([ref], {}, { signal })).toMatchObject([{ state: "wanted" }]);
+    }
+    const refs = [{ id: "a", expected: recordDigest({ id: "a" }) }];
+    expect((await service.deleteFromTarget!(refs, { signal })).deleted).toBe(1);
     await service.close();
   });
 

@@ -1,4 +1,4 @@
-import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { globSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
@@ -15,7 +15,7 @@ beforeAll(async () => {
 
 afterAll(() => rmSync(folder, { recursive: true, force: true }));
 
-describe.each(publishedPackages())("$name", ({ name }) => {
+describe.each(publishedPackages())("$name", ({ name, folder: from }) => {
   it("is clean for publint", async () => {
     await execute(join(bin, "publint"), ["run", tarballs.get(name)!, "--strict"], root);
   });
@@ -30,6 +30,23 @@ describe.each(publishedPackages())("$name", ({ name }) => {
     expect(files).toContain("package/LICENSE");
     expect(files).toContain("package/README.md");
     expect(files.filter((file) => /^package\/(src|test)\//.test(file))).toEqual([]);
+  });
+
+  it("has its Lua scripts in its code, and reads none from the disk", async () => {
+    const scripts = globSync("src/**/*.lua", { cwd: from });
+    const unpacked = mkdtempSync(join(folder, "unpacked-"));
+    await execute("tar", ["-xzf", tarballs.get(name)!, "-C", unpacked], root);
+    const code = globSync("package/dist/**/*.js", { cwd: unpacked }).map((file) =>
+      readFileSync(join(unpacked, file), "utf8"),
+    );
+    for (const script of scripts) {
+      const [firstLine] = readFileSync(join(from, script), "utf8").split("\n");
+      expect(
+        code.some((text) => text.includes(firstLine!)),
+        script,
+      ).toBe(true);
+    }
+    expect(code.filter((text) => /(?:from|import|URL\() *["'][^"']*\.lua["']/.test(text))).toEqual([]);
   });
 });
 

@@ -13,9 +13,9 @@ const LONG_TEXT = 65_536;
 const FRAME_BYTES = 32;
 
 /**
- * Sends commands that it has written down as the server takes them, in bytes. The client by itself would join their parts into one text first, and
- * where a single character of it lies outside of Latin-1, all of it takes twice the memory and a slow way to UTF-8: that
- * costs several times as much as to write part by part into memory which earlier commands have used.
+ * Serialises commands to RESP, the bytes that the server takes, and sends them. The client by itself would join their parts
+ * into one text first, and where a single character of it lies outside of Latin-1, all of it takes twice the memory and a
+ * slow way to UTF-8: that costs several times as much as to write part by part into memory which earlier commands have used.
  *
  * Source: Redis serialization protocol specification, "Sending commands to a Redis server".
  */

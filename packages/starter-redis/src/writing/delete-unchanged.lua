@@ -86,7 +86,13 @@ for i = 1, #KEYS do
   local kind, expiry, count = ARGV[at + 1], ARGV[at + 2], tonumber(ARGV[at + 3])
   at = at + 3
   local ok, outcome = pcall(delete, KEYS[i], kind, expiry, count)
-  if not ok then outcome = type(outcome) == 'table' and outcome.err or tostring(outcome) end
+  if not ok then
+    outcome = type(outcome) == 'table' and outcome.err or tostring(outcome)
+    -- That is no key's error: the server is no primary any more, at which the client connects anew.
+    if string.find(outcome, 'READONLY', 1, true) then
+      return redis.error_reply('READONLY ' .. string.gsub(outcome, '^READONLY ', ''))
+    end
+  end
   outcomes[i] = outcome
   at = at + count
 end
