@@ -1,5 +1,4 @@
 import {
-  cloneValue,
   type IdRef,
   idKey,
   isP2PError,
@@ -8,29 +7,27 @@ import {
   type LookUpOutcome,
   matches,
   P2PError,
-  type P2PId,
   type P2PQuery,
   type P2PRecord,
   pickFields,
   recordTrouble,
-  valuesEqual,
 } from "@omni/p2p-core/starter";
 import type { ClientSession, Document } from "mongodb";
 import { assertCollectionExists } from "../client/collections.ts";
 import { mongodbError } from "../client/errors.ts";
 import type { OpenCollection } from "../query/open-collection.ts";
 import { type MongodbQuery, parseMongodbQuery } from "../query/query.ts";
-import { idForm } from "../values/id-form.ts";
 import { formsOf, oddIds } from "../values/id-forms.ts";
-import { isSameLocator, locatorOf } from "../values/locator.ts";
+import { locatorOf } from "../values/locator.ts";
 import { answerSize } from "./answer-size.ts";
+import { Findings, type Present } from "./findings.ts";
 import { readAhead } from "./read-ahead.ts";
 import { allOf, filterFrom, planRead, type ReadPlan } from "./read-plan.ts";
 
 /** Ids that are asked for in one command at most. */
 const MOST_IDS = 10_000;
 /** Bytes of ids in one command at most, about; a command has 16 MB at most. */
-const MOST_ID_BYTES = 4 * 1024 * 1024;
+const MOST_ID_BYTES = 8 * 1024 * 1024;
 /** Bytes that an id takes besides its text, about, with the field name that the driver gives it in a list. */
 const BYTES_BESIDE = 32;
 /** Characters of an id from which its forms are counted, and how many they are below that, about. */
@@ -259,98 +256,9 @@ class LookUp {
   }
 }
 
-/** A ref of which there is a document, and what that one's id is. */
-interface Present {
-  readonly index: number;
-  readonly id: P2PId;
-  readonly locator: JsonValue | undefined;
-}
-
 function unreadable(error: unknown): LookUpOutcome {
   return {
     state: "failed",
     error: isP2PError(error) ? error : new P2PError("INVALID_RECORD", "The document is damaged", { cause: error }),
   };
-}
-
-/** How far an outcome counts against another of the same id: a record that is wanted is not given up for one that is not. */
-const WEIGHTS = { absent: 0, unwanted: 1, failed: 2, wanted: 3 } as const;
-
-interface Finding {
-  readonly outcome: LookUpOutcome;
-  readonly rank: number;
-}
-
-/** The best of what was found for each ref: the very id before the same in another type, that before the same text. */
-class Findings {
-  readonly #refs: readonly IdRef[];
-  readonly #byText = new Map<string, number[]>();
-  readonly #best: (Finding | undefined)[];
-
-  constructor(refs: readonly IdRef[]) {
-    this.#refs = refs;
-    this.#best = new Array(refs.length).fill(undefined);
-    for (const [index, { id }] of refs.entries()) {
-      const text = idKey(id);
-      const indexes = this.#byText.get(text);
-      if (indexes === undefined) this.#byText.set(text, [index]);
-      else indexes.push(index);
-    }
-  }
-
-  /** The refs that an id has the text of. */
-  indexesOf(id: P2PId): readonly number[] {
-    return this.#byText.get(idKey(id)) ?? [];
-  }
-
-  isAsked(id: P2PId): boolean {
-    return this.#byText.has(idKey(id));
-  }
-
-  /** Whether what was found for a ref has its very id, as far as the server tells ids apart. */
-  isSettled(index: number): boolean {
-    return (this.#best[index]?.rank ?? 0) >= SAME_ID;
-  }
-
-  /** Whether a document that is there would count more than what was found for its ref, even if it is unwanted. */
-  isBetter({ index, id, locator }: Present): boolean {
-    return rankOf(this.#refs[index]!, id, "unwanted", locator) > (this.#best[index]?.rank ?? 0);
-  }
-
-  /** Whether there may be a record that is closer to the ref, under an id of a type that cannot be asked for by value. */
-  isUnsure(index: number): boolean {
-    const best = this.#best[index];
-    if (best === undefined) return true;
-    const { id } = this.#refs[index]!;
-    return best.rank < VERY_ID && typeof id === "object" && !(id instanceof Date) && !(id instanceof Uint8Array);
-  }
-
-  offer(id: P2PId, outcome: LookUpOutcome, locator: JsonValue | undefined): void {
-    const told = outcome.state === "wanted" && locator !== undefined ? { ...outcome, locator } : outcome;
-    let taken = false;
-    for (const index of this.indexesOf(id)) {
-      const rank = rankOf(this.#refs[index]!, id, outcome.state, locator);
-      if (rank <= (this.#best[index]?.rank ?? 0)) continue;
-      // A record is its receiver's own, so an id that is asked for twice gets two.
-      const own = taken && told.state === "wanted" ? { ...told, record: cloneValue(told.record) } : told;
-      this.#best[index] = { outcome: own, rank };
-      taken = true;
-    }
-  }
-
-  outcomes(): LookUpOutcome[] {
-    return this.#best.map((finding) => finding?.outcome ?? { state: "absent" });
-  }
-}
-
-/** What counts most: the very id, then the same id in another type, then another id with the same text. */
-const VERY_ID = 32;
-const SAME_ID = 16;
-const SAME_TEXT = 8;
-/** Then the locator, where there are several documents of one id on several shards. */
-const SAME_LOCATOR = 4;
-
-function rankOf(ref: IdRef, id: P2PId, state: LookUpOutcome["state"], locator: JsonValue | undefined): number {
-  const closeness = valuesEqual(ref.id, id) ? VERY_ID : idForm(ref.id) === idForm(id) ? SAME_ID : SAME_TEXT;
-  return closeness + (isSameLocator(ref.locator, locator) ? SAME_LOCATOR : 0) + WEIGHTS[state];
 }
