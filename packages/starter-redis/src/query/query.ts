@@ -39,6 +39,8 @@ export interface KeyScope {
 /** A query as this starter works with it. */
 export interface RedisQuery extends ParsedQuery {
   readonly request: KeyRequest;
+  /** Those that the request leaves open: they must hold for the records under its keys. */
+  readonly conditions: readonly QueryCondition[];
   /** Whether records must be read to tell which of them `where` wants. */
   readonly filtered: boolean;
 }
@@ -55,8 +57,10 @@ export function parseRedisQuery(query: P2PQuery, { prefix, marker }: KeyScope): 
   const start = parsed.conditions.find(({ field, operator }) => field === "id" && operator === "prefix");
   const glob = native.match ?? (start ? `${escapeGlob(start.value as string)}*` : "*");
   const pattern = `${escapeGlob(prefix)}${glob}`;
+  const conditions = parsed.conditions.filter((condition) => condition !== named?.condition);
   return {
     ...parsed,
+    conditions,
     request: {
       keys: named && namedKeys(named.ids, prefix).filter((key) => key !== marker),
       pattern: pattern === "*" ? undefined : pattern,
@@ -65,7 +69,7 @@ export function parseRedisQuery(query: P2PQuery, { prefix, marker }: KeyScope): 
       slots: slotsOfPart(parsed.partition),
       except: marker?.startsWith(prefix) ? marker : undefined,
     },
-    filtered: parsed.conditions.some((condition) => condition !== named?.condition),
+    filtered: conditions.length > 0,
   };
 }
 
