@@ -74,7 +74,7 @@ function serve(store: SqliteStore, table: string, writer: TargetWriter): P2PData
     get capabilities() {
       return { ...sqliteCapabilities, deletes: writer.deletes };
     },
-    lookUp: (refs, query, options) => reader.lookUp(refs, query, options),
+    lookUp: (refs, query, options) => writer.between(options.signal, () => reader.lookUp(refs, query, options)),
     deleteFromTarget: (refs, options) => writer.delete(refs, options),
     readFromSource: (query, options) => reader.read(query, options),
     writeToTarget: (records, options) => writer.write(records, options),

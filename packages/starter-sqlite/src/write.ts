@@ -7,6 +7,7 @@ import {
   messageOf,
   P2PError,
   type P2PRecord,
+  unlessAborted,
   type WriteOptions,
   type WriteResult,
 } from "@omni/p2p-core/starter";
@@ -112,6 +113,14 @@ export class TargetWriter {
     // Without their values, which would hold on to those of all earlier batches.
     this.#settled = Promise.allSettled([this.#settled, working]).then(() => {});
     return working;
+  }
+
+  /**
+   * Looks at the table between two transactions: what one has written on this connection and may yet take back is seen on
+   * it, and neither there nor gone.
+   */
+  between<T>(signal: AbortSignal, look: () => Promise<T>): Promise<T> {
+    return unlessAborted(this.#store.readOnly ? look() : this.#transactions.enqueue(look), signal);
   }
 
   /** Waits for what is under way, and ends the thread. */

@@ -323,6 +323,20 @@ describe("what is refused as a whole", () => {
     expect(await remove(service, [1])).toMatchObject({ deleted: 1 });
   });
 
+  test("a look-up does not see what is taken back", async () => {
+    const { service } = await target(
+      `CREATE TABLE t (id INTEGER PRIMARY KEY); INSERT INTO t ${numbers(100_000)} i FROM n`,
+    );
+    const controller = new AbortController();
+    const refs = Array.from({ length: 100_000 }, (_, i) => ({ id: i + 1 }));
+    const removing = service.deleteFromTarget!(refs, { signal: controller.signal });
+    await new Promise((resolve) => setTimeout(resolve, 30));
+    const looking = service.lookUp!([{ id: 1 }], {}, { signal: calm() });
+    controller.abort(new Error("called off"));
+    expect(await rejection(removing)).toMatchObject({ message: "called off" });
+    expect(await looking).toEqual([{ state: "wanted", record: { id: 1 } }]);
+  });
+
   test("a lock that does not go away", async () => {
     const { file } = await target("CREATE TABLE t (id INTEGER PRIMARY KEY); INSERT INTO t VALUES (1)");
     const service = await open(at(file, { table: "t" }), "target", 200);

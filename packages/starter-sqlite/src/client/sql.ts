@@ -1,6 +1,28 @@
 /** What SQLite holds in a cell, as the driver gives and takes it. */
 export type SqlValue = null | number | bigint | string | Uint8Array;
 
+/** Text that is not valid UTF-8, as the bytes that it is: as a string it would not lead back to its row. */
+export class RawText {
+  readonly bytes: Uint8Array;
+
+  constructor(bytes: Uint8Array) {
+    this.bytes = bytes;
+  }
+}
+
+/** A value by which rows are ordered. */
+export type KeyValue = SqlValue | RawText;
+
+/** What stands in SQL for a value by which rows are ordered. The plus keeps a column from being compared as text. */
+export function mark(value: KeyValue): string {
+  return value instanceof RawText ? "+CAST(? AS TEXT)" : "?";
+}
+
+/** What is bound for it. */
+export function bound(value: KeyValue): SqlValue {
+  return value instanceof RawText ? value.bytes : value;
+}
+
 /** A piece of SQL and the values for its question marks, in order. */
 export interface Sql {
   readonly text: string;

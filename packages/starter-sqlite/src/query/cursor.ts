@@ -1,5 +1,13 @@
-import { foreignCursor, fromJson, type JsonValue, P2PError, type P2PValue, toJson } from "@omni/p2p-core/starter";
-import { quote, type SqlValue } from "../client/sql.ts";
+import {
+  foreignCursor,
+  fromJson,
+  type JsonValue,
+  P2PError,
+  type P2PValue,
+  TaggedValue,
+  toJson,
+} from "@omni/p2p-core/starter";
+import { type KeyValue, quote, RawText, type SqlValue } from "../client/sql.ts";
 import type { SqliteStore } from "../client/store.ts";
 import { type KeyColumn, rowidOf, type Table } from "../client/table.ts";
 import { STORE } from "../types.ts";
@@ -39,20 +47,28 @@ export function hasMovingRowids(table: Table): boolean {
  */
 export function encodeCursor(
   table: Table,
-  values: readonly SqlValue[],
-  key: readonly SqlValue[] | undefined,
+  values: readonly KeyValue[],
+  key: readonly KeyValue[] | undefined,
   version: number,
 ): JsonValue {
-  const saved = values.map((value) => toJson(value));
+  const saved = values.map(keyToJson);
   if (table.rowid === undefined) return { key: saved };
   if (!hasMovingRowids(table)) return { rowid: saved[0]! };
-  const anchor = key !== undefined && key.length > 0 && key.every(isAnchor) ? { key: key.map(toJson) } : {};
+  const anchor = key !== undefined && key.length > 0 && key.every(isAnchor) ? { key: key.map(keyToJson) } : {};
   return { rowid: saved[0]!, ...anchor, version };
 }
 
 /** Text that is not valid UTF-8 comes with U+FFFD in it, and does not lead back to its row. */
-export function isAnchor(value: SqlValue): boolean {
-  return value !== null && !(typeof value === "string" && value.includes("\ufffd"));
+export function isAnchor(value: KeyValue): value is SqlValue {
+  return value !== null && !(value instanceof RawText) && !(typeof value === "string" && value.includes("\ufffd"));
+}
+
+/** The tag of {@link RawText} in a cursor. */
+const RAW_TEXT = "sqlite:text";
+
+/** Serialises a value of a position. */
+export function keyToJson(value: KeyValue): JsonValue {
+  return toJson(value instanceof RawText ? new TaggedValue(RAW_TEXT, value.bytes) : value);
 }
 
 /**
@@ -60,7 +76,7 @@ export function isAnchor(value: SqlValue): boolean {
  *
  * @throws P2PError `CHECKPOINT_INVALID` when it is no position of this table, or when its row can no longer be found.
  */
-export function decodeCursor(store: SqliteStore, table: Table, saved: JsonValue): SqlValue[] {
+export function decodeCursor(store: SqliteStore, table: Table, saved: JsonValue): KeyValue[] {
   const { rowid, key, version } = (typeof saved === "object" && saved !== null ? saved : {}) as SavedCursor;
   if (table.rowid === undefined) {
     const values = parseValues(key);
@@ -71,8 +87,8 @@ export function decodeCursor(store: SqliteStore, table: Table, saved: JsonValue)
   if (typeof number !== "number" && typeof number !== "bigint") throw foreignCursor(STORE);
   if (!hasMovingRowids(table) || version === store.schemaVersion()) return [number];
   const anchor = parseValues(key);
-  const found = anchor && rowidOfKey(store, table, anchor);
-  if (found !== undefined) return [found];
+  const found = anchor?.every(isAnchor) && rowidOfKey(store, table, anchor);
+  if (found !== undefined && found !== false) return [found];
   throw new P2PError(
     "CHECKPOINT_INVALID",
     `${store.endpoint.label}: the schema of the file was changed, or VACUUM was run on it, and the row at which reading ` +
@@ -96,17 +112,26 @@ function keyText({ column, collation }: KeyColumn): string {
 }
 
 /** Stored values from JSON; `undefined` when it holds something else. */
-export function parseValues(saved: JsonValue | undefined): SqlValue[] | undefined {
+export function parseValues(saved: JsonValue | undefined): KeyValue[] | undefined {
   if (!Array.isArray(saved)) return undefined;
-  let values: P2PValue[];
+  let values: (P2PValue | RawText)[];
   try {
-    values = (saved as readonly JsonValue[]).map((value) => fromJson(value));
+    values = (saved as readonly JsonValue[]).map((value) => untagged(fromJson(value)));
   } catch {
     // Tags that are none: another store's, or made up.
     return undefined;
   }
   const storable = values.every(
-    (value) => value === null || ["number", "bigint", "string"].includes(typeof value) || value instanceof Uint8Array,
+    (value) =>
+      value === null ||
+      ["number", "bigint", "string"].includes(typeof value) ||
+      value instanceof Uint8Array ||
+      value instanceof RawText,
   );
-  return storable ? (values as SqlValue[]) : undefined;
+  return storable ? (values as KeyValue[]) : undefined;
+}
+
+function untagged(value: P2PValue): P2PValue | RawText {
+  const isRaw = value instanceof TaggedValue && value.type === RAW_TEXT && value.value instanceof Uint8Array;
+  return isRaw ? new RawText(value.value as Uint8Array) : value;
 }

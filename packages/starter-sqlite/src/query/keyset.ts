@@ -1,4 +1,4 @@
-import type { Sql, SqlValue } from "../client/sql.ts";
+import { bound, type KeyValue, mark, type Sql } from "../client/sql.ts";
 
 /** One part of the order in which rows are read. */
 export interface Term {
@@ -15,36 +15,39 @@ export function orderClause(terms: readonly Term[]): string {
 }
 
 /** Finds the rows after the one with these values. */
-export function rowsAfter(terms: readonly Term[], values: readonly SqlValue[]): Sql {
+export function rowsAfter(terms: readonly Term[], values: readonly KeyValue[]): Sql {
   return compareRows(terms, values, false);
 }
 
 /** Finds the rows up to the one with these values, and that one. */
-export function rowsUpTo(terms: readonly Term[], values: readonly SqlValue[]): Sql {
+export function rowsUpTo(terms: readonly Term[], values: readonly KeyValue[]): Sql {
   const turned = terms.map((term) => ({ ...term, descending: !term.descending }));
   return compareRows(turned, values, true);
 }
 
-function compareRows(terms: readonly Term[], values: readonly SqlValue[], inclusive: boolean): Sql {
+function compareRows(terms: readonly Term[], values: readonly KeyValue[], inclusive: boolean): Sql {
   const [first] = terms as readonly [Term, ...Term[]];
   const uniform = terms.every((term) => !term.nullable && term.descending === first.descending);
   if (uniform) {
     // A row value, which SQLite answers by one search in the index.
     const sign = `${first.descending ? "<" : ">"}${inclusive ? "=" : ""}`;
-    if (terms.length === 1) return { text: `${first.text} ${sign} ?`, params: values };
-    const marks = terms.map(() => "?").join(", ");
-    return { text: `(${terms.map(({ text }) => text).join(", ")}) ${sign} (${marks})`, params: values };
+    const params = values.map(bound);
+    if (terms.length === 1) return { text: `${first.text} ${sign} ${mark(values[0]!)}`, params };
+    const marks = values.map(mark).join(", ");
+    return { text: `(${terms.map(({ text }) => text).join(", ")}) ${sign} (${marks})`, params };
   }
   return compareTerms(terms, values, inclusive);
 }
 
 /** `a > ? OR (a = ? AND (b < ? OR …))`, where directions differ or NULL may come. */
-function compareTerms(terms: readonly Term[], values: readonly SqlValue[], inclusive: boolean): Sql {
+function compareTerms(terms: readonly Term[], values: readonly KeyValue[], inclusive: boolean): Sql {
   const [term, ...rest] = terms as readonly [Term, ...Term[]];
-  const [value, ...others] = values as readonly [SqlValue, ...SqlValue[]];
+  const [value, ...others] = values as readonly [KeyValue, ...KeyValue[]];
   const beyond = rowsBeyond(term, value);
   const tie: Sql =
-    value === null ? { text: `${term.text} IS NULL`, params: [] } : { text: `${term.text} = ?`, params: [value] };
+    value === null
+      ? { text: `${term.text} IS NULL`, params: [] }
+      : { text: `${term.text} = ${mark(value)}`, params: [bound(value)] };
   if (rest.length === 0) {
     const options = inclusive ? [beyond, tie] : [beyond];
     return {
@@ -59,8 +62,10 @@ function compareTerms(terms: readonly Term[], values: readonly SqlValue[], inclu
   };
 }
 
-function rowsBeyond({ text, descending, nullable }: Term, value: SqlValue): Sql {
+function rowsBeyond({ text, descending, nullable }: Term, value: KeyValue): Sql {
   if (value === null) return { text: descending ? "FALSE" : `${text} IS NOT NULL`, params: [] };
-  if (!descending) return { text: `${text} > ?`, params: [value] };
-  return { text: nullable ? `(${text} < ? OR ${text} IS NULL)` : `${text} < ?`, params: [value] };
+  const params = [bound(value)];
+  if (!descending) return { text: `${text} > ${mark(value)}`, params };
+  const before = `${text} < ${mark(value)}`;
+  return { text: nullable ? `(${before} OR ${text} IS NULL)` : before, params };
 }

@@ -7,7 +7,7 @@ import {
   storePartition,
   Yielder,
 } from "@omni/p2p-core/starter";
-import { quote, type Sql, type SqlValue } from "../client/sql.ts";
+import { type KeyValue, quote, type Sql, type SqlValue } from "../client/sql.ts";
 import type { SqliteStore } from "../client/store.ts";
 import type { Table } from "../client/table.ts";
 import { STORE } from "../types.ts";
@@ -18,8 +18,8 @@ import { openRelation } from "./relation.ts";
 
 /** A part of a table: the rows after one position, up to another. */
 export interface Part {
-  readonly after: readonly SqlValue[] | undefined;
-  readonly upTo: readonly SqlValue[] | undefined;
+  readonly after: readonly KeyValue[] | undefined;
+  readonly upTo: readonly KeyValue[] | undefined;
 }
 
 /** The part that a query's `partition` means. */
@@ -83,7 +83,7 @@ function rowAfter(
   store: SqliteStore,
   from: Sql,
   order: readonly Term[],
-  after: readonly SqlValue[] | undefined,
+  after: readonly KeyValue[] | undefined,
   step: number,
 ): SqlValue[] | undefined {
   const range = after && rowsAfter(order, after);

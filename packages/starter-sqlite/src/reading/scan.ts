@@ -1,3 +1,4 @@
+import { isUtf8 } from "node:buffer";
 import {
   isNoBytesKey,
   matches,
@@ -9,7 +10,7 @@ import {
   type ReadFailure,
   setField,
 } from "@omni/p2p-core/starter";
-import { allOf, quote, type Sql, type SqlValue, whereClause } from "../client/sql.ts";
+import { allOf, type KeyValue, quote, RawText, type Sql, type SqlValue, whereClause } from "../client/sql.ts";
 import type { SqliteStore } from "../client/store.ts";
 import { isAnchor } from "../query/cursor.ts";
 import { orderClause, rowsAfter, rowsUpTo, type Term } from "../query/keyset.ts";
@@ -67,10 +68,10 @@ export function makeScan(
 
 /** Which part of a scan to read. Positions are values of its order. */
 export interface PageRequest {
-  readonly after: readonly SqlValue[] | undefined;
-  readonly upTo: readonly SqlValue[] | undefined;
+  readonly after: readonly KeyValue[] | undefined;
+  readonly upTo: readonly KeyValue[] | undefined;
   /** Rows behind this position are passed over, without a say in how SQLite finds the others. */
-  readonly bound: readonly SqlValue[] | undefined;
+  readonly bound: readonly KeyValue[] | undefined;
   /** Most rows to look at. */
   readonly limit: number;
   /** Most records to find. */
@@ -108,7 +109,7 @@ export interface Page {
   /** Whether it stopped before a row that would have been too many bytes. */
   readonly cut: boolean;
   /** The stored values of the last row's position, as the plan gives them. */
-  readonly position: readonly SqlValue[];
+  readonly position: readonly KeyValue[];
 }
 
 /** A term that SQLite does not look for an index for. */
@@ -152,8 +153,30 @@ export function pageSql({ relation, plan, order, condition }: Scan, request: Pag
   };
 }
 
-/** Reads a page in one statement. */
+/** Reads a page in one statement. To be called in a snapshot. */
 export function readPage(scan: Scan, request: PageRequest): Page {
+  const page = readRows(scan, request);
+  if (page.scanned === 0 || page.position.every(isSafe)) return page;
+  return { ...page, position: rawPosition(scan, request, page) };
+}
+
+function isSafe(value: KeyValue): boolean {
+  return !(typeof value === "string" && value.includes("\ufffd"));
+}
+
+/** The position of the last row of a page with the bytes of its texts, where these are not valid UTF-8. */
+function rawPosition(scan: Scan, request: PageRequest, page: Page): readonly KeyValue[] {
+  const { plan, store } = scan;
+  const row = pageSql(scan, { ...request, limit: 1, offset: request.offset + page.scanned - 1 });
+  const bytes = plan.position.map((alias, at) => `CAST(${quote(alias)} AS BLOB) AS b${at}`).join(", ");
+  const found = store.rows(`SELECT ${bytes} FROM (${row.text})`).get(...row.params);
+  return page.position.map((value, at) => {
+    const raw = found?.[`b${at}`];
+    return isSafe(value) || !(raw instanceof Uint8Array) || isUtf8(raw) ? value : new RawText(raw);
+  });
+}
+
+function readRows(scan: Scan, request: PageRequest): Page {
   const { exactPages } = scan;
   if (exactPages.left === 0) {
     const page = fillPage(scan, request, false);
@@ -246,8 +269,8 @@ function keyMissing(scan: Scan, request: PageRequest, index: number): ReadFailur
 /** Whether any row from behind one position up to another has a sidecar. For tables of ours. */
 export function hasSidecarsBetween(
   { store, relation, order }: Scan,
-  after: readonly SqlValue[] | undefined,
-  upTo: readonly SqlValue[],
+  after: readonly KeyValue[] | undefined,
+  upTo: readonly KeyValue[],
 ): boolean {
   const range = allOf([after && rowsAfter(order, after), rowsUpTo(order, upTo)])!;
   const sidecar = quote(SIDECAR);

@@ -1,4 +1,4 @@
-import { allOf, quote, type SqlValue, whereClause } from "../client/sql.ts";
+import { allOf, type KeyValue, quote, type SqlValue, whereClause } from "../client/sql.ts";
 import { rowidOf } from "../client/table.ts";
 import { orderClause, rowsAfter, type Term } from "../query/keyset.ts";
 import type { Relation } from "../query/relation.ts";
@@ -17,7 +17,7 @@ export class SortedKeys {
   readonly #name: string;
   readonly #scan: Scan;
 
-  constructor(scan: Scan, after: readonly SqlValue[] | undefined) {
+  constructor(scan: Scan, after: readonly KeyValue[] | undefined) {
     const { store, relation, order, condition } = scan;
     const { table, from } = relation;
     const columns =

@@ -1,14 +1,7 @@
-import {
-  foreignCursor,
-  type ParsedQuery,
-  type ReadOptions,
-  type RecordBatch,
-  toJson,
-  Yielder,
-} from "@omni/p2p-core/starter";
-import { allOf, type Sql, type SqlValue } from "../client/sql.ts";
+import { foreignCursor, type ParsedQuery, type ReadOptions, type RecordBatch, Yielder } from "@omni/p2p-core/starter";
+import { allOf, type KeyValue, type Sql } from "../client/sql.ts";
 import type { SqliteStore } from "../client/store.ts";
-import { hasMovingRowids, parseValues, storageOrder } from "../query/cursor.ts";
+import { hasMovingRowids, keyToJson, parseValues, storageOrder } from "../query/cursor.ts";
 import { rowsAfter, rowsUpTo } from "../query/keyset.ts";
 import { hasSidecars, type OrderTerm, wantedOrder } from "../query/order.ts";
 import { parsePartition } from "../query/partition.ts";
@@ -81,7 +74,7 @@ export async function* readSorted(
 }
 
 /** Cursors of version 0.1 name the kind of an id, since kinds went by their names then, and hold cells: in another order. */
-function isOfOldOrder(order: readonly OrderTerm[], after: readonly SqlValue[]): boolean {
+function isOfOldOrder(order: readonly OrderTerm[], after: readonly KeyValue[]): boolean {
   return order.some(
     ({ isKind, isKey }, at) =>
       (isKind && typeof after[at] === "string") || (isKey && !(after[at] instanceof Uint8Array)),
@@ -91,7 +84,7 @@ function isOfOldOrder(order: readonly OrderTerm[], after: readonly SqlValue[]): 
 /** Reads pages of a scan whose position ends with the values of its order. */
 async function* readPages(
   scan: Scan,
-  start: readonly SqlValue[] | undefined,
+  start: readonly KeyValue[] | undefined,
   limit: number,
   offset: number,
   options: ReadOptions,
@@ -121,12 +114,12 @@ async function* readPages(
       atOnce: false,
     };
     const page = await store.patiently("read", signal, () =>
-      readPage(scan, { ...request, atOnce: scan.check === "none" && batch.mayReadAtOnce(store) }),
+      store.snapshot(() => readPage(scan, { ...request, atOnce: scan.check === "none" && batch.mayReadAtOnce(store) })),
     );
     skip -= inSql;
     if (page.scanned > 0) {
       after = ranked ? page.position.slice(-1) : page.position;
-      batch.position = (ranked ? page.position.slice(0, -1) : page.position).map((value) => toJson(value));
+      batch.position = (ranked ? page.position.slice(0, -1) : page.position).map(keyToJson);
     }
     const dropped = Math.min(skip, page.records.length);
     skip -= dropped;

@@ -1,5 +1,5 @@
 import { type ParsedQuery, type ReadOptions, type RecordBatch, Yielder } from "@omni/p2p-core/starter";
-import { allOf, quote, type Sql, type SqlValue } from "../client/sql.ts";
+import { allOf, type KeyValue, quote, type Sql } from "../client/sql.ts";
 import type { SqliteStore } from "../client/store.ts";
 import type { Table } from "../client/table.ts";
 import { decodeCursor, encodeCursor, hasMovingRowids, isAnchor, rowidOfKey, storageOrder } from "../query/cursor.ts";
@@ -46,9 +46,9 @@ export async function* readStorageOrder(
   const batch = new PagedBatches(options);
   let left = query.limit;
   let skip = options.after === undefined ? query.offset : 0;
-  let after: readonly SqlValue[] | undefined;
-  let upTo: readonly SqlValue[] | undefined;
-  let last: readonly SqlValue[] | undefined;
+  let after: readonly KeyValue[] | undefined;
+  let upTo: readonly KeyValue[] | undefined;
+  let last: readonly KeyValue[] | undefined;
   let version: number | undefined;
 
   /** Finds the way, at first and again when VACUUM has moved the rows in the middle of the read. */
@@ -134,7 +134,7 @@ function isAnchored(table: Table): boolean {
 }
 
 /** The order's values of the last row of a page. */
-function positionOfPage(scan: Scan, request: PageRequest, page: Page): readonly SqlValue[] {
+function positionOfPage(scan: Scan, request: PageRequest, page: Page): readonly KeyValue[] {
   const { store, relation } = scan;
   const { table } = relation;
   if (!hasMovingRowids(table) || !isAnchored(table)) return page.position;

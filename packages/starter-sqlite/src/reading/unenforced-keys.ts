@@ -1,5 +1,5 @@
 import { P2PError, type ReadFailure } from "@omni/p2p-core/starter";
-import { allOf, quote, type Sql, type SqlValue, whereClause } from "../client/sql.ts";
+import { allOf, bound, type KeyValue, mark, quote, type Sql, whereClause } from "../client/sql.ts";
 import type { SqliteStore } from "../client/store.ts";
 import type { Relation } from "../query/relation.ts";
 
@@ -32,11 +32,11 @@ export function keylessRows(store: SqliteStore, { table, from }: Relation, where
  *
  * @throws P2PError `READ_FAILED`
  */
-export function assertUniqueKeys(store: SqliteStore, { table, from }: Relation, key: readonly SqlValue[]): void {
-  const equal = table.key.columns.map(({ column }) => `${quote(column.name)} = ?`).join(" AND ");
+export function assertUniqueKeys(store: SqliteStore, { table, from }: Relation, key: readonly KeyValue[]): void {
+  const equal = table.key.columns.map(({ column }, at) => `${quote(column.name)} = ${mark(key[at]!)}`).join(" AND ");
   const count = store
     .values(`SELECT count(*) FROM (SELECT 1 FROM ${from.text} WHERE ${equal} LIMIT 2)`)
-    .get(...from.params, ...key);
+    .get(...from.params, ...key.map(bound));
   if (count === 1) return;
   throw new P2PError(
     "READ_FAILED",

@@ -1,4 +1,5 @@
-import { allOf, type SqlValue, whereClause } from "../client/sql.ts";
+import { allOf, type KeyValue, whereClause } from "../client/sql.ts";
+import { isAnchor } from "../query/cursor.ts";
 import { orderClause, rowsAfter, rowsUpTo } from "../query/keyset.ts";
 import { pageSql, type Scan } from "./scan.ts";
 
@@ -7,7 +8,7 @@ const WINDOW = 10_000;
 
 /** The part of the table that the next page is looked for in. */
 interface Window {
-  readonly upTo: readonly SqlValue[] | undefined;
+  readonly upTo: readonly KeyValue[] | undefined;
   readonly notIndexed: boolean;
   /** Whether it is all that is left. */
   readonly whole: boolean;
@@ -21,7 +22,7 @@ interface Window {
 export class Windows {
   readonly #scan: Scan;
   #mode: "undecided" | "whole" | "try" | "tried" | "cut";
-  #end: readonly SqlValue[] | undefined;
+  #end: readonly KeyValue[] | undefined;
   #hasEnd = false;
 
   constructor(scan: Scan) {
@@ -35,7 +36,7 @@ export class Windows {
   }
 
   /** Where to look for what comes after a position. */
-  next(after: readonly SqlValue[] | undefined, upTo: readonly SqlValue[] | undefined): Window {
+  next(after: readonly KeyValue[] | undefined, upTo: readonly KeyValue[] | undefined): Window {
     if (this.#mode === "undecided") this.#mode = this.#choose(after, upTo);
     else if (this.#mode === "try") this.#mode = "tried";
     // An index was used, and its matches sorted, for the first page. There are more, so sorting them again for each
@@ -55,36 +56,38 @@ export class Windows {
   }
 
   /** Goes on to the next window, and tells where it starts. */
-  leave(): readonly SqlValue[] | undefined {
+  leave(): readonly KeyValue[] | undefined {
     this.#hasEnd = false;
     return this.#end;
   }
 
-  #choose(after: readonly SqlValue[] | undefined, upTo: readonly SqlValue[] | undefined): "whole" | "try" | "cut" {
+  #choose(after: readonly KeyValue[] | undefined, upTo: readonly KeyValue[] | undefined): "whole" | "try" | "cut" {
     const details = queryPlan(this.#scan, after, upTo);
     if (!details.some((detail) => /USING (COVERING )?INDEX/.test(detail))) return "cut";
     return details.some((detail) => detail.includes("TEMP B-TREE")) ? "try" : "whole";
   }
 
   #findEnd(
-    after: readonly SqlValue[] | undefined,
-    upTo: readonly SqlValue[] | undefined,
-  ): readonly SqlValue[] | undefined {
+    after: readonly KeyValue[] | undefined,
+    upTo: readonly KeyValue[] | undefined,
+  ): readonly KeyValue[] | undefined {
     const { store, relation, order } = this.#scan;
     const range = allOf([after && rowsAfter(order, after), upTo && rowsUpTo(order, upTo)]);
     const sql =
       `SELECT ${order.map(({ text }, at) => `${text} AS k${at}`).join(", ")} FROM ${relation.from.text} NOT INDEXED` +
       `${whereClause(range)}${orderClause(order)} LIMIT 1 OFFSET ${WINDOW - 1}`;
     const row = store.rows(sql, true).get(...(range?.params ?? []));
-    return row === undefined ? undefined : order.map((_, at) => row[`k${at}`]!);
+    const end = row && order.map((_, at) => row[`k${at}`]!);
+    // Behind one that is not valid UTF-8 the next window might begin where this one does, so that it is the last.
+    return end?.every(isAnchor) ? end : undefined;
   }
 }
 
 /** How SQLite would go about a page. */
 export function queryPlan(
   scan: Scan,
-  after: readonly SqlValue[] | undefined,
-  upTo: readonly SqlValue[] | undefined,
+  after: readonly KeyValue[] | undefined,
+  upTo: readonly KeyValue[] | undefined,
 ): string[] {
   const request = {
     after,
