@@ -137,6 +137,61 @@ describeWithService("mongodb", "deletes", (service) => {
     await target.close();
   });
 
+  test("asked as MongoDB is, what is expected is deleted in one bulk write that names whole documents", async () => {
+    const { target, collection } = await filled(
+      ["a", "b", "gone"].map((_id) => ({ _id, n: 1, list: [1, { x: "y" }] })),
+    );
+    const asked = (await readAll(target)).map((record) => ({ id: record.id, expected: recordDigest(record) }));
+    let sent = 0;
+    // The stand-in cannot compare whole documents: their fields do, in which nothing is added here.
+    const bulkWrite = async (operations: readonly { readonly deleteOne: { readonly filter: Document } }[]) => {
+      sent++;
+      await collection.updateOne({ _id: "a" as never }, { $set: { n: 2 } });
+      await collection.deleteOne({ _id: "gone" as never });
+      let deletedCount = 0;
+      for (const { deleteOne } of operations) {
+        const whole: ReadonlyMap<string, unknown> = deleteOne.filter.$expr.$and[1].$eq[1].$literal;
+        expect(whole.get("_id")).toBe(deleteOne.filter._id);
+        deletedCount += (await collection.deleteOne(Object.fromEntries(whole))).deletedCount;
+      }
+      return { upsertedCount: 0, deletedCount };
+    };
+    const stubbed = Object.assign(collection.db.collection(collection.collectionName), { bulkWrite });
+    const opened = openedAs(collection, { dialect: ASKED_AS_MONGODB, collection: stubbed as never });
+    expect(await deleteRecords(opened, [...asked, { id: "nobody", expected: "digest" }], { signal: calm })).toEqual({
+      deleted: 1,
+      absent: 2,
+      changed: [0],
+      failures: [],
+    });
+    expect(sent).toBe(1);
+    await target.close();
+  });
+
+  test("what the server refuses is told by its index, and the others are deleted", async () => {
+    const { collection } = await filled([{ _id: "a" }, { _id: "b" }, { _id: "c" }]);
+    const bulkWrite = async () => {
+      const { deletedCount } = await collection.deleteMany({ _id: { $in: ["a", "c"] as never[] } });
+      const refusal = { index: 1, code: 112, errmsg: "WriteConflict error" };
+      throw Object.assign(new Error("one was refused"), {
+        name: "MongoBulkWriteError",
+        writeErrors: [refusal],
+        deletedCount,
+      });
+    };
+    const stubbed = Object.assign(collection.db.collection(collection.collectionName), { bulkWrite });
+    const opened = openedAs(collection, {
+      dialect: { ...ASKED_AS_MONGODB, namesFailedUpdates: true },
+      collection: stubbed as never,
+    });
+    expect(await deleteRecords(opened, refs("a", "b", "c", "nobody"), { signal: calm })).toMatchObject({
+      deleted: 2,
+      absent: 1,
+      changed: [],
+      failures: [{ index: 1, id: "b", error: { code: "BUSY", retryable: true } }],
+    });
+  });
+
   test("an object with a number of another type is the same id, and is compared as it is", async () => {
     const { target, collection } = await filled([{ _id: { a: 5n } }, { _id: { a: 6n } }]);
     const [first, second] = await readAll(target);
