@@ -18,11 +18,13 @@ import { partitionQuery } from "./query/partition.ts";
 import { openQuery, requireSchemas, type SourceIndex } from "./query/source-index.ts";
 import { readBatches } from "./read.ts";
 import { countRecords } from "./reading/count.ts";
+import { lookUpRecords } from "./reading/look-up.ts";
 import { readRaw } from "./reading/raw-read.ts";
 import { elasticsearchCapabilities } from "./types.ts";
 import { keyOf, RAW_FORMAT, type RawDocument, recordOf } from "./values/raw-document.ts";
 import { writeRecords } from "./write.ts";
 import type { WriteTarget } from "./writing/bulk-run.ts";
+import { deleteRecords } from "./writing/delete.ts";
 import { writeRaw } from "./writing/raw-write.ts";
 import { TargetIndex } from "./writing/target-index.ts";
 
@@ -161,6 +163,12 @@ function serviceOf(source: SourceIndex, target: WriteTarget, refreshAtEnd: boole
     count: (query, signal) => countRecords(source, query, signal),
     async partitions(query, parts, signal) {
       return partitionQuery(await openQuery(source, query, signal), query, parts, signal);
+    },
+    lookUp: (refs, query, options) => lookUpRecords(source, refs, query, options),
+    deleteFromTarget(refs, options) {
+      // Some may be gone when the call as a whole fails.
+      wrote = true;
+      return deleteRecords({ ...target, ...source }, refs, options);
     },
     identity: (signal) => identityOf(link, index, signal),
     async ping(signal) {

@@ -130,6 +130,9 @@ export const elasticsearchCapabilities: P2PCapabilities = {
   writeConcurrency: 4,
   atomicBatches: false,
   shareable: true,
+  lookUp: true,
+  deletes: true,
+  changes: false,
   valueTypes: {
     null: "native",
     boolean: "native",

@@ -109,6 +109,36 @@ await describeWithOwnService(
         }
       });
 
+      test("documents of a data stream are looked up, and deleted from the index they are in", async () => {
+        const { index, endpoint } = testIndex(url);
+        const template = {
+          index_patterns: [`${index}*`],
+          data_stream: {},
+          template: { settings: { number_of_replicas: 0 } },
+          priority: 500,
+        };
+        await call(url, "PUT", `/_index_template/${index}`, template);
+        onTestFinished(async () => {
+          await call(url, "DELETE", `/_data_stream/${index}`);
+          await call(url, "DELETE", `/_index_template/${index}`);
+        });
+        for (const id of ["a", "b"]) {
+          await call(url, "PUT", `/${index}/_create/${id}?refresh=true`, { "@timestamp": "2024-01-01T00:00:00Z" });
+        }
+        const target = await open(endpoint);
+        expect(await target.deleteFromTarget!([{ id: "a" }, { id: "c" }], { signal: calm() })).toEqual({
+          deleted: 1,
+          absent: 1,
+          changed: [],
+          failures: [],
+        });
+        await call(url, "POST", `/${index}/_rollover`);
+        const lookedUp = await target.lookUp!([{ id: "b" }], {}, { signal: calm() });
+        expect(lookedUp).toMatchObject([{ state: "wanted", locator: { index: expect.stringMatching(/^\.ds-/) } }]);
+        expect(await target.deleteFromTarget!([{ id: "b" }], { signal: calm() })).toMatchObject({ deleted: 1 });
+        expect(await read(await open(endpoint, "source"))).toEqual([]);
+      });
+
       test("a dry run and a look around tell the types that are made there", async () => {
         const { index, endpoint } = testIndex(url);
         const context = { signal: calm(), connectTimeoutMs: 10_000 };
@@ -136,6 +166,40 @@ await describeWithOwnService(
         const source = await open(`${proxy.endpoint}/${index}`, "source");
         expect(await read(source)).toEqual(records);
         expect(await read(source, { where: { size: 2 }, orderBy: "size" })).toEqual(records);
+      });
+
+      test("look-ups and deletions agree with reading, over indices, routings, and without the right to refresh", async () => {
+        const { index, endpoint } = testIndex(url);
+        for (const suffix of ["a", "b"]) {
+          onTestFinished(async () => void (await call(url, "DELETE", `/${index}-${suffix}`)));
+          const settings = { number_of_shards: 3, number_of_replicas: 0, max_result_window: 7 };
+          await call(url, "PUT", `/${index}-${suffix}`, { settings });
+          const lines = Array.from({ length: 40 }, (_, n) => [{ index: { _id: `${n}`, routing: `r${n % 3}` } }, { n }]);
+          const body = lines.flat().map((line) => `${JSON.stringify(line)}\n`);
+          await call(url, "POST", `/${index}-${suffix}/_bulk?refresh=true`, body.join(""));
+        }
+        const target = await open(endpoint.replace(index, `${index}-*`), "source");
+        const refs = Array.from({ length: 50 }, (_, n) => ({ id: n }));
+        const query = { where: { n: { gte: 20 } } };
+        const outcomes = await target.lookUp!(refs, query, { signal: calm() });
+        expect(outcomes.map(({ state }) => state)).toEqual(
+          refs.map(({ id }) => (id < 20 ? "unwanted" : id < 40 ? "wanted" : "absent")),
+        );
+        const result = await target.deleteFromTarget!(refs, { signal: calm() });
+        expect(result).toEqual({ deleted: 40, absent: 10, changed: [], failures: [] });
+        expect(await read(target)).toEqual([]);
+        await using proxy = await startProxy(url);
+        const reason = { type: "security_exception", reason: "no permissions" };
+        proxy.answer = ({ path }) =>
+          path.endsWith("/_refresh")
+            ? { status: 403, genuine: false, body: { error: reason, status: 403 } }
+            : undefined;
+        await call(url, "PUT", `/${index}-a/_doc/new?refresh=true`, { n: 1 });
+        const reader = await open(`${proxy.endpoint}/${index}-a`, "source");
+        expect(await reader.lookUp!([{ id: "new" }, { id: "none" }], {}, { signal: calm() })).toMatchObject([
+          { state: "wanted" },
+          { state: "absent" },
+        ]);
       });
 
       test("a version that cannot sort by the place in a view is refused by its name and version", async () => {

@@ -10,7 +10,9 @@ export interface Dialect {
   /** The media types of a body in JSON and of one in lines of JSON. */
   readonly json: string;
   readonly lines: string;
-  /** What every order ends with, so that no two documents of a view have the same place. */
+  /** The order of places in a view, in which no two documents have the same one. */
+  readonly places: Sort;
+  /** What every other order ends with. */
   readonly ties: Sort;
   /** Asks for an unchanging view of an index. */
   openView(index: string, keepAlive: string): LinkRequest;
@@ -33,6 +35,7 @@ export const ELASTICSEARCH: Dialect = {
   // which a server of version 8 refuses; these headers stand above the client's own.
   json: "application/vnd.elasticsearch+json; compatible-with=8",
   lines: "application/vnd.elasticsearch+x-ndjson; compatible-with=8",
+  places: [{ _shard_doc: "asc" }],
   // The number of a document's last change belongs to the document and tells apart those of one shard; the place within
   // the view tells apart the shards.
   ties: [{ _seq_no: "asc" }, { _shard_doc: "asc" }],
@@ -57,6 +60,7 @@ export const OPENSEARCH: Dialect = {
   json: "application/json",
   lines: "application/x-ndjson",
   // Its places are those within a shard of an index, so that two indices have the same ones.
+  places: [{ _index: "asc" }, { _shard_doc: "asc" }],
   ties: [{ _seq_no: "asc" }, { _index: "asc" }, { _shard_doc: "asc" }],
   openView: (index, keepAlive) => ({
     method: "POST",

@@ -29,9 +29,18 @@ export function unnumberedError(index: string, label: string): P2PError {
 
 /** The error of one record that was refused within a request. */
 export function recordError(id: string, refusal: Refusal, label: string): P2PError {
+  return itemError(`${label} did not take the record ${JSON.stringify(id)}`, refusal);
+}
+
+/** The error of one record that was not deleted. */
+export function deletionError(id: string, refusal: Refusal, label: string): P2PError {
+  return itemError(`${label} did not delete the record ${JSON.stringify(id)}`, refusal);
+}
+
+function itemError(what: string, refusal: Refusal): P2PError {
   const { code, retryable, advice } = verdictOf(refusal, "write");
   const { type, reason } = refusal.cause ?? { type: `status ${refusal.status}`, reason: "no reason was given" };
-  return new P2PError(code, `${label} did not take the record ${JSON.stringify(id)}: ${type}: ${reason}; ${advice}`, {
+  return new P2PError(code, `${what}: ${type}: ${reason}; ${advice}`, {
     retryable: retryable ?? false,
     ...(refusal.retryAfterMs === undefined ? {} : { retryAfterMs: refusal.retryAfterMs }),
   });

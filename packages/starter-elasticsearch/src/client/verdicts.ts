@@ -200,10 +200,11 @@ export function verdictOf({ status, cause, genuine }: Refusal, phase: Phase): Ve
   if (missing && phase !== "write") {
     return { code: "SOURCE_NOT_FOUND", advice: "check the name; an index is made by the first write to it" };
   }
-  if (cause?.type === "illegal_argument_exception") {
-    return phase === "write"
-      ? verdictOfIllegalArgument(cause.reason)
-      : { code: "INVALID_QUERY", advice: "correct the query" };
+  const illegal = cause?.type === "illegal_argument_exception";
+  if (illegal && phase === "write") return verdictOfIllegalArgument(cause.reason);
+  // A clause within another one that the server cannot parse is told as the fault of the outer one.
+  if (phase !== "write" && (illegal || cause?.type === "x_content_parse_exception")) {
+    return { code: "INVALID_QUERY", advice: "correct the query" };
   }
   const named = cause && VERDICTS[cause.type];
   const known = (named === MISFIT ? (verdictByText(LIMITS, cause!.reason) ?? named) : named) ?? verdictOfStatus(status);

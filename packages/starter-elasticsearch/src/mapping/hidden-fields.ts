@@ -8,7 +8,7 @@ export interface HiddenFields {
 }
 
 /** What is left out, in words; `undefined` when nothing is. */
-function hiddenText({ includes, excludes }: HiddenFields): string | undefined {
+export function hiddenText({ includes, excludes }: HiddenFields): string | undefined {
   const said = [
     ...(excludes.length > 0 ? [excludes.join(", ")] : []),
     ...(includes.length > 0 && !includes.includes("*") ? [`all but ${includes.join(", ")}`] : []),

@@ -22,6 +22,8 @@ export interface OpenedQuery extends SourceIndex {
   /** The schema of each index, by which its documents are read. */
   readonly schemas: IndexSchemas;
   readonly plan: ReadPlan;
+  /** Whether searches show all that was acknowledged before; else they do so after the index's own interval. */
+  readonly refreshed: boolean;
 }
 
 /**
@@ -31,16 +33,28 @@ export interface OpenedQuery extends SourceIndex {
  */
 export async function openQuery(source: SourceIndex, query: P2PQuery, signal: AbortSignal): Promise<OpenedQuery> {
   parseQuery(query);
-  // So that all that was written before is there. One who may only read sees it after the index's own interval.
-  const path = `/${encodeURIComponent(source.index)}/_refresh`;
-  const refresh = { method: "POST", path, accept: [400, 403, 404, 405, 429, 503] } as const;
-  const [schemas] = await Promise.all([
-    requireSchemas(source, "read", signal),
-    source.link.request(refresh, "read", signal),
-  ]);
+  const [schemas, refreshed] = await Promise.all([requireSchemas(source, "read", signal), refresh(source, signal)]);
   const plan = planRead(query, schemas);
   requireVisible(plan.query, schemas, source.link.label);
-  return { ...source, vectors: [...schemas.values()].some(({ vectors }) => vectors), schemas, plan };
+  return { ...source, vectors: hasVectors(schemas), schemas, plan, refreshed };
+}
+
+/** Whether a search of these indices has to ask for vectors. */
+export function hasVectors(schemas: IndexSchemas): boolean {
+  return [...schemas.values()].some(({ vectors }) => vectors);
+}
+
+/**
+ * Lets searches show all that was written before. Resolves with whether they do: one who may only read sees it after the
+ * index's own interval.
+ */
+export async function refresh({ link, index }: SourceIndex, signal: AbortSignal): Promise<boolean> {
+  const path = `/${encodeURIComponent(index)}/_refresh`;
+  const accept = [400, 403, 404, 405, 429, 503];
+  const answer = await link.request({ method: "POST", path, accept }, "read", signal);
+  if (answer.status >= 400) return false;
+  const { _shards } = link.parse<{ readonly _shards?: { readonly failed?: number } }>(answer.text, "read");
+  return _shards?.failed === 0;
 }
 
 /** The schemas of indices that have to be there. */

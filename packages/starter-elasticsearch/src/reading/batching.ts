@@ -23,6 +23,8 @@ export function pageLimits({ batchSize, batchBytes }: ReadOptions): { firstSize:
 /** A batch of records, or of documents. */
 export interface Batch<Item> extends GatheredBatch<Item> {
   readonly cursor: JsonValue;
+  /** Of each item; absent where none needs one. */
+  readonly locators?: readonly (JsonValue | undefined)[];
 }
 
 /** Gathers items until they make a batch. A position is where one of them stands in the read. */
@@ -30,6 +32,8 @@ export class PositionedBatches<Item, Position> {
   readonly #builder: BatchBuilder<Item>;
   readonly #cursorOf: (position: Position) => JsonValue;
   #position: Position | undefined;
+  #count = 0;
+  #locators: (JsonValue | undefined)[] | undefined;
 
   constructor(options: ReadOptions, cursorOf: (position: Position) => JsonValue) {
     this.#builder = new BatchBuilder(options);
@@ -46,8 +50,11 @@ export class PositionedBatches<Item, Position> {
     return this.#builder.hasRoomFor(size) ? undefined : this.end();
   }
 
-  add(item: Item, size: number, valid = false): void {
+  add(item: Item, size: number, valid = false, locator?: JsonValue): void {
     this.#builder.add(item, size, valid);
+    if (locator !== undefined) this.#locators ??= new Array(this.#count).fill(undefined);
+    this.#locators?.push(locator);
+    this.#count++;
   }
 
   fail(failure: ReadFailure): void {
@@ -63,7 +70,10 @@ export class PositionedBatches<Item, Position> {
   end(): Batch<Item> | undefined {
     if (this.#position === undefined) return undefined;
     const batch = this.#builder.take();
-    return batch && { ...batch, cursor: this.#cursorOf(this.#position) };
+    const locators = this.#locators;
+    this.#count = 0;
+    this.#locators = undefined;
+    return batch && { ...batch, cursor: this.#cursorOf(this.#position), ...(locators && { locators }) };
   }
 }
 

@@ -155,14 +155,14 @@ function nextWidth(request: ChangesRequest, width: number, count: number, length
 }
 
 function isAfter(hit: Hit, after: ChangePosition): boolean {
-  return compare(positionOf(hit), after) > 0;
+  return comparePositions(positionOf(hit), after) > 0;
 }
 
 function byChange(a: ReadHit<unknown>, b: ReadHit<unknown>): number {
-  return a.hit._seq_no! - b.hit._seq_no! || compare(positionOf(a.hit), positionOf(b.hit));
+  return a.hit._seq_no! - b.hit._seq_no! || comparePositions(positionOf(a.hit), positionOf(b.hit));
 }
 
-function compare(a: ChangePosition, b: ChangePosition): number {
+export function comparePositions(a: ChangePosition, b: ChangePosition): number {
   if (a.change !== b.change) return a.change - b.change;
   if (a.id !== b.id) return a.id < b.id ? -1 : 1;
   return a.index === b.index ? 0 : a.index < b.index ? -1 : 1;

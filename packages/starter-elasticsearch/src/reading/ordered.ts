@@ -3,7 +3,7 @@ import { isPlainName } from "../mapping/names.ts";
 import { allOf, type Clause, NONE, not } from "../query/clause.ts";
 import type { OpenedQuery } from "../query/source-index.ts";
 import { SIDECAR } from "../types.ts";
-import { type DecodedPage, decodePage, type ReadHit } from "../values/decode.ts";
+import { type DecodedPage, decodePage, type Hit, type ReadHit } from "../values/decode.ts";
 import { pageLimits } from "./batching.ts";
 import { readChanges } from "./change-cursor.ts";
 import { type OrderedPosition, readOrderedCursor } from "./cursor.ts";
@@ -12,7 +12,7 @@ import { MOST_ODD, type ServerOrder, serverOrder, tooManyToSort } from "./sortin
 
 /** A document and where it stands in an order. */
 export interface LocatedRecord {
-  readonly id: string;
+  readonly hit: Hit;
   readonly record: P2PRecord | undefined;
   readonly error: P2PError | undefined;
   /** Characters, about. */
@@ -72,7 +72,7 @@ async function* merge(
         (left.value.key === undefined || compareRecords(query.orderBy, left.value.key, right.value.key!) <= 0));
     const { hit, size, key } = (takeLeft ? left.value : right.value) as Candidate;
     position = takeLeft ? { ...position, after: hit.hit.sort } : { ...position, odd: key };
-    yield { id: hit.hit._id, record: hit.item, error: hit.error, size, position };
+    yield { hit: hit.hit, record: hit.item, error: hit.error, size, position };
     if (takeLeft) left = await native.next();
     else right = await odd.next();
   }

@@ -60,6 +60,6 @@ async function fetchPage(view: PointInTime, request: PageRequest, signal: AbortS
 }
 
 /** As many documents as fill a page; at most four times as many as before, since sizes differ. */
-function nextSize(size: number, average: number, pageSize: number): number {
+export function nextSize(size: number, average: number, pageSize: number): number {
   return Math.max(1, Math.min(Math.floor(pageSize / average), size * 4, LARGEST_PAGE));
 }

@@ -85,6 +85,11 @@ export class PointInTime {
         continue;
       }
       const parsed = this.#link.parse<SearchAnswer>(answer.text, "read");
+      // It was told to answer wholly or not at all; what a document is missing from says nothing of the document.
+      if (parsed.timed_out === true || (parsed._shards?.failed ?? 0) > 0) {
+        const what = `${this.#link.label} answered a search in part, because some of the index was not available in time`;
+        throw new P2PError("BUSY", `${what}; try again, or see GET _cluster/health`, { retryable: true });
+      }
       if (parsed.pit_id !== undefined && parsed.pit_id !== id) this.#id = Promise.resolve(parsed.pit_id);
       return { answer: parsed, text: answer.text, view, asked };
     }

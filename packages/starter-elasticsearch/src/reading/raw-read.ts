@@ -1,8 +1,8 @@
 import type { P2PQuery, P2PValue, RawBatch, ReadOptions } from "@omni/p2p-core/starter";
 import { type OpenedQuery, openQuery, type SourceIndex } from "../query/source-index.ts";
-import { type ReadForm, readOpened, readUnordered } from "../read.ts";
 import { foreignOrigin, type RawDocument, rawPage } from "../values/raw-document.ts";
 import type { Batch } from "./batching.ts";
+import { type ReadForm, readOpened, readUnordered } from "./records.ts";
 
 const RAW_FORM: ReadForm<RawDocument> = {
   decode: rawPage,
@@ -16,8 +16,8 @@ const RAW_FORM: ReadForm<RawDocument> = {
 export async function* readRaw(source: SourceIndex, query: P2PQuery, options: ReadOptions): AsyncGenerator<RawBatch> {
   options.signal.throwIfAborted();
   const opened = await openQuery(source, query, options.signal);
-  for await (const { items: documents, valid: _, ...batch } of documentsOf(opened, options)) {
-    yield { documents, ...batch };
+  for await (const { items: documents, cursor, bytes, failures } of documentsOf(opened, options)) {
+    yield { documents, cursor, bytes, ...(failures && { failures }) };
     options.signal.throwIfAborted();
   }
 }

@@ -25,8 +25,11 @@ export type SortValue = JsonValue | bigint;
 export interface Hit {
   readonly _id: string;
   readonly _index: string;
-  /** The number of its last change, where it is asked for. */
+  /** What it was routed to its shard by, where that is not its id. */
+  readonly _routing?: string;
+  /** The number of its last change, where it is asked for, and the term of the primary shard that gave it. */
   readonly _seq_no?: number;
+  readonly _primary_term?: number;
   readonly _source?: Readonly<Record<string, JsonValue>>;
   /** Its place in the order of the search. */
   readonly sort: readonly SortValue[];
@@ -35,6 +38,8 @@ export interface Hit {
 /** The part of the answer to a search that matters here. */
 export interface SearchAnswer {
   readonly pit_id?: string;
+  readonly timed_out?: boolean;
+  readonly _shards?: { readonly failed?: number };
   readonly hits?: { readonly hits?: readonly Hit[] };
 }
 

@@ -31,20 +31,22 @@ export interface BulkResult {
   readonly failures: readonly WriteFailure[];
 }
 
-interface BulkAnswer {
+/** The answer to a bulk request, with nothing but the outcomes. */
+export interface BulkAnswer {
   readonly errors?: boolean;
   readonly items?: readonly Readonly<Record<string, BulkItem>>[];
 }
 
-interface BulkItem {
+/** What became of a line. */
+export interface BulkItem {
   readonly status: number;
   /** `noop` where an ingest pipeline dropped the document. */
   readonly result?: string;
   readonly error?: Parameters<typeof reasonOf>[0];
 }
 
-// The server tells more about each document than about the documents themselves, unless it is asked not to.
-const WANTED =
+/** What is asked of the outcomes: the server tells more about each document than about the documents, unless told not to. */
+export const BULK_OUTCOMES =
   "errors,items.*.status,items.*.result,items.*.error.type,items.*.error.reason,items.*.error.caused_by.reason,items.*.error.caused_by.caused_by.reason";
 
 /** The most bytes that a document takes in a request, with the line that says what to do with it. */
@@ -72,7 +74,7 @@ export async function sendBulk(
     {
       method: "POST",
       path: `/${encodeURIComponent(index)}/_bulk`,
-      query: { ...query, filter_path: WANTED },
+      query: { ...query, filter_path: BULK_OUTCOMES },
       body,
       lines: true,
       repeatable: mode === "upsert",
