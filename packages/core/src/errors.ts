@@ -14,6 +14,8 @@ export type P2PErrorCode =
   /** A record or a value in it breaks the record model, or a transform failed on it. */
   | "INVALID_RECORD"
   | "TRANSFORM_FAILED"
+  /** A record does not meet the schema of the transfer, or the schema failed on it. */
+  | "VALIDATION_FAILED"
   /** The file, table, index, collection or database to read from does not exist. */
   | "SOURCE_NOT_FOUND"
   /** Source and target are one and the same thing, and that was not asked for. */
@@ -72,9 +74,9 @@ export interface P2PErrorOptions {
   /** The error underneath. It is kept as it is; redaction happens where errors leave the library. */
   cause?: unknown;
   /** Whether the same attempt may succeed later. Default `false`. */
-  retryable?: boolean;
+  retryable?: boolean | undefined;
   /** How long the store asked to wait before the next attempt, in milliseconds. */
-  retryAfterMs?: number;
+  retryAfterMs?: number | undefined;
 }
 
 const brand = Symbol.for("@omni/p2p-core/error");

@@ -1,17 +1,15 @@
 /** The door for applications: connections, transfers, records and errors. */
 export type { ConnectionConfig, ConnectionConfigInput, FailureTolerance } from "./config.ts";
-export type { P2PConnection } from "./connection/connection.ts";
+export type { P2PConnection, P2PConnectionEvents } from "./connection/connection.ts";
 export { DefaultP2PConnectionManager, type ManagerOptions, type PoolOptions } from "./connection/default-manager.ts";
-export type {
-  CloseOptions,
-  ManagedTransferOptions,
-  P2PConnectionManager,
-  P2PManagerEvents,
-} from "./connection/manager.ts";
+export type { P2PDiagnostics } from "./connection/diagnostics.ts";
+export type { P2PConnectionManager, P2PManagerEvents } from "./connection/manager.ts";
+export type { Cancellable, CloseOptions, ManagedTransferOptions, P2PReadOptions } from "./connection/options.ts";
+export type { RunningTransfer } from "./connection/running-transfer.ts";
 export type { ConnectionStatistics } from "./connection/statistics.ts";
 export { ConnectionStatus } from "./connection/status.ts";
 export { isP2PError, P2PError, type P2PErrorCode, type P2PErrorOptions } from "./errors.ts";
-export type { P2PId, P2PRecord } from "./model/record.ts";
+export type { MutableRecord, P2PId, P2PRecord } from "./model/record.ts";
 export { type P2PObject, type P2PValue, TaggedValue } from "./model/value.ts";
 export { type EndpointInfo, type EndpointInput, parseEndpoint } from "./storage/endpoint.ts";
 export type { P2PCondition, P2POperators, P2POrder, P2PQuery } from "./storage/query.ts";
@@ -24,7 +22,9 @@ export type { DeadLetter, DeadLetterSink } from "./transfer/dead-letters/dead-le
 export { type FileDeadLetterOptions, FileDeadLetterSink } from "./transfer/dead-letters/file-dead-letters.ts";
 export type { TransferOptions } from "./transfer/options.ts";
 export type { TransferProgress } from "./transfer/progress.ts";
+export type { ReadBatch } from "./transfer/read-batches.ts";
 export { P2PTransferError, type TransferFailure, type TransferResult } from "./transfer/result.ts";
+export type { StandardSchemaV1 } from "./transfer/standard-schema.ts";
 export type { Transform, TransformResult } from "./transfer/transform.ts";
 export type { FieldDifference } from "./transfer/verify/fields.ts";
 export type { Difference } from "./transfer/verify/finder.ts";

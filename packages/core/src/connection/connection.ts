@@ -1,7 +1,45 @@
+import type { EventEmitter } from "node:events";
+import type { P2PError } from "../errors.ts";
+import type { MutableRecord } from "../model/record.ts";
 import type { EndpointInfo } from "../storage/endpoint.ts";
+import type { P2PQuery } from "../storage/query.ts";
+import type { PartitionPlan } from "../transfer/partitioned/plan.ts";
+import type { TransferProgress } from "../transfer/progress.ts";
+import type { ReadBatch } from "../transfer/read-batches.ts";
+import type { TransferResult } from "../transfer/result.ts";
+import type { VerifyOptions, VerifyResult } from "../transfer/verify/verify.ts";
+import type { Cancellable, CloseOptions, ManagedTransferOptions, P2PReadOptions } from "./options.ts";
+import type { RunningTransfer } from "./running-transfer.ts";
+import type { ConnectionStatistics } from "./statistics.ts";
 import type { ConnectionStatus } from "./status.ts";
 
-/** A lasting connection between two stores. It is made and kept by a manager. */
+/**
+ * What a connection tells while it works, and its manager for all of them. `transferId` names the transfer that it is about,
+ * where there is one. No event ever carries a secret. What a listener throws or rejects with ends nothing: it is a
+ * warning of the process with the code `HOOK_FAILED`, once for each listener.
+ */
+export interface P2PConnectionEvents {
+  statusChanged: [
+    event: { connection: P2PConnection; transferId?: string; from: ConnectionStatus; to: ConnectionStatus },
+  ];
+  transferStarted: [event: { connection: P2PConnection; transferId: string; query: P2PQuery }];
+  progress: [event: { connection: P2PConnection; transferId: string; progress: TransferProgress }];
+  transferCompleted: [event: { connection: P2PConnection; transferId: string; result: TransferResult }];
+  transferFailed: [event: { connection: P2PConnection; transferId: string; error: P2PError; result?: TransferResult }];
+  reconnected: [event: { connection: P2PConnection; transferId?: string }];
+  closed: [event: { connection: P2PConnection }];
+}
+
+/**
+ * A lasting connection between two stores. It is made and kept by a manager, and does one thing at a time: a transfer, a
+ * comparison or a read.
+ *
+ * @example
+ * ```ts
+ * await using connection = await manager.establish("sqlite:./knowledge.db?table=docs", "memory:scratch");
+ * const { successCount } = await connection.transfer({ type: "knowledge" }, { batchSize: 100 });
+ * ```
+ */
 export interface P2PConnection extends AsyncDisposable {
   readonly connectionId: string;
   /** Without secrets. */
@@ -10,8 +48,62 @@ export interface P2PConnection extends AsyncDisposable {
   readonly targetEndpoint: EndpointInfo;
   readonly status: ConnectionStatus;
   readonly description?: string;
-  /** Whether it can transfer, as far as is known here: cheap, and no question to the stores; see `manager.isHealthy`. */
+  /** What happens on this connection; the manager's `events` tell the same of all. */
+  readonly events: EventEmitter<P2PConnectionEvents>;
+  /** The transfer under way, for those who did not begin it. */
+  readonly activeTransfer: RunningTransfer | undefined;
+  /**
+   * Moves the records of a query from the source to the target.
+   *
+   * @param query which records. Default: all.
+   * @param options of this transfer. Default: the settings of the connection.
+   * @throws P2PTransferError with the result until then; P2PError `INVALID_STATE` when the connection cannot transfer.
+   */
+  transfer<In extends object = MutableRecord>(query?: P2PQuery, options?: ManagedTransferOptions<In>): RunningTransfer;
+  /**
+   * Compares the two ends record by record; see {@link verify}.
+   *
+   * @param query which records. Default: all.
+   * @throws P2PError `INVALID_STATE` when the connection cannot be used, or what reading throws.
+   */
+  verify<In extends object = MutableRecord>(query?: P2PQuery, options?: VerifyOptions<In>): Promise<VerifyResult>;
+  /**
+   * Reads the records of a query from the source, batch by batch: the next one is read when it is asked for. Until it ends or the
+   * loop is left, the connection is busy. A source that went away is waited for and read on from the last cursor, as in a
+   * transfer.
+   *
+   * `Doc` is what you say the records are; only `schema` makes sure of it.
+   *
+   * @param query which records. Default: all.
+   * @throws P2PError `INVALID_STATE`, `INVALID_QUERY`, `ABORTED`, `STORE_CHANGED`, or what reading throws: when the first batch is asked for, or a later one.
+   * @example
+   * ```ts
+   * for await (const { records, failures } of connection.read<Doc>({ type: "knowledge" }, { batchSize: 100 })) {
+   *   for (const { title } of records) console.log(title);
+   * }
+   * ```
+   */
+  read<Doc extends object = MutableRecord>(
+    query?: P2PQuery,
+    options?: P2PReadOptions<Doc>,
+  ): AsyncGenerator<ReadBatch<Doc>, void, undefined>;
+  /**
+   * Asks the source for at most so many parts of a query: disjoint, and together the whole. They can be transferred
+   * each by itself, in any process; a transfer with `partitions` does all of that in this one.
+   *
+   * @throws P2PError `INVALID_STATE`, `INVALID_QUERY`, or what the source throws.
+   */
+  partitions(query: P2PQuery, parts: number): Promise<PartitionPlan>;
+  /** What it has done so far. */
+  statistics(): ConnectionStatistics;
+  /** Whether it can transfer, as far as is known here: cheap, and no question to the stores; see {@link isHealthy}. */
   isAlive(): boolean;
-  /** Cancels a transfer under way and closes the connection. Closing a closed one does nothing. */
-  close(): Promise<void>;
+  /**
+   * Asks both stores for a sign of life, within `connection_timeout`.
+   *
+   * @throws P2PError `ABORTED` when the signal aborts; the connection stays as it is then.
+   */
+  isHealthy(options?: Cancellable): Promise<boolean>;
+  /** Closes the connection, after cancelling a transfer under way. Closing a closed one does nothing. */
+  close(options?: CloseOptions): Promise<void>;
 }

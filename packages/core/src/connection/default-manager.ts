@@ -2,44 +2,47 @@ import { EventEmitter } from "node:events";
 import { Semaphore } from "../async/semaphore.ts";
 import { type ConnectionConfigInput, MAX_TIMER_MS, parseConfig } from "../config.ts";
 import { assertPlain } from "../described.ts";
-import { P2PError, toP2PError } from "../errors.ts";
+import { P2PError } from "../errors.ts";
+import type { MutableRecord } from "../model/record.ts";
 import { type EndpointInput, parseEndpoint } from "../storage/endpoint.ts";
 import type { P2PQuery } from "../storage/query.ts";
-import { parseQuery } from "../storage/query.ts";
 import { redactError, secretsOf } from "../storage/redact.ts";
 import { StarterRegistry } from "../storage/registry.ts";
 import type { P2PStarter } from "../storage/service.ts";
 import { DefaultP2PTransferBridge, type P2PTransferBridge } from "../transfer/bridge.ts";
 import { deadLetterStarter } from "../transfer/dead-letters/dead-letter-source.ts";
-import { callListener, warnOfListener } from "../transfer/hooks.ts";
 import type { PartitionPlan } from "../transfer/partitioned/plan.ts";
-import { P2PTransferError, type TransferResult } from "../transfer/result.ts";
+import type { TransferResult } from "../transfer/result.ts";
 import type { VerifyOptions, VerifyResult } from "../transfer/verify/verify.ts";
-import type { P2PConnection } from "./connection.ts";
+import { anySignal, cancelled, signalOf } from "./cancel.ts";
+import type { P2PConnection, P2PConnectionEvents } from "./connection.ts";
+import { Drain } from "./drain.ts";
+import { emitSafely } from "./events.ts";
 import { type ConnectionListener, ManagedConnection } from "./managed-connection.ts";
-import type { CloseOptions, ManagedTransferOptions, P2PConnectionManager, P2PManagerEvents } from "./manager.ts";
+import type { P2PConnectionManager } from "./manager.ts";
+import type { Cancellable, CloseOptions, ManagedTransferOptions } from "./options.ts";
 import { ServicePool } from "./service-pool.ts";
 import type { ConnectionStatistics } from "./statistics.ts";
 
 /** How many connections there may be, and how long they last unused. */
 export interface PoolOptions {
   /** Connections open at a time; `establish` waits for one to be closed. Default: no limit. */
-  readonly maxConnections?: number;
+  readonly maxConnections?: number | undefined;
   /** How long `establish` waits then, in ms. Default 10 000. */
-  readonly acquireTimeout?: number;
+  readonly acquireTimeout?: number | undefined;
   /** Closes a connection, and a store without connections, that was not used for so long, in ms. Default 0: a store closes with its last connection, a connection never. */
-  readonly idleTtl?: number;
+  readonly idleTtl?: number | undefined;
 }
 
 /** What {@link DefaultP2PConnectionManager} can be made with. */
 export interface ManagerOptions {
   /** Default: a new {@link DefaultP2PTransferBridge}. */
-  readonly bridge?: P2PTransferBridge;
+  readonly bridge?: P2PTransferBridge | undefined;
   /** Settings for all connections; those given to `establish` go first. */
-  readonly config?: ConnectionConfigInput;
-  readonly pool?: PoolOptions;
+  readonly config?: ConnectionConfigInput | undefined;
+  readonly pool?: PoolOptions | undefined;
   /** A folder of the application, whose `package.json` names the installed starters. Default: found. */
-  readonly appRoot?: string;
+  readonly appRoot?: string | undefined;
 }
 
 /** Longest a warm-up keeps a store when the pool has no `idleTtl`, in ms. */
@@ -61,7 +64,7 @@ const WARM_TTL = 60_000;
  * ```
  */
 export class DefaultP2PConnectionManager implements P2PConnectionManager {
-  readonly events = new EventEmitter<P2PManagerEvents>();
+  readonly events = new EventEmitter<P2PConnectionEvents>();
   readonly #options: ManagerOptions;
   readonly #bridge: P2PTransferBridge;
   readonly #registry: StarterRegistry;
@@ -71,7 +74,7 @@ export class DefaultP2PConnectionManager implements P2PConnectionManager {
   /** Closed, but their stores are not given back yet. */
   readonly #leaving = new Set<ManagedConnection>();
   readonly #opening = new Set<Promise<void>>();
-  readonly #failedListeners = new WeakSet<object>();
+  readonly #drain = new Drain();
   readonly #closing = new AbortController();
   readonly #listener: ConnectionListener;
   #sweeper: NodeJS.Timeout | undefined;
@@ -91,19 +94,17 @@ export class DefaultP2PConnectionManager implements P2PConnectionManager {
     this.#pool = new ServicePool(this.#registry, pool.idleTtl ?? 0, this.#closing.signal);
     this.#slots = new Semaphore(pool.maxConnections ?? Number.POSITIVE_INFINITY);
     this.#listener = {
-      statusChanged: (connection, from, to) => {
-        if (to === "CLOSED") {
+      happened: (connection, what) => {
+        if (what.name === "statusChanged" && what.event.to === "CLOSED") {
           this.#connections.delete(connection.connectionId);
           this.#leaving.add(connection);
+        } else if (what.name === "closed") {
+          this.#leaving.delete(connection);
+          this.#slots.release();
         }
-        this.#emit("statusChanged", { connection, from, to });
+        emitSafely(this.events, what);
       },
-      released: (connection) => {
-        this.#leaving.delete(connection);
-        this.#slots.release();
-        this.#emit("closed", { connection });
-      },
-      reconnected: (connection) => this.#emit("reconnected", { connection }),
+      listensTo: (name) => this.events.listenerCount(name) > 0,
     };
     if (pool.idleTtl) this.#sweepEvery(pool.idleTtl);
   }
@@ -116,8 +117,10 @@ export class DefaultP2PConnectionManager implements P2PConnectionManager {
     source: EndpointInput,
     target: EndpointInput,
     config: ConnectionConfigInput = {},
+    options: Cancellable = {},
   ): Promise<P2PConnection> {
     this.#assertOpen();
+    const signal = signalOf(options);
     const parts = {
       source: parseEndpoint(source),
       target: parseEndpoint(target),
@@ -126,19 +129,25 @@ export class DefaultP2PConnectionManager implements P2PConnectionManager {
       slots: this.#slots,
       bridge: this.#bridge,
       listener: this.#listener,
+      closing: this.#closing.signal,
     };
     const acquireTimeout = this.#options.pool?.acquireTimeout ?? 10_000;
-    await this.#slots.acquire(this.#closing.signal, {
-      ms: acquireTimeout,
-      late: () => exhaustedError(this.#slots.permits, acquireTimeout),
-    });
+    try {
+      await this.#slots.acquire(anySignal(this.#closing.signal, signal), {
+        ms: acquireTimeout,
+        late: () => exhaustedError(this.#slots.permits, acquireTimeout),
+      });
+    } catch (error) {
+      this.#assertOpen();
+      throw signal?.aborted ? cancelled("Establishing the connection", signal) : error;
+    }
     if (this.#closed) {
       this.#slots.release();
       throw closedError();
     }
     const connection = new ManagedConnection(parts);
     this.#connections.set(connection.connectionId, connection);
-    const opening = connection.open();
+    const opening = connection.open(signal);
     this.#opening.add(opening);
     try {
       await opening;
@@ -166,75 +175,47 @@ export class DefaultP2PConnectionManager implements P2PConnectionManager {
     return true;
   }
 
+  transferThroughConnection<In extends object = MutableRecord>(
+    connectionId: string,
+    query: P2PQuery,
+    options?: ManagedTransferOptions<In>,
+  ): Promise<TransferResult>;
+  transferThroughConnection(
+    connectionId: string,
+    query: P2PQuery,
+    batchSize: number | "auto" | undefined,
+  ): Promise<TransferResult>;
   async transferThroughConnection(
     connectionId: string,
     query: P2PQuery,
-    batchSize: number | "auto" | ManagedTransferOptions = {},
+    given?: number | "auto" | ManagedTransferOptions,
   ): Promise<TransferResult> {
-    const connection = this.#find(connectionId, "transfer");
-    this.#assertOpen();
-    // Whatever is no object is checked as a batch size.
-    const isSize = (typeof batchSize !== "object" && typeof batchSize !== "function") || batchSize === null;
-    const given = isSize ? { batchSize } : batchSize;
-    assertPlain("transfer options", given);
-    parseQuery(query);
-    const options = this.#observed(connection, given);
-    this.#emit("transferStarted", { connection, query });
-    let result: TransferResult;
-    try {
-      result = await connection.transfer(query, options);
-    } catch (thrown) {
-      const error = toP2PError(thrown, "WRITE_FAILED", "The transfer failed");
-      this.#emit("transferFailed", {
-        connection,
-        error,
-        ...(error instanceof P2PTransferError && { result: error.result }),
-      });
-      throw error;
-    }
-    this.#emit("transferCompleted", { connection, result });
-    return result;
+    return this.#find(connectionId, "transfer").transfer(query, asOptions(given));
   }
 
-  /** Lets the events tell of progress too, where somebody listens: the source counts its records only then. */
-  #observed(connection: ManagedConnection, options: ManagedTransferOptions): ManagedTransferOptions {
-    if (this.events.listenerCount("progress") === 0) return options;
-    const { onProgress } = options;
-    if (onProgress !== undefined && typeof onProgress !== "function") return options;
-    return {
-      ...options,
-      onProgress: (progress) => {
-        this.#emit("progress", { connection, progress });
-        return onProgress?.(progress);
-      },
-    };
-  }
-
-  async verify(connectionId: string, query: P2PQuery, options: VerifyOptions = {}): Promise<VerifyResult> {
-    const connection = this.#find(connectionId, "transfer");
-    this.#assertOpen();
-    assertPlain("options", options);
-    parseQuery(query);
-    return connection.verify(query, options);
+  async verify<In extends object = MutableRecord>(
+    connectionId: string,
+    query: P2PQuery,
+    options?: VerifyOptions<In>,
+  ): Promise<VerifyResult> {
+    return this.#find(connectionId, "transfer").verify(query, options);
   }
 
   async partitions(connectionId: string, query: P2PQuery, parts: number): Promise<PartitionPlan> {
-    const connection = this.#find(connectionId, "transfer");
-    this.#assertOpen();
-    parseQuery(query);
-    return connection.partitions(query, parts);
+    return this.#find(connectionId, "transfer").partitions(query, parts);
   }
 
   getConnectionStatistics(connectionId: string): ConnectionStatistics {
     return this.#find(connectionId, "statistics").statistics();
   }
 
-  async isHealthy(connectionId: string): Promise<boolean> {
-    return (await this.#connections.get(connectionId)?.ping()) ?? false;
+  async isHealthy(connectionId: string, options?: Cancellable): Promise<boolean> {
+    return (await this.#connections.get(connectionId)?.isHealthy(options)) ?? false;
   }
 
-  async warmUp(source: EndpointInput, target: EndpointInput): Promise<void> {
+  async warmUp(source: EndpointInput, target: EndpointInput, options: Cancellable = {}): Promise<void> {
     this.#assertOpen();
+    const signal = signalOf(options);
     const { connectionTimeout } = parseConfig(this.#options.config);
     const ends = [
       { endpoint: parseEndpoint(source), role: "source" },
@@ -242,51 +223,36 @@ export class DefaultP2PConnectionManager implements P2PConnectionManager {
     ] as const;
     try {
       for (const { endpoint, role } of ends) {
-        const lease = await this.#pool.acquire(endpoint, role, connectionTimeout);
+        const lease = await this.#pool.acquire(endpoint, role, connectionTimeout, signal);
         await lease.release(false, this.#options.pool?.idleTtl || WARM_TTL);
       }
-    } catch (error) {
+    } catch (thrown) {
+      const error = signal?.aborted ? cancelled("The warm-up", signal) : thrown;
       throw redactError(error, secretsOf(...ends.map(({ endpoint }) => endpoint)));
     }
   }
 
   async close(options: CloseOptions = {}): Promise<void> {
-    this.#closed ??= this.#shutDown(options.drainTimeout ?? 10_000);
-    await this.#closed;
+    await this.#drain.during(options, 10_000, () => {
+      this.#closed ??= this.#shutDown();
+      return this.#closed;
+    });
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
     await this.close();
   }
 
-  async #shutDown(drainTimeout: number): Promise<void> {
+  async #shutDown(): Promise<void> {
     clearInterval(this.#sweeper);
     this.#closing.abort(closedError());
     await Promise.all(
-      [...this.#connections.values(), ...this.#leaving].map(async (connection) => {
-        await connection.drain(drainTimeout);
-        await connection.close();
-      }),
+      [...this.#connections.values(), ...this.#leaving].map((connection) =>
+        connection.close({ drainTimeout: MAX_TIMER_MS, signal: this.#drain.signal }),
+      ),
     );
     await Promise.allSettled(this.#opening);
     await this.#pool.close();
-  }
-
-  /**
-   * Every listener hears of it, whatever another one does. What one throws or rejects with is its own: it must neither end
-   * the process nor leave a connection between two states, and is told once, as a warning.
-   */
-  #emit<K extends keyof P2PManagerEvents>(name: K, ...event: P2PManagerEvents[K]): void {
-    // As they are registered: the wrapper of a `once` takes itself off.
-    for (const listener of this.events.rawListeners(name)) {
-      callListener(
-        () => Reflect.apply(listener, this.events, event) as unknown,
-        (error) => {
-          if (!this.#failedListeners.has(listener)) warnOfListener(`A listener of the event "${name}"`, error);
-          this.#failedListeners.add(listener);
-        },
-      );
-    }
   }
 
   #assertOpen(): void {
@@ -315,6 +281,12 @@ export class DefaultP2PConnectionManager implements P2PConnectionManager {
     this.#sweeper = setInterval(sweep, Math.max(10, Math.min(idleTtl / 2, 30_000)));
     this.#sweeper.unref();
   }
+}
+
+/** The guide's form has a batch size where options are; whatever is no object is checked as one. */
+function asOptions(given: number | "auto" | ManagedTransferOptions | undefined): ManagedTransferOptions | undefined {
+  const isSize = (typeof given !== "object" && typeof given !== "function") || given === null;
+  return isSize && given !== undefined ? { batchSize: given } : (given as ManagedTransferOptions | undefined);
 }
 
 function closedError(): P2PError {

@@ -1,22 +1,36 @@
 import { randomUUID } from "node:crypto";
-import { endsWithin, settleSoon, withDeadline } from "../async/deadline.ts";
+import { EventEmitter } from "node:events";
+import { settleSoon, withDeadline } from "../async/deadline.ts";
 import type { Semaphore } from "../async/semaphore.ts";
-import type { ConnectionConfig } from "../config.ts";
+import { type ConnectionConfig, parseConfig } from "../config.ts";
+import { assertPlain } from "../described.ts";
 import { isConnectionError, P2PError, toP2PError } from "../errors.ts";
+import type { JsonValue } from "../model/json-value.ts";
+import type { MutableRecord } from "../model/record.ts";
 import { type EndpointInfo, endpointLabel, parseEndpoint } from "../storage/endpoint.ts";
-import type { P2PQuery } from "../storage/query.ts";
+import { type P2PQuery, parseQuery } from "../storage/query.ts";
 import { redactEndpoint, redactError, secretsOf } from "../storage/redact.ts";
 import type { OpenContext } from "../storage/service.ts";
 import type { P2PTransferBridge } from "../transfer/bridge.ts";
 import { identify } from "../transfer/checkpoint/identity.ts";
 import { EndpointDeadLetterSink } from "../transfer/dead-letters/endpoint-dead-letters.ts";
 import type { AnotherService, TransferEnd } from "../transfer/end.ts";
-import type { TransferOptions } from "../transfer/options.ts";
+import { isTimeout, SCHEMA_WORDS, TIMEOUT_WORDS, type TransferOptions } from "../transfer/options.ts";
 import { type PartitionPlan, planPartitions } from "../transfer/partitioned/plan.ts";
+import { METER, type Metered, ProgressMeter } from "../transfer/progress.ts";
+import { type ReadBatch, readBatches } from "../transfer/read-batches.ts";
 import { P2PTransferError, type TransferResult } from "../transfer/result.ts";
+import { isSchema } from "../transfer/schema.ts";
+import type { StandardSchemaV1 } from "../transfer/standard-schema.ts";
 import { type VerifyOptions, type VerifyResult, verifyWith } from "../transfer/verify/verify.ts";
-import type { P2PConnection } from "./connection.ts";
-import type { ManagedTransferOptions } from "./manager.ts";
+import { anySignal, cancelled, signalOf } from "./cancel.ts";
+import type { P2PConnection, P2PConnectionEvents } from "./connection.ts";
+import { openTrace, publishState, transferTrace, verifyTrace } from "./diagnostics.ts";
+import { Drain } from "./drain.ts";
+import { emitSafely, type HappenedEvent } from "./events.ts";
+import type { Cancellable, CloseOptions, ManagedTransferOptions, P2PReadOptions } from "./options.ts";
+import { ReadSession, type ReadTurn } from "./read-session.ts";
+import { type RunningTransfer, runningTransfer } from "./running-transfer.ts";
 import type { ServiceLease, ServicePool } from "./service-pool.ts";
 import { type ConnectionStatistics, StatisticsBook } from "./statistics.ts";
 import { assertTransition, ConnectionStatus, invalidForTransfer } from "./status.ts";
@@ -24,12 +38,15 @@ import { assertTransition, ConnectionStatus, invalidForTransfer } from "./status
 /** How long a cancelled transfer may take to end before its connection is closed all the same, in ms. */
 const CLOSE_MS = 10_000;
 
+/** Records of a batch where `batch_size` is `"auto"`: nothing is written, by which a size could be found. */
+const AUTO_READ = 1000;
+
 /** What a connection reports to its manager. */
 export interface ConnectionListener {
-  statusChanged(connection: ManagedConnection, from: ConnectionStatus, to: ConnectionStatus): void;
-  reconnected(connection: ManagedConnection): void;
-  /** Closed, and its stores are given back. */
-  released(connection: ManagedConnection): void;
+  /** Before the connection's own listeners hear of it. */
+  happened(connection: ManagedConnection, what: HappenedEvent): void;
+  /** Whether somebody listens there to an event of this name. */
+  listensTo(name: keyof P2PConnectionEvents): boolean;
 }
 
 /** What a connection needs to live. */
@@ -42,6 +59,27 @@ export interface ConnectionParts {
   readonly slots: Semaphore;
   readonly bridge: P2PTransferBridge;
   readonly listener: ConnectionListener;
+  /** Aborts when the manager is closed: nothing is begun any more. */
+  readonly closing: AbortSignal;
+}
+
+/** What a connection does, while it can do nothing else. */
+interface Work {
+  readonly cancel: AbortController;
+  /** Resolves when it has ended, well or not. */
+  readonly ended: Promise<void>;
+}
+
+/** The connection, taken for a piece of work. */
+interface Turn {
+  readonly source: TransferEnd;
+  readonly target: TransferEnd;
+  /** Aborts when the connection is closed. */
+  readonly cancelled: AbortSignal;
+  /** Gives the connection back. */
+  leave(): void;
+  /** Gives it back after something was thrown, and tells the error for it. */
+  fail(thrown: unknown): P2PError;
 }
 
 /** The connection of {@link DefaultP2PConnectionManager}: two leased stores, a state and the books. */
@@ -49,6 +87,7 @@ export class ManagedConnection implements P2PConnection {
   readonly connectionId = randomUUID();
   readonly sourceEndpoint: EndpointInfo;
   readonly description?: string;
+  readonly events = new EventEmitter<P2PConnectionEvents>();
   readonly #parts: ConnectionParts;
   /** The target's endpoint, with what it leaves open taken from the source. */
   #target: EndpointInfo;
@@ -56,7 +95,9 @@ export class ManagedConnection implements P2PConnection {
   readonly #statistics = new StatisticsBook();
   #status: ConnectionStatus = ConnectionStatus.CONNECTING;
   #leases: { source: ServiceLease; target: ServiceLease } | undefined;
-  #transfer: { cancel: AbortController; ended: Promise<unknown> } | undefined;
+  #work: Work | undefined;
+  #active: RunningTransfer | undefined;
+  readonly #drain = new Drain();
   #closed: Promise<void> | undefined;
   #usedAt = performance.now();
 
@@ -76,9 +117,13 @@ export class ManagedConnection implements P2PConnection {
     return this.#status;
   }
 
+  get activeTransfer(): RunningTransfer | undefined {
+    return this.#active;
+  }
+
   /** How long nothing has been transferred, in ms; 0 during a transfer. */
   get idleFor(): number {
-    return this.#transfer ? 0 : performance.now() - this.#usedAt;
+    return this.#work ? 0 : performance.now() - this.#usedAt;
   }
 
   isAlive(): boolean {
@@ -90,11 +135,18 @@ export class ManagedConnection implements P2PConnection {
   }
 
   /** Opens both ends. On failure the connection is in ERROR, and nothing stays open. */
-  async open(): Promise<void> {
+  async open(signal?: AbortSignal): Promise<void> {
+    await openTrace.run(
+      () => this.#open(signal),
+      () => this.#traced,
+    );
+  }
+
+  async #open(signal: AbortSignal | undefined): Promise<void> {
     const { source, config, pool } = this.#parts;
     const ends = await Promise.allSettled([
-      pool.acquire(source, "source", config.connectionTimeout),
-      this.#acquireTarget(),
+      pool.acquire(source, "source", config.connectionTimeout, signal),
+      this.#acquireTarget(signal),
     ]);
     const [from, to] = ends;
     if (from.status === "fulfilled" && to.status === "fulfilled" && this.#status === ConnectionStatus.CONNECTING) {
@@ -104,9 +156,11 @@ export class ManagedConnection implements P2PConnection {
     }
     await Promise.allSettled(ends.map(async (end) => end.status === "fulfilled" && end.value.release()));
     const failed = ends.find((end) => end.status === "rejected");
-    const reason = failed
-      ? failed.reason
-      : new P2PError("CLOSED", "The connection was closed while it was being opened");
+    const reason = signal?.aborted
+      ? cancelled("Establishing the connection", signal)
+      : failed
+        ? failed.reason
+        : new P2PError("CLOSED", "The connection was closed while it was being opened");
     const error = redactError(
       toP2PError(reason, "CONNECTION_FAILED", "Failed to establish connection"),
       this.#secrets,
@@ -117,79 +171,199 @@ export class ManagedConnection implements P2PConnection {
   }
 
   /** Opens the target, with what its endpoint leaves open taken from the source. */
-  async #acquireTarget(): Promise<ServiceLease> {
+  async #acquireTarget(signal: AbortSignal | undefined): Promise<ServiceLease> {
     const { source, target, config, pool } = this.#parts;
-    this.#target = await pool.completeTarget(target, source, config.connectionTimeout);
-    return pool.acquire(this.#target, "target", config.connectionTimeout);
+    this.#target = await pool.completeTarget(target, source, config.connectionTimeout, signal);
+    return pool.acquire(this.#target, "target", config.connectionTimeout, signal);
+  }
+
+  transfer<In extends object = MutableRecord>(
+    query: P2PQuery = {},
+    options: ManagedTransferOptions<In> = {},
+  ): RunningTransfer {
+    // What a record of the source is only the application knows.
+    const given = options as ManagedTransferOptions;
+    const { promise, resolve, reject } = Promise.withResolvers<TransferResult>();
+    const meter = this.#meter(given);
+    const running = runningTransfer(promise, meter);
+    this.#transfer(running, query, given, meter)
+      .finally(() => meter.end())
+      .then(resolve, reject);
+    return running;
+  }
+
+  /** Knows the id of a transfer before it begins, and lets the events tell of progress while somebody listens. */
+  #meter(options: ManagedTransferOptions | null | undefined): ProgressMeter {
+    const { transferId } = options ?? {};
+    const meter = new ProgressMeter(typeof transferId === "string" ? transferId : randomUUID(), {
+      isThere: () => this.events.listenerCount("progress") > 0 || this.#parts.listener.listensTo("progress"),
+      tell: (progress) =>
+        this.#tell({ name: "progress", event: { connection: this, transferId: meter.transferId, progress } }),
+    });
+    return meter;
   }
 
   /** Runs a transfer, opening the stores anew first if they were lost and `auto_reconnect` is set. */
-  async transfer(query: P2PQuery, options: ManagedTransferOptions): Promise<TransferResult> {
-    return this.#occupied(async (source, target, cancelled) => {
-      const { deadLetters, ...rest } = options;
-      const { signal } = options;
-      const sink = await this.#deadLetters(deadLetters);
-      const both = signal instanceof AbortSignal ? AbortSignal.any([signal, cancelled]) : (signal ?? cancelled);
-      try {
-        const result = await this.#parts.bridge.transfer(
-          source,
-          target,
-          query,
-          { ...rest, signal: both, deadLetters: sink.deadLetters },
-          this.#parts.config,
-        );
-        this.#statistics.enter(result);
-        return result;
-      } catch (error) {
-        throw redactError(error, sink.secrets ?? []);
-      } finally {
-        await sink.release?.();
-      }
-    });
+  async #transfer(
+    running: RunningTransfer,
+    query: P2PQuery,
+    options: ManagedTransferOptions,
+    meter: ProgressMeter,
+  ): Promise<TransferResult> {
+    this.#parts.closing.throwIfAborted();
+    assertPlain("transfer options", options);
+    parseQuery(query);
+    const told = { connection: this, transferId: running.transferId };
+    this.#tell({ name: "transferStarted", event: { ...told, query } });
+    let result: TransferResult;
+    try {
+      result = await transferTrace.run(
+        () => this.#move(running, query, options, meter),
+        () => ({ ...this.#traced, transferId: running.transferId, query }),
+      );
+    } catch (thrown) {
+      const error = toP2PError(thrown, "WRITE_FAILED", "The transfer failed");
+      const until = error instanceof P2PTransferError && { result: error.result };
+      this.#tell({ name: "transferFailed", event: { ...told, error, ...until } });
+      throw error;
+    }
+    this.#tell({ name: "transferCompleted", event: { ...told, result } });
+    return result;
   }
 
-  /** Compares the two ends. */
-  async verify(query: P2PQuery, options: VerifyOptions): Promise<VerifyResult> {
-    return this.#occupied(async (source, target, cancelled) => {
-      const { signal } = options;
-      const both = signal instanceof AbortSignal ? AbortSignal.any([signal, cancelled]) : (signal ?? cancelled);
-      return verifyWith(source, target, query, { ...options, signal: both }, this.#parts.config);
-    });
+  async #move(
+    running: RunningTransfer,
+    query: P2PQuery,
+    { deadLetters, ...rest }: ManagedTransferOptions,
+    meter: ProgressMeter,
+  ): Promise<TransferResult> {
+    const { signal } = rest;
+    return this.#occupied(
+      async ({ source, target, cancelled: closed }) => {
+        const sink = await this.#deadLetters(deadLetters);
+        // What is no signal is refused by the bridge, as every other option.
+        const both = signal === undefined || signal instanceof AbortSignal ? anySignal(closed, signal) : signal;
+        const options: TransferOptions & Metered = {
+          ...rest,
+          signal: both,
+          deadLetters: sink.deadLetters,
+          [METER]: meter,
+        };
+        try {
+          const result = await this.#parts.bridge.transfer(source, target, query, options, this.#parts.config);
+          this.#statistics.enter(result);
+          return result;
+        } catch (error) {
+          throw redactError(error, sink.secrets ?? []);
+        } finally {
+          await sink.release?.();
+        }
+      },
+      signal,
+      running,
+    );
   }
 
-  /** Asks the source for the parts of a query. */
+  async verify<In extends object = MutableRecord>(
+    query: P2PQuery = {},
+    options: VerifyOptions<In> = {},
+  ): Promise<VerifyResult> {
+    this.#parts.closing.throwIfAborted();
+    assertPlain("options", options);
+    parseQuery(query);
+    const given = options as unknown as VerifyOptions;
+    const compare = async ({ source, target, cancelled: closed }: Turn) => {
+      const { signal } = given;
+      const both = signal === undefined || signal instanceof AbortSignal ? anySignal(closed, signal) : signal;
+      return verifyWith(source, target, query, { ...given, signal: both }, this.#parts.config);
+    };
+    return verifyTrace.run(
+      () => this.#occupied(compare, given.signal),
+      () => ({ ...this.#traced, query }),
+    );
+  }
+
+  read<Doc extends object = MutableRecord>(
+    query: P2PQuery = {},
+    options: P2PReadOptions<Doc> = {},
+  ): AsyncGenerator<ReadBatch<Doc>, void, undefined> {
+    return new ReadSession(() => this.#beginReading(query, options as P2PReadOptions)) as AsyncGenerator<
+      ReadBatch<Doc>,
+      void,
+      undefined
+    >;
+  }
+
+  async #beginReading(query: P2PQuery, options: P2PReadOptions): Promise<ReadTurn<ReadBatch>> {
+    this.#parts.closing.throwIfAborted();
+    const { signal, ...reading } = checkedReading(options, this.#parts.config);
+    parseQuery(query);
+    if (signal?.aborted) throw cancelled("Reading", signal);
+    const turn = await this.#enter(signal);
+    const both = anySignal(turn.cancelled, signal);
+    return {
+      batches: readBatches(turn.source, query, { ...reading, config: this.#parts.config }, both),
+      signal: both,
+      leave: turn.leave,
+      fail: (thrown) => turn.fail(signal?.aborted && !turn.cancelled.aborted ? cancelled("Reading", signal) : thrown),
+    };
+  }
+
   async partitions(query: P2PQuery, parts: number): Promise<PartitionPlan> {
-    return this.#occupied(async ({ service }, _, cancelled) => planPartitions(service, query, parts, cancelled));
+    this.#parts.closing.throwIfAborted();
+    parseQuery(query);
+    return this.#occupied(async ({ source, cancelled: closed }) =>
+      planPartitions(source.service, query, parts, closed),
+    );
   }
 
   /** Does a piece of work with both ends, during which the connection is TRANSFERRING. */
-  async #occupied<T>(
-    work: (source: TransferEnd, target: TransferEnd, cancelled: AbortSignal) => Promise<T>,
-  ): Promise<T> {
-    await this.#reconnect();
+  async #occupied<T>(work: (turn: Turn) => Promise<T>, signal?: AbortSignal, running?: RunningTransfer): Promise<T> {
+    const turn = await this.#enter(signal, running);
+    let result: T;
+    try {
+      result = await work(turn);
+    } catch (thrown) {
+      throw turn.fail(thrown);
+    }
+    turn.leave();
+    return result;
+  }
+
+  /** Takes the connection for a piece of work, during which it is TRANSFERRING. */
+  async #enter(signal?: AbortSignal, running?: RunningTransfer): Promise<Turn> {
+    await this.#reconnect(signal, running);
     // Nothing may be awaited from here on: of two that come at once the second must see that the first is under way.
+    if (this.#closed) throw invalidForTransfer(ConnectionStatus.CLOSED);
     if (this.#status !== ConnectionStatus.ESTABLISHED && this.#status !== ConnectionStatus.IDLE) {
       throw invalidForTransfer(this.#status);
     }
-    const { source, target } = this.#ends();
+    const ends = this.#ends();
     const cancel = new AbortController();
+    const ended = Promise.withResolvers<void>();
+    this.#work = { cancel, ended: ended.promise };
+    this.#active = running;
     this.#go(ConnectionStatus.TRANSFERRING);
-    const run = work(source, target, cancel.signal);
-    this.#transfer = { cancel, ended: run.catch(() => {}) };
-    try {
-      const result = await run;
-      this.#leave(ConnectionStatus.IDLE);
-      return result;
-    } catch (thrown) {
-      const error = redactError(toP2PError(thrown, "WRITE_FAILED", "The transfer failed"), this.#secrets) as P2PError;
-      if (error instanceof P2PTransferError) this.#statistics.enter(error.result, error);
-      else this.#statistics.noteError(error);
-      this.#leave(isConnectionError(error) ? ConnectionStatus.ERROR : ConnectionStatus.IDLE);
-      throw error;
-    } finally {
-      this.#transfer = undefined;
+    const leave = (to: ConnectionStatus) => {
+      // It may have been closed meanwhile.
+      if (this.#status === ConnectionStatus.TRANSFERRING) this.#go(to);
+      this.#work = undefined;
+      this.#active = undefined;
       this.#usedAt = performance.now();
-    }
+      ended.resolve();
+    };
+    return {
+      ...ends,
+      cancelled: cancel.signal,
+      leave: () => leave(ConnectionStatus.IDLE),
+      fail: (thrown) => {
+        const error = redactError(toP2PError(thrown, "WRITE_FAILED", "The transfer failed"), this.#secrets) as P2PError;
+        if (error instanceof P2PTransferError) this.#statistics.enter(error.result, error);
+        else this.#statistics.noteError(error);
+        leave(isConnectionError(error) ? ConnectionStatus.ERROR : ConnectionStatus.IDLE);
+        return error;
+      },
+    };
   }
 
   #ends(): { source: TransferEnd; target: TransferEnd } {
@@ -248,26 +422,36 @@ export class ManagedConnection implements P2PConnection {
     }
   }
 
-  async #reconnect(): Promise<void> {
-    if (this.#status !== ConnectionStatus.ERROR || !this.#parts.config.autoReconnect) return;
-    this.#go(ConnectionStatus.CONNECTING);
-    await this.#giveBack(true);
-    await this.open();
+  async #reconnect(signal: AbortSignal | undefined, running: RunningTransfer | undefined): Promise<void> {
+    if (this.#status !== ConnectionStatus.ERROR || !this.#parts.config.autoReconnect || this.#closed) return;
+    this.#active = running;
+    try {
+      this.#go(ConnectionStatus.CONNECTING);
+      await this.#giveBack(true);
+      await this.open(signal instanceof AbortSignal ? signal : undefined);
+    } catch (error) {
+      this.#active = undefined;
+      throw error;
+    }
     this.#statistics.reconnects++;
-    this.#parts.listener.reconnected(this);
+    this.#tell({ name: "reconnected", event: { connection: this, ...this.#toldTransfer } });
   }
 
-  /** Asks both stores for a sign of life. A store that gives none puts the connection into ERROR. */
-  async ping(): Promise<boolean> {
+  /** A store that gives no sign of life puts the connection into ERROR. */
+  async isHealthy(options: Cancellable = {}): Promise<boolean> {
+    const signal = signalOf(options);
+    const stopped = (aborted: AbortSignal) => cancelled("Asking for the health of the connection", aborted);
+    if (signal?.aborted) throw stopped(signal);
     if (!this.#leases || this.#status === ConnectionStatus.CLOSED) return false;
     // Its stores may be back, but nothing leads back for it.
     if (this.#status === ConnectionStatus.ERROR && !this.#parts.config.autoReconnect) return false;
     const { source, target } = this.#ends();
     const { connectionTimeout } = this.#parts.config;
     try {
-      await Promise.all([source, target].map((end) => pingWithin(end, connectionTimeout)));
+      await Promise.all([source, target].map((end) => pingWithin(end, connectionTimeout, signal)));
       return true;
     } catch (thrown) {
+      if (signal?.aborted) throw stopped(signal);
       this.#statistics.noteError(
         redactError(toP2PError(thrown, "CONNECTION_LOST", "A store cannot be reached"), this.#secrets) as P2PError,
       );
@@ -278,27 +462,24 @@ export class ManagedConnection implements P2PConnection {
     }
   }
 
-  /** Waits for a transfer under way to end, `timeoutMs` at most. */
-  async drain(timeoutMs: number): Promise<void> {
-    if (!this.#transfer || timeoutMs === 0) return;
-    await endsWithin(this.#transfer.ended, timeoutMs);
-  }
-
-  close(): Promise<void> {
-    this.#closed ??= this.#shutDown();
-    return this.#closed;
+  close(options: CloseOptions = {}): Promise<void> {
+    return this.#drain.during(options, 0, () => {
+      this.#closed ??= this.#shutDown();
+      return this.#closed;
+    });
   }
 
   async #shutDown(): Promise<void> {
-    const transfer = this.#transfer;
+    if (this.#work && !this.#drain.signal.aborted) await this.#drain.wait(this.#work.ended);
+    const work = this.#work;
     this.#go(ConnectionStatus.CLOSED);
-    if (transfer) {
-      transfer.cancel.abort(new P2PError("ABORTED", "The transfer was cancelled, since its connection was closed"));
+    if (work) {
+      work.cancel.abort(new P2PError("ABORTED", "The transfer was cancelled, since its connection was closed"));
       // A bridge of the application's may not heed it.
-      await settleSoon([transfer.ended], performance.now(), CLOSE_MS);
+      await settleSoon([work.ended], performance.now(), CLOSE_MS);
     }
     await this.#giveBack(false);
-    this.#parts.listener.released(this);
+    this.#tell({ name: "closed", event: { connection: this } });
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
@@ -311,20 +492,61 @@ export class ManagedConnection implements P2PConnection {
     await Promise.allSettled([leases?.source.release(broken), leases?.target.release(broken)]);
   }
 
-  /** Ends a transfer's state, unless the connection was closed meanwhile. */
-  #leave(to: ConnectionStatus): void {
-    if (this.#status === ConnectionStatus.TRANSFERRING) this.#go(to);
-  }
-
   #go(to: ConnectionStatus): void {
     const from = this.#status;
     assertTransition(from, to);
     this.#status = to;
-    this.#parts.listener.statusChanged(this, from, to);
+    publishState(() => ({ ...this.#traced, ...this.#toldTransfer, from, to }));
+    this.#tell({ name: "statusChanged", event: { connection: this, ...this.#toldTransfer, from, to } });
+  }
+
+  get #toldTransfer(): { readonly transferId?: string } {
+    return this.#active ? { transferId: this.#active.transferId } : {};
+  }
+
+  get #traced() {
+    const { connectionId, sourceEndpoint, targetEndpoint } = this;
+    return { connectionId, source: sourceEndpoint, target: targetEndpoint };
+  }
+
+  #tell(what: HappenedEvent): void {
+    this.#parts.listener.happened(this, what);
+    emitSafely(this.events, what);
   }
 }
 
-async function pingWithin({ service, endpoint }: TransferEnd, timeoutMs: number): Promise<void> {
+/** How a read is wanted, checked and completed. */
+interface CheckedReading {
+  readonly batchSize: number;
+  readonly after: JsonValue | undefined;
+  readonly schema: StandardSchemaV1<unknown, MutableRecord> | undefined;
+  readonly hookTimeout: number | undefined;
+  readonly signal: AbortSignal | undefined;
+}
+
+/** @throws P2PError `INVALID_CONFIG`, naming the option. */
+function checkedReading(options: P2PReadOptions, config: ConnectionConfig): CheckedReading {
+  const signal = signalOf(options);
+  const { after, schema, hookTimeout, batchSize, ...rest } = options;
+  const [unknown] = Object.keys(rest).filter((key) => key !== "signal");
+  const wrong =
+    unknown !== undefined
+      ? `unknown option "${unknown}" of a read`
+      : schema !== undefined && !isSchema(schema)
+        ? `"schema" must be ${SCHEMA_WORDS}`
+        : hookTimeout !== undefined && !isTimeout(hookTimeout)
+          ? `"hookTimeout" must be ${TIMEOUT_WORDS}`
+          : undefined;
+  if (wrong !== undefined) throw new P2PError("INVALID_CONFIG", `Invalid configuration: ${wrong}`);
+  const size = parseConfig({ batchSize }, config).batchSize;
+  return { after, schema, hookTimeout, signal, batchSize: size === "auto" ? AUTO_READ : size };
+}
+
+async function pingWithin(
+  { service, endpoint }: TransferEnd,
+  timeoutMs: number,
+  given: AbortSignal | undefined,
+): Promise<void> {
   const late = () => new P2PError("TIMEOUT", `${endpointLabel(endpoint)} does not answer`);
-  await withDeadline(timeoutMs, undefined, late, async (signal) => service.ping(signal));
+  await withDeadline(timeoutMs, given, late, async (signal) => service.ping(signal));
 }

@@ -5,6 +5,7 @@ import { type EndpointInfo, endpointLabel } from "../storage/endpoint.ts";
 import { closeService, openService } from "../storage/open-service.ts";
 import type { StarterRegistry } from "../storage/registry.ts";
 import type { OpenContext, P2PDataTransferService } from "../storage/service.ts";
+import { anySignal } from "./cancel.ts";
 
 type Role = OpenContext["role"];
 
@@ -18,6 +19,14 @@ export interface ServiceLease {
    * @param keepMs how long it stays open when nobody uses it, in ms. Default: the pool's idle TTL.
    */
   release(broken?: boolean, keepMs?: number): Promise<void>;
+}
+
+/** How long opening a store may take. */
+interface Patience {
+  /** What is left of `timeoutMs`, which the message tells. */
+  readonly left: number;
+  readonly timeoutMs: number;
+  readonly given: AbortSignal | undefined;
 }
 
 /** A store that is open or being opened, and how many use it. */
@@ -49,7 +58,9 @@ export class ServicePool {
     this.#closing = closing;
   }
 
-  async acquire(endpoint: EndpointInfo, role: Role, timeoutMs: number): Promise<ServiceLease> {
+  /** @param given up when this aborts; a store that is being opened for it is closed again. */
+  async acquire(endpoint: EndpointInfo, role: Role, timeoutMs: number, given?: AbortSignal): Promise<ServiceLease> {
+    given?.throwIfAborted();
     const key = shareKey(endpoint, role);
     const deadline = performance.now() + timeoutMs;
     let left = timeoutMs;
@@ -60,24 +71,32 @@ export class ServicePool {
       if (free) {
         const lease = await this.#lease(free);
         // It may have gone away unnoticed; half of the time is left to open a new one.
-        if (await answers(lease.service, (deadline - performance.now()) / 2)) return lease;
-        await lease.release(true);
+        if (await answers(lease.service, (deadline - performance.now()) / 2, given)) return lease;
+        // Of a store that was not waited for nothing is known.
+        await lease.release(given?.aborted !== true);
       } else if (!opening || this.#unshareable.has(key)) {
         break;
-      } else if (!(await isFulfilled(unlessLate(opening.service, deadline - performance.now(), notInTime)))) {
+      } else if (!(await isFulfilled(inTime(opening.service, deadline - performance.now(), given)))) {
         left = Math.max(1, Math.ceil(deadline - performance.now()));
         break;
       }
+      given?.throwIfAborted();
       left = Math.max(1, Math.ceil(deadline - performance.now()));
     }
-    return this.#openNew(key, endpoint, role, left, timeoutMs);
+    given?.throwIfAborted();
+    return this.#openNew(key, endpoint, role, { left, timeoutMs, given });
   }
 
   /** The endpoint of a target with what it leaves open taken from its source, where its starter does that. */
-  async completeTarget(target: EndpointInfo, source: EndpointInfo, timeoutMs: number): Promise<EndpointInfo> {
+  async completeTarget(
+    target: EndpointInfo,
+    source: EndpointInfo,
+    timeoutMs: number,
+    given?: AbortSignal,
+  ): Promise<EndpointInfo> {
     const starter = await this.#registry.resolve(target.storageType);
     if (starter.completeTarget === undefined) return target;
-    const signal = AbortSignal.any([AbortSignal.timeout(timeoutMs), this.#closing]);
+    const signal = anySignal(this.#closing, AbortSignal.timeout(timeoutMs), given);
     try {
       return await unlessAborted(
         starter.completeTarget(target, source, { role: "target", signal, connectTimeoutMs: timeoutMs }),
@@ -85,19 +104,14 @@ export class ServicePool {
       );
     } catch (error) {
       this.#closing.throwIfAborted();
+      given?.throwIfAborted();
       if (signal.aborted) return target;
       throw toP2PError(error, "CONNECTION_FAILED", `Failed to open ${endpointLabel(target)}`);
     }
   }
 
-  async #openNew(
-    key: string,
-    endpoint: EndpointInfo,
-    role: Role,
-    left: number,
-    timeoutMs: number,
-  ): Promise<ServiceLease> {
-    const entry: Entry = { key, service: this.#open(endpoint, role, left, timeoutMs), users: 1 };
+  async #openNew(key: string, endpoint: EndpointInfo, role: Role, patience: Patience): Promise<ServiceLease> {
+    const entry: Entry = { key, service: this.#open(endpoint, role, patience), users: 1 };
     this.#entries.add(entry);
     try {
       entry.shareable = (await entry.service).capabilities.shareable;
@@ -141,8 +155,11 @@ export class ServicePool {
     entry.idleTimer.unref();
   }
 
-  /** @param left what is left of `timeoutMs`, which the message tells. */
-  async #open(endpoint: EndpointInfo, role: Role, left: number, timeoutMs: number): Promise<P2PDataTransferService> {
+  async #open(
+    endpoint: EndpointInfo,
+    role: Role,
+    { left, timeoutMs, given }: Patience,
+  ): Promise<P2PDataTransferService> {
     const starter = await this.#registry.resolve(endpoint.storageType);
     const late = () =>
       new P2PError(
@@ -151,7 +168,12 @@ export class ServicePool {
         { retryable: true },
       );
     try {
-      return await openService(starter, endpoint, { role, timeoutMs: left, signal: this.#closing, late });
+      return await openService(starter, endpoint, {
+        role,
+        timeoutMs: left,
+        signal: anySignal(this.#closing, given),
+        late,
+      });
     } catch (error) {
       throw toP2PError(error, "CONNECTION_FAILED", `Failed to open ${endpointLabel(endpoint)}`);
     }
@@ -169,8 +191,14 @@ export class ServicePool {
 }
 
 /** Whether the store gives a sign of life in time. */
-async function answers(service: P2PDataTransferService, timeoutMs: number): Promise<boolean> {
-  return isFulfilled(withDeadline(timeoutMs, undefined, notInTime, async (signal) => service.ping(signal)));
+async function answers(service: P2PDataTransferService, timeoutMs: number, given?: AbortSignal): Promise<boolean> {
+  return isFulfilled(withDeadline(timeoutMs, given, notInTime, async (signal) => service.ping(signal)));
+}
+
+/** The promise, unless it takes too long or nobody waits for it any more. */
+function inTime<T>(work: Promise<T>, timeoutMs: number, given: AbortSignal | undefined): Promise<T> {
+  const timely = unlessLate(work, timeoutMs, notInTime);
+  return given ? unlessAborted(timely, given) : timely;
 }
 
 function notInTime(): Error {

@@ -10,6 +10,17 @@ export interface P2PRecord extends P2PObject {
   readonly id: P2PId;
 }
 
+/** A record whose fields may be set and deleted: what a transform is given. */
+export interface MutableRecord {
+  id: P2PId;
+  [field: string]: P2PValue | undefined;
+}
+
+/** A thing with an id, such as a record by an interface of the application: whether its fields can be stored is looked at as it comes. */
+export interface WithId {
+  readonly id: P2PId;
+}
+
 /**
  * The canonical text of an id. Two ids with the same text name the same record on every store, so `1`, `1n` and
  * `"1"` are one identity. Stores with text keys (Redis, Elasticsearch) use it as the key; the id itself, with its

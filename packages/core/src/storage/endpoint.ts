@@ -9,18 +9,21 @@ export interface EndpointInfo {
   readonly endpointId: string;
   /** Which starter serves it: `memory`, `sqlite`, `redis`, `mongodb`, `elasticsearch`, or a stranger's. */
   readonly storageType: string;
-  readonly host?: string;
-  readonly port?: number;
+  readonly host?: string | undefined;
+  readonly port?: number | undefined;
   /** The file of SQLite, the database of MongoDB, the index of Elasticsearch, the number of Redis, the name of a memory store. */
-  readonly database?: string;
+  readonly database?: string | undefined;
   /** The starter's options, and credentials: see the starter's README. */
-  readonly metadata?: Readonly<Record<string, unknown>>;
+  readonly metadata?: Readonly<Record<string, unknown>> | undefined;
 }
 
 /**
  * An endpoint as people give it: a URL, or {@link EndpointInfo} with `endpointId` optional.
  */
-export type EndpointInput = string | URL | (Omit<EndpointInfo, "endpointId"> & { readonly endpointId?: string });
+export type EndpointInput =
+  | string
+  | URL
+  | (Omit<EndpointInfo, "endpointId"> & { readonly endpointId?: string | undefined });
 
 const FORMS =
   'give a URL such as "sqlite:./data.db?table=docs" or an object { storageType, host, port, database, metadata }';

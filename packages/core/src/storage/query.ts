@@ -35,7 +35,7 @@ declare global {
 export interface P2POrder {
   readonly field: string;
   /** Default `"asc"`. */
-  readonly direction?: "asc" | "desc";
+  readonly direction?: "asc" | "desc" | undefined;
 }
 
 /**
@@ -56,19 +56,19 @@ export interface P2POrder {
  */
 export interface P2PQuery {
   /** Short for `where: { type: … }`. */
-  readonly type?: string;
-  readonly where?: { readonly [field: string]: P2PCondition };
+  readonly type?: string | undefined;
+  readonly where?: { readonly [field: string]: P2PCondition } | undefined;
   /** Fields to read; `id` always comes along. Default: all. */
-  readonly fields?: readonly string[];
-  readonly orderBy?: string | P2POrder | readonly (string | P2POrder)[];
+  readonly fields?: readonly string[] | undefined;
+  readonly orderBy?: string | P2POrder | readonly (string | P2POrder)[] | undefined;
   /** Records to pass over first. Default 0. */
-  readonly offset?: number;
+  readonly offset?: number | undefined;
   /** Most records to read. Default: all. */
-  readonly limit?: number;
+  readonly limit?: number | undefined;
   /** What only one store understands, under its storage type: `{ sqlite: { sql: "…" } }`. */
-  readonly native?: { readonly [T in keyof P2PNativeQueries]?: P2PNativeQueries[T] };
+  readonly native?: { readonly [T in keyof P2PNativeQueries]?: P2PNativeQueries[T] | undefined } | undefined;
   /** One part of a query, as an adapter's `partitions()` made it. Opaque. */
-  readonly partition?: JsonValue;
+  readonly partition?: JsonValue | undefined;
 }
 
 /** The operator of a {@link QueryCondition}. */
@@ -127,7 +127,7 @@ export function parseQuery(query: P2PQuery): ParsedQuery {
     orderBy: parseOrder(query.orderBy),
     offset: parseCount("offset", query.offset, 0),
     limit: parseCount("limit", query.limit, Number.POSITIVE_INFINITY),
-    native: { ...(query.native as Record<string, unknown> | undefined) },
+    native: Object.fromEntries(Object.entries(query.native ?? {}).filter(([, value]) => value !== undefined)),
     partition: query.partition,
   };
 }

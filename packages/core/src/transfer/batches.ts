@@ -1,12 +1,12 @@
 import { Yielder } from "../async/yielder.ts";
-import { toP2PError } from "../errors.ts";
 import type { JsonValue } from "../model/json-value.ts";
 import type { P2PQuery } from "../storage/query.ts";
 import type { DeadLetter } from "./dead-letters/dead-letter.ts";
 import type { Lane, LaneBatch, Sifted } from "./lane.ts";
 import type { ResolvedTransfer } from "./options.ts";
 import type { Pace } from "./pace.ts";
-import { RetryBudget } from "./retry.ts";
+import { type ReadStart, resumingRead } from "./resuming-read.ts";
+import { type OnRetry, RetryBudget } from "./retry.ts";
 import { idText } from "./transform.ts";
 
 /** A failure on the way to the target, not yet given a time. */
@@ -38,12 +38,6 @@ export interface TransferBatch {
   distinct: boolean;
 }
 
-/** Where reading starts. */
-export interface ReadStart {
-  readonly cursor: JsonValue | undefined;
-  readonly recordsRead: number;
-}
-
 /** Bytes of a batch that is read, at most, roughly. */
 const BATCH_BYTES = 8 * 1024 * 1024;
 
@@ -64,12 +58,20 @@ export async function* transferBatches(
   pace: Pace,
   options: ResolvedTransfer,
   signal: AbortSignal,
+  onRetry?: OnRetry,
 ): AsyncGenerator<TransferBatch> {
   const bytes = batchBytes(options);
   const yielder = new Yielder();
   let batch = emptyBatch(start.recordsRead);
   let merged = 0;
-  const reads = resumingReads(lane, query, start, pace, options, signal);
+  const source = {
+    read: lane.read,
+    lengthOf: ({ items, failures }: LaneBatch) => items.length + (failures?.length ?? 0),
+    batchSize: () => pace.page,
+    batchBytes: bytes,
+    budget: new RetryBudget(options.config, onRetry),
+  };
+  const reads = resumingRead(source, query, start, signal);
   for await (const { read, sifted } of siftedReads(reads, lane, options, signal)) {
     append(batch, read, await sifted, options);
     merged++;
@@ -91,43 +93,6 @@ function batchBytes({ config }: ResolvedTransfer): number {
 
 function emptyBatch(recordsRead: number): TransferBatch {
   return { items: [], parts: [], letters: [], dropped: 0, recordsRead, cursor: null, bytes: 0, distinct: true };
-}
-
-async function* resumingReads(
-  lane: Lane,
-  query: P2PQuery,
-  start: ReadStart,
-  pace: Pace,
-  options: ResolvedTransfer,
-  signal: AbortSignal,
-): AsyncGenerator<LaneBatch> {
-  const budget = new RetryBudget(options.config);
-  let after = start.cursor;
-  let read = start.recordsRead;
-  for (;;) {
-    try {
-      const limit = query.limit === undefined ? undefined : query.limit - read;
-      if (limit !== undefined && limit <= 0) return;
-      const rest = limit === undefined ? query : { ...query, limit };
-      for await (const batch of lane.read(rest, {
-        batchSize: pace.page,
-        batchBytes: batchBytes(options),
-        after,
-        signal,
-      })) {
-        budget.succeeded();
-        after = batch.cursor;
-        read += batch.items.length + (batch.failures?.length ?? 0);
-        yield batch;
-      }
-      return;
-    } catch (error) {
-      signal.throwIfAborted();
-      if (await budget.again(error, signal)) continue;
-      signal.throwIfAborted();
-      throw toP2PError(error, "READ_FAILED", "The source could not be read on");
-    }
-  }
 }
 
 /** A batch as it was read, and what of it goes to the target. */

@@ -12,7 +12,14 @@ import type {
   WriteOptions,
   WriteResult,
 } from "../storage/service.ts";
-import { checkBatch, type Transform, type TransformFailure, TransformWindow, transformBatch } from "./transform.ts";
+import {
+  checkBatch,
+  type Transform,
+  type TransformFailure,
+  type TransformTerms,
+  TransformWindow,
+  transformBatch,
+} from "./transform.ts";
 
 /** A batch as it is read. What its items are only the lane knows. */
 export interface LaneBatch {
@@ -54,14 +61,14 @@ export function laneBetween(
   source: P2PDataTransferService,
   target: P2PDataTransferService,
   transform: Transform | undefined,
-  hookTimeout: number,
+  terms: TransformTerms,
 ): Lane {
   const { rawSource } = source;
   const { rawTarget } = target;
   if (rawSource && rawTarget && !transform && rawTarget.accepts(rawSource.format)) {
     return rawLane(source, rawSource, rawTarget);
   }
-  return recordLane(source, target, transform, new TransformWindow(hookTimeout));
+  return recordLane(source, target, transform, new TransformWindow(terms));
 }
 
 function recordLane(

@@ -1,6 +1,6 @@
 import { P2PError } from "../errors.ts";
 import type { JsonValue } from "../model/json-value.ts";
-import { positionOf, type ReadStart, type TransferBatch } from "./batches.ts";
+import { positionOf, type TransferBatch } from "./batches.ts";
 import { CHECKPOINT_VERSION, type Checkpoint, type TransferIdentity } from "./checkpoint/checkpoint.ts";
 import type { TransferCounts } from "./counts.ts";
 import type { DeadLetter } from "./dead-letters/dead-letter.ts";
@@ -8,6 +8,7 @@ import { FailureBudget } from "./failure-budget.ts";
 import type { Lane } from "./lane.ts";
 import type { ResolvedTransfer } from "./options.ts";
 import { MAX_LISTED_ERRORS, type TransferFailure } from "./result.ts";
+import type { ReadStart } from "./resuming-read.ts";
 import type { BatchOutcome } from "./retry.ts";
 import { idText } from "./transform.ts";
 

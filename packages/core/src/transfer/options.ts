@@ -9,21 +9,44 @@ import {
 } from "../config.ts";
 import { assertPlain } from "../described.ts";
 import { P2PError } from "../errors.ts";
+import type { MutableRecord } from "../model/record.ts";
 import { suggest } from "../suggest.ts";
 import type { CheckpointStore } from "./checkpoint/checkpoint.ts";
 import { DEFAULT_STATE_FOLDER, FileCheckpointStore, fileNameOf } from "./checkpoint/file-checkpoint.ts";
 import type { DeadLetterSink } from "./dead-letters/dead-letter.ts";
 import { FileDeadLetterSink } from "./dead-letters/file-dead-letters.ts";
+import type { TracedTransfer } from "./diagnostics.ts";
 import { boundedCheckpoints, boundedSink, HOOK_TIMEOUT_MS } from "./hooks.ts";
-import { DEFAULT_PROGRESS_INTERVAL_MS, type TransferProgress } from "./progress.ts";
-import type { Transform } from "./transform.ts";
+import {
+  DEFAULT_PROGRESS_INTERVAL_MS,
+  METER,
+  type Metered,
+  type ProgressMeter,
+  type TransferProgress,
+} from "./progress.ts";
+import { isSchema, throughSchema } from "./schema.ts";
+import type { StandardSchemaV1 } from "./standard-schema.ts";
+import type { Transform, TransformTerms } from "./transform.ts";
 
-/** What a transfer can be told beyond the settings of its connection. */
-export interface RunOptions {
+/** What a transfer can be told beyond the settings of its connection. `In` is what the records of the source are. */
+export interface RunOptions<In extends object = MutableRecord> {
+  /**
+   * Validates each record that was read, before the transform, by any library of Standard Schema (Zod, Valibot, ArkType). What
+   * it makes of the record goes on; it must keep the `id`. A record that it refuses fails with `VALIDATION_FAILED`, and
+   * the transfer goes on. It may be asynchronous. Default: none.
+   */
+  readonly schema?: StandardSchemaV1<unknown, In> | undefined;
   /** Default: none; records go over as they are. */
-  readonly transform?: Transform | undefined;
-  /** Names the transform in checkpoints, so that another one is not resumed by mistake. */
+  readonly transform?: Transform<In> | undefined;
+  /** Names the schema and the transform in checkpoints, so that another one is not resumed by mistake. */
   readonly transformVersion?: string | undefined;
+  /**
+   * How long one call of the schema and the transform may take, in ms. A record for which it takes longer fails with
+   * `TRANSFORM_FAILED`, and a late answer is ignored. 0 is without a limit.
+   *
+   * @default `hookTimeout`
+   */
+  readonly transformTimeout?: number | undefined;
   /** Cancels the transfer. */
   readonly signal?: AbortSignal | undefined;
   /**
@@ -56,14 +79,16 @@ export interface RunOptions {
 }
 
 /** Options of one transfer: every setting of {@link ConnectionConfigInput} for this transfer alone, and {@link RunOptions}. */
-export type TransferOptions = ConnectionConfigInput & RunOptions;
+export type TransferOptions<In extends object = MutableRecord> = ConnectionConfigInput & RunOptions<In>;
 
 /** The options of a transfer, complete and checked. */
 export interface ResolvedTransfer {
   readonly config: ConnectionConfig;
   readonly transferId: string;
   readonly resume: boolean;
+  /** What is done with each record: the schema and the transform, in this order. */
   readonly transform: Transform | undefined;
+  readonly transformTerms: TransformTerms;
   readonly transformVersion: string;
   readonly signal: AbortSignal | undefined;
   readonly onProgress: ((progress: TransferProgress) => unknown) | undefined;
@@ -72,12 +97,16 @@ export interface ResolvedTransfer {
   readonly deadLetters: DeadLetterSink | undefined;
   /** Of the checkpoints, where they are files. */
   readonly stateFolder: string | undefined;
-  readonly hookTimeout: number;
+  readonly meter: ProgressMeter | undefined;
+  /** How messages of diagnostics call it. */
+  readonly traced: TracedTransfer;
 }
 
 const RUN_OPTIONS = [
+  "schema",
   "transform",
   "transformVersion",
+  "transformTimeout",
   "signal",
   "onProgress",
   "progressInterval",
@@ -103,26 +132,61 @@ export function resolveTransfer(options: TransferOptions, connection?: Connectio
     else throw invalid(`unknown option "${key}"${suggest(key, [...settingNames(), ...RUN_OPTIONS])}`);
   }
   checkRunOptions(run);
-  const transferId = run.transferId ?? randomUUID();
+  const meter = (options as Metered)[METER];
+  const transferId = run.transferId ?? meter?.transferId ?? randomUUID();
   const wantsCheckpoints = run.transferId !== undefined || run.checkpoint !== undefined;
   const hookTimeout = run.hookTimeout ?? HOOK_TIMEOUT_MS;
+  const { transform, terms } = transformStep(run);
   const store = wantsCheckpoints ? checkpointStore(run.checkpoint) : undefined;
   const sink = deadLetterSink(run, transferId);
   return {
     config: parseConfig(settings, connection),
     transferId,
     resume: run.resume ?? false,
-    transform: run.transform,
-    transformVersion: run.transformVersion ?? (run.transform ? "unversioned" : "none"),
+    transform,
+    transformTerms: terms,
+    transformVersion: run.transformVersion ?? (transform ? "unversioned" : "none"),
     signal: run.signal,
     onProgress: run.onProgress,
     progressInterval: run.progressInterval ?? DEFAULT_PROGRESS_INTERVAL_MS,
     checkpoints: store && boundedCheckpoints(store, hookTimeout),
     deadLetters: sink && boundedSink(sink, hookTimeout),
     stateFolder: store instanceof FileCheckpointStore ? store.folder : undefined,
-    hookTimeout,
+    meter,
+    traced: { transferId },
   };
 }
+
+/** The schema and the transform as one step, and the terms it is held to. */
+export function transformStep({
+  schema,
+  transform,
+  transformTimeout,
+  hookTimeout = HOOK_TIMEOUT_MS,
+}: Pick<RunOptions, "schema" | "transform" | "transformTimeout" | "hookTimeout">): {
+  readonly transform: Transform | undefined;
+  readonly terms: TransformTerms;
+} {
+  return {
+    transform: schema ? throughSchema(schema, transform) : transform,
+    terms: {
+      timeoutMs: transformTimeout ?? hookTimeout,
+      limitedBy: transformTimeout === undefined ? "hookTimeout" : "transformTimeout",
+      maker: transform ? "transform" : "schema",
+    },
+  };
+}
+
+/** Whether a thing is a time limit, 0 for none. */
+export function isTimeout(value: unknown): boolean {
+  return Number.isSafeInteger(value) && (value as number) >= 0 && (value as number) <= MAX_TIMER_MS;
+}
+
+/** What a time limit must be, in words. */
+export const TIMEOUT_WORDS = `a whole number of ms from 0 to ${MAX_TIMER_MS}`;
+
+/** What a schema must be, in words. */
+export const SCHEMA_WORDS = "a schema of a library that implements Standard Schema, such as Zod or Valibot";
 
 function checkpointStore(given: RunOptions["checkpoint"]): CheckpointStore {
   return typeof given === "object" ? given : new FileCheckpointStore(given);
@@ -139,8 +203,10 @@ function deadLetterSink({ deadLetters, checkpoint }: RunOptions, transferId: str
 
 function checkRunOptions(run: RunOptions): void {
   const {
+    schema,
     transform,
     transformVersion,
+    transformTimeout,
     signal,
     onProgress,
     progressInterval,
@@ -151,7 +217,9 @@ function checkRunOptions(run: RunOptions): void {
     hookTimeout,
   } = run;
   const rules: [keyof RunOptions, unknown, boolean, string][] = [
+    ["schema", schema, isSchema(schema), SCHEMA_WORDS],
     ["transform", transform, typeof transform === "function", "a function"],
+    ["transformTimeout", transformTimeout, isTimeout(transformTimeout), TIMEOUT_WORDS],
     ["transformVersion", transformVersion, typeof transformVersion === "string", "a string"],
     ["signal", signal, signal instanceof AbortSignal, "an AbortSignal"],
     ["onProgress", onProgress, typeof onProgress === "function", "a function"],
@@ -180,12 +248,7 @@ function checkRunOptions(run: RunOptions): void {
       deadLetters === false || typeof deadLetters === "string" || isStore(deadLetters, "write"),
       "a file, a DeadLetterSink or false",
     ],
-    [
-      "hookTimeout",
-      hookTimeout,
-      Number.isSafeInteger(hookTimeout) && hookTimeout! >= 0 && hookTimeout! <= MAX_TIMER_MS,
-      `a whole number of ms from 0 to ${MAX_TIMER_MS}`,
-    ],
+    ["hookTimeout", hookTimeout, isTimeout(hookTimeout), TIMEOUT_WORDS],
   ];
   for (const [name, value, valid, wanted] of rules)
     if (value !== undefined && !valid) throw invalid(`"${name}" must be ${wanted}`);

@@ -23,38 +23,38 @@ export const DEFAULT_PROGRESS_INTERVAL_MS = 250;
 /** Span of time, in ms, over which the rate is taken. */
 const WINDOW_MS = 5000;
 
-/** Tells the user's `onProgress` how far a transfer is: now and then, and always at the end. */
+/** Least time between two samples for the rate, in ms. */
+const SAMPLE_MS = 10;
+
+/** Tells whoever listens how far a transfer is: now and then, and always at the end. */
 type ProgressTeller = (recordsRead: number, failures: number, last?: boolean) => void;
 
 /** Who wants to know of a transfer, and how often, in ms. */
 interface Listener {
   readonly transferId: string;
-  readonly onProgress: ((progress: TransferProgress) => void) | undefined;
+  readonly onProgress: ((progress: TransferProgress) => unknown) | undefined;
   readonly progressInterval: number;
+  readonly meter: ProgressMeter | undefined;
 }
 
 /**
- * Makes the teller of a transfer, which asks the source how much there is.
+ * Makes the teller of a transfer, which asks the source how much there is once somebody wants to know.
  *
  * @param initial records done by the runs that this one resumes.
- * @returns `undefined` when nobody wants to know.
+ * @returns `undefined` when nobody can want to know.
  */
 export function progressTeller(
   source: P2PDataTransferService,
   query: P2PQuery,
-  { onProgress, progressInterval, transferId }: Listener,
+  { onProgress, progressInterval, transferId, meter: given }: Listener,
   initial: number,
   signal: AbortSignal,
 ): ProgressTeller | undefined {
-  if (!onProgress) return undefined;
-  const meter = new ProgressMeter(transferId, initial);
-  const counting = async () => source.count(query, signal);
-  counting().then(
-    (total) => {
-      meter.total = total;
-    },
-    () => {},
-  );
+  if (!onProgress && !given) return undefined;
+  const meter = given ?? new ProgressMeter(transferId);
+  meter.begin(initial, async () => source.count(query, signal));
+  const isHeard = () => onProgress !== undefined || meter.audience?.isThere() === true;
+  if (isHeard()) meter.count();
   let toldAt = performance.now();
   let troubled = false;
   // A listener that fails is told of once, and ends nothing.
@@ -63,36 +63,103 @@ export function progressTeller(
     troubled = true;
   };
   return (recordsRead, failures, last = false) => {
-    if (!last && performance.now() - toldAt < progressInterval) return;
+    meter.note(recordsRead, failures);
+    if ((!last && performance.now() - toldAt < progressInterval) || !isHeard()) return;
     toldAt = performance.now();
-    callListener(() => onProgress(meter.read(recordsRead, failures)), trouble);
+    const progress = meter.read();
+    if (meter.audience?.isThere()) meter.audience.tell(progress);
+    if (onProgress) callListener(() => onProgress(progress), trouble);
   };
 }
 
-/** Keeps the rate and the expected time of a transfer. */
-class ProgressMeter {
-  readonly #transferId: string;
-  readonly #startedAt = performance.now();
-  readonly #samples: { at: number; records: number }[];
-  total: number | undefined;
+/** Those who listen to a transfer beside its own `onProgress`, and may come late. */
+interface Audience {
+  isThere(): boolean;
+  tell(progress: TransferProgress): void;
+}
 
-  /** @param initial records done by the runs that this one resumes. */
-  constructor(transferId: string, initial: number) {
-    this.#transferId = transferId;
-    this.#samples = [{ at: this.#startedAt, records: initial }];
+/** Where a connection puts its meter among the options of a transfer; what copies the options takes it along. */
+export const METER = Symbol("meter");
+
+/** Options with a meter in them. */
+export interface Metered {
+  readonly [METER]?: ProgressMeter;
+}
+
+/** Keeps how far a transfer is, its rate and the expected time, for whoever asks at any time. */
+export class ProgressMeter {
+  readonly transferId: string;
+  readonly audience: Audience | undefined;
+  readonly #samples = [{ at: performance.now(), records: 0 }];
+  #startedAt = performance.now();
+  #endedAt: number | undefined;
+  #records = 0;
+  #failures = 0;
+  #total: number | undefined;
+  #ask: (() => Promise<number | undefined>) | undefined;
+  #wanted = false;
+
+  constructor(transferId: string, audience?: Audience) {
+    this.transferId = transferId;
+    this.audience = audience;
   }
 
-  read(records: number, failures: number): TransferProgress {
-    const now = performance.now();
-    this.#samples.push({ at: now, records });
+  /**
+   * The transfer begins to read.
+   *
+   * @param initial records done by the runs that this one resumes.
+   * @param ask asks the source how many records there are.
+   */
+  begin(initial: number, ask: () => Promise<number | undefined>): void {
+    this.#startedAt = performance.now();
+    this.#samples.splice(0, this.#samples.length, { at: this.#startedAt, records: initial });
+    this.#records = initial;
+    this.#ask = ask;
+    if (this.#wanted) this.#askForTotal();
+  }
+
+  /** So far it is now. */
+  note(records: number, failures: number): void {
+    this.#records = records;
+    this.#failures = failures;
+  }
+
+  /** The transfer has ended: what it says from now on stays. */
+  end(): void {
+    this.#endedAt ??= performance.now();
+    this.#ask = undefined;
+  }
+
+  /** Lets the source count, if it was not asked to already. */
+  count(): void {
+    if (this.#wanted) return;
+    this.#wanted = true;
+    this.#askForTotal();
+  }
+
+  #askForTotal(): void {
+    this.#ask?.().then(
+      (total) => {
+        this.#total = total;
+      },
+      () => {},
+    );
+  }
+
+  read(): TransferProgress {
+    this.count();
+    const now = this.#endedAt ?? performance.now();
+    const records = this.#records;
+    // However often it is asked, it remembers no more than it needs.
+    if (now - this.#samples.at(-1)!.at >= SAMPLE_MS) this.#samples.push({ at: now, records });
     while (this.#samples.length > 2 && this.#samples[1]!.at <= now - WINDOW_MS) this.#samples.shift();
     const oldest = this.#samples[0]!;
     const rate = now > oldest.at ? ((records - oldest.records) * 1000) / (now - oldest.at) : 0;
-    const { total } = this;
+    const total = this.#total;
     return {
-      transferId: this.#transferId,
+      transferId: this.transferId,
       records,
-      failures,
+      failures: this.#failures,
       rate,
       elapsedMs: now - this.#startedAt,
       ...(total !== undefined && { total }),

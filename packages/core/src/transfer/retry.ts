@@ -31,18 +31,24 @@ export function backoff(policy: RetryPolicy, attempt: number, retryAfterMs = 0, 
   return Math.min(MAX_TIMER_MS, Math.max(retryAfterMs, Math.floor(random() * ceiling)));
 }
 
+/** Hears of a wait, in ms, before what ended with this error is tried again. */
+export type OnRetry = (error: P2PError, delayMs: number) => void;
+
 /**
  * Counts the tries of one operation and says whether there is to be another: up to `maxRetries` for what the store
  * refused for the moment; for a store that went away as long as `reconnectTimeout` lasts.
  */
 export class RetryBudget {
   readonly #policy: RetryPolicy;
+  readonly #onRetry: OnRetry | undefined;
   #refusals = 0;
   #losses = 0;
   #lostSince: number | undefined;
 
-  constructor(policy: RetryPolicy) {
+  /** @param onRetry told of each wait before it begins. */
+  constructor(policy: RetryPolicy, onRetry?: OnRetry) {
     this.#policy = policy;
+    this.#onRetry = onRetry;
   }
 
   /** Something worked: later troubles start with a fresh budget. */
@@ -57,6 +63,7 @@ export class RetryBudget {
     const attempt = isConnectionError(error) ? this.#lost() : this.#refused();
     if (attempt === undefined) return false;
     const delay = backoff(this.#policy, attempt, error.retryAfterMs);
+    this.#onRetry?.(error, delay);
     return sleep(delay, signal).then(
       () => true,
       () => false,
@@ -112,9 +119,10 @@ export async function writeWithRetry<T>(
   mode: WriteMode,
   policy: RetryPolicy,
   signal: AbortSignal,
+  onRetry?: OnRetry,
 ): Promise<BatchOutcome> {
   const outcome: BatchOutcome = { written: 0, skipped: 0, bytes: 0, retries: 0, failures: [] };
-  const budget = new RetryBudget(policy);
+  const budget = new RetryBudget(policy, onRetry);
   /** The places in `items` of what is to be sent; `undefined` means all of them. */
   let places: readonly number[] | undefined;
   for (let attempts = 1; ; attempts++) {

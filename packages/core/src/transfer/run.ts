@@ -8,6 +8,7 @@ import { identityOf } from "./checkpoint/identity.ts";
 import { IncarnationGuard } from "./checkpoint/incarnation.ts";
 import { CollisionFinder, notesOf } from "./collisions.ts";
 import { assertPlaceForLetters } from "./dead-letters/letter-place.ts";
+import { publishBatch, publishRetry } from "./diagnostics.ts";
 import { claim } from "./durable/claim.ts";
 import type { TransferEnd } from "./end.ts";
 import { FieldWatch } from "./field-watch.ts";
@@ -20,7 +21,7 @@ import { type Pace, paceOf } from "./pace.ts";
 import { progressTeller } from "./progress.ts";
 import { readAhead } from "./read-ahead.ts";
 import { P2PTransferError, type TransferResult } from "./result.ts";
-import { type BatchOutcome, writeWithRetry } from "./retry.ts";
+import { type BatchOutcome, type OnRetry, writeWithRetry } from "./retry.ts";
 import { stopSignal } from "./stop.ts";
 
 /** Batches that wait for an earlier one to be entered, for each that is being written, at most. */
@@ -66,7 +67,7 @@ export class TransferRun {
     this.#collisions = shared?.collisions ?? new CollisionFinder();
     this.#fields = shared?.fields ?? new FieldWatch(query);
     this.#isPart = shared !== undefined;
-    this.#lane = laneBetween(source.service, target.service, options.transform, options.hookTimeout);
+    this.#lane = laneBetween(source.service, target.service, options.transform, options.transformTerms);
     this.#pace = paceOf(options.config, target.service.capabilities.writeConcurrency);
     this.#secrets = secretsOf(source.endpoint, target.endpoint);
   }
@@ -112,6 +113,7 @@ export class TransferRun {
     const guard = new IncarnationGuard(this.#source, this.#target, this.#options, this.#signal, earlier);
     this.#lane = this.#fields.watch(guard.watch(this.#lane));
     const ledger = this.#ledger(() => guard.stores, earlier);
+    this.#options.meter?.note(ledger.recordsRead, ledger.counts.failureCount);
     try {
       await guard.begin(this.#query);
       if (earlier?.status === "completed") return this.#result(ledger);
@@ -203,7 +205,7 @@ export class TransferRun {
           .then((outcome) => {
             writing--;
             inFlight.changed();
-            return ledger.settle(ticket, batch, outcome);
+            return ledger.settle(ticket, batch, outcome).then(() => this.#publish(batch, outcome));
           })
           .then(() => {
             this.#bytesInFlight -= batch.bytes;
@@ -231,10 +233,28 @@ export class TransferRun {
       this.#pace,
       this.#options,
       this.#signal,
+      this.#onRetry("source"),
     )) {
       this.#bytesInFlight += batch.bytes;
       yield { batch, ticket: ticket++ };
     }
+  }
+
+  #publish(batch: TransferBatch, { written, skipped, retries, bytes, failures }: BatchOutcome): void {
+    publishBatch(() => ({
+      ...this.#options.traced,
+      records: batch.items.length,
+      ...{ written, skipped, failed: failures.length, retries, bytes },
+    }));
+  }
+
+  #onRetry(side: "source" | "target"): OnRetry {
+    return ({ code, message }, delayMs) =>
+      publishRetry(() => ({
+        ...this.#options.traced,
+        ...{ side, code, delayMs },
+        reason: redactText(message, this.#secrets),
+      }));
   }
 
   #hasRoom(): boolean {
@@ -250,7 +270,7 @@ export class TransferRun {
       const length = Math.min(most, this.#pace.portion(batch.items.length - from));
       const part = length === batch.items.length ? batch.items : batch.items.slice(from, from + length);
       try {
-        const outcome = await writeWithRetry(write, part, config.mode, config, this.#signal);
+        const outcome = await writeWithRetry(write, part, config.mode, config, this.#signal, this.#onRetry("target"));
         total.written += outcome.written;
         total.skipped += outcome.skipped;
         total.bytes += outcome.bytes;

@@ -1,26 +1,29 @@
 import { unlessAborted } from "../async/abort.ts";
 import { unlessLate } from "../async/deadline.ts";
 import { isP2PError, P2PError } from "../errors.ts";
-import { idKey, type P2PId, type P2PRecord, recordTrouble } from "../model/record.ts";
+import { idKey, type MutableRecord, type P2PId, type P2PRecord, recordTrouble, type WithId } from "../model/record.ts";
 import { getField, ownForm, type P2PValue } from "../model/value.ts";
 import type { RecordBatch } from "../storage/service.ts";
 
 /** What a transform may return: a record, several, or none (`null` or `undefined` drops the record). */
-export type TransformResult = P2PRecord | readonly P2PRecord[] | null | undefined;
+export type TransformResult<Out extends WithId = P2PRecord | WithId> = Out | readonly Out[] | null | undefined;
 
 /**
  * Makes of one record of the source what goes to the target. It may change the record it is given and return it. What
  * it throws makes this record a failure with the code `TRANSFORM_FAILED`, and the transfer goes on.
+ *
+ * `In` is what you say the records of the source are (only a `schema` makes sure of it), `Out` what you mean to return;
+ * both may be interfaces.
  *
  * @example
  * ```ts
  * const transform: Transform = ({ id, title, ...rest }) => ({ id, headline: title, metadata: rest });
  * ```
  */
-export type Transform = (
-  record: P2PRecord,
+export type Transform<In extends object = MutableRecord, Out extends WithId = P2PRecord | WithId> = (
+  record: In,
   context: { readonly signal: AbortSignal },
-) => TransformResult | Promise<TransformResult>;
+) => TransformResult<Out> | Promise<TransformResult<Out>>;
 
 /** A record that did not get through the transform. */
 export interface TransformFailure {
@@ -57,19 +60,31 @@ export function checkBatch({ records, valid }: Pick<RecordBatch, "records" | "va
   return { records: origins.map((index) => records[index]!), origins, dropped: 0, failures };
 }
 
+/** How the calls of a transform are held to time, and called in messages. */
+export interface TransformTerms {
+  /** How long a call may take, in ms; 0 is without a limit. */
+  readonly timeoutMs: number;
+  /** The option that says so. */
+  readonly limitedBy: "hookTimeout" | "transformTimeout";
+  /** What gives the records that go on. */
+  readonly maker: "transform" | "schema";
+}
+
+/** The terms of a transform that may take as long as it likes. */
+export const NO_TERMS: TransformTerms = { timeoutMs: 0, limitedBy: "hookTimeout", maker: "transform" };
+
 /**
  * Where the asynchronous calls of a transform run side by side: so many at a time, whatever batch their records are of,
  * and begun in the order of the records. When one ends the next begins, so that a slow one keeps a single place.
  */
 export class TransformWindow {
-  readonly #timeoutMs: number;
+  readonly terms: TransformTerms;
   #running = 0;
   #left = Promise.withResolvers<void>();
   #begun: Promise<unknown> = Promise.resolve();
 
-  /** @param timeoutMs how long a call may take, in ms; 0 is without a limit. */
-  constructor(timeoutMs: number) {
-    this.#timeoutMs = timeoutMs;
+  constructor(terms: TransformTerms) {
+    this.terms = terms;
   }
 
   /** Begins the calls of a batch when those of the batches before it have begun. */
@@ -91,10 +106,11 @@ export class TransformWindow {
   /** Takes a place for a call until it has ended, or has taken too long. */
   async hold<T>(call: Promise<T>): Promise<T> {
     this.#running++;
+    const { timeoutMs, limitedBy } = this.terms;
     try {
-      if (this.#timeoutMs === 0) return await call;
-      const late = () => new Error(`it did not settle within the hookTimeout of ${this.#timeoutMs} ms`);
-      return await unlessLate(call, this.#timeoutMs, late);
+      if (timeoutMs === 0) return await call;
+      const late = () => new Error(`it did not settle within the ${limitedBy} of ${timeoutMs} ms`);
+      return await unlessLate(call, timeoutMs, late);
     } finally {
       this.#running--;
       this.#left.resolve();
@@ -108,14 +124,14 @@ export async function transformBatch(
   input: P2PRecord[],
   transform: Transform,
   signal: AbortSignal,
-  window: TransformWindow = new TransformWindow(0),
+  window: TransformWindow = new TransformWindow(NO_TERMS),
 ): Promise<TransformedBatch> {
   const context = { signal };
   const outputs = new Array<TransformResult | P2PError>(input.length);
   const pending: Promise<void>[] = [];
   const call = (record: P2PRecord, index: number) => {
     try {
-      const output = transform(record, context);
+      const output = transform(record as MutableRecord, context);
       if (!isThenable(output)) {
         outputs[index] = output;
         return;
@@ -141,15 +157,19 @@ export async function transformBatch(
     }
   });
   if (pending.length > 0) await unlessAborted(Promise.all(pending), signal);
-  return collect(input, outputs);
+  return collect(input, outputs, window.terms.maker);
 }
 
 /** Promises of other libraries count, too; no valid record has a function in a field. */
-function isThenable(output: ReturnType<Transform>): output is Promise<TransformResult> {
+export function isThenable<T>(output: T | Promise<T>): output is Promise<T> {
   return typeof (output as { then?: unknown } | null | undefined)?.then === "function";
 }
 
-function collect(input: readonly P2PRecord[], outputs: readonly (TransformResult | P2PError)[]): TransformedBatch {
+function collect(
+  input: readonly P2PRecord[],
+  outputs: readonly (TransformResult | P2PError)[],
+  maker: TransformTerms["maker"],
+): TransformedBatch {
   const records: P2PRecord[] = [];
   const origins: number[] = [];
   const failures: TransformFailure[] = [];
@@ -174,7 +194,10 @@ function collect(input: readonly P2PRecord[], outputs: readonly (TransformResult
         failures.push({
           index,
           record: input[index]!,
-          error: invalidRecord(input[index]!, `the transform returned this: ${trouble}`),
+          error: invalidRecord(
+            input[index]!,
+            maker === "schema" ? `the schema made this of it: ${trouble}` : `the transform returned this: ${trouble}`,
+          ),
         });
       }
     }
@@ -193,15 +216,16 @@ export function idText(record: unknown): string {
   }
 }
 
-function describeId(record: unknown): string {
+/** A record in a message: by its id. */
+export function describeId(record: unknown): string {
   const text = idText(record);
   if (text === "") return "without an id";
   return `"${text.length > 80 ? `${text.slice(0, 77)}...` : text}"`;
 }
 
 function transformFailed(record: P2PRecord, thrown: unknown): P2PError {
-  // It was set aside before any transform saw it.
-  if (isP2PError(thrown, "POISON_RECORD")) return thrown;
+  // It was set aside before any transform saw it, or the schema says itself what is the matter.
+  if (isP2PError(thrown, "POISON_RECORD") || isP2PError(thrown, "VALIDATION_FAILED")) return thrown;
   const reason = thrown instanceof Error ? thrown.message : String(thrown);
   return new P2PError("TRANSFORM_FAILED", `The transform failed on record ${describeId(record)}: ${reason}`, {
     cause: thrown,

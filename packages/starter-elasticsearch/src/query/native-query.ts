@@ -1,4 +1,3 @@
-import type { estypes } from "@elastic/elasticsearch";
 import { invalidNative, nativePart, type ParsedQuery } from "@omni/p2p-core/starter";
 import { STORE } from "../types.ts";
 
@@ -11,8 +10,11 @@ import { STORE } from "../types.ts";
  * ```
  */
 export interface ElasticsearchNativeQuery {
-  /** Only documents that it matches are read. It holds beside `where`, and scores are not used. */
-  readonly query: estypes.QueryDslQueryContainer;
+  /**
+   * One query in Elasticsearch's own language; only documents that it matches are read. It holds beside `where`, and scores
+   * are not used. Where the application has the client, `estypes.QueryDslQueryContainer` of it is such a query.
+   */
+  readonly query: object;
 }
 
 declare global {
@@ -26,12 +28,12 @@ declare global {
  *
  * @throws P2PError `UNSUPPORTED_QUERY`, `INVALID_QUERY`
  */
-export function nativeClause(query: ParsedQuery): estypes.QueryDslQueryContainer | undefined {
+export function nativeClause(query: ParsedQuery): object | undefined {
   const part = nativePart(query, { store: STORE, product: "Elasticsearch", keys: ["query"] });
   if (part === undefined) return undefined;
   const { query: given } = part;
   if (typeof given !== "object" || given === null || Array.isArray(given)) {
     throw invalidNative(STORE, "must be { query: … } with one query in Elasticsearch's own language");
   }
-  return given as estypes.QueryDslQueryContainer;
+  return given;
 }

@@ -18,9 +18,9 @@ export interface MongodbNativeQuery {
    * A filter in MongoDB's language; `_id` is called so here. It must hold beside `where`. Values may be of the driver's
    * BSON classes or a `TaggedValue`.
    */
-  readonly filter?: Readonly<Record<string, unknown>>;
+  readonly filter?: Readonly<Record<string, unknown>> | undefined;
   /** The index to use: its name or its keys. */
-  readonly hint?: string | Readonly<Record<string, 1 | -1 | "text" | "2d" | "2dsphere" | "hashed">>;
+  readonly hint?: string | Readonly<Record<string, 1 | -1 | "text" | "2d" | "2dsphere" | "hashed">> | undefined;
 }
 
 declare global {

@@ -4,9 +4,9 @@ import { STORE } from "../types.ts";
 /** What only Redis understands, under `native.redis` of a query. */
 export interface RedisNativeQuery {
   /** A pattern of `SCAN … MATCH` for the keys, without the endpoint's prefix: `"2024-*"`. Its `*?[]\` have meaning. */
-  readonly match?: string;
+  readonly match?: string | undefined;
   /** Only keys of this type: `string`, `hash`, `list`, `set`, `zset`, `stream` or a module's. */
-  readonly type?: string;
+  readonly type?: string | undefined;
 }
 
 declare global {

@@ -12,12 +12,12 @@ import { STORE } from "../types.ts";
  */
 export interface SqliteNativeQuery {
   /** An expression that must hold as well as `where` of the query. */
-  readonly where?: string;
+  readonly where?: string | undefined;
   /** A SELECT whose rows take the place of the table's. */
-  readonly sql?: string;
+  readonly sql?: string | undefined;
   /** The column of `sql`, or several, that names its rows and is unique. Default `"id"`. */
-  readonly key?: string | readonly string[];
-  readonly params?: readonly (SqlValue | boolean | Date)[];
+  readonly key?: string | readonly string[] | undefined;
+  readonly params?: readonly (SqlValue | boolean | Date)[] | undefined;
 }
 
 declare global {

@@ -17,7 +17,7 @@ export interface FileDeadLetterOptions {
    *
    * @default "keep"
    */
-  readonly earlier?: "keep" | "overwrite";
+  readonly earlier?: "keep" | "overwrite" | undefined;
   /**
    * Whether the file may be a symbolic link. What it leads to must be a dead-letter file all the same.
    *

@@ -54,6 +54,7 @@ export class PartitionedRun {
       if (earlier) assertResumable(earlier, transferId, this.#identity());
       this.#guard = new IncarnationGuard(this.#source, this.#target, this.#options, stop.signal, earlier);
       await this.#guard.begin(this.#query);
+      if (earlier) this.#options.meter?.note(earlier.recordsRead, earlier.counts.failureCount);
       if (earlier?.status === "completed") return this.#result(earlier, outcomeBefore(earlier));
       const ends = [this.#source.endpoint, this.#target.endpoint];
       assertPlaceForLetters(ends, deadLetters?.location, stateFolder);
@@ -201,6 +202,8 @@ export class PartitionedRun {
       resume: run.resumed,
       signal: run.stop.signal,
       onProgress: undefined,
+      meter: undefined,
+      traced: { transferId: this.#options.transferId, part },
       checkpoints: run.books.storeFor(part, letters),
       deadLetters: letters,
       config: {

@@ -7,7 +7,7 @@ import type { P2PDataTransferService, RecordBatch } from "../../storage/service.
 import type { FieldWatch } from "../field-watch.ts";
 import { readAhead } from "../read-ahead.ts";
 import { RetryBudget, type RetryPolicy } from "../retry.ts";
-import { checkBatch, idText, type Transform, transformBatch } from "../transform.ts";
+import { checkBatch, idText, type Transform, type TransformWindow, transformBatch } from "../transform.ts";
 
 /** A record of a side that cannot be compared. */
 export interface Unread {
@@ -27,6 +27,8 @@ export interface Side {
   readonly service: P2PDataTransferService;
   readonly query: P2PQuery;
   readonly transform?: Transform | undefined;
+  /** Where the transform's calls run. */
+  readonly window?: TransformWindow;
   readonly batchSize: number;
   readonly retry: RetryPolicy;
   readonly signal: AbortSignal;
@@ -40,12 +42,12 @@ export interface Side {
 
 /** Reads a side; what cannot be read or transformed is given as such, and the rest goes on. */
 export async function* readSide(side: Side): AsyncGenerator<SideBatch> {
-  const { transform, signal } = side;
+  const { transform, window, signal } = side;
   const yielder = new Yielder();
   for await (const batch of readAhead(persistentReads(side), 1, () => true, signal)) {
     await yielder.yieldIfDue();
     const { records, failures } = transform
-      ? await transformBatch(batch.records, transform, signal)
+      ? await transformBatch(batch.records, transform, signal, window)
       : checkBatch(batch);
     yield {
       records,

@@ -2,24 +2,33 @@ import { parseConfig } from "../../config.ts";
 import { assertPlain } from "../../described.ts";
 import { isP2PError, P2PError, toP2PError } from "../../errors.ts";
 import { canonicalText } from "../../model/canonical.ts";
-import { idKey, type P2PRecord } from "../../model/record.ts";
+import { idKey, type MutableRecord, type P2PRecord } from "../../model/record.ts";
 import type { P2PValue } from "../../model/value.ts";
 import { matches, type P2PQuery, parseQuery } from "../../storage/query.ts";
 import { redactError, redactText, secretsOf } from "../../storage/redact.ts";
 import type { TransferEnd } from "../end.ts";
 import { FieldWatch } from "../field-watch.ts";
 import { callListener, warnOfListener } from "../hooks.ts";
+import { isTimeout, SCHEMA_WORDS, TIMEOUT_WORDS, transformStep } from "../options.ts";
 import type { RetryPolicy } from "../retry.ts";
-import type { Transform } from "../transform.ts";
+import { isSchema } from "../schema.ts";
+import type { StandardSchemaV1 } from "../standard-schema.ts";
+import { type Transform, TransformWindow } from "../transform.ts";
 import { BucketDigests, Fingerprinter, IdFilter } from "./buckets.ts";
 import { withFields } from "./details.ts";
 import { type Difference, DifferenceFinder, type Findings, type Note } from "./finder.ts";
 import { readSide, type Side, type SideBatch } from "./read.ts";
 
-/** How two sides are compared. */
-export interface VerifyOptions {
+/** How two sides are compared. `In` is what the records of the source are. */
+export interface VerifyOptions<In extends object = MutableRecord> {
+  /** The schema of the transfer: the source's records are compared as it makes them, and those it refuses are unreadable. */
+  readonly schema?: StandardSchemaV1<unknown, In> | undefined;
   /** The transform of the transfer: the source's records are compared as it makes them. */
-  readonly transform?: Transform | undefined;
+  readonly transform?: Transform<In> | undefined;
+  /** How long one call of these two may take, in ms, as in a transfer. Default `hookTimeout`. */
+  readonly transformTimeout?: number | undefined;
+  /** How long a call of what the application gave may take, in ms; 0 is without a limit. Default 60 000. */
+  readonly hookTimeout?: number | undefined;
   /** What to read of the target. Default: what meets the same conditions, where the target can be asked; else all of it. */
   readonly targetQuery?: P2PQuery | undefined;
   /**
@@ -118,13 +127,16 @@ export async function verifyWith(
 
 function checkOptions(options: VerifyOptions): void {
   assertPlain("options", options);
-  const { transform, signal, onProgress, failed } = options;
+  const { schema, transform, transformTimeout, hookTimeout, signal, onProgress, failed } = options;
   const words = (value: unknown) => value === undefined || value === "differ" || value === "allow";
   const whole = (value: unknown, least: number) => Number.isSafeInteger(value) && (value as number) >= least;
   const iterable = (value: object) => Symbol.iterator in value || Symbol.asyncIterator in value;
   const rules: [keyof VerifyOptions, boolean, string][] = [
     ["batchSize", whole(options.batchSize ?? 1, 1), "a whole number from 1 up"],
     ["maxDifferences", whole(options.maxDifferences ?? 0, 0), "a whole number from 0 up"],
+    ["schema", schema === undefined || isSchema(schema), SCHEMA_WORDS],
+    ["transformTimeout", isTimeout(transformTimeout ?? 0), TIMEOUT_WORDS],
+    ["hookTimeout", isTimeout(hookTimeout ?? 0), TIMEOUT_WORDS],
     ["transform", transform === undefined || typeof transform === "function", "a function"],
     ["extras", words(options.extras), '"differ" or "allow"'],
     ["repeats", words(options.repeats), '"differ" or "allow"'],
@@ -162,19 +174,21 @@ class Comparison {
 
   constructor(source: TransferEnd, target: TransferEnd, query: P2PQuery, options: VerifyOptions, retry: RetryPolicy) {
     this.#options = options;
+    const { transform, terms } = transformStep(options);
     this.#canonical = comparableBy(source, target);
     const secrets = secretsOf(source.endpoint, target.endpoint);
     this.#redact = (text) => redactText(text, secrets);
     const { limit, offset } = parseQuery(query);
     const part = Number.isFinite(limit) || offset > 0;
     this.#extrasAllowed = (options.extras ?? (part ? "allow" : "differ")) === "allow";
-    const targetQuery = options.targetQuery ?? targetSideOf(query, options.transform !== undefined);
+    const targetQuery = options.targetQuery ?? targetSideOf(query, transform !== undefined);
     this.#narrowed = !options.targetQuery && (targetQuery.where !== undefined || targetQuery.type !== undefined);
     this.#fields = { source: new FieldWatch(query), target: new FieldWatch(options.targetQuery ?? {}) };
     this.#sourceIds = this.#extrasAllowed || this.#narrowed ? new IdFilter() : undefined;
     const signal = options.signal ?? new AbortController().signal;
     const common = { batchSize: options.batchSize ?? 1000, retry, signal };
-    this.#source = { ...common, service: source.service, query, transform: options.transform, mayBeAbsent: false };
+    const window = new TransformWindow(terms);
+    this.#source = { ...common, service: source.service, query, transform, window, mayBeAbsent: false };
     this.#target = {
       ...common,
       service: target.service,
