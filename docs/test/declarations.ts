@@ -38,7 +38,8 @@ export function membersOf(packageFolder: string, name: string): string[] {
       ts.isInterfaceDeclaration(statement) && statement.name.text === name,
   );
   if (!found) throw new Error(`${packageFolder} declares no interface ${name}`);
-  return found.members.flatMap((member) => (member.name ? [member.name.getText()] : []));
+  // A method with several forms is one member.
+  return [...new Set(found.members.flatMap((member) => (member.name ? [member.name.getText()] : [])))];
 }
 
 /** The words of a union of literal strings that a package declares. */
