@@ -77,7 +77,8 @@ describe("a connection itself", () => {
       ["transferCompleted", id],
     ]);
     expect(all).toEqual([other.transferId, id]);
-    const failing = one.transfer({}, { ...NO_LETTERS, transferId: "mine", signal: AbortSignal.abort() });
+    const checkpoint = new MemoryCheckpointStore();
+    const failing = one.transfer({}, { ...NO_LETTERS, checkpoint, transferId: "mine", signal: AbortSignal.abort() });
     await expect(failing).rejects.toMatchObject({ code: "ABORTED" });
     expect(told.at(-1)).toEqual(["transferFailed", "mine"]);
   });
