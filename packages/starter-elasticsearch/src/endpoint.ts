@@ -90,7 +90,7 @@ export const elasticsearchOptions = {
 export type ElasticsearchOptions = OptionsOf<typeof elasticsearchOptions>;
 
 /** An endpoint that was checked. */
-export interface ElasticsearchPlace {
+export interface ElasticsearchEndpoint {
   /** Its name in messages, without secrets. */
   readonly label: string;
   readonly options: ElasticsearchOptions;
@@ -105,7 +105,7 @@ export interface ElasticsearchPlace {
  *
  * @throws P2PError `INVALID_ENDPOINT`
  */
-export function parsePlace(endpoint: EndpointInfo): ElasticsearchPlace {
+export function parseElasticsearchEndpoint(endpoint: EndpointInfo): ElasticsearchEndpoint {
   const options = parseOptions(elasticsearchOptions, endpoint);
   const label = endpointLabel(endpoint);
   const fail = (what: string): never => {
@@ -142,7 +142,7 @@ const DEFAULT_PORT = 9200;
  *
  * @throws P2PError `INVALID_ENDPOINT` when none is named, or no index can have that name.
  */
-export function indexOf({ index, label }: ElasticsearchPlace, role: "source" | "target"): string {
+export function indexOf({ index, label }: ElasticsearchEndpoint, role: "source" | "target"): string {
   const trouble = index === undefined ? "it names no index" : indexNameTrouble(index, role);
   if (trouble === undefined) return index!;
   throw new P2PError(

@@ -9,9 +9,9 @@ import {
   withDeadline,
 } from "@omni/p2p-core/starter";
 import { type ClientModule, createClient, loadClientModule } from "./client/client.ts";
-import { identityOf } from "./client/identity.ts";
 import { Link } from "./client/link.ts";
-import { type ElasticsearchPlace, elasticsearchOptions, indexOf, parsePlace } from "./endpoint.ts";
+import { type ElasticsearchEndpoint, elasticsearchOptions, indexOf, parseElasticsearchEndpoint } from "./endpoint.ts";
+import { identityOf } from "./inspecting/identity.ts";
 import { describeMapping, inspectCluster } from "./inspecting/inspect.ts";
 import { loadSchema } from "./mapping/load-schema.ts";
 import { partitionQuery } from "./query/partition.ts";
@@ -38,19 +38,20 @@ export function starterWith(loadModule: () => Promise<ClientModule>): P2PStarter
     contractVersion: CONTRACT_VERSION,
     options: elasticsearchOptions,
     capabilities: elasticsearchCapabilities,
-    async open(endpoint, context) {
-      const place = parsePlace(endpoint);
-      const index = indexOf(place, context.role);
-      return connected(place, context, loadModule, (link, signal) =>
-        openIndex(link, place, index, context.role, signal),
+    async open(info, context) {
+      const endpoint = parseElasticsearchEndpoint(info);
+      const index = indexOf(endpoint, context.role);
+      return connected(endpoint, context, loadModule, (link, signal) =>
+        openIndex(link, endpoint, index, context.role, signal),
       );
     },
-    async inspect(endpoint, context) {
-      return visit(endpoint, context, loadModule, (link, signal, place) => inspectCluster(link, place.index, signal));
+    async inspect(info, context) {
+      return visit(info, context, loadModule, (link, signal, endpoint) => inspectCluster(link, endpoint.index, signal));
     },
-    async describeMapping(endpoint, sample, context) {
-      return visit(endpoint, context, loadModule, async (link, signal, place) => {
-        const schema = place.index === undefined ? undefined : await loadSchema(link, place.index, "open", signal);
+    async describeMapping(info, sample, context) {
+      return visit(info, context, loadModule, async (link, signal, endpoint) => {
+        const schema =
+          endpoint.index === undefined ? undefined : await loadSchema(link, endpoint.index, "open", signal);
         return describeMapping(sample, schema, link.dialect);
       });
     },
@@ -59,15 +60,15 @@ export function starterWith(loadModule: () => Promise<ClientModule>): P2PStarter
 
 /** Connects, does something with the link, and leaves nothing open when that fails or takes too long. */
 async function connected<T>(
-  place: ElasticsearchPlace,
+  endpoint: ElasticsearchEndpoint,
   { signal, connectTimeoutMs }: OpenContext,
   loadModule: () => Promise<ClientModule>,
   work: (link: Link, signal: AbortSignal) => Promise<T>,
 ): Promise<T> {
-  const late = () => lateError(place.label, connectTimeoutMs);
+  const late = () => lateError(endpoint.label, connectTimeoutMs);
   return withDeadline(connectTimeoutMs, signal, late, async (either) => {
-    const client = await createClient(place, connectTimeoutMs, await loadModule(), either);
-    const link = new Link(place.label, client, place.options.requestTimeoutMs);
+    const client = await createClient(endpoint, connectTimeoutMs, await loadModule(), either);
+    const link = new Link(endpoint.label, client, endpoint.options.requestTimeoutMs);
     try {
       const done = await work(link, either);
       // Nobody waits any more for what comes too late, and it would stay open.
@@ -86,14 +87,14 @@ function lateError(label: string, connectTimeoutMs: number): P2PError {
 }
 
 async function visit<T>(
-  endpoint: EndpointInfo,
+  info: EndpointInfo,
   context: OpenContext,
   loadModule: () => Promise<ClientModule>,
-  look: (link: Link, signal: AbortSignal, place: ElasticsearchPlace) => Promise<T>,
+  look: (link: Link, signal: AbortSignal, endpoint: ElasticsearchEndpoint) => Promise<T>,
 ): Promise<T> {
-  const place = parsePlace(endpoint);
-  return connected(place, context, loadModule, async (link, signal) => {
-    const seen = await look(link, signal, place);
+  const endpoint = parseElasticsearchEndpoint(info);
+  return connected(endpoint, context, loadModule, async (link, signal) => {
+    const seen = await look(link, signal, endpoint);
     await link.close();
     return seen;
   });
@@ -101,7 +102,7 @@ async function visit<T>(
 
 async function openIndex(
   link: Link,
-  { options }: ElasticsearchPlace,
+  { options }: ElasticsearchEndpoint,
   index: string,
   role: OpenContext["role"],
   signal: AbortSignal,

@@ -1,5 +1,5 @@
-import { idKey, type P2PError, type P2PRecord, type WriteOptions, type WriteResult } from "@omni/p2p-core/starter";
-import { syntheticError } from "./mapping/synthetic-source.ts";
+import type { P2PRecord, WriteOptions, WriteResult } from "@omni/p2p-core/starter";
+import { addRecords } from "./writing/add-records.ts";
 import { BulkRun, type WriteTarget } from "./writing/bulk-run.ts";
 
 /** Writes the records in as few bulk requests as their size allows, one after the other. */
@@ -12,49 +12,4 @@ export async function writeRecords(
   const run = new BulkRun(target, options);
   await addRecords(run, target, records, undefined, options.signal);
   return run.end();
-}
-
-/**
- * Makes documents of records, and the index ready for them.
- *
- * @param places where each of them stands in the batch; `undefined` when they are all of it.
- */
-export async function addRecords(
-  run: BulkRun,
-  { fields, link }: WriteTarget,
-  records: readonly P2PRecord[],
-  places: readonly number[] | undefined,
-  signal: AbortSignal,
-): Promise<void> {
-  let encoder = await fields.prepare(records, signal);
-  let adapted = false;
-  let sidecarReady = false;
-  let sidecarTrouble: P2PError | undefined;
-  for (const [i, record] of records.entries()) {
-    const key = idKey(record.id);
-    const place = places === undefined ? i : places[i]!;
-    let source = encoder.encodePlain(record);
-    if (source === undefined) {
-      // The others may have fields that are new. Those that went before have none.
-      if (!adapted) encoder = await fields.adapt(i === 0 ? records : records.slice(i), signal);
-      adapted = true;
-      const document = encoder.encode(record, key);
-      const lost = encoder.synthetic ? syntheticError(record, key, document.sidecar, link.label) : undefined;
-      if (lost !== undefined) {
-        run.refuse({ index: place, id: record.id, error: lost });
-        continue;
-      }
-      if (document.sidecar && !sidecarReady) {
-        sidecarTrouble = await fields.prepareSidecar(signal);
-        sidecarReady = true;
-      }
-      if (document.sidecar && sidecarTrouble !== undefined) {
-        run.refuse({ index: place, id: record.id, error: sidecarTrouble });
-        continue;
-      }
-      source = document.source;
-    }
-    const full = run.add(place, record.id, key, source);
-    if (full !== undefined) await full;
-  }
 }

@@ -6,7 +6,7 @@ import { type P2PRecord, type P2PStarter, parseEndpoint } from "@omni/p2p-core/s
 import { describeWithService } from "@omni/p2p-test-services/suite";
 import { describe, expect, test } from "vitest";
 import { type ClientModule, createClient } from "../src/client/client.ts";
-import { parsePlace } from "../src/endpoint.ts";
+import { parseElasticsearchEndpoint } from "../src/endpoint.ts";
 import { starterWith } from "../src/starter.ts";
 import { startProxy } from "./http-proxy.ts";
 import { calm, open, read, rejection, testIndex, write } from "./opening.ts";
@@ -82,7 +82,7 @@ describe("a cloud id", () => {
       // A name, and in base64 the domain and the id of Elasticsearch in it:
       // https://www.elastic.co/guide/en/cloud/current/ec-cloud-id.html
       const cloudId = `search:${Buffer.from("eu-west-1.cloud.example:9243$abc123$def456").toString("base64")}`;
-      const place = parsePlace(
+      const place = parseElasticsearchEndpoint(
         parseEndpoint({ storageType: "elasticsearch", database: "docs", metadata: { cloudId, apiKey: "a-key" } }),
       );
       const client = await createClient(place, 1000, module, new AbortController().signal);

@@ -1,8 +1,8 @@
 import { isP2PError, parseEndpoint } from "@omni/p2p-core/starter";
 import { describe, expect, test } from "vitest";
-import { indexOf, parsePlace } from "../src/endpoint.ts";
+import { indexOf, parseElasticsearchEndpoint } from "../src/endpoint.ts";
 
-const place = (url: string) => parsePlace(parseEndpoint(url));
+const place = (url: string) => parseElasticsearchEndpoint(parseEndpoint(url));
 
 /** The error that something throws. */
 function thrown(run: () => unknown): unknown {

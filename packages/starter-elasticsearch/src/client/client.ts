@@ -1,7 +1,7 @@
 import { readFile } from "node:fs/promises";
 import type { Client, ClientOptions, SniffingTransport } from "@elastic/elasticsearch";
 import { P2PError } from "@omni/p2p-core/starter";
-import type { ElasticsearchOptions, ElasticsearchPlace } from "../endpoint.ts";
+import type { ElasticsearchEndpoint, ElasticsearchOptions } from "../endpoint.ts";
 import { authorityOf } from "./authority.ts";
 
 /** The module of the client, or one that can stand in for it. */
@@ -20,14 +20,14 @@ export async function loadClientModule(): Promise<ClientModule> {
  * business. Only with several nodes it tries the others.
  */
 export async function createClient(
-  place: ElasticsearchPlace,
+  endpoint: ElasticsearchEndpoint,
   connectTimeoutMs: number,
   module: ClientModule,
   signal: AbortSignal,
 ): Promise<Client> {
-  const { options, nodes, label } = place;
+  const { options, nodes, label } = endpoint;
   const authentication = authenticationOf(options);
-  const tls = await tlsOf(place, signal);
+  const tls = await tlsOf(endpoint, signal);
   const compression = options.compression;
   try {
     return new module.Client({
@@ -69,7 +69,7 @@ function authenticationOf({ apiKey, bearer, username, password }: ElasticsearchO
 }
 
 async function tlsOf(
-  { options, nodes, label }: ElasticsearchPlace,
+  { options, nodes, label }: ElasticsearchEndpoint,
   signal: AbortSignal,
 ): Promise<ClientOptions["tls"] | undefined> {
   const { caFile, certFile, keyFile, keyPassphrase, rejectUnauthorized, protocol, cloudId, caFingerprint } = options;

@@ -1,5 +1,5 @@
 import { isP2PError, LOST, P2PError } from "@omni/p2p-core/starter";
-import { MISFIT, type Phase, type Refusal, type Verdict, verdictOf } from "./verdicts.ts";
+import { type Phase, type Refusal, TYPE_MISMATCH, type Verdict, verdictOf } from "./verdicts.ts";
 
 /** A request to an endpoint, as errors tell of it. */
 export interface Task {
@@ -13,7 +13,7 @@ export function refusalError(refusal: Refusal, task: Task): P2PError {
   const judged = verdictOf(refusal, task.phase);
   // What does not fit is a record. A request as a whole has something else wrong with it.
   const verdict: Verdict =
-    judged === MISFIT ? { code: "WRITE_FAILED", advice: "check the endpoint's options" } : judged;
+    judged === TYPE_MISMATCH ? { code: "WRITE_FAILED", advice: "check the endpoint's options" } : judged;
   const said = refusal.cause ? `${refusal.cause.type}: ${refusal.cause.reason}` : `HTTP status ${refusal.status}`;
   return new P2PError(verdict.code, `${task.label} answered ${said}; ${verdict.advice}`, {
     retryable: verdict.retryable ?? false,
@@ -63,7 +63,9 @@ export function clientError(thrown: unknown, { label, phase }: Task): P2PError {
     return new P2PError("TIMEOUT", `${label} did not answer in time; see requestTimeoutMs`, { cause, retryable: true });
   }
   if (name === "ProductNotSupportedError") {
-    return new P2PError("CONNECTION_FAILED", `What answers at ${label} is not Elasticsearch 8 or 9`, { cause });
+    return new P2PError("CONNECTION_FAILED", `What answers at ${label} is not Elasticsearch 8 or 9, nor OpenSearch`, {
+      cause,
+    });
   }
   if (name === "ConfigurationError") return new P2PError("INVALID_ENDPOINT", `Invalid endpoint ${label}: ${message}`);
   if (TLS_TROUBLE.test(message)) {

@@ -177,9 +177,13 @@ export class Link {
       return parseJson(text) as T;
     } catch (cause) {
       const code = phase === "open" ? "CONNECTION_FAILED" : phase === "read" ? "READ_FAILED" : "WRITE_FAILED";
-      throw new P2PError(code, `${this.label} answered with something that is not JSON; is it Elasticsearch?`, {
-        cause,
-      });
+      throw new P2PError(
+        code,
+        `${this.label} answered with something that is not JSON; is it ${this.#dialect.product}?`,
+        {
+          cause,
+        },
+      );
     }
   }
 

@@ -46,13 +46,14 @@ const LATE: Verdict = {
   advice: "the cluster took too long; try again, or look at its load",
 };
 /** A value does not fit the mapping. */
-export const MISFIT: Verdict = {
+export const TYPE_MISMATCH: Verdict = {
   code: "TYPE_MISMATCH",
   advice: "change the value with a transform, or the index's mapping",
 };
 const UNKNOWN_VERSION: Verdict = {
   code: "CONNECTION_FAILED",
-  advice: "the server does not speak the API of Elasticsearch 8; versions 8 and 9 are supported",
+  advice:
+    "the server does not speak the API of Elasticsearch 8; versions 8 and 9 are supported, and OpenSearch from 3.3 on",
 };
 const CLOSED: Verdict = { code: "TARGET_NOT_WRITABLE", advice: "the index is closed; open it with POST <index>/_open" };
 
@@ -77,9 +78,9 @@ const VERDICTS: Readonly<Record<string, Verdict>> = {
   timeout_exception: LATE,
   receive_timeout_transport_exception: LATE,
   elasticsearch_timeout_exception: LATE,
-  document_parsing_exception: MISFIT,
-  mapper_parsing_exception: MISFIT,
-  strict_dynamic_mapping_exception: MISFIT,
+  document_parsing_exception: TYPE_MISMATCH,
+  mapper_parsing_exception: TYPE_MISMATCH,
+  strict_dynamic_mapping_exception: TYPE_MISMATCH,
   routing_missing_exception: {
     code: "WRITE_FAILED",
     advice: "the index wants a routing value with each document, which records do not have; write to another index",
@@ -154,7 +155,7 @@ const ILLEGAL_ARGUMENTS: readonly (readonly [RegExp, Verdict])[] = [
     /routing/i,
     { code: "WRITE_FAILED", advice: "the index wants routing that records do not have; write to another index" },
   ],
-  [/mapper|mapping|parse|out of range|\bvector|timestamp/i, MISFIT],
+  [/mapper|mapping|parse|out of range|\bvector|timestamp/i, TYPE_MISMATCH],
 ];
 
 function verdictOfIllegalArgument(reason: string): Verdict {
@@ -207,12 +208,13 @@ export function verdictOf({ status, cause, genuine }: Refusal, phase: Phase): Ve
     return { code: "INVALID_QUERY", advice: "correct the query" };
   }
   const named = cause && VERDICTS[cause.type];
-  const known = (named === MISFIT ? (verdictByText(LIMITS, cause!.reason) ?? named) : named) ?? verdictOfStatus(status);
+  const known =
+    (named === TYPE_MISMATCH ? (verdictByText(LIMITS, cause!.reason) ?? named) : named) ?? verdictOfStatus(status);
   if (known) return known;
   if (!genuine) {
     return {
       code: "CONNECTION_FAILED",
-      advice: "what answers there is not Elasticsearch 8 or 9; check host, port and protocol",
+      advice: "what answers there is not Elasticsearch 8 or 9, nor OpenSearch; check host, port and protocol",
     };
   }
   return { code: FAILED[phase], retryable: status >= 500, advice: "see the server's log" };

@@ -34,7 +34,7 @@ export async function inspectCluster(
   const counts = new Map(rows.map((row) => [row.index, Number(row["docs.count"] ?? 0)]));
   const names = Object.keys(mappings).filter((name) => index !== undefined || !name.startsWith("."));
   return {
-    product: `Elasticsearch ${root.version?.number ?? "of an unknown version"}`,
+    product: `${link.dialect.product} ${root.version?.number ?? "of an unknown version"}`,
     collections: names.sort().map((name): InspectedCollection => {
       const records = counts.get(name);
       return {
@@ -89,7 +89,7 @@ function describeField(
   const field = schema && fieldAt(schema.fields, name);
   if (field !== undefined) return describeExisting(field, schema?.sidecarTexts === true);
   if (!isStorableName(name)) {
-    return { storedAs: `${SIDECAR} (kept, not searched)`, note: "Elasticsearch cannot have a field of this name" };
+    return { storedAs: `${SIDECAR} (kept, not searched)`, note: `${dialect.product} cannot have a field of this name` };
   }
   if (added !== undefined) return { storedAs: typeText(added, dialect) };
   if (schema?.dynamic === "strict") {

@@ -88,7 +88,7 @@ export async function loadSchemas(
     if (answer.refusal.cause?.type === "index_not_found_exception") return undefined;
     throw new P2PError(
       "CONNECTION_FAILED",
-      `What answers at ${link.label} is not Elasticsearch 8 or 9; check host and port`,
+      `What answers at ${link.label} is not Elasticsearch 8 or 9, nor OpenSearch; check host and port`,
     );
   }
   const indices = link.parse<Record<string, { mappings: MappingJson }>>(answer.text, phase);

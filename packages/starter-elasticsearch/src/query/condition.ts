@@ -3,42 +3,42 @@ import type { FieldSchema } from "../mapping/schema.ts";
 import { ALL, anyOf, type Clause, exists, NONE, not, terms } from "./clause.ts";
 import {
   atLeast,
-  booleanFamily,
+  booleanOperators,
   type ConditionClause,
-  dateFamily,
+  dateOperators,
   exactly,
-  type Family,
-  numberFamily,
-  ownFamily,
+  type FieldOperators,
+  numberOperators,
+  ownOperators,
   prefixed,
   SCAN,
-  textFamily,
-} from "./condition-clause.ts";
+  textOperators,
+} from "./field-operators.ts";
 
 /** The server allows 65,536 terms in a query. */
 const MOST_TERMS = 50_000;
 
 /** A condition on a field of an index that we made, where the mapping holds all values but those named as odd. */
 export function ownCondition(condition: QueryCondition, name: string, schema: FieldSchema): ConditionClause {
-  const family = ownFamily(name, schema);
-  if (family === undefined) return unindexed(condition, schema);
+  const operators = ownOperators(name, schema);
+  if (operators === undefined) return unindexed(condition, schema);
   const { operator, value } = condition;
   switch (operator) {
     case "eq":
-      return value === null ? exactly(not(exists(family.field))) : family.one(value);
+      return value === null ? exactly(not(exists(operators.field))) : operators.one(value);
     case "ne":
-      return opposite(value === null ? exactly(not(exists(family.field))) : family.one(value));
+      return opposite(value === null ? exactly(not(exists(operators.field))) : operators.one(value));
     case "exists":
-      return exactly(value === true ? exists(family.field) : not(exists(family.field)));
+      return exactly(value === true ? exists(operators.field) : not(exists(operators.field)));
     case "in":
-      return oneOf(family, value as readonly P2PValue[]);
+      return oneOf(operators, value as readonly P2PValue[]);
     case "prefix":
       return schema.kind === "string" ? prefixed(schema, value as string) : exactly(NONE);
     case "gt":
     case "gte":
     case "lt":
     case "lte":
-      return family.compare(operator, value);
+      return operators.compare(operator, value);
   }
 }
 
@@ -46,17 +46,19 @@ function opposite({ clause, exact }: ConditionClause): ConditionClause {
   return exact ? exactly(not(clause)) : SCAN;
 }
 
-function oneOf(family: Family, values: readonly P2PValue[]): ConditionClause {
+function oneOf(operators: FieldOperators, values: readonly P2PValue[]): ConditionClause {
   if (values.length > MOST_TERMS) return SCAN;
-  const clauses = values.map((value) => (value === null ? exactly(not(exists(family.field))) : family.one(value)));
+  const clauses = values.map((value) =>
+    value === null ? exactly(not(exists(operators.field))) : operators.one(value),
+  );
   const [simple, others]: [(string | number | boolean)[], Clause[]] = [[], []];
   for (const { clause } of clauses) {
-    const value = (clause as { term?: Record<string, { value: string | number | boolean }> }).term?.[family.field]
+    const value = (clause as { term?: Record<string, { value: string | number | boolean }> }).term?.[operators.field]
       ?.value;
     if (value === undefined) others.push(clause);
     else simple.push(value);
   }
-  const clause = anyOf([terms(family.field, simple), ...others]);
+  const clause = anyOf([terms(operators.field, simple), ...others]);
   return { clause, exact: clauses.every(({ exact }) => exact) };
 }
 
@@ -73,17 +75,17 @@ function unindexed({ operator, value }: QueryCondition, { kind }: FieldSchema): 
  */
 export function foreignCondition(condition: QueryCondition, name: string, schema: FieldSchema): ConditionClause {
   const { operator, value } = condition;
-  const family = foreignFamily(name, schema);
-  if (family === undefined) return SCAN;
+  const operators = foreignOperators(name, schema);
+  if (operators === undefined) return SCAN;
   switch (operator) {
     case "eq":
-      if (value === null) return schema.nullValue ? SCAN : atLeast(not(exists(family.field)));
-      return { ...family.one(value), exact: false };
+      if (value === null) return schema.nullValue ? SCAN : atLeast(not(exists(operators.field)));
+      return { ...operators.one(value), exact: false };
     case "in": {
       const values = value as readonly P2PValue[];
       return values.includes(null) || values.some((item) => !suits(item, schema))
         ? SCAN
-        : atLeast(oneOf(family, values).clause);
+        : atLeast(oneOf(operators, values).clause);
     }
     case "prefix":
       return schema.keyword === undefined ? SCAN : { ...prefixed(schema, value as string), exact: false };
@@ -91,25 +93,25 @@ export function foreignCondition(condition: QueryCondition, name: string, schema
     case "gte":
     case "lt":
     case "lte":
-      return suits(value, schema) ? { ...family.compare(operator, value), exact: false } : SCAN;
+      return suits(value, schema) ? { ...operators.compare(operator, value), exact: false } : SCAN;
     case "ne":
     case "exists":
       return SCAN;
   }
 }
 
-function foreignFamily(name: string, schema: FieldSchema): Family | undefined {
+function foreignOperators(name: string, schema: FieldSchema): FieldOperators | undefined {
   if (!schema.indexed) return undefined;
-  if (schema.keyword !== undefined) return guarded(textFamily(schema.keyword, schema.keywordLength), schema);
-  if (schema.type === "double") return guarded(numberFamily(name), schema);
-  if (schema.type === "boolean") return guarded(booleanFamily(name), schema);
-  if (schema.type === "date" && schema.format?.times) return guarded(dateFamily(name), schema);
+  if (schema.keyword !== undefined) return guarded(textOperators(schema.keyword, schema.keywordLength), schema);
+  if (schema.type === "double") return guarded(numberOperators(name), schema);
+  if (schema.type === "boolean") return guarded(booleanOperators(name), schema);
+  if (schema.type === "date" && schema.format?.times) return guarded(dateOperators(name), schema);
   return undefined;
 }
 
 /** What a field of others may hold beside values of its type, such as numbers as text, is for the reader to look at. */
-function guarded(family: Family, schema: FieldSchema): Family {
-  return { ...family, one: (value) => (suits(value, schema) ? family.one(value) : SCAN) };
+function guarded(operators: FieldOperators, schema: FieldSchema): FieldOperators {
+  return { ...operators, one: (value) => (suits(value, schema) ? operators.one(value) : SCAN) };
 }
 
 function suits(value: P2PValue, { type, keyword }: FieldSchema): boolean {

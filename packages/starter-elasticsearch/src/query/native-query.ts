@@ -33,7 +33,7 @@ export function nativeClause(query: ParsedQuery): object | undefined {
   if (part === undefined) return undefined;
   const { query: given } = part;
   if (typeof given !== "object" || given === null || Array.isArray(given)) {
-    throw invalidNative(STORE, "must be { query: … } with one query in Elasticsearch's own language");
+    throw invalidNative(STORE, "must be { query: … } with one query in the server's own language");
   }
   return given;
 }

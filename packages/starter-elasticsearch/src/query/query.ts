@@ -12,7 +12,7 @@ import { type FieldSchema, type IndexSchema, type IndexSchemas, indicesBySchema 
 import { SIDECAR } from "../types.ts";
 import { ALL, allOf, anyOf, type Clause, exists, NONE, not, range, term, terms } from "./clause.ts";
 import { foreignCondition, ownCondition } from "./condition.ts";
-import { type ConditionClause, SCAN } from "./condition-clause.ts";
+import { type ConditionClause, SCAN } from "./field-operators.ts";
 import { nativeClause } from "./native-query.ts";
 import { type SequenceRange, sequenceRangeOf } from "./sequence-range.ts";
 

@@ -38,7 +38,7 @@ export interface ChangesRequest {
  * @throws P2PError `UNSUPPORTED_QUERY`, when the server does not number changes: it then tells a number below zero.
  */
 export function positionOf({ _seq_no, _id, _index }: Hit): ChangePosition {
-  if (_seq_no === undefined || _seq_no < 0) throw unnumberedError(_index, "Elasticsearch");
+  if (_seq_no === undefined || _seq_no < 0) throw unnumberedError(_index, "The source");
   return { change: _seq_no!, id: _id, index: _index };
 }
 

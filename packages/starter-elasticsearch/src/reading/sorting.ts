@@ -1,5 +1,6 @@
 import { P2PError, type P2POrder, type ParsedQuery } from "@omni/p2p-core/starter";
 import type { Sort } from "../client/dialect.ts";
+import type { Link } from "../client/link.ts";
 import { fieldAt } from "../mapping/names.ts";
 import { type FieldSchema, type IndexSchema, type IndexSchemas, indicesBySchema } from "../mapping/schema.ts";
 import { ALL, anyOf, type Clause, NONE } from "../query/clause.ts";
@@ -96,15 +97,18 @@ export const MOST_ODD = 10_000;
 /** The error for an order that the server cannot make, over more documents than are sorted here. */
 export function tooManyToSort(
   { unsortable }: ServerOrder,
-  { link: { label }, schemas }: { readonly link: { readonly label: string }; readonly schemas: IndexSchemas },
+  {
+    link: { label, dialect },
+    schemas,
+  }: { readonly link: Pick<Link, "label" | "dialect">; readonly schemas: IndexSchemas },
 ): P2PError {
   const differing = unsortable === undefined ? [] : typesOf(unsortable, schemas);
   const why =
     differing.length > 1
       ? `have to be sorted by "${unsortable}", which is not of one type: ${differing.join(", ")}`
       : unsortable === undefined
-        ? "have values there that Elasticsearch does not index, such as long texts or values of another type"
-        : `have to be sorted by "${unsortable}", which Elasticsearch cannot do with the field's type`;
+        ? `have values there that ${dialect.product} does not index, such as long texts or values of another type`
+        : `have to be sorted by "${unsortable}", which ${dialect.product} cannot do with the field's type`;
   return new P2PError(
     "UNSUPPORTED_QUERY",
     `${label} cannot be read in this order: more than ${MOST_ODD} documents ${why}. ` +

@@ -1,5 +1,5 @@
 import { idKey, type JsonValue, P2PError, type P2PRecord, parseJson, recordTrouble } from "@omni/p2p-core/starter";
-import { isWhollyOurs } from "../mapping/same-form.ts";
+import { isWhollyOurs } from "../mapping/compatible-mapping.ts";
 import type { FieldSchema, IndexSchema, IndexSchemas } from "../mapping/schema.ts";
 import { SIDECAR } from "../types.ts";
 import {

@@ -1,7 +1,7 @@
 import type { P2PRecord, WriteOptions, WriteResult } from "@omni/p2p-core/starter";
 import type { IndexSchema } from "../mapping/schema.ts";
 import { type RawDocument, recordOf } from "../values/raw-document.ts";
-import { addRecords } from "../write.ts";
+import { addRecords } from "./add-records.ts";
 import { BulkRun, type WriteTarget } from "./bulk-run.ts";
 
 /** Writes documents as they are where the index has the same fields as theirs, and as records where not. */

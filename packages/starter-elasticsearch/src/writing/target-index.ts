@@ -1,5 +1,6 @@
 import { isP2PError, P2PError, type P2PRecord, unlessAborted } from "@omni/p2p-core/starter";
 import type { Link } from "../client/link.ts";
+import { holdsDocumentsOf, needsOfIndex } from "../mapping/compatible-mapping.ts";
 import {
   DEFAULT_FIELD_LIMIT,
   loadSchema,
@@ -10,7 +11,6 @@ import {
   propertiesWithin,
   settingsBody,
 } from "../mapping/load-schema.ts";
-import { holdsDocumentsOf, needsOfIndex } from "../mapping/same-form.ts";
 import type { IndexSchema } from "../mapping/schema.ts";
 import { templateFor } from "../mapping/templates.ts";
 import { SIDECAR, SIDECAR_PROPERTY } from "../types.ts";

@@ -1,6 +1,6 @@
 import type { StoreIdentity } from "@omni/p2p-core/starter";
+import type { Link } from "../client/link.ts";
 import { loadSettings } from "../mapping/index-settings.ts";
-import type { Link } from "./link.ts";
 
 /**
  * Which indices a name stands for at this moment, by the cluster and their own names, and by the ids that they were given

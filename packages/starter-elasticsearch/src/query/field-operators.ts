@@ -19,7 +19,7 @@ export const atLeast = (clause: Clause): ConditionClause => ({ clause, exact: fa
 export const SCAN = atLeast(ALL);
 
 /** A way of asking for the values of one type: how they are found, and what is between two of them. */
-export interface Family {
+export interface FieldOperators {
   readonly field: string;
   /** The documents with exactly this value; `undefined` when it takes reading to tell. */
   one(value: P2PValue): ConditionClause;
@@ -27,18 +27,18 @@ export interface Family {
 }
 
 /** How values of a field of our own are found; `undefined` where the server has no index of them. */
-export function ownFamily(name: string, schema: FieldSchema): Family | undefined {
+export function ownOperators(name: string, schema: FieldSchema): FieldOperators | undefined {
   switch (schema.kind) {
     case "string":
-      return schema.keyword === undefined ? undefined : textFamily(schema.keyword, schema.keywordLength);
+      return schema.keyword === undefined ? undefined : textOperators(schema.keyword, schema.keywordLength);
     case "number":
-      return numberFamily(name);
+      return numberOperators(name);
     case "bigint":
-      return wholeFamily(name);
+      return wholeOperators(name);
     case "boolean":
-      return booleanFamily(name);
+      return booleanOperators(name);
     case "date":
-      return dateFamily(name);
+      return dateOperators(name);
     case undefined:
     case "object":
     case "bytes":
@@ -60,7 +60,7 @@ function startingWith(field: string, text: string): Clause {
   return { prefix: { [field]: { value: text } } };
 }
 
-export function textFamily(field: string, length: number): Family {
+export function textOperators(field: string, length: number): FieldOperators {
   return {
     field,
     one(value) {
@@ -88,7 +88,7 @@ export function prefixed({ keyword, keywordLength }: FieldSchema, prefix: string
   return { clause: startingWith(keyword!, beginning), exact: beginning === prefix };
 }
 
-export function numberFamily(field: string): Family {
+export function numberOperators(field: string): FieldOperators {
   const numeric = (value: P2PValue): boolean => typeof value === "number" || typeof value === "bigint";
   return {
     field,
@@ -119,7 +119,7 @@ function beyond(field: string, operator: QueryOperator, above: boolean): Conditi
 const INT64_MIN = -(2n ** 63n);
 const INT64_MAX = 2n ** 63n - 1n;
 
-function wholeFamily(field: string): Family {
+function wholeOperators(field: string): FieldOperators {
   return {
     field,
     one(value) {
@@ -144,7 +144,7 @@ function wholeFamily(field: string): Family {
   };
 }
 
-export function booleanFamily(field: string): Family {
+export function booleanOperators(field: string): FieldOperators {
   return {
     field,
     one: (value) => exactly(typeof value === "boolean" ? term(field, value) : NONE),
@@ -160,7 +160,7 @@ export function booleanFamily(field: string): Family {
   };
 }
 
-export function dateFamily(field: string): Family {
+export function dateOperators(field: string): FieldOperators {
   return {
     field,
     one(value) {
