@@ -11,6 +11,8 @@ export type P2PErrorCode =
   | "INVALID_QUERY"
   /** The query is well-formed, but this store cannot answer it. */
   | "UNSUPPORTED_QUERY"
+  /** The store, or its starter, does not offer what was asked: a look-up, a delete. */
+  | "UNSUPPORTED_OPERATION"
   /** A record or a value in it breaks the record model, or a transform failed on it. */
   | "INVALID_RECORD"
   | "TRANSFORM_FAILED"

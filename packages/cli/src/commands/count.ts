@@ -1,4 +1,4 @@
-import { FieldWatch } from "@omni/p2p-core/engine";
+import { countOf, FieldWatch } from "@omni/p2p-core/engine";
 import { unlessAborted } from "@omni/p2p-core/starter";
 import { namedEndpoints } from "../config/named-endpoints.ts";
 import { openContext, withStore } from "../endpoints/open.ts";
@@ -19,7 +19,7 @@ export async function countCommand(typed: string, flags: CountFlags, session: Se
   const endpoint = await resolveTyped(typed, "source", session, namedEndpoints(flags.config));
   const counted = withStore(endpoint, openContext("source", session, flags.connectionTimeout), async (store) => {
     const watch = new FieldWatch(query);
-    const told = await store.count(query, signal);
+    const told = await countOf(store, query, signal);
     if (told !== undefined) {
       watch.met(told);
       return { count: told, by: "store" as const, notes: await watch.notes(store, signal) };

@@ -1,4 +1,5 @@
 import type { P2PStarter } from "@omni/p2p-core";
+import { lacksOf } from "@omni/p2p-core/engine";
 import { messageOf, type P2PCapabilities } from "@omni/p2p-core/starter";
 import { findStarter, listStarters } from "../endpoints/installed-starters.ts";
 import { ExitCode } from "../exit-code.ts";
@@ -25,12 +26,15 @@ export async function startersCommand({ out }: Session): Promise<ExitCode> {
   return ExitCode.OK;
 }
 
-function facts(starter: P2PStarter): Pick<StarterEvent, "contractVersion" | "options" | "can" | "capabilities"> {
+function facts(
+  starter: P2PStarter,
+): Pick<StarterEvent, "contractVersion" | "options" | "can" | "lacks" | "capabilities"> {
   const { capabilities, contractVersion, options, inspect, describeMapping } = starter;
   return {
     contractVersion,
     options: Object.keys(options),
     can: ["read", "write", ...(inspect ? ["inspect"] : []), ...(describeMapping ? ["describe types"] : [])],
+    lacks: lacksOf(starter),
     ...(capabilities && { capabilities }),
   };
 }
@@ -41,8 +45,9 @@ function show({ storageType, packageName, version, trouble, ...event }: StarterE
     out.line(`  trouble: ${trouble}`);
     return;
   }
-  const { can = [], options = [], capabilities } = event;
+  const { can = [], lacks = [], options = [], capabilities } = event;
   out.line(`  contract ${event.contractVersion}; can ${[...can, ...abilities(capabilities)].join(", ")}`);
+  if (lacks.length > 0) out.line(`  lacks ${lacks.join(", ")}`);
   if (options.length > 0) out.line(`  options: ${options.join(", ")}`);
 }
 

@@ -1,5 +1,5 @@
 import { isP2PError, type P2PDataTransferService, P2PError, type P2PErrorCode } from "@omni/p2p-core";
-import { redactError } from "@omni/p2p-core/engine";
+import { openStore, redactError } from "@omni/p2p-core/engine";
 import { type OpenContext, secretsOf, toP2PError, unlessAborted } from "@omni/p2p-core/starter";
 import type { Session } from "../session/session.ts";
 import { withinLimit } from "../supervision/channel.ts";
@@ -21,7 +21,7 @@ export async function withStore<T>(
   work: (store: P2PDataTransferService) => Promise<T>,
 ): Promise<T> {
   const store = await withinTime(end, context, () => {
-    const opening = end.starter.open(end.endpoint, context);
+    const opening = openStore(end.starter, end.endpoint, context);
     // A store that opens after all, when nobody waits any more, is not left open.
     opening.then((late) => (context.signal.aborted ? late.close() : undefined)).catch(() => {});
     return opening;

@@ -161,6 +161,8 @@ export interface StarterEvent {
   readonly contractVersion?: number;
   readonly options?: readonly string[];
   readonly can?: readonly string[];
+  /** What the contract knows and its stores do not offer: look-ups, deletes, a feed of changes. */
+  readonly lacks?: readonly string[];
   /** What its stores can do, where the starter tells before one is opened. */
   readonly capabilities?: P2PCapabilities;
   readonly trouble?: string;

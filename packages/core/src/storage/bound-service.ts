@@ -15,7 +15,7 @@ export function boundService(service: P2PDataTransferService): P2PDataTransferSe
     readFromSource: (query, options) => service.readFromSource(query, options),
     writeToTarget: (records, options) => service.writeToTarget(records, options),
     count: (query, signal) => service.count(query, signal),
-    ...(service.identity && { identity: (signal: AbortSignal) => service.identity!(signal) }),
+    identity: (signal) => service.identity(signal),
     ...(service.schema && { schema: (query: P2PQuery, signal: AbortSignal) => service.schema!(query, signal) }),
     ...(service.comparable && { comparable: (record: P2PRecord) => service.comparable!(record) }),
     ...(service.idForm && { idForm: (id: P2PId) => service.idForm!(id) }),

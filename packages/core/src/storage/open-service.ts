@@ -1,5 +1,6 @@
 import { settleSoon, withDeadline } from "../async/deadline.ts";
 import { P2PError } from "../errors.ts";
+import { openStore } from "./contract.ts";
 import { type EndpointInfo, endpointLabel } from "./endpoint.ts";
 import type { OpenContext, P2PDataTransferService, P2PStarter } from "./service.ts";
 
@@ -26,7 +27,7 @@ export async function openService(
   let opening: Promise<P2PDataTransferService> | undefined;
   try {
     return await withDeadline(timeoutMs, signal, late, (either) => {
-      const open = async () => starter.open(endpoint, { role, signal: either, connectTimeoutMs: timeoutMs });
+      const open = async () => openStore(starter, endpoint, { role, signal: either, connectTimeoutMs: timeoutMs });
       opening = open();
       return opening;
     });

@@ -1,19 +1,43 @@
 import { P2PError } from "../errors.ts";
 import { suggest } from "../suggest.ts";
+import { assertStarter, thisCopy } from "./contract.ts";
 import { loadStarter, type StarterScope, type StarterSearch, searchStarters } from "./discovery.ts";
 import { installCommand, isBundled } from "./installing.ts";
-import { CONTRACT_VERSION, type P2PStarter } from "./service.ts";
+import type { P2PStarter } from "./service.ts";
 
 /** The storage types whose starters this project publishes as `@omni/p2p-starter-<type>`. */
 export const OFFICIAL_TYPES: readonly string[] = ["memory", "sqlite", "redis", "mongodb", "elasticsearch"];
 
 const shared = Symbol.for("@omni/p2p-core/starters");
+const registrars = Symbol.for("@omni/p2p-core/registrars");
 
-/** Starters registered for the whole process, shared by every copy of this package in it. */
+/** What every copy of this package in the process shares. */
+const holder = globalThis as { [shared]?: Map<string, P2PStarter>; [registrars]?: WeakMap<P2PStarter, string> };
+
+/** Starters registered for the whole process. */
 function processStarters(): Map<string, P2PStarter> {
-  const holder = globalThis as { [shared]?: Map<string, P2PStarter> };
   holder[shared] ??= new Map();
   return holder[shared];
+}
+
+/** Which copy of this package registered a starter: its version and where it lies. Copies of contract 1 do not tell. */
+function registrarOf(): WeakMap<P2PStarter, string> {
+  holder[registrars] ??= new WeakMap();
+  return holder[registrars];
+}
+
+/** A starter that was registered for the process, by a copy that may speak another version of the contract. */
+function sharedStarter(storageType: string): P2PStarter | undefined {
+  const starter = processStarters().get(storageType);
+  if (starter === undefined) return undefined;
+  const registrar = registrarOf().get(starter);
+  assertStarter(
+    storageType,
+    starter,
+    `It was registered by ${registrar === undefined ? "another, older copy" : `the copy ${registrar}`}, and this copy is ${thisCopy()}: ` +
+      "let one version be installed (npm dedupe, or npm ls @omni/p2p-core to see which package brings the other)",
+  );
+  return starter;
 }
 
 /**
@@ -23,8 +47,9 @@ function processStarters(): Map<string, P2PStarter> {
  * @throws P2PError `STARTER_INCOMPATIBLE`
  */
 export function registerStarter(starter: P2PStarter): void {
-  checkStarter(starter?.storageType, starter);
+  assertStarter(starter?.storageType, starter);
   processStarters().set(starter.storageType, starter);
+  registrarOf().set(starter, thisCopy());
 }
 
 /** Finds the starter of a storage type: registered by hand, registered for the process, or installed. */
@@ -44,7 +69,7 @@ export class StarterRegistry {
 
   /** @throws P2PError `STARTER_INCOMPATIBLE` */
   register(storageType: string, starter: P2PStarter): void {
-    checkStarter(storageType, starter);
+    assertStarter(storageType, starter);
     this.#own.set(storageType, starter);
   }
 
@@ -55,7 +80,7 @@ export class StarterRegistry {
    * `STARTER_INCOMPATIBLE`.
    */
   async resolve(storageType: string): Promise<P2PStarter> {
-    const known = this.#own.get(storageType) ?? processStarters().get(storageType);
+    const known = this.#own.get(storageType) ?? sharedStarter(storageType);
     if (known) return known;
     const search = searchStarters(this.#appRoot, this.#scope);
     const installed = search.found.find((starter) => starter.storageType === storageType);
@@ -64,22 +89,6 @@ export class StarterRegistry {
     this.register(storageType, starter);
     return starter;
   }
-}
-
-function checkStarter(storageType: string, starter: P2PStarter): void {
-  if (typeof starter?.open !== "function" || typeof starter.storageType !== "string") {
-    throw new P2PError(
-      "STARTER_INCOMPATIBLE",
-      `What was registered for '${storageType}' is not a starter: it has no open()`,
-    );
-  }
-  if (starter.contractVersion === CONTRACT_VERSION) return;
-  const older = Number(starter.contractVersion) < CONTRACT_VERSION;
-  throw new P2PError(
-    "STARTER_INCOMPATIBLE",
-    `The starter for '${storageType}' speaks version ${starter.contractVersion} of the adapter contract and @omni/p2p-core ` +
-      `speaks ${CONTRACT_VERSION}; upgrade ${older ? "the starter" : "@omni/p2p-core"}`,
-  );
 }
 
 function serviceNotFound(storageType: string, { refused, project }: StarterSearch): P2PError {

@@ -7,9 +7,10 @@ import type { OptionSpecs } from "./options.ts";
 import type { P2PQuery } from "./query.ts";
 
 /**
- * The version of the contract in this file. The registry refuses a starter that was built for another one.
+ * The version of the contract in this file. Starters of version 1 still copy: their stores are opened as ones that do not
+ * look up, do not delete and know no identity. The registry refuses a starter that was built for a later version.
  */
-export const CONTRACT_VERSION = 1;
+export const CONTRACT_VERSION = 2;
 
 /**
  * What a record becomes when its id is there already:
@@ -34,12 +35,12 @@ export interface P2PCapabilities {
   readonly atomicBatches: boolean;
   /** One open service may serve several connections at once. */
   readonly shareable: boolean;
-  /** `lookUp` can be asked. Default `false`; a duty to tell from contract 2 on. */
-  readonly lookUp?: boolean;
-  /** `deleteFromTarget` can be asked. Default `false`; a duty to tell from contract 2 on. */
-  readonly deletes?: boolean;
-  /** There is a feed of changes. Default `false`; a duty to tell from contract 2 on. */
-  readonly changes?: boolean;
+  /** `lookUp` can be asked. Since contract 2. */
+  readonly lookUp: boolean;
+  /** `deleteFromTarget` can be asked. Since contract 2. */
+  readonly deletes: boolean;
+  /** There is a feed of changes. Since contract 2, and `false` until there are feeds. */
+  readonly changes: boolean;
   /** What becomes of each kind of value. */
   readonly valueTypes: Readonly<Record<ValueType, ValueSupport>>;
 }
@@ -94,7 +95,7 @@ export interface SourceSchema {
   /** Names the form of the definition, for instance `sqlite:table`. A target that does not know it takes no notice. */
   readonly format: string;
   readonly definition: JsonValue;
-  /** The names of declared fields, as records have them, and whether no record can have another. Optional in contract 1. */
+  /** The names of declared fields, as records have them, and whether no record can have another. Optional. */
   readonly fields?: { readonly names: readonly string[]; readonly complete: boolean };
 }
 
@@ -206,7 +207,7 @@ export interface RawSource {
   decode(document: unknown): P2PRecord;
   /**
    * The canonical text of the document's id, where the target keeps documents by it and that is cheap to tell: the
-   * transfer then finds documents that take each other's place. Optional in contract 1.
+   * transfer then finds documents that take each other's place. Optional.
    */
   idText?(document: unknown): string;
 }
@@ -270,7 +271,7 @@ export interface P2PDataTransferService {
   readonly rawSource?: RawSource;
   /** The other end of it. */
   readonly rawTarget?: RawTarget;
-  /** What the source declares of the records that the query gives. Asked before they are read. Optional in contract 1. */
+  /** What the source declares of the records that the query gives. Asked before they are read. Optional. */
   schema?(query: P2PQuery, signal: AbortSignal): Promise<SourceSchema | undefined>;
   /** How many records the query gives, or `undefined` when only reading would tell. */
   count(query: P2PQuery, signal: AbortSignal): Promise<number | undefined>;
@@ -278,18 +279,19 @@ export interface P2PDataTransferService {
   partitions(query: P2PQuery, parts: number, signal: AbortSignal): Promise<readonly P2PQuery[]>;
   /**
    * What tells the thing behind the endpoint from another of the same name, as it is at this moment: asked anew each
-   * time, since the thing may have been replaced while it was open. Optional in contract 1.
+   * time, since the thing may have been replaced while it was open. A store that can tell nothing gives `{}`. A duty since
+   * contract 2.
    */
-  identity?(signal: AbortSignal): Promise<StoreIdentity>;
+  identity(signal: AbortSignal): Promise<StoreIdentity>;
   /**
    * The record in the form in which it is compared: where a value is a serialisation that the store makes differently from
    * time to time (the dump of a hash table), what it means. Given the records of either side, and what it has made
-   * itself; whatever it does not know it gives back as it is. Optional in contract 1.
+   * itself; whatever it does not know it gives back as it is. Optional.
    */
   comparable?(record: P2PRecord): P2PRecord;
   /**
    * The text that two ids share exactly when a record of the one would replace a record of the other in this store.
-   * Default: {@link idKey}. Optional in contract 1.
+   * Default: {@link idKey}. Optional.
    */
   idForm?(id: P2PId): string;
   /**
@@ -299,7 +301,7 @@ export interface P2PDataTransferService {
    *
    * The record of a ref is the one that `readFromSource` gives with this very id; if there is none, one whose id has the same
    * text (`idKey`), so that an id which another store gave back in another form is found too (1 for "1").
-   * The order of the query is of no matter. Optional in contract 1, a duty from contract 2 on where `capabilities.lookUp` says so.
+   * The order of the query is of no matter. Present where `capabilities.lookUp` is true; since contract 2.
    *
    * @throws P2PError `UNSUPPORTED_QUERY` for `limit`, `offset`, and a native query that cannot be asked by id; a failure of
    * the whole call, which says nothing of any record.
@@ -308,7 +310,7 @@ export interface P2PDataTransferService {
   /**
    * Deletes the records which `writeToTarget` would replace if it were given records with these ids, in batches of the
    * store's own. A ref that comes twice is deleted once and absent once. Once it has returned, the id is gone for every
-   * reader that opens later. Optional in contract 1, a duty from contract 2 on where `capabilities.deletes` says so.
+   * reader that opens later. Present where `capabilities.deletes` is true; since contract 2.
    *
    * @throws P2PError when the whole call failed; some may be deleted then, and asking again does no harm.
    */
@@ -379,7 +381,7 @@ export interface P2PStarter {
   open(endpoint: EndpointInfo, context: OpenContext): Promise<P2PDataTransferService>;
   /**
    * The endpoint of a target with what it leaves open taken from its source, for instance the name of a table. Asked
-   * before either is opened; a source that cannot be opened tells so then, and not here. Optional in contract 1.
+   * before either is opened; a source that cannot be opened tells so then, and not here. Optional.
    */
   completeTarget?(target: EndpointInfo, source: EndpointInfo, context: OpenContext): Promise<EndpointInfo>;
   /**

@@ -1,3 +1,4 @@
+import { countOf } from "../storage/contract.ts";
 import type { P2PQuery } from "../storage/query.ts";
 import type { P2PDataTransferService } from "../storage/service.ts";
 import { callListener, warnOfListener } from "./hooks.ts";
@@ -52,7 +53,7 @@ export function progressTeller(
 ): ProgressTeller | undefined {
   if (!onProgress && !given) return undefined;
   const meter = given ?? new ProgressMeter(transferId);
-  meter.begin(initial, async () => source.count(query, signal));
+  meter.begin(initial, () => countOf(source, query, signal));
   const isHeard = () => onProgress !== undefined || meter.audience?.isThere() === true;
   if (isHeard()) meter.count();
   let toldAt = performance.now();

@@ -139,6 +139,9 @@ function store(seen: own.P2PRecord[]): own.P2PDataTransferService {
       writeConcurrency: 1,
       atomicBatches: true,
       shareable: true,
+      lookUp: false,
+      deletes: false,
+      changes: false,
       valueTypes: {
         ...{ null: "native", boolean: "native", number: "native", bigint: "native", string: "native" },
         ...{ date: "native", bytes: "native", array: "native", object: "native", tagged: "native" },
@@ -153,6 +156,7 @@ function store(seen: own.P2PRecord[]): own.P2PDataTransferService {
     },
     count: async () => undefined,
     partitions: async (query) => [query],
+    identity: async () => ({ volatile: true }),
     ping: async () => {},
     close: async () => {},
   };

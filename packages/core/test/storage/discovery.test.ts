@@ -287,9 +287,9 @@ describe("the registry", () => {
     [
       "was built for an older contract",
       { "main.js": code("bad", 0) },
-      /speaks version 0 of the adapter contract and @omni\/p2p-core speaks 1; upgrade the starter/,
+      /speaks version 0 of the adapter contract and @omni\/p2p-core speaks 2; upgrade the starter/,
     ],
-    ["was built for a newer contract", { "main.js": code("bad", 2) }, /speaks version 2 .* upgrade @omni\/p2p-core/],
+    ["was built for a newer contract", { "main.js": code("bad", 3) }, /speaks version 3 .* upgrade @omni\/p2p-core/],
     ["does not say for which contract", { "main.js": code("bad", null) }, /speaks version null/],
   ])("refuses an installed starter that %s", async (_, files, message) => {
     const [[name, content]] = Object.entries(files) as [[string, string | undefined]];

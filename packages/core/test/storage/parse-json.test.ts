@@ -10,7 +10,7 @@ describe("parseJson", () => {
   it("gives every field its name, whatever was parsed before", () => {
     // In a process of its own: what V8 expects comes from all texts that it has seen.
     const script = `
-      import { parseJson, decodeJson } from ${JSON.stringify(new URL("../../src/index.ts", import.meta.url).href)};
+      import { parseJson, decodeJson } from ${JSON.stringify(new URL("../../src/starter.ts", import.meta.url).href)};
       const names = ${JSON.stringify(ESCAPED)};
       const wrong = [];
       for (const parse of [parseJson, decodeJson]) {

@@ -46,7 +46,7 @@ export interface Script {
   readonly count?: (query: P2PQuery, signal: AbortSignal) => Promise<number | undefined>;
   readonly ping?: (signal: AbortSignal) => Promise<void>;
   readonly close?: () => unknown;
-  /** Without it, the store has no `identity`, as starters of the first days. */
+  /** Without it nothing is known of the store, as of starters of the first days. */
   readonly identity?: (signal: AbortSignal) => Promise<StoreIdentity>;
   readonly capabilities?: Partial<P2PCapabilities>;
   /** Records at these places of the source cannot be read. */
@@ -64,6 +64,9 @@ const CAPABILITIES: P2PCapabilities = {
   writeConcurrency: 64,
   atomicBatches: false,
   shareable: true,
+  lookUp: false,
+  deletes: false,
+  changes: false,
   valueTypes: {
     null: native,
     boolean: native,
@@ -95,17 +98,19 @@ export class ScriptedStore implements P2PDataTransferService {
   pings = 0;
   closings = 0;
   script: Script;
-  readonly identity?: (signal: AbortSignal) => Promise<StoreIdentity>;
   readonly #list: readonly P2PRecord[];
 
   constructor(records: readonly P2PRecord[] = [], script: Script = {}) {
     this.script = script;
-    if (script.identity) this.identity = (signal) => this.script.identity!(signal);
     this.capabilities = { ...CAPABILITIES, ...script.capabilities };
     this.#list = records;
     this.content = new Map(
       records.map((record, at) => [typeof record?.id === "string" ? record.id : `#${at}`, record]),
     );
+  }
+
+  async identity(signal: AbortSignal): Promise<StoreIdentity> {
+    return this.script.identity?.(signal) ?? { volatile: true };
   }
 
   get ids(): string[] {

@@ -3,6 +3,8 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, expect, it } from "vitest";
 import { DefaultP2PConnectionManager } from "../../src/index.ts";
+import { CONTRACT_VERSION } from "../../src/starter.ts";
+import { ScriptedStore } from "../support/scripted-store.ts";
 
 const folder = mkdtempSync(join(tmpdir(), "omni-p2p-replay-"));
 afterAll(() => rmSync(folder, { recursive: true, force: true }));
@@ -14,10 +16,11 @@ it("a replay whose dead letters would go into its own source is refused, and the
   const manager = new DefaultP2PConnectionManager();
   manager.registerService("refusing", {
     storageType: "refusing",
-    contractVersion: 1,
+    contractVersion: CONTRACT_VERSION,
     options: {},
     open: async () => ({
-      capabilities: { writeConcurrency: 1, shareable: false, resumable: false } as never,
+      capabilities: new ScriptedStore([], { capabilities: { shareable: false, resumable: false } }).capabilities,
+      identity: async () => ({}),
       readFromSource: async function* () {},
       writeToTarget: () => Promise.reject(new Error("not asked for")),
       count: async () => undefined,

@@ -63,7 +63,6 @@ export class IncarnationGuard {
     const [source, target] = await Promise.all([this.#identity("source"), this.#identity("target")]);
     this.#assertTwo(source, target);
     for (const [side, identity] of [["source", source] as const, ["target", target] as const]) {
-      if (!identity) continue;
       const earlier = this.#earlier?.[side];
       if (earlier?.incarnation !== undefined && earlier.incarnation !== identity.incarnation)
         throw this.#mismatch(side, identity.incarnation === undefined ? "is gone" : REPLACED);
@@ -79,7 +78,7 @@ export class IncarnationGuard {
       const gone = await witnesses.emptied(this.#signal);
       if (gone) throw this.#mismatch(side, `no longer holds what it held then (${gone.join(", ")}, as they were)`);
     }
-    this.#targetKnown = target === undefined || target.incarnation !== undefined;
+    this.#targetKnown = target.incarnation !== undefined;
   }
 
   /** The lane, with a look at a store that went away and came back before it is used again. */
@@ -155,7 +154,7 @@ export class IncarnationGuard {
     this.#targetKnown = true;
     const ask = async () => {
       const identity = await this.#identity("target");
-      if (identity?.incarnation !== undefined) this.#incarnations.target = identity.incarnation;
+      if (identity.incarnation !== undefined) this.#incarnations.target = identity.incarnation;
     };
     this.#asking = ask();
     await this.#asking;
@@ -182,14 +181,13 @@ export class IncarnationGuard {
     const before = this.#incarnations[side];
     if (before === undefined) return;
     const identity = await this.#identity(side);
-    if (identity?.incarnation === before) return;
-    throw this.#changed(side, identity?.incarnation === undefined ? "is gone" : REPLACED);
+    if (identity.incarnation === before) return;
+    throw this.#changed(side, identity.incarnation === undefined ? "is gone" : REPLACED);
   }
 
   /** Asks a store what it is; one that is away for the moment is waited for, as in reading and writing. */
-  async #identity(side: Side): Promise<StoreIdentity | undefined> {
+  async #identity(side: Side): Promise<StoreIdentity> {
     const { service } = this.#ends[side];
-    if (!service.identity) return undefined;
     const budget = new RetryBudget(this.#options.config);
     for (;;) {
       try {
@@ -201,9 +199,9 @@ export class IncarnationGuard {
     }
   }
 
-  #assertTwo(source: StoreIdentity | undefined, target: StoreIdentity | undefined): void {
+  #assertTwo(source: StoreIdentity, target: StoreIdentity): void {
     const { source: from, target: to } = this.#ends;
-    if (source?.thing === undefined || source.thing !== target?.thing) return;
+    if (source.thing === undefined || source.thing !== target.thing) return;
     if (from.endpoint.storageType !== to.endpoint.storageType || this.#options.config.allowSameStore) return;
     throw new P2PError(
       "SAME_STORE",

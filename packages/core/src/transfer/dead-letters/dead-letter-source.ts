@@ -78,6 +78,9 @@ const capabilities: P2PCapabilities = {
   writeConcurrency: 1,
   atomicBatches: true,
   shareable: true,
+  lookUp: false,
+  deletes: false,
+  changes: false,
   valueTypes: {
     null: "native",
     boolean: "native",
@@ -105,6 +108,8 @@ function serviceFor(file: string, phase: DeadLetter["phase"]): P2PDataTransferSe
       return count;
     },
     partitions: async (query) => [query],
+    // Letters are appended and trimmed while they are read; the file tells nothing of what becomes of it.
+    identity: async () => ({ volatile: true }),
     ping: () => assertFile(file),
     close: async () => {},
   };
