@@ -16,6 +16,7 @@ import { resumingChecks } from "./checks/resuming.ts";
 import { roundTripChecks } from "./checks/round-trip.ts";
 import { sortingChecks } from "./checks/sorting.ts";
 import { transferChecks } from "./checks/transferring.ts";
+import { verifyingChecks } from "./checks/verifying.ts";
 import { writingChecks } from "./checks/writing.ts";
 import { type Lack, Lacks } from "./lacks.ts";
 import { type AdapterUnderTest, referenceAdapter } from "./reference.ts";
@@ -78,6 +79,7 @@ export const GROUPS = {
   identity: identityChecks,
   aborting: abortingChecks,
   transfers: transferChecks,
+  verifying: verifyingChecks,
   rawLane: rawLaneChecks,
   inspecting: inspectingChecks,
 } as const satisfies Record<string, (suite: Suite) => void>;

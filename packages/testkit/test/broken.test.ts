@@ -11,6 +11,7 @@ import { brokenLookUps } from "./broken/lookups.ts";
 import { brokenManners } from "./broken/manners.ts";
 import { brokenRawLanes } from "./broken/raw.ts";
 import { brokenReaders } from "./broken/readers.ts";
+import { brokenVouching } from "./broken/verifying.ts";
 import { brokenWriters } from "./broken/writers.ts";
 
 const brokenAdapters = {
@@ -21,6 +22,7 @@ const brokenAdapters = {
   ...brokenRawLanes,
   ...brokenLookUps,
   ...brokenDeletes,
+  ...brokenVouching,
 };
 
 /** What vitest's JSON reporter writes, as far as it is read here. */

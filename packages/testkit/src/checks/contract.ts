@@ -5,6 +5,10 @@ import { sampleRecords } from "../sample-records.ts";
 import { VALUE_TYPES } from "../samples.ts";
 import { check, group, type Suite } from "../suite.ts";
 
+const FLAGS = [
+  ...(["resumable", "countable", "partitionable", "atomicBatches", "shareable"] as const),
+  ...(["lookUp", "deletes", "changes"] as const),
+];
 const PLANTED = "planted-s3cret";
 
 /** What a starter says of itself, and how its endpoints open and close. */
@@ -28,7 +32,7 @@ export function contractChecks(suite: Suite): void {
     check(suite, "capabilities are complete, and true of what can be called", async (bench) => {
       const service = await bench.open(await bench.place(), "target");
       const { capabilities } = service;
-      for (const name of ["resumable", "countable", "partitionable", "atomicBatches", "shareable"] as const) {
+      for (const name of FLAGS) {
         expect(capabilities[name], name).toBeTypeOf("boolean");
       }
       expect(Number.isInteger(capabilities.writeConcurrency) && capabilities.writeConcurrency >= 1).toBe(true);
@@ -36,9 +40,10 @@ export function contractChecks(suite: Suite): void {
       for (const type of VALUE_TYPES) {
         expect(["native", "tagged", "unsupported"], type).toContain(capabilities.valueTypes[type]);
       }
-      expect(typeof service.lookUp === "function", "lookUp can be called").toBe(capabilities.lookUp === true);
+      expect(service.identity, "identity can be asked").toBeTypeOf("function");
+      expect(typeof service.lookUp === "function", "lookUp can be called").toBe(capabilities.lookUp);
       expect(typeof service.deleteFromTarget === "function", "deleteFromTarget can be called").toBe(
-        capabilities.deletes === true,
+        capabilities.deletes,
       );
     });
   });

@@ -316,6 +316,11 @@ export const brokenLookUps: Readonly<Record<string, BrokenAdapter>> = {
     () => ({ lookUp: undefined as never }),
     "capabilities are complete, and true",
   ),
+  "does not say whether there is a feed of changes": broken(
+    ({ capabilities }) => ({ capabilities: { ...capabilities, changes: undefined as never } }),
+    "capabilities are complete, and true",
+  ),
+  "cannot tell an identity": broken(() => ({ identity: undefined as never }), "capabilities are complete, and true"),
   "looks up, and does not say so": broken(
     ({ capabilities }) => ({ capabilities: { ...capabilities, lookUp: false } }),
     "capabilities are complete, and true",
