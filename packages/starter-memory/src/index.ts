@@ -1,2 +1,2 @@
+export { dropMemoryStore, type MemoryStore, memoryStore } from "./client/store.ts";
 export { memoryStarter } from "./starter.ts";
-export { dropMemoryStore, type MemoryStore, memoryStore } from "./store.ts";

@@ -1,19 +1,17 @@
 import {
   estimateBytes,
   isIndivisible,
-  nativePart,
   type P2PQuery,
   type P2PRecord,
-  type ParsedQuery,
-  parseQuery,
   projectRecord,
   type RawBatch,
   type ReadOptions,
   type RecordBatch,
   storePartition,
 } from "@omni/p2p-core/starter";
-import { STORE, select } from "./select.ts";
-import type { MemoryStore } from "./store.ts";
+import type { MemoryStore } from "./client/store.ts";
+import { parseMemoryQuery, STORE } from "./query/query.ts";
+import { select } from "./reading/select.ts";
 
 /** The store's records that a query asks for, in batches of copies. */
 export async function* readBatches(
@@ -95,11 +93,4 @@ export function partitionQuery(store: MemoryStore, query: P2PQuery, parts: numbe
     queries.push({ ...query, partition: storePartition(STORE, { after, upTo }) });
   }
   return queries;
-}
-
-/** @throws P2PError `INVALID_QUERY`, and `UNSUPPORTED_QUERY` for a native query. */
-export function parseMemoryQuery(query: P2PQuery): ParsedQuery {
-  const parsed = parseQuery(query);
-  nativePart(parsed, { store: STORE, product: "a memory store", keys: [] });
-  return parsed;
 }

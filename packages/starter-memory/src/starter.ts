@@ -8,14 +8,14 @@ import {
   type P2PRecord,
   type P2PStarter,
 } from "@omni/p2p-core/starter";
-import { deleteRecords } from "./delete.ts";
+import { existingStore, memoryStore } from "./client/store.ts";
 import { memoryOptions, parseMemoryEndpoint } from "./endpoint.ts";
-import { describeMemoryMapping, inspectMemory } from "./inspect.ts";
-import { lookUpRecords } from "./look-up.ts";
+import { describeMemoryMapping, inspectMemory } from "./inspecting/inspect.ts";
 import { countRecords, partitionQuery, readBatches, readShared } from "./read.ts";
-import { existingStore, memoryStore } from "./store.ts";
+import { lookUpRecords } from "./reading/look-up.ts";
 import { memoryCapabilities } from "./types.ts";
 import { writeRecords } from "./write.ts";
+import { deleteRecords } from "./writing/delete.ts";
 
 /** The form of what two stores of this process hand over: the record itself. */
 const SHARED_RECORD = "memory:record";

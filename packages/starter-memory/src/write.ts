@@ -6,7 +6,7 @@ import {
   type WriteMode,
   type WriteResult,
 } from "@omni/p2p-core/starter";
-import type { MemoryStore } from "./store.ts";
+import type { MemoryStore } from "./client/store.ts";
 
 /** Puts the records into the store as the mode says. */
 export function writeRecords(store: MemoryStore, records: readonly P2PRecord[], mode: WriteMode): WriteResult {

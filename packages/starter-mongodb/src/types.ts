@@ -1,5 +1,4 @@
 import type { P2PCapabilities, ValueType } from "@omni/p2p-core/starter";
-import type { Dialect } from "./client/dialect.ts";
 
 /** What becomes of each kind of value in a field of a document, and how it comes back. The README shows it. */
 export const VALUE_MAPPING: Readonly<Record<ValueType, { readonly stored: string; readonly returned: string }>> = {
@@ -21,12 +20,19 @@ export const VALUE_MAPPING: Readonly<Record<ValueType, { readonly stored: string
   tagged: { stored: "the BSON type of a `mongodb:` tag; text in `{ _p2p }` for others", returned: "`TaggedValue`" },
 };
 
+/** What of a server's dialect decides what its endpoints can do. */
+interface Traits {
+  readonly writeConcurrency: number;
+  readonly specialNumbers: boolean;
+  readonly nestedArrays: boolean;
+}
+
 /**
  * What a MongoDB endpoint can do.
  *
  * @param deletes whether its documents can be deleted
  */
-export function mongodbCapabilities(dialect: Dialect, deletes: boolean): P2PCapabilities {
+export function mongodbCapabilities(dialect: Traits, deletes: boolean): P2PCapabilities {
   return {
     resumable: true,
     countable: true,

@@ -1,5 +1,5 @@
 import { type FieldMapping, type P2PRecord, type StoreInspection, sampleFields } from "@omni/p2p-core/starter";
-import { memoryStores } from "./store.ts";
+import { memoryStores } from "../client/store.ts";
 
 /** The stores of this process. */
 export function inspectMemory(): StoreInspection {

@@ -2,25 +2,16 @@ import {
   compareRecords,
   cursorPosition,
   foreignCursor,
-  foreignPartition,
   type JsonValue,
   matches,
   type P2PRecord,
   type ParsedQuery,
-  partitionBounds,
   recordAt,
   sortPosition,
   storeCursor,
 } from "@omni/p2p-core/starter";
-import type { MemoryStore } from "./store.ts";
-
-/** A half-open range of sequences: what a cursor and a partition of this store are. */
-interface SequenceRange {
-  /** Exclusive. */
-  readonly after: number;
-  /** Inclusive. */
-  readonly upTo: number;
-}
+import type { MemoryStore } from "../client/store.ts";
+import { rangeOf, STORE } from "../query/query.ts";
 
 /** Some of the records that a query gives. */
 export interface Taken {
@@ -45,16 +36,6 @@ export function select(store: MemoryStore, query: ParsedQuery, after: JsonValue 
   const selection = query.orderBy.length > 0 ? sorted(store, query, from) : new InOrder(store, query, sequenceAt(from));
   if (from === undefined && query.offset > 0) selection.take(query.offset);
   return query.limit === Number.POSITIVE_INFINITY ? selection : limited(selection, query.limit);
-}
-
-/** The storage type, which marks cursors and partitions. */
-export const STORE = "memory";
-
-/** The part of the store that the query is for: all of it, unless it is a partition. */
-export function rangeOf({ partition }: ParsedQuery): SequenceRange {
-  const { after = 0, upTo = Number.MAX_SAFE_INTEGER } = partitionBounds(STORE, partition, ["after", "upTo"]) ?? {};
-  if (!Number.isSafeInteger(after) || !Number.isSafeInteger(upTo)) throw foreignPartition(STORE);
-  return { after: after as number, upTo: upTo as number };
 }
 
 function sequenceAt(position: JsonValue | undefined): number {

@@ -1,5 +1,5 @@
 import { type DeleteRef, type DeleteResult, idKey, recordDigest } from "@omni/p2p-core/starter";
-import type { MemoryStore } from "./store.ts";
+import type { MemoryStore } from "../client/store.ts";
 
 /** Deletes by id; where a digest is expected, by compare-and-delete, which nothing can come between in one process. */
 export function deleteRecords(store: MemoryStore, refs: readonly DeleteRef[]): DeleteResult {

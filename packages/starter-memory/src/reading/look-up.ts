@@ -7,9 +7,8 @@ import {
   type P2PQuery,
   projectRecord,
 } from "@omni/p2p-core/starter";
-import { parseMemoryQuery } from "./read.ts";
-import { rangeOf } from "./select.ts";
-import type { MemoryStore } from "./store.ts";
+import type { MemoryStore } from "../client/store.ts";
+import { parseMemoryQuery, rangeOf } from "../query/query.ts";
 
 /**
  * Point look-ups: what the store has under these ids, and whether the query would give it.
