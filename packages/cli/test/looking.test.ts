@@ -1,4 +1,5 @@
 import { existsSync } from "node:fs";
+import { CONTRACT_VERSION } from "@omni/p2p-core/starter";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { events, Project, sampleRecords } from "./project.ts";
 
@@ -217,12 +218,13 @@ describe("starters", () => {
     const run = await project.run(["starters"]);
     expect(run.code).toBe(0);
     expect(run.stdout).toMatch(
-      /lines: p2p-starter-lines 9\.8\.7\n {2}contract 1; can read, write\n {2}options: delay, refuse/,
+      /lines: p2p-starter-lines 9\.8\.7\n {2}contract 1; can read, write\n {2}lacks look-ups, deletes, a feed of changes\n {2}options: delay, refuse/,
     );
     const json = events(await project.run(["starters", "--json"]));
     expect(json.map(({ storageType }) => storageType)).toEqual(expect.arrayContaining(["lines", "memory", "sqlite"]));
     for (const starter of json) {
-      expect(starter).toMatchObject({ event: "starter", version: expect.any(String), contractVersion: 1 });
+      const contractVersion = starter.storageType === "lines" ? 1 : CONTRACT_VERSION;
+      expect(starter).toMatchObject({ event: "starter", version: expect.any(String), contractVersion });
     }
   });
 });
