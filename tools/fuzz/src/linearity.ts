@@ -1,92 +1,101 @@
 import { isFine, type Parser } from "./parsers.ts";
+import { COMMON_SHAPES } from "./shapes.ts";
 
 /** By how much the time may grow when a text is doubled: in proportion would be 2, and the machine has its moods. */
 const MOST = 2.5;
 
-/** Shorter than this a ratio tells of the clock and the collector of garbage, in ms. */
-const SAMPLE_MS = 4;
+/** How thoroughly is measured. Each length is measured twice, and the least counts: whatever else was done only adds. */
+export interface Measuring {
+  /** Longest text, in characters. Default: the parser's own. */
+  readonly longest?: number;
+  /** How often the length is doubled on the way there. Default 2. */
+  readonly doublings?: number;
+  /** A call that is shorter is repeated until all its repetitions take so long, in ms of this process's own time. Default 5. */
+  readonly sampleMs?: number;
+}
 
-const SAMPLES = 7;
+/** A growth that is too large is looked at again so often, for the same reason. */
+const ATTEMPTS = 10;
 
-/** What takes as long is measured less often, in ms. */
+/** What takes as long is measured once an attempt, in ms. */
 const SLOW_MS = 200;
 
-/** A doubled text that takes less is fast, whatever the ratio of such times, in ms. */
-const FAST_MS = 2;
+/** A text that takes longer is not measured a fourth time, in ms. */
+const HOPELESS_MS = 1000;
 
-/** Texts on which parsers trip, by their length. */
-const SHAPES: readonly (readonly [string, (length: number) => string])[] = [
-  ["spaces", (length) => " ".repeat(length)],
-  ["spaces in between", (length) => `a${" ".repeat(length - 2)}b`],
-  ["brackets", (length) => "[".repeat(length)],
-  ["pairs of brackets", (length) => "[".repeat(length / 2) + "]".repeat(length / 2)],
-  ["braces", (length) => "{".repeat(length)],
-  ["quotes", (length) => '"'.repeat(length)],
-  ["backslashes", (length) => `"${"\\".repeat(length - 1)}`],
-  ["digits", (length) => "9".repeat(length)],
-  ["a long name", (length) => "a".repeat(length)],
-  ["separators", (length) => "a,".repeat(length / 2)],
-  ["options", (length) => "a=b&".repeat(length / 4)],
-  ["at signs", (length) => "@".repeat(length)],
-  ["percent signs", (length) => "%".repeat(length)],
-  ["nested objects", (length) => '{"a":'.repeat(length / 5)],
-  ["names with escapes", (length) => `{${'"\\n":1,'.repeat(length / 8)}"a":1}`],
-  ["a list of numbers", (length) => `[${"1,".repeat(length / 2 - 1)}1]`],
-  ["lines", (length) => "a: 1\n".repeat(length / 5)],
-  ["indented lines", (length) => "- \n ".repeat(length / 4)],
-];
+/**
+ * Shorter than this at its very limit, a parser cannot be made to take long, whatever its growth below: a table that was
+ * enlarged just there, for instance. In ms.
+ */
+const BOUNDED_MS = 5;
 
-/** How the time of a parser grew with one kind of text. */
+/** How the time of a parser grew with one kind of text, at the doubling where it grew the most. */
 export interface Growth {
   readonly parser: string;
   readonly shape: string;
   readonly characters: number;
+  /** Of the longest text, in ms of this process's own time. */
   readonly ms: number;
   readonly ratio: number;
+  /** Whether it holds since there is a limit, and not since time grows in proportion. */
+  readonly bounded?: true;
   readonly trouble?: string;
 }
 
-/** Measures a parser with each kind of text, up to the longest that it takes. */
-export async function growthOf({ name, longest, parse }: Parser): Promise<Growth[]> {
+/** Measures a parser with each kind of text, doubling it up to the longest that is tried. */
+export async function growthOf(parser: Parser, measuring: Measuring = {}): Promise<Growth[]> {
+  const { longest = parser.longest, doublings = 2, sampleMs = 5 } = measuring;
   const found: Growth[] = [];
-  for (const [shape, make] of SHAPES) {
-    const texts = [make(longest >> 1), make((longest >> 1) * 2)] as const;
-    let best: { ms: number; ratio: number } | undefined;
-    let trouble: string | undefined;
-    try {
-      // Another program may have had the machine meanwhile, which no parser is to blame for.
-      for (let attempt = 0; attempt < 6 && !(best && isLinear(best)); attempt++) {
-        const [half, whole] = await medians(texts, parse);
-        if (!best || whole / half < best.ratio) best = { ms: whole, ratio: whole / half };
-      }
-      if (!isLinear(best!)) trouble = `takes ${best!.ratio.toFixed(2)} times as long when doubled`;
-    } catch (error) {
-      trouble = String(error).slice(0, 300);
-    }
-    const { ms = 0, ratio = 0 } = best ?? {};
-    found.push({ parser: name, shape, characters: texts[1].length, ms, ratio, ...(trouble && { trouble }) });
+  for (const [shape, make] of [...COMMON_SHAPES, ...parser.shapes]) {
+    const lengths = Array.from({ length: doublings + 1 }, (_, i) => longest >> (doublings - i));
+    const texts = lengths.map((length) => make(length));
+    found.push({
+      parser: parser.name,
+      shape,
+      characters: texts.at(-1)!.length,
+      ...(await grown(texts, parser, sampleMs)),
+    });
   }
   return found;
 }
 
-function isLinear({ ms, ratio }: { readonly ms: number; readonly ratio: number }): boolean {
-  return ratio <= MOST || ms < FAST_MS;
-}
-
-async function medians(texts: readonly [string, string], parse: Parser["parse"]): Promise<[number, number]> {
-  const first = await timeOf(texts[0], parse, 1);
-  const times = Math.max(1, Math.min(200, Math.ceil(SAMPLE_MS / first)));
-  const samples: [number[], number[]] = [[], []];
-  for (let i = 0; i < (first < SLOW_MS ? SAMPLES : 3); i++) {
-    samples[0].push(await timeOf(texts[0], parse, times));
-    samples[1].push(await timeOf(texts[1], parse, times));
+async function grown(
+  texts: readonly string[],
+  parser: Parser,
+  sampleMs: number,
+): Promise<Pick<Growth, "ms" | "ratio" | "bounded" | "trouble">> {
+  const best = texts.map(() => Number.POSITIVE_INFINITY);
+  let ratio = Number.POSITIVE_INFINITY;
+  try {
+    for (let attempt = 0; attempt < ATTEMPTS && ratio > MOST; attempt++) {
+      for (const [i, text] of texts.entries())
+        best[i] = Math.min(best[i]!, await leastTime(text, parser.parse, sampleMs));
+      ratio = Math.max(...best.slice(1).map((ms, i) => ms / best[i]!));
+      if (best.at(-1)! > HOPELESS_MS && attempt > 1) break;
+    }
+  } catch (error) {
+    return { ms: 0, ratio: 0, trouble: String(error).slice(0, 300) };
   }
-  return [median(samples[0]), median(samples[1])];
+  const ms = best.at(-1)!;
+  if (ratio <= MOST) return { ms, ratio };
+  if (ms < BOUNDED_MS && texts.at(-1)!.length > parser.limit / 2) return { ms, ratio, bounded: true };
+  return { ms, ratio, trouble: `takes ${ratio.toFixed(2)} times as long when doubled, and ${ms.toFixed(1)} ms then` };
 }
 
-/** ms that a call takes, of several. */
+/** ms that a call takes, the lesser of two measurements. */
+async function leastTime(text: string, parse: Parser["parse"], sampleMs: number): Promise<number> {
+  let times = 1;
+  let least = await timeOf(text, parse, times);
+  while (least * times < sampleMs && times < 100_000) {
+    times = Math.min(times * 10, Math.ceil((times * sampleMs * 1.5) / Math.max(least * times, 0.01)));
+    least = await timeOf(text, parse, times);
+  }
+  return least > SLOW_MS ? least : Math.min(least, await timeOf(text, parse, times));
+}
+
+/** ms of this process's own time that a call takes, of several. */
 async function timeOf(text: string, parse: Parser["parse"], times: number): Promise<number> {
-  const start = performance.now();
+  const start = ownTime();
   for (let i = 0; i < times; i++) {
     try {
       await parse(text);
@@ -94,9 +103,11 @@ async function timeOf(text: string, parse: Parser["parse"], times: number): Prom
       if (!isFine(error)) throw error;
     }
   }
-  return Math.max((performance.now() - start) / times, 1e-6);
+  return Math.max((ownTime() - start) / times, 1e-6);
 }
 
-function median(values: number[]): number {
-  return values.sort((a, b) => a - b)[values.length >> 1]!;
+/** Time that this thread has had of the machine, in ms: without what the collector of garbage does beside it. */
+function ownTime(): number {
+  const { user, system } = (process.threadCpuUsage ?? process.cpuUsage)();
+  return (user + system) / 1000;
 }

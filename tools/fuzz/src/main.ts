@@ -1,4 +1,5 @@
 // Gives every parser hostile texts: `npm run fuzz -- [--seed <n>] [--runs <n>] [--only <part of a parser's name>]`.
+import { constants } from "node:buffer";
 import { parseArgs } from "node:util";
 import { Worker } from "node:worker_threads";
 import { type Growth, growthOf } from "./linearity.ts";
@@ -31,24 +32,43 @@ function count(what: string, trouble: string | undefined): void {
   else troubles.push(`${what}: ${trouble}`);
 }
 
-for (const { name, trouble } of await tryAtRandom()) count(`${name}, at random`, trouble);
-console.log(`${PARSERS.length} parsers had ${runs} texts each at random`);
+if (values.only === "") {
+  for (const { name, trouble } of await tryAtRandom()) count(`${name}, at random`, trouble);
+  console.log(`${PARSERS.length} parsers had ${runs} texts each at random`);
+}
 
 const growths: Growth[] = [];
 for (const parser of PARSERS.filter(({ name }) => name.includes(values.only))) {
-  growths.push(...(await growthOf(parser)));
+  const own = await growthOf(parser);
+  growths.push(...own);
   console.log(`Doubled the texts of: ${parser.name}`);
+  for (const { shape, trouble } of own) count(`${parser.name}, ${shape}`, trouble);
 }
-for (const { parser, shape, trouble } of growths) count(`${parser}, ${shape}`, trouble);
 console.table(
-  growths.map(({ parser, shape, characters, ms, ratio }) => ({
-    parser,
-    "doubled to": shape,
-    characters,
-    ms: Number(ms.toFixed(2)),
-    ratio: Number(ratio.toFixed(2)),
-  })),
+  PARSERS.filter(({ name }) => name.includes(values.only)).map(({ name, limit, longest }) => {
+    const own = growths.filter(({ parser }) => parser === name);
+    const steepest = own.reduce((a, b) => (b.ratio > a.ratio ? b : a));
+    const slowest = own.reduce((a, b) => (b.ms > a.ms ? b : a));
+    return {
+      parser: name,
+      shapes: own.length,
+      "doubled to": longest,
+      limit: limit === constants.MAX_STRING_LENGTH ? "of a text" : limit,
+      "largest growth": `${steepest.ratio.toFixed(2)}${steepest.bounded ? " (bounded)" : ""}`,
+      of: steepest.shape,
+      "longest ms": Number(slowest.ms.toFixed(2)),
+      "of ": slowest.shape,
+      failed: own.filter(({ trouble }) => trouble !== undefined).length,
+    };
+  }),
 );
+for (const { parser, shape, characters, ms, ratio, bounded } of growths) {
+  if (bounded) {
+    console.log(
+      `${parser}, ${shape}: bounded by its limit, ${characters} characters in ${ms.toFixed(2)} ms (growth ${ratio.toFixed(2)})`,
+    );
+  }
+}
 for (const trouble of troubles) console.error(`FAILED ${trouble}`);
 console.log(`${passed} passed, ${troubles.length} failed`);
 process.exitCode = troubles.length > 0 ? 1 : 0;

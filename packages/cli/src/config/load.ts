@@ -58,10 +58,8 @@ async function readContent(path: string, shown: string): Promise<unknown> {
       return parseText(path, shown, "JSON", parseJsonText);
     case ".yaml":
     case ".yml": {
-      const { parse } = await import("yaml");
-      return parseText(path, shown, "YAML", (text) =>
-        parse(text, { merge: true, prettyErrors: true, logLevel: "error" }),
-      );
+      const { parseYaml } = await import("./yaml.ts");
+      return parseText(path, shown, "YAML", parseYaml);
     }
     case ".ts":
     case ".mts":
