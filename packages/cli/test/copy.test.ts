@@ -44,7 +44,7 @@ const EVENTS = v.variant("event", [
     deadLetters: v.optional(text),
     resume: v.optional(text),
   }),
-  v.strictObject({ event: v.literal("verify-progress"), records: count }),
+  v.strictObject({ event: v.literal("verify-progress"), records: count, total: v.optional(count) }),
   v.strictObject({
     event: v.literal("verify"),
     source: text,
@@ -219,6 +219,10 @@ describe("copy", () => {
     const replay = ["replay", "hard.letters", "lines:kept.ndjson?refuse=r0000", "--dead-letter", "kept.letters"];
     expect(await project.run(replay)).toMatchObject({ code: 2 });
     expect(project.read("kept.letters")).toBe(letters);
+    const over = await project.run([...failing, "--dead-letter", "over.letters"]);
+    expect(over.code).toBe(3);
+    expect((await project.run([...failing, "--dead-letter", "over.letters", "--dead-letter-overwrite"])).code).toBe(3);
+    expect(existsSync(project.path("over.1.letters"))).toBe(false);
     const again = await project.run([...failing, "--dead-letter", "kept.letters"]);
     expect(again.stderr).toMatch(/The records that failed in an earlier run are kept in .*kept\.1\.letters/);
     expect(project.read("kept.1.letters")).toBe(letters);

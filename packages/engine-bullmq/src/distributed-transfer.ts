@@ -3,20 +3,20 @@ import { endsWithin, type JsonValue, parseJson, sleep } from "@omni/p2p-core/sta
 import { FlowProducer, Queue } from "bullmq";
 import type { Redis } from "ioredis";
 import { connectRedis, type EngineConnection, untilReady } from "./connection.ts";
-import { Endpoints, findAmong, type NamedEndpoint, UnsuitedError } from "./endpoints.ts";
+import { Endpoints, findAmong, type NamedEndpoint, UnsuitedError } from "./endpoints/endpoints.ts";
 import { invalid, notFound } from "./errors.ts";
-import { partJob, planJob, sumJob, transferFlow } from "./flow.ts";
-import { FORGET_DEATHS } from "./grain-scripts.ts";
-import { engineKeys } from "./keys.ts";
-import { checkLimits, type EndpointLimits } from "./limits.ts";
-import { planTransfer } from "./plan.ts";
+import { partJob, planJob, sumJob, transferFlow } from "./jobs/flow.ts";
+import { planTransfer } from "./jobs/plan.ts";
+import { targetBefore } from "./jobs/sum-job.ts";
+import { specOf } from "./jobs/worker-context.ts";
 import { DEFAULT_PREFIX, type DistributedResult, QUEUE, type TransferSpec, type TransferState } from "./protocol.ts";
-import { assertSigned, checkSigningKey, signatureOf } from "./signature.ts";
-import { type PartStatus, readParts, readStatus, type TransferStatus } from "./status.ts";
-import { specFrom, specText, type TransferSubmission } from "./submission.ts";
-import { targetBefore } from "./sum-job.ts";
-import { CREATE, STEP } from "./transfer-scripts.ts";
-import { specOf } from "./worker-context.ts";
+import { FORGET_DEATHS } from "./state/grain-scripts.ts";
+import { engineKeys } from "./state/keys.ts";
+import { checkLimits, type EndpointLimits } from "./state/limits.ts";
+import { CREATE, STEP } from "./state/transfer-scripts.ts";
+import { assertSigned, checkSigningKey, signatureOf } from "./submitting/signature.ts";
+import { type PartStatus, readParts, readStatus, type TransferStatus } from "./submitting/status.ts";
+import { specFrom, specText, type TransferSubmission } from "./submitting/submission.ts";
 
 /** What a {@link DistributedTransfer} is made with. */
 export interface DistributedTransferOptions {

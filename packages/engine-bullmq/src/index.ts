@@ -1,11 +1,11 @@
-export type { EndpointRole, GuardedEndpoint } from "./access.ts";
 export type { EngineConnection } from "./connection.ts";
 export { DistributedTransfer, type DistributedTransferOptions } from "./distributed-transfer.ts";
-export type { NamedEndpoint } from "./endpoints.ts";
-export type { EndpointLimits } from "./limits.ts";
+export type { EndpointRole, GuardedEndpoint } from "./endpoints/access.ts";
+export type { NamedEndpoint } from "./endpoints/endpoints.ts";
 export type { DistributedResult, TransferState, VerifyKind, VerifySummary } from "./protocol.ts";
-export type { PartStatus, TransferStatus } from "./status.ts";
-export type { TransferSubmission } from "./submission.ts";
+export type { EndpointLimits } from "./state/limits.ts";
+export type { PartStatus, TransferStatus } from "./submitting/status.ts";
+export type { TransferSubmission } from "./submitting/submission.ts";
 export { createTransferWorker, TransferWorker } from "./worker.ts";
 export type { WorkerModule, WorkerParts } from "./worker-module.ts";
 export type { TransferWorkerEvents, TransferWorkerOptions } from "./worker-options.ts";

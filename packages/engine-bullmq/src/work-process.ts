@@ -3,12 +3,12 @@
 import { Worker } from "node:worker_threads";
 import type { EndpointInput } from "@omni/p2p-core";
 import { connectRedis } from "./connection.ts";
-import { Endpoints } from "./endpoints.ts";
-import { InProcess } from "./executor.ts";
-import type { Whereabouts } from "./process-died.ts";
-import { type FromProcess, type ProcessStart, packError, type ToProcess, unpackError } from "./wire.ts";
+import { Endpoints } from "./endpoints/endpoints.ts";
+import { InProcess } from "./jobs/executor.ts";
+import type { Whereabouts } from "./jobs/process-died.ts";
+import { type FromProcess, type ProcessStart, packError, type ToProcess, unpackError } from "./processes/messages.ts";
+import { openPlace } from "./processes/worker-place.ts";
 import { loadWorkerModule } from "./worker-module.ts";
-import { openPlace } from "./worker-place.ts";
 
 /** Ends this process when its worker is gone, even while its own thread is blocked: a thread of its own looks. */
 const WATCH = `

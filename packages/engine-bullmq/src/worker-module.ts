@@ -1,7 +1,7 @@
 import type { P2PStarter, Transform } from "@omni/p2p-core";
 import type { JsonValue } from "@omni/p2p-core/starter";
 import { messageOf } from "@omni/p2p-core/starter";
-import type { NamedEndpoint } from "./endpoints.ts";
+import type { NamedEndpoint } from "./endpoints/endpoints.ts";
 import { invalid } from "./errors.ts";
 
 /** A module of the application, which a worker and the processes that it starts load alike. */

@@ -1,9 +1,9 @@
 import type { P2PError, P2PStarter, Transform } from "@omni/p2p-core";
-import { checkGuard } from "./access.ts";
 import type { EngineConnection } from "./connection.ts";
-import type { NamedEndpoint } from "./endpoints.ts";
+import { checkGuard } from "./endpoints/access.ts";
+import type { NamedEndpoint } from "./endpoints/endpoints.ts";
 import { invalid, type LetGo } from "./errors.ts";
-import { checkSigningKey } from "./signature.ts";
+import { checkSigningKey } from "./submitting/signature.ts";
 import type { WorkerModule } from "./worker-module.ts";
 
 /** What a worker is made with. */

@@ -5,10 +5,10 @@ import { Worker } from "bullmq";
 import type { Redis } from "ioredis";
 import { connectRedis, untilReady } from "./connection.ts";
 import { fenced, LetGoError } from "./errors.ts";
-import { JobRunner, type TransferJob } from "./job-runner.ts";
+import { JobRunner, type TransferJob } from "./jobs/job-runner.ts";
+import { WorkPlaces } from "./processes/work-places.ts";
 import { DEFAULT_PREFIX, type JobData, type JobKind, QUEUE } from "./protocol.ts";
-import { SAY_IDLE } from "./transfer-scripts.ts";
-import { WorkPlaces } from "./work-places.ts";
+import { SAY_IDLE } from "./state/transfer-scripts.ts";
 import { checkWorkerOptions, type TransferWorkerEvents, type TransferWorkerOptions } from "./worker-options.ts";
 
 /** How often an idle worker says so, in ms. */

@@ -19,7 +19,7 @@ function propertiesOf(file: string, name: string): string[] {
 
 describe("the README's tables", () => {
   it("name every option of a transfer and of a worker, and no other", () => {
-    expect(tableAfter("A transfer")).toEqual(propertiesOf("../src/submission.ts", "TransferSubmission"));
+    expect(tableAfter("A transfer")).toEqual(propertiesOf("../src/submitting/submission.ts", "TransferSubmission"));
     expect(tableAfter("A worker")).toEqual(propertiesOf("../src/worker-options.ts", "TransferWorkerOptions"));
   });
 });

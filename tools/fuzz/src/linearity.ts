@@ -8,14 +8,14 @@ const MOST = 2.5;
 export interface Measuring {
   /** Longest text, in characters. Default: the parser's own. */
   readonly longest?: number;
-  /** How often the length is doubled on the way there. Default 2. */
+  /** How often the length is doubled on the way there. Default 1. */
   readonly doublings?: number;
   /** A call that is shorter is repeated until all its repetitions take so long, in ms of this process's own time. Default 5. */
   readonly sampleMs?: number;
 }
 
 /** A growth that is too large is looked at again so often, for the same reason. */
-const ATTEMPTS = 10;
+const ATTEMPTS = 6;
 
 /** What takes as long is measured once an attempt, in ms. */
 const SLOW_MS = 200;
@@ -44,7 +44,7 @@ export interface Growth {
 
 /** Measures a parser with each kind of text, doubling it up to the longest that is tried. */
 export async function growthOf(parser: Parser, measuring: Measuring = {}): Promise<Growth[]> {
-  const { longest = parser.longest, doublings = 2, sampleMs = 5 } = measuring;
+  const { longest = parser.longest, doublings = 1, sampleMs = 5 } = measuring;
   const found: Growth[] = [];
   for (const [shape, make] of [...COMMON_SHAPES, ...parser.shapes]) {
     const lengths = Array.from({ length: doublings + 1 }, (_, i) => longest >> (doublings - i));
@@ -71,7 +71,8 @@ async function grown(
       for (const [i, text] of texts.entries())
         best[i] = Math.min(best[i]!, await leastTime(text, parser.parse, sampleMs));
       ratio = Math.max(...best.slice(1).map((ms, i) => ms / best[i]!));
-      if (best.at(-1)! > HOPELESS_MS && attempt > 1) break;
+      const isBounded = best.at(-1)! < BOUNDED_MS && texts.at(-1)!.length > parser.limit / 2;
+      if (attempt > 1 && (isBounded || best.at(-1)! > HOPELESS_MS)) break;
     }
   } catch (error) {
     return { ms: 0, ratio: 0, trouble: String(error).slice(0, 300) };
@@ -106,8 +107,8 @@ async function timeOf(text: string, parse: Parser["parse"], times: number): Prom
   return Math.max((ownTime() - start) / times, 1e-6);
 }
 
-/** Time that this thread has had of the machine, in ms: without what the collector of garbage does beside it. */
+/** Time that this process has had of the machine, in ms. That of a thread is told in steps too coarse on some systems. */
 function ownTime(): number {
-  const { user, system } = (process.threadCpuUsage ?? process.cpuUsage)();
+  const { user, system } = process.cpuUsage();
   return (user + system) / 1000;
 }

@@ -99,6 +99,7 @@ async function jobOf(
     resume: flags.resume ?? false,
     stateDir: flags.stateDir,
     deadLetters: deadLetterPlace(transfer.deadLetters),
+    deadLetterOverwrite: false,
     verify: flags.verify ?? transfer.verify ?? false,
     resumeCommand: resumeCommand(session.argv, {}),
     replayCommand: replayCommandFor(replayTarget(transfer, config), replayTransform(transfer, config)),

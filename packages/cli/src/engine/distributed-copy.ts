@@ -14,7 +14,12 @@ import { redisUrl, signing } from "./redis-url.ts";
 const PARTITIONS = 16;
 
 /** Flags that mean nothing when others do the work. */
-const NOT_HERE = ["stateDir", "sample", "dryRun"] as const satisfies readonly (keyof CopyFlags)[];
+const NOT_HERE = [
+  "stateDir",
+  "sample",
+  "dryRun",
+  "deadLetterOverwrite",
+] as const satisfies readonly (keyof CopyFlags)[];
 
 /** `omni-p2p copy --distributed`: submits the copy to workers, and follows it. */
 export async function distributedCopy(typed: TypedEnds, flags: CopyFlags, session: Session): Promise<ExitCode> {

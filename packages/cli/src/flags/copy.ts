@@ -25,6 +25,7 @@ export interface TransferFlags {
   readonly stateDir?: string;
   /** `false` with `--no-dead-letter`. */
   readonly deadLetter?: string | boolean;
+  readonly deadLetterOverwrite?: boolean;
   readonly dryRun?: boolean;
   readonly sample?: number;
   readonly verify?: boolean;
@@ -124,6 +125,12 @@ export function withTransfer(command: Command): Command {
       ).helpGroup(SAFETY),
     )
     .addOption(new Option("--no-dead-letter", "let the records that fail go").helpGroup(SAFETY))
+    .addOption(
+      new Option(
+        "--dead-letter-overwrite",
+        "let earlier letters in that file go, rather than move them to a numbered name",
+      ).helpGroup(SAFETY),
+    )
     .addOption(
       new Option(
         "--max-failures <n>",

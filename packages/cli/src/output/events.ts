@@ -77,6 +77,8 @@ export interface VerifyProgressEvent {
   readonly event: "verify-progress";
   /** Read so far on both sides. */
   readonly records: number;
+  /** What both sides hold, where both can count; more is read where they differ. */
+  readonly total?: number;
 }
 
 /** What a dry run found out. */

@@ -23,10 +23,10 @@ export class JsonReporter implements Reporter {
     this.#out.event({ event: "progress", ...progress, memoryBytes: process.memoryUsage.rss() });
   }
 
-  verifying(count: number): void {
+  verifying(count: number, total: number | undefined): void {
     if (performance.now() - this.#toldAt < this.interval) return;
     this.#toldAt = performance.now();
-    this.#out.event({ event: "verify-progress", records: count });
+    this.#out.event({ event: "verify-progress", records: count, ...(total !== undefined && { total }) });
   }
 
   stop(): void {}

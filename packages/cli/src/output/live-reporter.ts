@@ -22,8 +22,6 @@ export class LiveReporter implements Reporter {
   #timer: NodeJS.Timeout | undefined;
   readonly #pace = new RecentPace();
   #turn = 0;
-  /** Records of the copy that went before a comparison. */
-  #read = 0;
   #draw: () => string = () => "";
 
   constructor(out: Output, interval: number = PROGRESS_INTERVALS_MS.live) {
@@ -43,14 +41,13 @@ export class LiveReporter implements Reporter {
 
   progress(told: TransferProgress): void {
     const progress = this.#pace.reckon(told);
-    this.#read = progress.records;
     // The core tells of itself at once; until then there is nothing to show but how long it takes.
     if (progress.records === 0 && progress.failures === 0) return;
     this.#show(() => progressLine(progress, process.stderr.columns || 80, this.#spin()));
   }
 
-  verifying(count: number): void {
-    this.#show(() => `${this.#spin()} ${comparing(count, this.#read)}`);
+  verifying(count: number, total: number | undefined): void {
+    this.#show(() => `${this.#spin()} ${comparing(count, total)}`);
   }
 
   stop(): void {

@@ -11,7 +11,6 @@ export class PlainReporter implements Reporter {
   readonly interval: number;
   readonly #out: Output;
   readonly #pace = new RecentPace();
-  #read = 0;
   #toldAt = performance.now();
 
   constructor(out: Output, interval: number = PROGRESS_INTERVALS_MS.plain) {
@@ -25,7 +24,6 @@ export class PlainReporter implements Reporter {
 
   progress(told: TransferProgress): void {
     const progress = this.#pace.reckon(told);
-    this.#read = progress.records;
     // The core also tells of the end, which the result says better.
     if (performance.now() - this.#toldAt < this.interval) return;
     this.#toldAt = performance.now();
@@ -34,10 +32,10 @@ export class PlainReporter implements Reporter {
     this.#out.note(`${formatDuration(progress.elapsedMs)}: ${parts.join(", ")}`);
   }
 
-  verifying(count: number): void {
+  verifying(count: number, total: number | undefined): void {
     if (performance.now() - this.#toldAt < this.interval) return;
     this.#toldAt = performance.now();
-    this.#out.note(comparing(count, this.#read));
+    this.#out.note(comparing(count, total));
   }
 
   stop(): void {}

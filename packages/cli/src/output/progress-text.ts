@@ -26,10 +26,10 @@ export function shareOf({ records, total }: TransferProgress): number | undefine
  * What there is to say of a comparison under way.
  *
  * @param count records read so far, of both sides.
- * @param copied records of the copy that went before; 0 where there was none.
+ * @param total records that both hold, where that is known; where they differ, more are read.
  */
-export function comparing(count: number, copied: number): string {
-  const of = copied > 0 ? ` of about ${formatCount(Math.max(count, copied * 2))}` : "";
+export function comparing(count: number, total: number | undefined): string {
+  const of = total === undefined ? "" : ` of about ${formatCount(Math.max(count, total))}`;
   return `comparing: ${formatCount(count)}${of} records read`;
 }
 

@@ -19,8 +19,11 @@ export interface Reporter {
   readonly interval: number;
   start(job: StartedJob, resumed: boolean): void;
   progress(progress: TransferProgress): void;
-  /** @param count records compared so far, of both sides. */
-  verifying(count: number): void;
+  /**
+   * @param count records read so far for a comparison, of both sides.
+   * @param total records that both hold, where that is known.
+   */
+  verifying(count: number, total: number | undefined): void;
   /** Ends a live line. May be called twice. */
   stop(): void;
 }

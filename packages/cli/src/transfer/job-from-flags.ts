@@ -43,6 +43,7 @@ export async function jobFromFlags(
     resume: flags.resume ?? false,
     stateDir: flags.stateDir,
     deadLetters: deadLetterPlace(flags.deadLetter),
+    deadLetterOverwrite: flags.deadLetterOverwrite ?? false,
     verify: flags.verify ?? false,
     resumeCommand: resumeCommand(session.argv, typed),
     replayCommand: replayCommandFor(shellQuote(withoutSecrets(typed.target).safe), flags.transform),

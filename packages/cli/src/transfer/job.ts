@@ -17,6 +17,8 @@ export interface TransferJob {
   /** The folder of checkpoints; `undefined` is the core's own. */
   readonly stateDir: string | undefined;
   readonly deadLetters: string | false | { readonly endpoint: EndpointInput } | undefined;
+  /** Letters of earlier runs in the file are let go rather than moved aside. */
+  readonly deadLetterOverwrite: boolean;
   readonly verify: boolean;
   /** What to type to go on when it stops early. */
   readonly resumeCommand: string;

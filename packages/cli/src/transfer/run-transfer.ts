@@ -143,6 +143,7 @@ async function transfer(
     resume: job.resume,
     checkpoint: job.stateDir,
     deadLetters: job.deadLetters,
+    earlierDeadLetters: job.deadLetterOverwrite ? "overwrite" : "keep",
     transform: job.transform?.transform,
     transformVersion: job.transform?.version,
     signal: session.signal,

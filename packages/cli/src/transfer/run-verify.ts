@@ -35,7 +35,7 @@ export async function runVerify(comparison: Comparison, session: Session, report
     maxDifferences: SHOWN_DIFFERENCES,
     ...options,
     signal: session.signal,
-    onProgress: (count) => reporter.verifying(count),
+    onProgress: (count, total) => reporter.verifying(count, total),
   });
   reporter.stop();
   if (found.targetAbsent && !after) throw new P2PError("SOURCE_NOT_FOUND", `There is nothing at ${target.shown}`);

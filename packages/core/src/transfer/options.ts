@@ -69,6 +69,11 @@ export interface RunOptions<In extends object = MutableRecord> {
    */
   readonly deadLetters?: DeadLetterSink | string | false | undefined;
   /**
+   * What becomes of letters of an earlier run in a file of dead letters when a new one begins: `keep` moves them aside to a
+   * numbered name, `overwrite` lets them go. A sink of your own decides itself. Default `"keep"`.
+   */
+  readonly earlierDeadLetters?: "keep" | "overwrite" | undefined;
+  /**
    * How long a call of what the application gave may take, in ms: of the transform for a record, of each method of
    * `checkpoint` and `deadLetters`. A transform that takes longer fails on its record with `TRANSFORM_FAILED`; else the
    * transfer ends with `HOOK_FAILED` or `DEAD_LETTER_FAILED`, which names the method. 0 is without a limit.
@@ -114,6 +119,7 @@ const RUN_OPTIONS = [
   "resume",
   "checkpoint",
   "deadLetters",
+  "earlierDeadLetters",
   "hookTimeout",
 ] as const satisfies readonly (keyof RunOptions)[];
 
@@ -192,13 +198,19 @@ function checkpointStore(given: RunOptions["checkpoint"]): CheckpointStore {
   return typeof given === "object" ? given : new FileCheckpointStore(given);
 }
 
-function deadLetterSink({ deadLetters, checkpoint }: RunOptions, transferId: string): DeadLetterSink | undefined {
+function deadLetterSink(
+  { deadLetters, earlierDeadLetters: earlier = "keep", checkpoint }: RunOptions,
+  transferId: string,
+): DeadLetterSink | undefined {
   if (deadLetters === false) return undefined;
   if (typeof deadLetters === "object") return deadLetters;
-  if (deadLetters !== undefined) return new FileDeadLetterSink(deadLetters);
+  if (deadLetters !== undefined) return new FileDeadLetterSink(deadLetters, { earlier });
   const folder = typeof checkpoint === "string" ? checkpoint : DEFAULT_STATE_FOLDER;
   // Nobody has named it, so a link there is none of the user's.
-  return new FileDeadLetterSink(join(folder, `${fileNameOf(transferId)}.dead-letters.ndjson`), { followLinks: false });
+  return new FileDeadLetterSink(join(folder, `${fileNameOf(transferId)}.dead-letters.ndjson`), {
+    earlier,
+    followLinks: false,
+  });
 }
 
 function checkRunOptions(run: RunOptions): void {
@@ -214,6 +226,7 @@ function checkRunOptions(run: RunOptions): void {
     resume,
     checkpoint,
     deadLetters,
+    earlierDeadLetters,
     hookTimeout,
   } = run;
   const rules: [keyof RunOptions, unknown, boolean, string][] = [
@@ -223,6 +236,12 @@ function checkRunOptions(run: RunOptions): void {
     ["transformVersion", transformVersion, typeof transformVersion === "string", "a string"],
     ["signal", signal, signal instanceof AbortSignal, "an AbortSignal"],
     ["onProgress", onProgress, typeof onProgress === "function", "a function"],
+    [
+      "earlierDeadLetters",
+      earlierDeadLetters,
+      earlierDeadLetters === "keep" || earlierDeadLetters === "overwrite",
+      '"keep" or "overwrite"',
+    ],
     [
       "progressInterval",
       progressInterval,

@@ -237,6 +237,11 @@ describe("the letters of earlier runs", () => {
     await failing(new FileDeadLetterSink(file, { earlier: "overwrite" }), 2);
     expect(lines(file)).toHaveLength(2);
     expect(readdirSync(folder)).toEqual(["failed.ndjson"]);
+    await failing(file, 4, { earlierDeadLetters: "overwrite" });
+    expect(lines(file)).toHaveLength(4);
+    expect(readdirSync(folder)).toEqual(["failed.ndjson"]);
+    const wrong = failing(file, 1, { earlierDeadLetters: "drop" as never });
+    await expect(wrong).rejects.toThrow(/"earlierDeadLetters" must be "keep" or "overwrite"/);
   });
 
   it("with a last line that a crash has torn are letters", async () => {

@@ -140,6 +140,12 @@ describe("verify", () => {
     expect(told).toEqual([5, 10, 15, 20]);
   });
 
+  it("tells how far it has to go, once both sides have counted", async () => {
+    const told: (number | undefined)[] = [];
+    await compare(records(10), records(9), { batchSize: 1, onProgress: (_, total) => told.push(total) });
+    expect(told.at(-1)).toBe(19);
+  });
+
   it.each<[string, object, RegExp]>([
     ["a batch size of 0", { batchSize: 0 }, /"batchSize" must be a whole number from 1 up/],
     ["half a batch", { batchSize: 1.5 }, /"batchSize" must be/],

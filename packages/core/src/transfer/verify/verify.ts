@@ -52,8 +52,11 @@ export interface VerifyOptions<In extends object = MutableRecord> {
   /** Differences listed; all are counted. Default 1000. */
   readonly maxDifferences?: number | undefined;
   readonly signal?: AbortSignal | undefined;
-  /** Called with the number of records compared so far, of both sides. */
-  readonly onProgress?: ((records: number) => void) | undefined;
+  /**
+   * Called with the number of records compared so far, of both sides, and with how many they hold together, as soon as both
+   * have told. Where the sides differ, both are read once more, so that more may be read than they hold.
+   */
+  readonly onProgress?: ((records: number, total: number | undefined) => void) | undefined;
 }
 
 /** What a comparison found. */
@@ -169,6 +172,8 @@ class Comparison {
   readonly #sourceIds: IdFilter | undefined;
   #read = 0;
   #troubled = false;
+  /** Records of both sides together, once both have counted. */
+  #total: number | undefined;
   #targetAbsent = false;
   #extra = 0;
 
@@ -202,6 +207,7 @@ class Comparison {
 
   async run(): Promise<VerifyResult> {
     const startedAt = performance.now();
+    if (this.#options.onProgress) void this.#countBoth();
     const source = await this.#digestSource();
     const target = await this.#digestTarget();
     const counts = { sourceCount: source.count, targetCount: target.count + this.#extra };
@@ -218,6 +224,14 @@ class Comparison {
       ...(notes.length > 0 && { notes }),
       durationMs: performance.now() - startedAt,
     };
+  }
+
+  /** Beside the reading, as only the progress wants it; a side that cannot count leaves the total unknown. */
+  async #countBoth(): Promise<void> {
+    const count = async ({ service, query, signal }: Side) => service.count(query, signal);
+    const counts = await Promise.all([count(this.#source), count(this.#target)]).catch(() => []);
+    const [source, target] = counts;
+    if (source !== undefined && target !== undefined) this.#total = source + target;
   }
 
   async #notesOfFields(): Promise<string[]> {
@@ -356,7 +370,7 @@ class Comparison {
     const { onProgress } = this.#options;
     if (!onProgress) return;
     callListener(
-      () => onProgress(this.#read),
+      () => onProgress(this.#read, this.#total),
       (error) => {
         if (!this.#troubled) warnOfListener("onProgress", error);
         this.#troubled = true;

@@ -3,11 +3,11 @@ import { parseConfig, planPartitions } from "@omni/p2p-core/engine";
 import { decodeJson, encodeJson, messageOf, parseJson } from "@omni/p2p-core/starter";
 import type { FlowProducer } from "bullmq";
 import type { Redis } from "ioredis";
-import { refused } from "./errors.ts";
+import { refused } from "../errors.ts";
+import type { TransferSpec } from "../protocol.ts";
+import type { EngineKeys } from "../state/keys.ts";
+import { ENTER_PLAN } from "../state/transfer-scripts.ts";
 import { transferFlow } from "./flow.ts";
-import type { EngineKeys } from "./keys.ts";
-import type { TransferSpec } from "./protocol.ts";
-import { ENTER_PLAN } from "./transfer-scripts.ts";
 
 /** Where a plan goes. */
 export interface PlanPlace {

@@ -1,10 +1,10 @@
 import { isP2PError, type P2PQuery, type TransferCounts, type TransferFailure } from "@omni/p2p-core";
 import { addUp, FieldWatch, type PartOutcome } from "@omni/p2p-core/engine";
 import { decodeJson, messageOf } from "@omni/p2p-core/starter";
-import type { Endpoints } from "./endpoints.ts";
+import type { Endpoints } from "../endpoints/endpoints.ts";
+import type { DistributedResult, TransferSpec, VerifySummary } from "../protocol.ts";
+import { parseCounts } from "../state/grain-state.ts";
 import { lateJob } from "./flow.ts";
-import { parseCounts } from "./grain-state.ts";
-import type { DistributedResult, TransferSpec, VerifySummary } from "./protocol.ts";
 import type { WorkerContext } from "./worker-context.ts";
 
 /** Grains read from Redis in one go. */

@@ -1,15 +1,15 @@
 import type { Transform } from "@omni/p2p-core";
 import { type InstalledStarter, installedStarters } from "@omni/p2p-core/engine";
 import type { Redis } from "ioredis";
-import { checkGuard } from "./access.ts";
-import { Endpoints, findAmong, type NamedEndpoint } from "./endpoints.ts";
-import { type Executor, InProcess } from "./executor.ts";
-import type { EngineKeys } from "./keys.ts";
-import type { TransferSpec } from "./protocol.ts";
+import { checkGuard } from "../endpoints/access.ts";
+import { Endpoints, findAmong, type NamedEndpoint } from "../endpoints/endpoints.ts";
+import { type Executor, InProcess } from "../jobs/executor.ts";
+import type { WorkerContext } from "../jobs/worker-context.ts";
+import type { TransferSpec } from "../protocol.ts";
+import type { EngineKeys } from "../state/keys.ts";
+import { loadWorkerModule, moduleOf, type WorkerParts } from "../worker-module.ts";
+import type { TransferWorkerOptions } from "../worker-options.ts";
 import { poolTrouble, WorkPool } from "./work-pool.ts";
-import type { WorkerContext } from "./worker-context.ts";
-import { loadWorkerModule, moduleOf, type WorkerParts } from "./worker-module.ts";
-import type { TransferWorkerOptions } from "./worker-options.ts";
 import { openPlace, type WorkerPlace } from "./worker-place.ts";
 
 /** What a worker is, for where its work is done. */

@@ -2,9 +2,9 @@ import { DefaultP2PConnectionManager, type P2PStarter } from "@omni/p2p-core";
 import { endsWithin } from "@omni/p2p-core/starter";
 import { FlowProducer, Queue } from "bullmq";
 import type { Redis } from "ioredis";
-import { type EngineKeys, engineKeys } from "./keys.ts";
-import { QUEUE } from "./protocol.ts";
-import { TappedBridge } from "./taps.ts";
+import { TappedBridge } from "../endpoints/taps.ts";
+import { QUEUE } from "../protocol.ts";
+import { type EngineKeys, engineKeys } from "../state/keys.ts";
 
 /** How long stores stay open between two partitions, in ms. */
 const STORE_TTL_MS = 30_000;

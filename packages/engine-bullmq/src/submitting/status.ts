@@ -1,10 +1,10 @@
 import type { P2PErrorCode } from "@omni/p2p-core";
 import { toP2PError } from "@omni/p2p-core/starter";
 import type { Redis } from "ioredis";
-import { parseCounts } from "./grain-state.ts";
+import type { DistributedResult, TransferSpec, TransferState } from "../protocol.ts";
+import { parseCounts } from "../state/grain-state.ts";
+import type { EngineKeys } from "../state/keys.ts";
 import { parseSpec } from "./kept-spec.ts";
-import type { EngineKeys } from "./keys.ts";
-import type { DistributedResult, TransferSpec, TransferState } from "./protocol.ts";
 
 /** How a distributed transfer is getting on. */
 export interface TransferStatus {

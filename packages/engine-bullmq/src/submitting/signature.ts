@@ -1,5 +1,5 @@
 import { createHmac, timingSafeEqual } from "node:crypto";
-import { invalid, refused } from "./errors.ts";
+import { invalid, refused } from "../errors.ts";
 
 /** Fewest characters of a key: what is shorter can be guessed. */
 const LEAST_KEY = 32;

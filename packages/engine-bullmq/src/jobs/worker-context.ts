@@ -2,14 +2,14 @@ import type { DefaultP2PConnectionManager, TransferCounts, Transform } from "@om
 import { NO_COUNTS } from "@omni/p2p-core/engine";
 import type { FlowProducer, Queue } from "bullmq";
 import type { Redis } from "ioredis";
-import type { DeathBook } from "./deaths.ts";
-import type { Endpoints } from "./endpoints.ts";
-import { parseSpec, tooLong } from "./kept-spec.ts";
-import type { EngineKeys } from "./keys.ts";
-import { MAX_SPEC_CHARACTERS, type TransferSpec } from "./protocol.ts";
-import { assertInTime, assertSigned } from "./signature.ts";
-import type { TappedBridge } from "./taps.ts";
-import type { TransferWorkerEvents } from "./worker-options.ts";
+import type { Endpoints } from "../endpoints/endpoints.ts";
+import type { TappedBridge } from "../endpoints/taps.ts";
+import { MAX_SPEC_CHARACTERS, type TransferSpec } from "../protocol.ts";
+import type { DeathBook } from "../state/deaths.ts";
+import type { EngineKeys } from "../state/keys.ts";
+import { parseSpec, tooLong } from "../submitting/kept-spec.ts";
+import { assertInTime, assertSigned } from "../submitting/signature.ts";
+import type { TransferWorkerEvents } from "../worker-options.ts";
 
 /** What the jobs of a worker work with, in its own process or in one that it started. */
 export interface WorkerContext extends DeathBook {

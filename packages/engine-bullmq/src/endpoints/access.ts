@@ -1,7 +1,7 @@
 import type { EndpointInput, P2PQuery } from "@omni/p2p-core";
 import { decodeJson } from "@omni/p2p-core/starter";
-import { invalid, refused } from "./errors.ts";
-import type { TransferSpec } from "./protocol.ts";
+import { invalid, refused } from "../errors.ts";
+import type { TransferSpec } from "../protocol.ts";
 
 /** What an endpoint may be named as in a submission. */
 export type EndpointRole = "source" | "target" | "deadLetters";

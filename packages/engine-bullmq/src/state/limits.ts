@@ -1,5 +1,5 @@
 import type { Redis } from "ioredis";
-import { invalid } from "./errors.ts";
+import { invalid } from "../errors.ts";
 import type { EngineKeys } from "./keys.ts";
 import { SPEND, TAKE_SLOTS } from "./transfer-scripts.ts";
 

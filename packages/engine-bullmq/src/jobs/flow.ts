@@ -1,6 +1,6 @@
 import type { FlowJob, JobsOptions } from "bullmq";
-import { jobId } from "./keys.ts";
-import { type JobData, type JobKind, PROTOCOL_VERSION, QUEUE } from "./protocol.ts";
+import { type JobData, type JobKind, PROTOCOL_VERSION, QUEUE } from "../protocol.ts";
+import { jobId } from "../state/keys.ts";
 
 /** Tries of a partition that failed for a reason that may pass. */
 const ATTEMPTS = 8;

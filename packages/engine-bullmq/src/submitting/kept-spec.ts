@@ -1,8 +1,8 @@
 import type { P2PQuery } from "@omni/p2p-core";
 import { parseConfig } from "@omni/p2p-core/engine";
 import { decodeJson, messageOf, parseJson, parseQuery } from "@omni/p2p-core/starter";
-import { refused } from "./errors.ts";
-import { type JobData, MAX_SPEC_CHARACTERS, type TransferSpec } from "./protocol.ts";
+import { refused } from "../errors.ts";
+import { type JobData, MAX_SPEC_CHARACTERS, type TransferSpec } from "../protocol.ts";
 
 /** What each key of a submission must be, and whether it may be absent. */
 const SHAPE: Readonly<Record<keyof TransferSpec, (value: unknown) => boolean>> = {

@@ -9,16 +9,16 @@ import {
 } from "@omni/p2p-core";
 import { FailureBudget, identityOf } from "@omni/p2p-core/engine";
 import { decodeJson, encodeJson } from "@omni/p2p-core/starter";
-import { noteDeath } from "./deaths.ts";
-import { UnsuitedError } from "./endpoints.ts";
-import { fenced, LetGoError } from "./errors.ts";
+import { UnsuitedError } from "../endpoints/endpoints.ts";
+import { type SingleRecord, type Tap, wait } from "../endpoints/taps.ts";
+import { fenced, LetGoError } from "../errors.ts";
+import type { TransferSpec } from "../protocol.ts";
+import { noteDeath } from "../state/deaths.ts";
+import { BEGIN, CLAIM, END, NOTE, SPLIT } from "../state/grain-scripts.ts";
+import { assertRunning, GrainCheckpoints, type GrainClaim, GrainLetters, parseCounts } from "../state/grain-state.ts";
+import { EndpointSlots, ratesOf, spend } from "../state/limits.ts";
 import { lateJob } from "./flow.ts";
-import { BEGIN, CLAIM, END, NOTE, SPLIT } from "./grain-scripts.ts";
-import { assertRunning, GrainCheckpoints, type GrainClaim, GrainLetters, parseCounts } from "./grain-state.ts";
-import { EndpointSlots, ratesOf, spend } from "./limits.ts";
 import { grainQuery } from "./plan.ts";
-import type { TransferSpec } from "./protocol.ts";
-import { type SingleRecord, type Tap, wait } from "./taps.ts";
 import type { KeptTransfer, WorkerContext } from "./worker-context.ts";
 
 /** How often a run looks whether it is to go on, and renews its places at the endpoints, in ms. */

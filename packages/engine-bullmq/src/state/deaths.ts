@@ -1,9 +1,9 @@
 import { P2PError } from "@omni/p2p-core";
 import { parseConfig } from "@omni/p2p-core/engine";
 import type { Redis } from "ioredis";
+import type { TransferSpec } from "../protocol.ts";
 import { DIED, END, JOB_LIFE } from "./grain-scripts.ts";
 import type { EngineKeys } from "./keys.ts";
-import type { TransferSpec } from "./protocol.ts";
 
 /** Where deaths are kept, and how many are borne. */
 export interface DeathBook {

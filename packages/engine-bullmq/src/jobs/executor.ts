@@ -1,8 +1,8 @@
 import { unlessAborted } from "@omni/p2p-core/starter";
-import { LetGoError } from "./errors.ts";
+import { LetGoError } from "../errors.ts";
+import type { DistributedResult, TransferSpec } from "../protocol.ts";
 import { PartRun } from "./part-job.ts";
 import { planTransfer } from "./plan.ts";
-import type { DistributedResult, TransferSpec } from "./protocol.ts";
 import { sumUp, targetBefore } from "./sum-job.ts";
 import type { KeptTransfer, WorkerContext } from "./worker-context.ts";
 

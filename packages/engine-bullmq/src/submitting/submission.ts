@@ -1,8 +1,8 @@
 import type { ConnectionConfigInput, FailureTolerance, P2PQuery, P2PValue } from "@omni/p2p-core";
 import { parseConfig } from "@omni/p2p-core/engine";
 import { encodeJson, parseQuery } from "@omni/p2p-core/starter";
-import { invalid } from "./errors.ts";
-import { MAX_SPEC_CHARACTERS, PROTOCOL_VERSION, type TransferSpec, type VerifyKind } from "./protocol.ts";
+import { invalid } from "../errors.ts";
+import { MAX_SPEC_CHARACTERS, PROTOCOL_VERSION, type TransferSpec, type VerifyKind } from "../protocol.ts";
 
 /** A transfer to be spread over workers. */
 export interface TransferSubmission {

@@ -1,20 +1,26 @@
 import { isP2PError, P2PError } from "@omni/p2p-core";
 import { isConnectionError, messageOf } from "@omni/p2p-core/starter";
 import { DelayedError, type Job, type Queue, UnrecoverableError, WaitingChildrenError, WaitingError } from "bullmq";
-import { assertAllowed } from "./access.ts";
-import { type DeathBook, noteDeath, noteJob } from "./deaths.ts";
-import { UnsuitedError } from "./endpoints.ts";
-import { LetGoError } from "./errors.ts";
+import { assertAllowed } from "../endpoints/access.ts";
+import { UnsuitedError } from "../endpoints/endpoints.ts";
+import { wait } from "../endpoints/taps.ts";
+import { LetGoError } from "../errors.ts";
+import {
+  type DistributedResult,
+  type JobData,
+  type JobKind,
+  PROTOCOL_VERSION,
+  type TransferSpec,
+} from "../protocol.ts";
+import { type DeathBook, noteDeath, noteJob } from "../state/deaths.ts";
+import type { EngineKeys } from "../state/keys.ts";
+import { STEP } from "../state/transfer-scripts.ts";
+import { parseJobData } from "../submitting/kept-spec.ts";
 import type { Executor, Work } from "./executor.ts";
-import { parseJobData } from "./kept-spec.ts";
-import type { EngineKeys } from "./keys.ts";
 import { EndpointFull } from "./part-job.ts";
 import { toldError } from "./plan.ts";
 import { ProcessDied } from "./process-died.ts";
-import { type DistributedResult, type JobData, type JobKind, PROTOCOL_VERSION, type TransferSpec } from "./protocol.ts";
 import { addLostParts, unfinishedParts } from "./sum-job.ts";
-import { wait } from "./taps.ts";
-import { STEP } from "./transfer-scripts.ts";
 import { type KeptTransfer, type SpecPlace, specOf, type WorkerContext } from "./worker-context.ts";
 
 export type TransferJob = Job<JobData, unknown, JobKind>;

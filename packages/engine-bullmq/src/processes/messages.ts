@@ -1,13 +1,13 @@
 import { type EndpointInput, isP2PError, P2PError, type P2PErrorCode } from "@omni/p2p-core";
 import { messageOf } from "@omni/p2p-core/starter";
-import type { EngineConnection } from "./connection.ts";
-import { UnsuitedError } from "./endpoints.ts";
-import { type LetGo, LetGoError } from "./errors.ts";
-import type { Work } from "./executor.ts";
-import { EndpointFull } from "./part-job.ts";
-import type { Whereabouts } from "./process-died.ts";
-import type { DistributedResult } from "./protocol.ts";
-import type { WorkerModule } from "./worker-module.ts";
+import type { EngineConnection } from "../connection.ts";
+import { UnsuitedError } from "../endpoints/endpoints.ts";
+import { type LetGo, LetGoError } from "../errors.ts";
+import type { Work } from "../jobs/executor.ts";
+import { EndpointFull } from "../jobs/part-job.ts";
+import type { Whereabouts } from "../jobs/process-died.ts";
+import type { DistributedResult } from "../protocol.ts";
+import type { WorkerModule } from "../worker-module.ts";
 
 /** What a process that a worker starts is told first. */
 export interface ProcessStart {

@@ -3,11 +3,11 @@ import { existsSync } from "node:fs";
 import { fileURLToPath } from "node:url";
 import type { EndpointInput } from "@omni/p2p-core";
 import { P2PError } from "@omni/p2p-core";
-import { LetGoError } from "./errors.ts";
-import type { Executor, Work } from "./executor.ts";
-import { ProcessDied, type Whereabouts } from "./process-died.ts";
-import type { DistributedResult } from "./protocol.ts";
-import { type FromProcess, type ProcessStart, packError, type ToProcess, unpackError } from "./wire.ts";
+import { LetGoError } from "../errors.ts";
+import type { Executor, Work } from "../jobs/executor.ts";
+import { ProcessDied, type Whereabouts } from "../jobs/process-died.ts";
+import type { DistributedResult } from "../protocol.ts";
+import { type FromProcess, type ProcessStart, packError, type ToProcess, unpackError } from "./messages.ts";
 
 /** How long a process may take until it is ready, in ms, whatever it is allowed later. */
 const START_MS = 30_000;
@@ -34,7 +34,7 @@ function processFile(): string | undefined {
   // Bundlers that make CommonJS leave this empty.
   const here: string | undefined = import.meta.url;
   if (!here?.startsWith("file:")) return undefined;
-  const file = fileURLToPath(new URL(here.endsWith(".ts") ? "./work-process.ts" : "./work-process.js", here));
+  const file = fileURLToPath(new URL(here.endsWith(".ts") ? "../work-process.ts" : "./work-process.js", here));
   return existsSync(file) ? file : undefined;
 }
 

@@ -15,7 +15,7 @@ import {
 } from "@omni/p2p-core/engine";
 import { type JsonValue, parseJson } from "@omni/p2p-core/starter";
 import type { Redis } from "ioredis";
-import { fenced, LetGoError } from "./errors.ts";
+import { fenced, LetGoError } from "../errors.ts";
 import { FORGET, LETTERS, SAVE } from "./grain-scripts.ts";
 import type { EngineKeys } from "./keys.ts";
 
