@@ -29,13 +29,15 @@ export {
   verdictCode,
   verdictsByCode,
 } from "./kit/verdict.ts";
+export { base64, fromBase64 } from "./model/base64.ts";
 export { recordDigest } from "./model/digest.ts";
 export { dateOfIso, dateOfText, hasPlainYear, isoText, YEAR_0 } from "./model/iso-date.ts";
-export { base64, decodeJson, encodeJson, fromBase64, fromJson, JSON_TAG, toJson } from "./model/json.ts";
+export { decodeJson, encodeJson, fromJson, JSON_TAG, toJson } from "./model/json.ts";
 export type { JsonValue } from "./model/json-value.ts";
 export { compareStrings, compareValues, kindOrder } from "./model/order.ts";
 export { parseJson } from "./model/parse-json.ts";
 export { assertRecord, idKey, isNoBytesKey, type P2PId, type P2PRecord, recordTrouble } from "./model/record.ts";
+export { isSingleObject, type SingleObject } from "./model/single-kinds.ts";
 export { estimateBytes } from "./model/size.ts";
 export {
   cloneValue,

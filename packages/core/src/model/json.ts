@@ -1,7 +1,7 @@
 import { P2PError } from "../errors.ts";
-import { dateOfText, isoText } from "./iso-date.ts";
 import type { JsonValue } from "./json-value.ts";
 import { parseJson } from "./parse-json.ts";
+import { SINGLE_KINDS, type SingleObject, singleKindNamed, singleKindOfPrototype } from "./single-kinds.ts";
 import {
   MAX_BIGINT_DIGITS,
   MAX_DEPTH,
@@ -61,11 +61,10 @@ function tag(type: string, value: JsonValue): JsonValue {
 
 function objectToJson(value: Exclude<P2PValue, null | boolean | number | bigint | string>): JsonValue {
   if (Array.isArray(value)) return listToJson(value);
-  switch (valueType(value)) {
-    case "date":
-      return tag("date", isoText(value as Date));
-    case "bytes":
-      return tag("bytes", base64(value as Uint8Array));
+  const usual = singleKindOfPrototype(Object.getPrototypeOf(value));
+  if (usual !== undefined) return tag(usual.name, usual.toJson(value as SingleObject));
+  const type = valueType(value);
+  switch (type) {
     case "tagged":
       return tag((value as TaggedValue).type, toJson((value as TaggedValue).value));
     case "string":
@@ -76,6 +75,8 @@ function objectToJson(value: Exclude<P2PValue, null | boolean | number | bigint 
     case "null":
     case "array":
       return plainToJson(value as P2PObject);
+    default:
+      return tag(type, singleKindNamed(type)!.toJson(value as SingleObject));
   }
 }
 
@@ -133,7 +134,7 @@ function read(json: JsonValue, depth: number): P2PValue {
   return value;
 }
 
-const OWN_TAGS: ReadonlySet<unknown> = new Set(["number", "bigint", "date", "bytes", "object"]);
+const OWN_TAGS: ReadonlySet<unknown> = new Set(["number", "bigint", "object", ...SINGLE_KINDS.map(({ name }) => name)]);
 
 /** Whether a tag was written by {@link toJson}: one of its own, or `<store>:<name>`. */
 function isTag(type: JsonValue | undefined): type is string {
@@ -155,32 +156,18 @@ function untag(type: string, payload: JsonValue, depth: number): P2PValue {
     case "bigint":
       if (typeof payload !== "string" || payload.length > MAX_BIGINT_DIGITS + 1 || !/^-?\d+$/.test(payload)) break;
       return BigInt(payload);
-    case "date": {
-      const date = typeof payload === "string" ? dateOfText(payload) : undefined;
-      if (date === undefined) break;
-      return date;
-    }
-    case "bytes":
-      return fromBase64(payload);
     case "object": {
       if (!Array.isArray(payload) || !payload.every(isEntry)) break;
       const value: Record<string, P2PValue> = {};
       for (const [key, inner] of payload as [string, JsonValue][]) setField(value, key, read(inner, depth + 1));
       return value;
     }
-    default:
-      return new TaggedValue(type, read(payload, depth + 1));
+    default: {
+      const single = singleKindNamed(type);
+      if (single === undefined) return new TaggedValue(type, read(payload, depth + 1));
+      const value = single.fromJson(payload);
+      if (value !== undefined) return value;
+    }
   }
   throw new P2PError("INVALID_RECORD", `The tag {"${JSON_TAG}":"${type}"} has a payload that does not fit it`);
-}
-
-/** Bytes as standard base64 text. */
-export function base64(bytes: Uint8Array): string {
-  return Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength).toString("base64");
-}
-
-/** Bytes from standard base64 text, in memory of their own. */
-export function fromBase64(payload: JsonValue): Uint8Array {
-  if (typeof payload !== "string") throw new P2PError("INVALID_RECORD", "Binary data must be base64 text");
-  return new Uint8Array(Buffer.from(payload, "base64"));
 }

@@ -1,4 +1,5 @@
-import { isDate, type P2PObject, type P2PValue, type TaggedValue, type ValueType, valueType } from "./value.ts";
+import { SINGLE_KINDS, type SingleObject, type SingleType, singleKindNamed, singleKindOf } from "./single-kinds.ts";
+import { type P2PObject, type P2PValue, type TaggedValue, type ValueType, valueType } from "./value.ts";
 
 /**
  * Compares two strings by code point, as stores that hold UTF-8 do. JavaScript's `<` compares UTF-16 units and puts
@@ -21,17 +22,20 @@ function surrogateLast(unit: number): number {
 
 /** Where each kind of value stands in the order of values. Numbers and bigints are one kind. */
 const KIND_ORDER: Readonly<Record<ValueType, number>> = {
+  ...singleOrders(),
   null: 0,
   number: 1,
   bigint: 1,
   string: 2,
   object: 3,
   array: 4,
-  bytes: 5,
   tagged: 6,
   boolean: 7,
-  date: 8,
 };
+
+function singleOrders(): Record<SingleType, number> {
+  return Object.fromEntries(SINGLE_KINDS.map(({ name, order }) => [name, order])) as Record<SingleType, number>;
+}
 
 /** The place of a value's kind in the order of values, from 0: for stores that sort by kind first. */
 export function kindOrder(value: P2PValue | undefined): number {
@@ -68,10 +72,6 @@ export function compareValues(a: P2PValue | undefined, b: P2PValue | undefined):
     case "number":
     case "bigint":
       return compareNumbers(a as number | bigint, b as number | bigint);
-    case "date":
-      return compareNumbers((a as Date).getTime(), (b as Date).getTime());
-    case "bytes":
-      return Buffer.compare(a as Uint8Array, b as Uint8Array);
     case "array":
       return compareLists(a as readonly P2PValue[], b as readonly P2PValue[], compareValues);
     case "object":
@@ -81,7 +81,7 @@ export function compareValues(a: P2PValue | undefined, b: P2PValue | undefined):
       return compareStrings(left.type, right.type) || compareValues(left.value, right.value);
     }
     default:
-      return type satisfies never;
+      return singleKindNamed(type satisfies SingleType)!.compare(a as SingleObject, b as SingleObject);
   }
 }
 
@@ -99,7 +99,8 @@ export function compareLike(a: P2PValue, b: P2PValue): number | undefined {
 }
 
 function hasNoSize(value: P2PValue): boolean {
-  return Number.isNaN(isDate(value) ? value.getTime() : value);
+  if (typeof value !== "object" || value === null) return Number.isNaN(value);
+  return singleKindOf(value)?.hasNoSize(value as SingleObject) ?? false;
 }
 
 /** JavaScript compares a number and a bigint exactly, but two of one size are never `===`. */

@@ -1,6 +1,7 @@
 import { P2PError } from "../errors.ts";
 import { encodeJson } from "./json.ts";
-import { findInvalidValue, getField, isBytes, isDate, type P2PObject, type P2PValue, TaggedValue } from "./value.ts";
+import { type SingleObject, singleKindOf } from "./single-kinds.ts";
+import { findInvalidValue, getField, type P2PObject, type P2PValue, TaggedValue } from "./value.ts";
 
 /** What names a record within its store: any value but `null` and arrays. */
 export type P2PId = Exclude<P2PValue, null | readonly P2PValue[]>;
@@ -36,10 +37,8 @@ export function idKey(id: P2PId): string {
     case "boolean":
       return String(id);
     default:
-      if (isDate(id)) return id.toISOString();
-      if (isBytes(id)) return Buffer.from(id.buffer, id.byteOffset, id.byteLength).toString("hex");
       if (id instanceof TaggedValue) return id.toString();
-      return encodeJson(id);
+      return singleKindOf(id)?.idText(id as SingleObject) ?? encodeJson(id);
   }
 }
 
@@ -67,7 +66,7 @@ export function recordTrouble(record: unknown): string | undefined {
   if (id === "") return "the record's id is empty";
   if (Array.isArray(id)) return "the record's id is an array; use a string, a number or another single value";
   if (typeof id === "number" && !Number.isFinite(id)) return `the record's id is ${id}`;
-  if (isBytes(id) && id.length === 0) return "the record's id is empty";
+  if (typeof id === "object" && singleKindOf(id)?.isEmpty(id as SingleObject)) return "the record's id is empty";
   if (id instanceof TaggedValue && id.value === "") return "the record's id is empty";
   return findInvalidValue(record, "record");
 }

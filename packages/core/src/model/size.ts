@@ -1,3 +1,4 @@
+import { type SingleObject, singleKindNamed, singleKindOfPrototype } from "./single-kinds.ts";
 import { type P2PObject, type P2PValue, type TaggedValue, valueType } from "./value.ts";
 
 /** About how many bytes a value takes in memory: enough to keep a budget, not to account for it. */
@@ -13,14 +14,12 @@ export function estimateBytes(value: P2PValue | undefined): number {
 }
 
 function sizeOfObject(value: Extract<P2PValue, object | null>): number {
+  if (value === null) return 8;
+  const usual = singleKindOfPrototype(Object.getPrototypeOf(value));
+  if (usual !== undefined) return usual.size(value as SingleObject);
   let bytes = 32;
-  switch (valueType(value)) {
-    case "null":
-      return 8;
-    case "bytes":
-      return 64 + (value as Uint8Array).byteLength;
-    case "date":
-      return bytes;
+  const type = valueType(value);
+  switch (type) {
     case "tagged":
       return bytes + estimateBytes((value as TaggedValue).value);
     case "array":
@@ -30,6 +29,7 @@ function sizeOfObject(value: Extract<P2PValue, object | null>): number {
     case "number":
     case "bigint":
     case "boolean":
+    case "null":
     case "object":
       // A list of the keys would cost more than the rest, and what is inherited does not matter to an estimate.
       for (const key in value) {
@@ -37,5 +37,7 @@ function sizeOfObject(value: Extract<P2PValue, object | null>): number {
         bytes += typeof inner === "string" ? 40 + inner.length : 16 + estimateBytes(inner);
       }
       return bytes;
+    default:
+      return singleKindNamed(type)!.size(value as SingleObject);
   }
 }

@@ -1,4 +1,10 @@
-import { types } from "node:util";
+import {
+  type SingleObject,
+  type SingleType,
+  singleKindNamed,
+  singleKindOf,
+  singleKindOfPrototype,
+} from "./single-kinds.ts";
 
 const brand = Symbol.for("@omni/p2p-core/tagged-value");
 
@@ -45,8 +51,7 @@ export type P2PValue =
   | number
   | bigint
   | string
-  | Date
-  | Uint8Array
+  | SingleObject
   | TaggedValue
   | readonly P2PValue[]
   | P2PObject;
@@ -63,8 +68,7 @@ export type ValueType =
   | "number"
   | "bigint"
   | "string"
-  | "date"
-  | "bytes"
+  | SingleType
   | "array"
   | "object"
   | "tagged";
@@ -90,27 +94,16 @@ export function valueType(value: P2PValue): ValueType {
 function typeOfObject(value: Exclude<P2PValue, null | string | number | bigint | boolean>): ValueType {
   const prototype: unknown = Object.getPrototypeOf(value);
   if (prototype === Object.prototype || prototype === null) return "object";
-  if (prototype === Date.prototype || value instanceof Date) return "date";
-  if (value instanceof Uint8Array) return "bytes";
+  const usual = singleKindOfPrototype(prototype);
+  if (usual !== undefined) return usual.name;
   if (value instanceof TaggedValue) return "tagged";
-  if (isDate(value)) return "date";
-  return isBytes(value) ? "bytes" : "object";
+  return singleKindOf(value)?.name ?? "object";
 }
 
 /** Whether an object is a plain one of this realm, as nearly all are. */
 function isPlain(value: object): boolean {
   const prototype: unknown = Object.getPrototypeOf(value);
   return prototype === Object.prototype || prototype === null;
-}
-
-/** Whether a value is a date, also one that another realm made, such as a `vm` context or a test runner. */
-export function isDate(value: unknown): value is Date {
-  return value instanceof Date || types.isDate(value);
-}
-
-/** Whether a value is bytes, also those that another realm made. */
-export function isBytes(value: unknown): value is Uint8Array {
-  return value instanceof Uint8Array || types.isUint8Array(value);
 }
 
 /** Most digits of a bigint that a record may have: reading and writing longer ones takes ever longer. */
@@ -146,9 +139,13 @@ export function findInvalidValue(value: unknown, path: string, depth = 0): strin
 }
 
 function findInvalidObject(value: object, path: string, depth: number): string | undefined {
-  const type = valueType(value as P2PValue);
-  if (type === "bytes") return undefined;
-  if (type === "date") return Number.isNaN((value as Date).getTime()) ? `${path} is an invalid date` : undefined;
+  const usual = singleKindOfPrototype(Object.getPrototypeOf(value));
+  const type = usual?.name ?? valueType(value as P2PValue);
+  const single = usual ?? singleKindNamed(type);
+  if (single !== undefined) {
+    const trouble = single.trouble(value as SingleObject);
+    return trouble && `${path} is ${trouble}`;
+  }
   if (depth >= MAX_DEPTH) return `${path} is nested deeper than ${MAX_DEPTH} levels, or in a circle`;
   if (type === "tagged") {
     const tagged = value as TaggedValue;
@@ -214,9 +211,11 @@ function clone(value: P2PValue): P2PValue {
   if (typeof value !== "object" || value === null) return value;
   if (Array.isArray(value)) return value.map(clone);
   if (!isPlain(value)) {
-    if (isDate(value)) return new Date(value.getTime());
-    if (isBytes(value)) return new Uint8Array(value);
+    const usual = singleKindOfPrototype(Object.getPrototypeOf(value));
+    if (usual !== undefined) return usual.clone(value as SingleObject);
     if (value instanceof TaggedValue) return new TaggedValue(value.type, clone(value.value));
+    const single = singleKindOf(value);
+    if (single !== undefined) return single.clone(value as SingleObject);
   }
   // Spreading and then mending is several times as fast as setting field by field, and keeps the shape of the object.
   const copy: Record<string, P2PValue | undefined> = { ...(value as P2PObject) };
@@ -238,11 +237,8 @@ export function ownForm<T extends P2PObject>(record: T): T {
 
 function isOwn(value: P2PValue | undefined): boolean {
   if (typeof value !== "object" || value === null) return true;
-  switch (Object.getPrototypeOf(value)) {
-    case Date.prototype:
-    case Uint8Array.prototype:
-    case Buffer.prototype:
-      return true;
+  const prototype: unknown = Object.getPrototypeOf(value);
+  switch (prototype) {
     case TaggedValue.prototype:
       return isOwn((value as TaggedValue).value);
     case Array.prototype:
@@ -252,7 +248,7 @@ function isOwn(value: P2PValue | undefined): boolean {
       for (const key in value) if (!isOwn((value as P2PObject)[key])) return false;
       return true;
     default:
-      return false;
+      return singleKindOfPrototype(prototype) !== undefined;
   }
 }
 
@@ -266,10 +262,6 @@ export function valuesEqual(a: P2PValue | undefined, b: P2PValue | undefined): b
   const type = valueType(a);
   if (type !== valueType(b)) return false;
   switch (type) {
-    case "date":
-      return Object.is((a as Date).getTime(), (b as Date).getTime());
-    case "bytes":
-      return bytesEqual(a as Uint8Array, b as Uint8Array);
     case "tagged": {
       const [left, right] = [a as TaggedValue, b as TaggedValue];
       return left.type === right.type && valuesEqual(left.value, right.value);
@@ -282,17 +274,13 @@ export function valuesEqual(a: P2PValue | undefined, b: P2PValue | undefined): b
     case "number":
     case "bigint":
     case "boolean":
-    case "object":
-    case "null": {
+    case "null":
+    case "object": {
       const [left, right] = [a as P2PObject, b as P2PObject];
       for (const key of Object.keys(left)) if (!valuesEqual(left[key], getField(right, key))) return false;
       return Object.keys(right).every((key) => right[key] === undefined || getField(left, key) !== undefined);
     }
+    default:
+      return singleKindNamed(type)!.equals(a as SingleObject, b as SingleObject);
   }
-}
-
-function bytesEqual(a: Uint8Array, b: Uint8Array): boolean {
-  if (a.length !== b.length) return false;
-  for (let i = 0; i < a.length; i++) if (a[i] !== b[i]) return false;
-  return true;
 }

@@ -3,7 +3,8 @@ import { P2PError } from "../errors.ts";
 import type { JsonValue } from "../model/json-value.ts";
 import { compareLike, compareStrings, compareValues } from "../model/order.ts";
 import { idKey, type P2PId, type P2PRecord } from "../model/record.ts";
-import { cloneValue, getField, isBytes, isDate, type P2PValue, setField, valueType } from "../model/value.ts";
+import { isSingleObject, type SingleObject, singleKindOf } from "../model/single-kinds.ts";
+import { cloneValue, getField, type P2PValue, setField, valueType } from "../model/value.ts";
 import { shownName } from "../suggest.ts";
 
 /** The operators of a `where` clause. All those named must hold. */
@@ -21,7 +22,7 @@ export interface P2POperators {
 }
 
 /** A field's condition: a plain value for equality, or an object of {@link P2POperators}. */
-export type P2PCondition = null | boolean | number | bigint | string | Date | Uint8Array | P2POperators;
+export type P2PCondition = null | boolean | number | bigint | string | SingleObject | P2POperators;
 
 declare global {
   /**
@@ -134,7 +135,7 @@ export function parseQuery(query: P2PQuery): ParsedQuery {
 
 function addConditions(conditions: QueryCondition[], field: string, condition: P2PCondition | undefined): void {
   if (condition === undefined) throw invalid(`where.${field} is undefined; use null, or { exists: false }`);
-  if (typeof condition !== "object" || condition === null || isDate(condition) || isBytes(condition)) {
+  if (typeof condition !== "object" || condition === null || isSingleObject(condition)) {
     conditions.push(checkedCondition(field, "eq", condition));
     return;
   }
@@ -179,7 +180,8 @@ function assertScalar(where: string, value: P2PValue): void {
   if (type === "array" || type === "object" || type === "tagged" || Number.isNaN(value)) {
     throw invalid(`${where} must be a single value (string, number, bigint, boolean, date, bytes or null)`);
   }
-  if (isDate(value) && Number.isNaN(value.getTime())) throw invalid(`${where} is an invalid date`);
+  const trouble = isSingleObject(value) ? singleKindOf(value)!.trouble(value) : undefined;
+  if (trouble !== undefined) throw invalid(`${where} is ${trouble}`);
   if (typeof value === "string" && !value.isWellFormed()) throw invalid(`${where} holds a lone surrogate`);
 }
 

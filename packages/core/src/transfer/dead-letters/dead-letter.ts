@@ -2,6 +2,7 @@ import type { P2PErrorCode } from "../../errors.ts";
 import { toJson } from "../../model/json.ts";
 import type { JsonValue } from "../../model/json-value.ts";
 import type { P2PRecord } from "../../model/record.ts";
+import { isSingleObject } from "../../model/single-kinds.ts";
 
 /** A record that failed for good, with all that is needed to mend and replay it. */
 export interface DeadLetter {
@@ -91,8 +92,7 @@ export function letterToJson(letter: DeadLetter): JsonValue {
 }
 
 function describe(value: unknown, depth: number): JsonValue {
-  if (typeof value !== "object" || value === null || value instanceof Date || value instanceof Uint8Array)
-    return String(value);
+  if (typeof value !== "object" || value === null || isSingleObject(value)) return String(value);
   if (depth > 4) return "…";
   return Object.fromEntries(Object.entries(value).map(([key, inner]) => [key, describe(inner, depth + 1)]));
 }

@@ -1,5 +1,5 @@
-import { base64 } from "../../model/json.ts";
 import type { P2PRecord } from "../../model/record.ts";
+import { type SingleObject, singleKindNamed } from "../../model/single-kinds.ts";
 import {
   getField,
   type P2PObject,
@@ -104,20 +104,17 @@ function isLow(text: string, at: number): boolean {
 
 /** A value as people write it, about `most` characters of it. */
 function textOf(value: P2PValue, most: number): string {
-  switch (valueType(value)) {
+  const type = valueType(value);
+  switch (type) {
     case "string":
       return JSON.stringify((value as string).slice(0, most));
     case "number":
       return Object.is(value, -0) ? "-0" : String(value);
     case "bigint":
       return `${bigintText(value as bigint, most)}n`;
-    case "date":
-      return `date:${(value as Date).toISOString()}`;
-    case "bytes":
-      return `bytes:${base64((value as Uint8Array).subarray(0, most))}`;
     case "tagged": {
-      const { type, value: inner } = value as TaggedValue;
-      return `${type}:${textOf(inner, most)}`;
+      const tagged = value as TaggedValue;
+      return `${tagged.type}:${textOf(tagged.value, most)}`;
     }
     case "array":
       return `[${listed(value as readonly P2PValue[], most, (item, rest) => textOf(item, rest))}]`;
@@ -131,6 +128,8 @@ function textOf(value: P2PValue, most: number): string {
     case "boolean":
     case "null":
       return String(value);
+    default:
+      return `${type}:${singleKindNamed(type)!.text(value as SingleObject, most)}`;
   }
 }
 
