@@ -9,21 +9,24 @@ const SAMPLES: Record<(typeof SINGLE_KINDS)[number]["name"], readonly P2PValue[]
 };
 
 describe("the table of kinds", () => {
-  it.each(SINGLE_KINDS.map(({ name }) => name))("%s: every value is known by its kind, of whatever class and realm", (name) => {
-    const kind = singleKindNamed(name)!;
-    for (const value of SAMPLES[name]) {
-      expect(valueType(value)).toBe(name);
-      expect(isSingleObject(value)).toBe(true);
-      expect(kindOrder(value)).toBe(kind.order);
-      expect(encodeJson(value)).toContain(`{"$p2p":"${name}"`);
-      const copy = kind.clone(value as never);
-      expect(copy).not.toBe(value);
-      expect(kind.equals(copy, value as never)).toBe(true);
-      expect(kind.size(copy)).toBeGreaterThan(0);
-      expect(kind.fromJson(kind.toJson(copy))).toEqual(copy);
-    }
-    expect(compareValues(SAMPLES[name][0], SAMPLES[name][1])).toBeLessThan(0);
-  });
+  it.each(SINGLE_KINDS.map(({ name }) => name))(
+    "%s: every value is known by its kind, of whatever class and realm",
+    (name) => {
+      const kind = singleKindNamed(name)!;
+      for (const value of SAMPLES[name]) {
+        expect(valueType(value)).toBe(name);
+        expect(isSingleObject(value)).toBe(true);
+        expect(kindOrder(value)).toBe(kind.order);
+        expect(encodeJson(value)).toContain(`{"$p2p":"${name}"`);
+        const copy = kind.clone(value as never);
+        expect(copy).not.toBe(value);
+        expect(kind.equals(copy, value as never)).toBe(true);
+        expect(kind.size(copy)).toBeGreaterThan(0);
+        expect(kind.fromJson(kind.toJson(copy))).toEqual(copy);
+      }
+      expect(compareValues(SAMPLES[name][0], SAMPLES[name][1])).toBeLessThan(0);
+    },
+  );
 
   it("has a place in the order and a name for each kind alone", () => {
     expect(new Set(SINGLE_KINDS.map(({ order }) => order)).size).toBe(SINGLE_KINDS.length);

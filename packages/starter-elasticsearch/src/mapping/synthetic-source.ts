@@ -1,5 +1,5 @@
 import type { P2PRecord, P2PValue } from "@omni/p2p-core/starter";
-import { P2PError, TaggedValue } from "@omni/p2p-core/starter";
+import { isSingleObject, P2PError, TaggedValue } from "@omni/p2p-core/starter";
 
 /**
  * The error of a record that an index with a synthetic `_source` would give back as another one: such an index keeps no
@@ -30,7 +30,7 @@ function lostOf(value: P2PValue | undefined, path: string): string | undefined {
   if (value === null) return `null in ${path}, which is left out`;
   if (Array.isArray(value)) return `a list in ${path}, which loses its order and what it has twice`;
   if (typeof value !== "object") return undefined;
-  if (value instanceof Date || value instanceof Uint8Array || value instanceof TaggedValue) return undefined;
+  if (isSingleObject(value) || value instanceof TaggedValue) return undefined;
   const names = Object.keys(value);
   if (names.length === 0) return `an empty object in ${path}, which is left out`;
   for (const name of names) {

@@ -1,6 +1,7 @@
 import {
   base64,
   isoText,
+  isSingleObject,
   type JsonValue,
   type P2PObject,
   type P2PValue,
@@ -250,5 +251,5 @@ function encodeObject(value: P2PObject, encode: (inner: P2PValue, key: string) =
 
 function isPlainObject(value: P2PValue): value is P2PObject {
   if (typeof value !== "object" || value === null || Array.isArray(value)) return false;
-  return !(value instanceof Date || value instanceof Uint8Array || value instanceof TaggedValue);
+  return !(isSingleObject(value) || value instanceof TaggedValue);
 }

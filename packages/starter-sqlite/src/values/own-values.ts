@@ -1,4 +1,4 @@
-import { encodeJson, isoText, type P2PValue, YEAR_0 } from "@omni/p2p-core/starter";
+import { encodeJson, isoText, isSingleObject, type P2PValue, YEAR_0 } from "@omni/p2p-core/starter";
 import { isInt64, type SqlValue } from "../client/sql.ts";
 import type { ColumnKind } from "../types.ts";
 
@@ -49,7 +49,7 @@ export function storeDate(date: Date): SqlValue {
 }
 
 function storeJson(value: P2PValue): SqlValue | typeof UNREPRESENTABLE {
-  if (typeof value !== "object" || value instanceof Date || value instanceof Uint8Array) return UNREPRESENTABLE;
+  if (typeof value !== "object" || isSingleObject(value)) return UNREPRESENTABLE;
   return encodeJson(value);
 }
 
