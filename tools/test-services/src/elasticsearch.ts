@@ -1,10 +1,9 @@
 import { cp, mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { startChild } from "./child.ts";
 import { findJava } from "./java.ts";
+import { startJavaNode } from "./java-node.ts";
 import { cached, fingerprint, nativeSources } from "./native-cache.ts";
-import { startNative } from "./native-server.ts";
 import { runProgram } from "./run-program.ts";
 import type { ElasticsearchRelease, ElasticsearchServiceOptions, TestService } from "./service.ts";
 
@@ -15,21 +14,13 @@ export const elasticsearchReleases = {
   "9": { version: "9.2.2", java: { product: "Elasticsearch 9.2", from: 21, to: 25 } },
 } as const;
 
-const main = "omni.p2p.testservices.ElasticsearchTestNode";
-
 /** What the distribution's own jvm.options sets and this server needs or is the better for. */
 const jvmOptions = [
-  // Not from there: a node of tests lives for minutes on a few cores, and the thorough compiler would take its share.
-  "-XX:TieredStopAtLevel=1",
   "-XX:-OmitStackTraceInFastThrow",
-  "-Djava.awt.headless=true",
-  "-Dfile.encoding=UTF-8",
   "-Djna.nosys=true",
   "-Dio.netty.noUnsafe=true",
   "-Dio.netty.noKeySetOptimization=true",
   "-Dio.netty.recycler.maxCapacityPerThread=0",
-  "-Dlog4j.shutdownHookEnabled=false",
-  "-Dlog4j2.disable.jmx=true",
   "-Dlog4j2.formatMsgNoLookups=true",
   "--add-opens=java.base/java.io=org.elasticsearch.preallocate",
 ];
@@ -77,39 +68,15 @@ export async function startElasticsearch(
     ...options
   }: ElasticsearchServiceOptions & { readonly release?: ElasticsearchRelease | undefined } = {},
 ): Promise<TestService> {
-  const { heap = "1g", settings = {} } = options;
   const javaHome = await findJava(elasticsearchReleases[release].java);
   const home = await prepareElasticsearch(log, release);
-  return startNative({
-    kind: "elasticsearch",
-    product: "Elasticsearch",
-    async start(dataFolder, port = 0) {
-      const args = [
-        `-Xms${heap}`,
-        `-Xmx${heap}`,
-        `-Djava.io.tmpdir=${dataFolder}`,
-        ...jvmOptions,
-        ...(release === "8" ? ["-Djava.locale.providers=SPI,COMPAT"] : []),
-        `--module-path=${join(home, "lib")}`,
-        "--add-modules=jdk.net,ALL-MODULE-PATH",
-        `--class-path=${join(home, "test-node.jar")}`,
-        main,
-        home,
-        dataFolder,
-        String(port),
-        ...Object.entries(settings).map(([name, value]) => `${name}=${value}`),
-      ];
-      const child = await startChild(join(javaHome, "bin", "java"), args, { name: "Elasticsearch", cwd: dataFolder });
-      const { url, version } = JSON.parse(child.firstLine) as { url: string; version: string };
-      await untilRecovered(url);
-      return { child, url, version };
-    },
-  });
-}
-
-/** After a restart the shards come back a moment later than the HTTP port does. */
-export async function untilRecovered(url: string): Promise<void> {
-  const response = await fetch(`${url}/_cluster/health?wait_for_status=yellow&timeout=60s`);
-  await response.body?.cancel();
-  if (!response.ok) throw new Error(`The server did not recover its indices: HTTP ${response.status}`);
+  const ownOptions = [
+    ...jvmOptions,
+    ...(release === "8" ? ["-Djava.locale.providers=SPI,COMPAT"] : []),
+    `--module-path=${join(home, "lib")}`,
+    "--add-modules=jdk.net,ALL-MODULE-PATH",
+    `--class-path=${join(home, "test-node.jar")}`,
+  ];
+  const main = "omni.p2p.testservices.ElasticsearchTestNode";
+  return startJavaNode({ product: "Elasticsearch", javaHome, home, jvmOptions: ownOptions, main }, options);
 }

@@ -1,6 +1,7 @@
 import type { StartedTestContainer } from "testcontainers";
-import { elasticsearchReleases, untilRecovered } from "./elasticsearch.ts";
+import { elasticsearchReleases } from "./elasticsearch.ts";
 import { freePort } from "./free-port.ts";
+import { untilRecovered } from "./java-node.ts";
 import { openSearchRelease } from "./opensearch.ts";
 import { probe } from "./probe.ts";
 import type { OptionsByKind, RedisServiceOptions, ServiceKind, TestService } from "./service.ts";
