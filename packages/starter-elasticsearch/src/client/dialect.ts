@@ -1,5 +1,5 @@
 import { type Property, SIDECAR } from "../types.ts";
-import type { LinkRequest } from "./link.ts";
+import type { LinkRequest } from "./request.ts";
 
 /** The order of a search, as the server takes it. */
 export type Sort = readonly Readonly<Record<string, unknown>>[];

@@ -1,5 +1,4 @@
 import { P2PError, type ParsedQuery } from "@omni/p2p-core/starter";
-import type { IndexSchemas } from "./schema.ts";
 
 /** The fields that a mapping leaves out of `_source`, as patterns: those that it excludes, and all but those that it includes. */
 export interface HiddenFields {
@@ -36,7 +35,7 @@ function patternOf(pattern: string): RegExp {
  */
 export function requireVisible(
   { fields, conditions, orderBy }: ParsedQuery,
-  schemas: IndexSchemas,
+  schemas: Iterable<readonly [index: string, schema: { readonly hidden: HiddenFields }]>,
   label: string,
 ): void {
   for (const [index, { hidden }] of schemas) {
