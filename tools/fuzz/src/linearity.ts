@@ -12,6 +12,8 @@ export interface Measuring {
   readonly doublings?: number;
   /** A call that is shorter is repeated until all its repetitions take so long, in ms of this process's own time. Default 5. */
   readonly sampleMs?: number;
+  /** By how much the time may grow when a text is doubled. Default 2.5. */
+  readonly most?: number;
 }
 
 /** A growth that is too large is looked at again so often, for the same reason. */
@@ -44,7 +46,7 @@ export interface Growth {
 
 /** Measures a parser with each kind of text, doubling it up to the longest that is tried. */
 export async function growthOf(parser: Parser, measuring: Measuring = {}): Promise<Growth[]> {
-  const { longest = parser.longest, doublings = 1, sampleMs = 5 } = measuring;
+  const { longest = parser.longest, doublings = 1, sampleMs = 5, most = MOST } = measuring;
   const found: Growth[] = [];
   for (const [shape, make] of [...COMMON_SHAPES, ...parser.shapes]) {
     const lengths = Array.from({ length: doublings + 1 }, (_, i) => longest >> (doublings - i));
@@ -53,7 +55,7 @@ export async function growthOf(parser: Parser, measuring: Measuring = {}): Promi
       parser: parser.name,
       shape,
       characters: texts.at(-1)!.length,
-      ...(await grown(texts, parser, sampleMs)),
+      ...(await grown(texts, parser, sampleMs, most)),
     });
   }
   return found;
@@ -63,11 +65,12 @@ async function grown(
   texts: readonly string[],
   parser: Parser,
   sampleMs: number,
+  most: number,
 ): Promise<Pick<Growth, "ms" | "ratio" | "bounded" | "trouble">> {
   const best = texts.map(() => Number.POSITIVE_INFINITY);
   let ratio = Number.POSITIVE_INFINITY;
   try {
-    for (let attempt = 0; attempt < ATTEMPTS && ratio > MOST; attempt++) {
+    for (let attempt = 0; attempt < ATTEMPTS && ratio > most; attempt++) {
       for (const [i, text] of texts.entries())
         best[i] = Math.min(best[i]!, await leastTime(text, parser.parse, sampleMs));
       ratio = Math.max(...best.slice(1).map((ms, i) => ms / best[i]!));
@@ -78,7 +81,7 @@ async function grown(
     return { ms: 0, ratio: 0, trouble: String(error).slice(0, 300) };
   }
   const ms = best.at(-1)!;
-  if (ratio <= MOST) return { ms, ratio };
+  if (ratio <= most) return { ms, ratio };
   if (ms < BOUNDED_MS && texts.at(-1)!.length > parser.limit / 2) return { ms, ratio, bounded: true };
   return { ms, ratio, trouble: `takes ${ratio.toFixed(2)} times as long when doubled, and ${ms.toFixed(1)} ms then` };
 }
