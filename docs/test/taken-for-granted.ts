@@ -6,7 +6,6 @@ const connection = 'declare const connection: import("@omni/p2p-core").P2PConnec
 /** What short examples of packages leave to the reader, by file, declared so that they compile: on one line each. */
 export const takenForGranted: Readonly<Record<string, string>> = {
   "packages/testkit/README.md": `declare function dropTable(table: string): Promise<void>; ${readAll}`,
-  "packages/core/src/connection/connection.ts": `${connection} type Doc = { id: string; title: string };`,
   "packages/core/src/connection/running-transfer.ts": connection,
   "packages/testkit/src/compare.ts": readAll,
   "packages/testkit/src/conformance.ts":

@@ -78,7 +78,8 @@ export interface P2PConnection extends AsyncDisposable {
    * @throws P2PError `INVALID_STATE`, `INVALID_QUERY`, `ABORTED`, `STORE_CHANGED`, or what reading throws: when the first batch is asked for, or a later one.
    * @example
    * ```ts
-   * for await (const { records, failures } of connection.read<Doc>({ type: "knowledge" }, { batchSize: 100 })) {
+   * const connection = await manager.establish("sqlite:./knowledge.db?table=docs", "memory:scratch");
+   * for await (const { records } of connection.read<{ id: string; title: string }>({ type: "knowledge" })) {
    *   for (const { title } of records) console.log(title);
    * }
    * ```

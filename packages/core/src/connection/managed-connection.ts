@@ -332,7 +332,9 @@ export class ManagedConnection implements P2PConnection {
 
   /** Takes the connection for a piece of work, during which it is TRANSFERRING. */
   async #enter(signal?: AbortSignal, running?: RunningTransfer): Promise<Turn> {
-    await this.#reconnect(signal, running);
+    // Without it the connection is taken at once, so that whoever looks next sees it.
+    const isLost = this.#status === ConnectionStatus.ERROR && this.#parts.config.autoReconnect && !this.#closed;
+    if (isLost) await this.#reconnect(signal, running);
     // Nothing may be awaited from here on: of two that come at once the second must see that the first is under way.
     if (this.#closed) throw invalidForTransfer(ConnectionStatus.CLOSED);
     if (this.#status !== ConnectionStatus.ESTABLISHED && this.#status !== ConnectionStatus.IDLE) {
@@ -423,7 +425,6 @@ export class ManagedConnection implements P2PConnection {
   }
 
   async #reconnect(signal: AbortSignal | undefined, running: RunningTransfer | undefined): Promise<void> {
-    if (this.#status !== ConnectionStatus.ERROR || !this.#parts.config.autoReconnect || this.#closed) return;
     this.#active = running;
     try {
       this.#go(ConnectionStatus.CONNECTING);
