@@ -71,7 +71,7 @@ export interface TransformTerms {
 }
 
 /** The terms of a transform that may take as long as it likes. */
-export const NO_TERMS: TransformTerms = { timeoutMs: 0, limitedBy: "hookTimeout", maker: "transform" };
+const NO_TERMS: TransformTerms = { timeoutMs: 0, limitedBy: "hookTimeout", maker: "transform" };
 
 /**
  * Where the asynchronous calls of a transform run side by side: so many at a time, whatever batch their records are of,
