@@ -62,7 +62,7 @@ describe.each(pages)("the facts in $language", ({ folder }) => {
     const interfaces = ["P2PConnection", "P2PConnectionManager"].flatMap((name) => membersOf("core", name));
     expect(bare(named(connections, ["member", "method", "成员", "方法"])).toSorted()).toEqual(interfaces.toSorted());
     expect(named(connections, ["event", "事件"]).toSorted()).toEqual(
-      membersOf("core", "P2PConnectionEvents").toSorted(),
+      membersOf("core", "EventsOf").toSorted(),
     );
     const pool = named(connections, ["option", "选项"]);
     expect(pool.toSorted()).toEqual(membersOf("core", "PoolOptions").toSorted());

@@ -1,7 +1,7 @@
 /** The door for engines and tools, which carry out transfers in their own way: plans, budgets, checkpoints, registries. */
 export { parseConfig } from "./config.ts";
 export { boundService } from "./storage/bound-service.ts";
-export { countOf, deleteOf, lacksOf, lookUpOf, openStore } from "./storage/contract.ts";
+export { countOf, deleteOf, lacksOf, lookUpOf, openStore } from "./storage/contract-checks.ts";
 export {
   distrustOf,
   type InstalledStarter,

@@ -48,6 +48,7 @@ export {
   type P2PValue,
   setField,
   TaggedValue,
+  VALUE_TYPES,
   type ValueType,
   valuesEqual,
   valueType,

@@ -5,11 +5,12 @@ import {
   type P2PValue,
   recordTrouble,
   TaggedValue,
+  VALUE_TYPES,
   type ValueType,
 } from "@omni/p2p-core/starter";
 import * as fc from "fast-check";
 import { AWKWARD_FIELDS } from "./awkward-texts.ts";
-import { objectOf, SAMPLE_VALUES, VALUE_TYPES } from "./samples.ts";
+import { objectOf, SAMPLE_VALUES } from "./samples.ts";
 
 /** Bounds on generated values, for stores that cannot hold them all. */
 export interface ValueLimits {

@@ -1,6 +1,5 @@
-import { type P2PCapabilities, type P2PValue, TaggedValue, valueType } from "@omni/p2p-core/starter";
+import { type P2PCapabilities, type P2PValue, TaggedValue, VALUE_TYPES, valueType } from "@omni/p2p-core/starter";
 import type { ValueLimits } from "./arbitraries.ts";
-import { VALUE_TYPES } from "./samples.ts";
 
 /** Whether a store can hold this value and all that is in it. */
 export function holds(capabilities: P2PCapabilities, value: P2PValue): boolean {

@@ -30,11 +30,11 @@ import {
   type StoreIdentity,
   sortPosition,
   storeCursor,
+  VALUE_TYPES,
   type WriteFailure,
   type WriteMode,
   type WriteResult,
 } from "@omni/p2p-core/starter";
-import { VALUE_TYPES } from "./samples.ts";
 
 /** A starter with a way to get places for it: what the suite runs against. */
 export interface AdapterUnderTest {

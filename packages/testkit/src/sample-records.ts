@@ -1,5 +1,5 @@
-import type { P2PRecord, P2PValue, ValueType } from "@omni/p2p-core/starter";
-import { SAMPLE_VALUES, VALUE_TYPES } from "./samples.ts";
+import { type P2PRecord, type P2PValue, VALUE_TYPES, type ValueType } from "@omni/p2p-core/starter";
+import { SAMPLE_VALUES } from "./samples.ts";
 
 /**
  * Records that together, and nearly each by itself, use every value type; the same for the same count each time.

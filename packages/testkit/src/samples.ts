@@ -1,20 +1,6 @@
 import { type P2PValue, setField, TaggedValue, type ValueType } from "@omni/p2p-core/starter";
 import { AWKWARD_FIELDS, OPERATOR_TEXTS } from "./awkward-texts.ts";
 
-/** The kinds of value, in the order of the documents. */
-export const VALUE_TYPES: readonly ValueType[] = [
-  "null",
-  "boolean",
-  "number",
-  "bigint",
-  "string",
-  "date",
-  "bytes",
-  "array",
-  "object",
-  "tagged",
-];
-
 /** An object with exactly these fields, `__proto__` among them if it is there. */
 export function objectOf(entries: Iterable<readonly [string, P2PValue]>): { [field: string]: P2PValue } {
   const made: Record<string, P2PValue> = {};

@@ -1,34 +1,18 @@
 import type { EventEmitter } from "node:events";
-import type { P2PError } from "../errors.ts";
 import type { MutableRecord } from "../model/record.ts";
 import type { EndpointInfo } from "../storage/endpoint.ts";
 import type { P2PQuery } from "../storage/query.ts";
 import type { PartitionPlan } from "../transfer/partitioned/plan.ts";
-import type { TransferProgress } from "../transfer/progress.ts";
 import type { ReadBatch } from "../transfer/read-batches.ts";
-import type { TransferResult } from "../transfer/result.ts";
 import type { VerifyOptions, VerifyResult } from "../transfer/verify/verify.ts";
+import type { EventsOf } from "./events.ts";
 import type { Cancellable, CloseOptions, ManagedTransferOptions, P2PReadOptions } from "./options.ts";
 import type { RunningTransfer } from "./running-transfer.ts";
 import type { ConnectionStatistics } from "./statistics.ts";
 import type { ConnectionStatus } from "./status.ts";
 
-/**
- * What a connection tells while it works, and its manager for all of them. `transferId` names the transfer that it is about,
- * where there is one. No event ever carries a secret. What a listener throws or rejects with ends nothing: it is a
- * warning of the process with the code `HOOK_FAILED`, once for each listener.
- */
-export interface P2PConnectionEvents {
-  statusChanged: [
-    event: { connection: P2PConnection; transferId?: string; from: ConnectionStatus; to: ConnectionStatus },
-  ];
-  transferStarted: [event: { connection: P2PConnection; transferId: string; query: P2PQuery }];
-  progress: [event: { connection: P2PConnection; transferId: string; progress: TransferProgress }];
-  transferCompleted: [event: { connection: P2PConnection; transferId: string; result: TransferResult }];
-  transferFailed: [event: { connection: P2PConnection; transferId: string; error: P2PError; result?: TransferResult }];
-  reconnected: [event: { connection: P2PConnection; transferId?: string }];
-  closed: [event: { connection: P2PConnection }];
-}
+/** The events of a connection, as its listeners get them. */
+export interface P2PConnectionEvents extends EventsOf<P2PConnection> {}
 
 /**
  * A lasting connection between two stores. It is made and kept by a manager, and does one thing at a time: a transfer, a

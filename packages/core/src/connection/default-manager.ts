@@ -17,7 +17,7 @@ import type { VerifyOptions, VerifyResult } from "../transfer/verify/verify.ts";
 import { anySignal, cancelled, signalOf } from "./cancel.ts";
 import type { P2PConnection, P2PConnectionEvents } from "./connection.ts";
 import { Drain } from "./drain.ts";
-import { emitSafely } from "./events.ts";
+import { emitSafely } from "./emit-safely.ts";
 import { type ConnectionListener, ManagedConnection } from "./managed-connection.ts";
 import type { P2PConnectionManager } from "./manager.ts";
 import type { Cancellable, CloseOptions, ManagedTransferOptions } from "./options.ts";

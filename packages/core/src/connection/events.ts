@@ -1,27 +1,20 @@
-import type { EventEmitter } from "node:events";
-import { callListener, warnOfListener } from "../transfer/hooks.ts";
-import type { P2PConnectionEvents } from "./connection.ts";
-
-/** An event that has happened: its name, and what its listeners get. */
-export type HappenedEvent = {
-  [K in keyof P2PConnectionEvents]: { readonly name: K; readonly event: P2PConnectionEvents[K][0] };
-}[keyof P2PConnectionEvents];
-
-const failedListeners = new WeakSet<object>();
+import type { P2PError } from "../errors.ts";
+import type { P2PQuery } from "../storage/query.ts";
+import type { TransferProgress } from "../transfer/progress.ts";
+import type { TransferResult } from "../transfer/result.ts";
+import type { ConnectionStatus } from "./status.ts";
 
 /**
- * Every listener hears of it, whatever another one does. What one throws or rejects with is its own: it must neither end
- * the process nor leave a connection between two states, and is told once, as a warning.
+ * What a connection tells while it works, and its manager for all of them. `transferId` names the transfer that it is about,
+ * where there is one. No event ever carries a secret. What a listener throws or rejects with ends nothing: it is a
+ * warning of the process with the code `HOOK_FAILED`, once for each listener.
  */
-export function emitSafely(events: EventEmitter<P2PConnectionEvents>, { name, event }: HappenedEvent): void {
-  // As they are registered: the wrapper of a `once` takes itself off.
-  for (const listener of events.rawListeners(name)) {
-    callListener(
-      () => Reflect.apply(listener, events, [event]) as unknown,
-      (error) => {
-        if (!failedListeners.has(listener)) warnOfListener(`A listener of the event "${name}"`, error);
-        failedListeners.add(listener);
-      },
-    );
-  }
+export interface EventsOf<Connection> {
+  statusChanged: [event: { connection: Connection; transferId?: string; from: ConnectionStatus; to: ConnectionStatus }];
+  transferStarted: [event: { connection: Connection; transferId: string; query: P2PQuery }];
+  progress: [event: { connection: Connection; transferId: string; progress: TransferProgress }];
+  transferCompleted: [event: { connection: Connection; transferId: string; result: TransferResult }];
+  transferFailed: [event: { connection: Connection; transferId: string; error: P2PError; result?: TransferResult }];
+  reconnected: [event: { connection: Connection; transferId?: string }];
+  closed: [event: { connection: Connection }];
 }

@@ -27,7 +27,7 @@ import { anySignal, cancelled, signalOf } from "./cancel.ts";
 import type { P2PConnection, P2PConnectionEvents } from "./connection.ts";
 import { openTrace, publishState, transferTrace, verifyTrace } from "./diagnostics.ts";
 import { Drain } from "./drain.ts";
-import { emitSafely, type HappenedEvent } from "./events.ts";
+import { emitSafely, type HappenedEvent } from "./emit-safely.ts";
 import type { Cancellable, CloseOptions, ManagedTransferOptions, P2PReadOptions } from "./options.ts";
 import { ReadSession, type ReadTurn } from "./read-session.ts";
 import { type RunningTransfer, runningTransfer } from "./running-transfer.ts";

@@ -1,4 +1,5 @@
 import {
+  SINGLE_KINDS,
   type SingleObject,
   type SingleType,
   singleKindNamed,
@@ -62,16 +63,20 @@ export interface P2PObject {
 }
 
 /** The kinds of value, as adapters name them in their capabilities and type mappings. */
-export type ValueType =
-  | "null"
-  | "boolean"
-  | "number"
-  | "bigint"
-  | "string"
-  | SingleType
-  | "array"
-  | "object"
-  | "tagged";
+export const VALUE_TYPES = [
+  "null",
+  "boolean",
+  "number",
+  "bigint",
+  "string",
+  ...SINGLE_KINDS.map(({ name }): SingleType => name),
+  "array",
+  "object",
+  "tagged",
+] as const;
+
+/** One of {@link VALUE_TYPES}. */
+export type ValueType = (typeof VALUE_TYPES)[number];
 
 /** The kind of a value that is known to be valid. */
 export function valueType(value: P2PValue): ValueType {

@@ -1,6 +1,6 @@
 import { settleSoon, withDeadline } from "../async/deadline.ts";
 import { P2PError } from "../errors.ts";
-import { openStore } from "./contract.ts";
+import { openStore } from "./contract-checks.ts";
 import { type EndpointInfo, endpointLabel } from "./endpoint.ts";
 import type { OpenContext, P2PDataTransferService, P2PStarter } from "./service.ts";
 

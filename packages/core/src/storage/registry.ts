@@ -1,6 +1,6 @@
 import { P2PError } from "../errors.ts";
 import { suggest } from "../suggest.ts";
-import { assertStarter, thisCopy } from "./contract.ts";
+import { assertStarter, thisCopy } from "./contract-checks.ts";
 import { loadStarter, type StarterScope, type StarterSearch, searchStarters } from "./discovery.ts";
 import { installCommand, isBundled } from "./installing.ts";
 import type { P2PStarter } from "./service.ts";

@@ -1,4 +1,4 @@
-import { countOf } from "../storage/contract.ts";
+import { countOf } from "../storage/contract-checks.ts";
 import type { P2PQuery } from "../storage/query.ts";
 import type { P2PDataTransferService } from "../storage/service.ts";
 import { callListener, warnOfListener } from "./hooks.ts";

@@ -1,8 +1,7 @@
-import { CONTRACT_VERSION, isP2PError, type OptionSpec, type P2PStarter } from "@omni/p2p-core/starter";
+import { CONTRACT_VERSION, isP2PError, type OptionSpec, type P2PStarter, VALUE_TYPES } from "@omni/p2p-core/starter";
 import { expect } from "vitest";
 import { calm, readBatches, rejection } from "../bench.ts";
 import { sampleRecords } from "../sample-records.ts";
-import { VALUE_TYPES } from "../samples.ts";
 import { check, group, type Suite } from "../suite.ts";
 
 const FLAGS = [

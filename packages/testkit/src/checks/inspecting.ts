@@ -1,9 +1,8 @@
-import type { FieldMapping, OpenContext, P2PRecord } from "@omni/p2p-core/starter";
+import { type FieldMapping, type OpenContext, type P2PRecord, VALUE_TYPES } from "@omni/p2p-core/starter";
 import { expect } from "vitest";
 import { calm, rejection } from "../bench.ts";
 import { assertSameRecords } from "../compare.ts";
 import { sampleRecords } from "../sample-records.ts";
-import { VALUE_TYPES } from "../samples.ts";
 import { check, group, type Suite } from "../suite.ts";
 import { expectCode } from "./contract.ts";
 

@@ -5,6 +5,7 @@ import {
   type P2PRecord,
   type P2PValue,
   TaggedValue,
+  VALUE_TYPES,
   type ValueType,
 } from "@omni/p2p-core/starter";
 import * as fc from "fast-check";
@@ -15,7 +16,7 @@ import { assertAllWritten, Bench, write } from "../bench.ts";
 import { assertSameRecords } from "../compare.ts";
 import { holdable, holds } from "../holding.ts";
 import { sampleRecords } from "../sample-records.ts";
-import { nestedValue, objectOf, SAMPLE_VALUES, VALUE_TYPES } from "../samples.ts";
+import { nestedValue, objectOf, SAMPLE_VALUES } from "../samples.ts";
 import { check, group, type Suite } from "../suite.ts";
 
 /** Law 2: what goes in comes out, with its type. */

@@ -1,6 +1,7 @@
 import { readFileSync } from "node:fs";
 import { fileURLToPath } from "node:url";
 import { P2PError } from "../errors.ts";
+import { VALUE_TYPES } from "../model/value.ts";
 import { boundService } from "./bound-service.ts";
 import { type EndpointInfo, endpointLabel } from "./endpoint.ts";
 import type { P2PQuery } from "./query.ts";
@@ -12,7 +13,11 @@ import {
   type StoreIdentity,
 } from "./service.ts";
 
-/** The oldest version of the contract whose starters still copy: what they lack is made good where they are opened. */
+/**
+ * Version negotiation with starters, and the checks that hold a store to the contract of `service.ts` as it is opened.
+ *
+ * The oldest version of the contract whose starters still copy: what they lack is made good where they are opened.
+ */
 const OLDEST_CONTRACT = 1;
 
 const FLAGS = ["resumable", "countable", "partitionable", "atomicBatches", "shareable"] as const;
@@ -23,7 +28,6 @@ const FLAGS_OF_2 = [
   ["changes", "changes", "a feed of changes"],
 ] as const;
 const METHODS = ["readFromSource", "writeToTarget", "count", "partitions", "ping", "close"] as const;
-const VALUE_TYPES = "null boolean number bigint string date bytes array object tagged".split(" ");
 const SUPPORTS: readonly unknown[] = ["native", "tagged", "unsupported"];
 
 /**
