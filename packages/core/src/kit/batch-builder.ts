@@ -18,14 +18,18 @@ export interface GatheredBatch<Item> {
  *
  * @example
  * ```ts
- * const builder = new BatchBuilder<P2PRecord>(options);
- * for await (const { record, bytes, place } of rows()) {
- *   if (!builder.hasRoomFor(bytes)) yield withCursor(builder.take()!, last);
- *   builder.add(record, bytes);
- *   last = place;
+ * async function* inBatches(rows: AsyncIterable<P2PRecord>, options: ReadOptions): AsyncGenerator<RecordBatch> {
+ *   const builder = new BatchBuilder<P2PRecord>(options);
+ *   let last: JsonValue = null;
+ *   for await (const record of rows) {
+ *     const bytes = estimateBytes(record);
+ *     if (!builder.hasRoomFor(bytes)) yield { records: builder.take()!.items, cursor: last };
+ *     builder.add(record, bytes);
+ *     last = idKey(record.id);
+ *   }
+ *   const rest = builder.take();
+ *   if (rest) yield { records: rest.items, cursor: last };
  * }
- * const rest = builder.take();
- * if (rest) yield withCursor(rest, last);
  * ```
  */
 export class BatchBuilder<Item> {
