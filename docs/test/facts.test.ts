@@ -61,9 +61,7 @@ describe.each(pages)("the facts in $language", ({ folder }) => {
   it("has every member of a connection, a manager, its events and its pool", () => {
     const interfaces = ["P2PConnection", "P2PConnectionManager"].flatMap((name) => membersOf("core", name));
     expect(bare(named(connections, ["member", "method", "成员", "方法"])).toSorted()).toEqual(interfaces.toSorted());
-    expect(named(connections, ["event", "事件"]).toSorted()).toEqual(
-      membersOf("core", "EventsOf").toSorted(),
-    );
+    expect(named(connections, ["event", "事件"]).toSorted()).toEqual(membersOf("core", "EventsOf").toSorted());
     const pool = named(connections, ["option", "选项"]);
     expect(pool.toSorted()).toEqual(membersOf("core", "PoolOptions").toSorted());
   });

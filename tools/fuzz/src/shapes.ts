@@ -7,7 +7,7 @@ function repeat(piece: string, length: number): string {
 }
 
 /** Different pieces, separated, between a head and a tail. */
-export function listed(
+function listed(
   piece: (index: number) => string,
   separator = ",",
   head = "",
@@ -27,7 +27,7 @@ export function listed(
 }
 
 /** One piece many times, between a head and a tail. */
-export function filled(piece: string, head = "", tail = ""): (length: number) => string {
+function filled(piece: string, head = "", tail = ""): (length: number) => string {
   return (length) => `${head}${repeat(piece, length - head.length - tail.length)}${tail}`;
 }
 
