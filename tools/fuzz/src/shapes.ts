@@ -7,12 +7,7 @@ function repeat(piece: string, length: number): string {
 }
 
 /** Different pieces, separated, between a head and a tail. */
-function listed(
-  piece: (index: number) => string,
-  separator = ",",
-  head = "",
-  tail = "",
-): (length: number) => string {
+function listed(piece: (index: number) => string, separator = ",", head = "", tail = ""): (length: number) => string {
   return (length) => {
     const pieces: string[] = [];
     let room = length - head.length - tail.length;
