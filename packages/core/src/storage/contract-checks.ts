@@ -1,3 +1,4 @@
+/** Version negotiation with starters, and the checks that hold a store to the contract of `service.ts` as it is opened. */
 import { readFileSync } from "node:fs";
 import { fileURLToPath } from "node:url";
 import { P2PError } from "../errors.ts";
@@ -13,11 +14,7 @@ import {
   type StoreIdentity,
 } from "./service.ts";
 
-/**
- * Version negotiation with starters, and the checks that hold a store to the contract of `service.ts` as it is opened.
- *
- * The oldest version of the contract whose starters still copy: what they lack is made good where they are opened.
- */
+/** The oldest version of the contract whose starters still copy: what they lack is made good where they are opened. */
 const OLDEST_CONTRACT = 1;
 
 const FLAGS = ["resumable", "countable", "partitionable", "atomicBatches", "shareable"] as const;

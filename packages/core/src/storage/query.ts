@@ -97,7 +97,18 @@ export interface ParsedQuery {
 }
 
 const QUERY_KEYS = new Set(["type", "where", "fields", "orderBy", "offset", "limit", "native", "partition"]);
-const OPERATORS: ReadonlySet<string> = new Set(["ne", "gt", "gte", "lt", "lte", "in", "exists", "prefix"]);
+/** Keyed by the operators, so that the compiler asks for a new one here. */
+const OPERATOR_NAMES: Readonly<Record<keyof P2POperators, true>> = {
+  ne: true,
+  gt: true,
+  gte: true,
+  lt: true,
+  lte: true,
+  in: true,
+  exists: true,
+  prefix: true,
+};
+const OPERATORS: ReadonlySet<string> = new Set(Object.keys(OPERATOR_NAMES));
 
 /**
  * Checks a query and spells it out.
