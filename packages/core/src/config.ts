@@ -1,3 +1,4 @@
+/** The settings of a connection as data: types, defaults, bounds, and both spellings of their names. */
 import { notPlain } from "./described.ts";
 import { P2PError } from "./errors.ts";
 import { shownName, suggest } from "./suggest.ts";

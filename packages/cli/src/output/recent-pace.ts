@@ -1,3 +1,4 @@
+/** The expected time, by the rate over a sliding window. */
 import type { TransferProgress } from "@omni/p2p-core";
 
 /** How long the past is that the expected time is reckoned from, in ms. */

@@ -1,3 +1,4 @@
+/** The protocol (IPC) between supervisor and child process, and the signals. */
 import { ExitCode } from "../exit-code.ts";
 
 /** The signals that ask the command to end, and the exit codes that tell of them. */

@@ -1,3 +1,4 @@
+/** Supervisor: a parent process that hears signals while the work is in its child. */
 import { spawn } from "node:child_process";
 import { fileURLToPath } from "node:url";
 import { ExitCode } from "../exit-code.ts";

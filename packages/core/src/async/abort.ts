@@ -1,3 +1,5 @@
+/** Abort signals: to hear of one, and to stop waiting at one. */
+
 /**
  * Calls a listener when a signal aborts, or at once when it has aborted already.
  *

@@ -1,3 +1,4 @@
+/** Deadlines: a time limit on a promise, or on work that heeds a signal. */
 import { MAX_TIMER_MS } from "../config.ts";
 import { unlessAborted } from "./abort.ts";
 

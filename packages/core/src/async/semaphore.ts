@@ -1,3 +1,4 @@
+/** Semaphore: a limit on how much is done at a time. */
 import { onAbort } from "./abort.ts";
 
 /** How long one waits for a permit, and with what error the waiting ends. */

@@ -1,3 +1,4 @@
+/** Yielding to the event loop in long synchronous work. */
 import { setImmediate } from "node:timers/promises";
 
 /** Longest stretch of work without a turn of the event loop, in ms. */

@@ -1,3 +1,4 @@
+/** Cancellation: the abort signal of a call, and the error of one that was called off. */
 import { assertPlain } from "../described.ts";
 import { isP2PError, P2PError } from "../errors.ts";
 import type { Cancellable } from "./options.ts";

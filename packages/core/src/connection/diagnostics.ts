@@ -1,3 +1,4 @@
+/** Tracing of connections by `node:diagnostics_channel`. */
 import { channel } from "node:diagnostics_channel";
 import type { EndpointInfo } from "../storage/endpoint.ts";
 import type { P2PQuery } from "../storage/query.ts";

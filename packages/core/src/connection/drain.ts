@@ -1,3 +1,4 @@
+/** Graceful shutdown: how long work under way may drain. */
 import { MAX_TIMER_MS } from "../config.ts";
 import type { CloseOptions } from "./options.ts";
 

@@ -1,3 +1,4 @@
+/** The connection as a state machine: one piece of work at a time, reconnects, events and statistics. */
 import { randomUUID } from "node:crypto";
 import { EventEmitter } from "node:events";
 import { settleSoon, withDeadline } from "../async/deadline.ts";

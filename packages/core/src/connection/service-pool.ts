@@ -1,3 +1,4 @@
+/** The connection pool: opened stores, leased and given back. */
 import { unlessAborted } from "../async/abort.ts";
 import { unlessLate, withDeadline } from "../async/deadline.ts";
 import { P2PError, toP2PError } from "../errors.ts";

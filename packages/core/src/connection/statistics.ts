@@ -1,3 +1,4 @@
+/** Statistics of a connection, with percentiles over its last transfers. */
 import type { TransferResult } from "../transfer/result.ts";
 
 /** What a connection has done, under the guide's names. Times in ms, rates in records per second. */

@@ -1,3 +1,4 @@
+/** Batching by number and by bytes, for starters that read record by record. */
 import type { ReadFailure, ReadOptions } from "../storage/service.ts";
 
 /** Bytes in a batch where the reader does not say. */

@@ -1,3 +1,5 @@
+/** Parses lists of `host:port`, IPv6 among them. */
+
 /** Where a server listens. */
 export interface HostPort {
   /** A name or an address; that of IPv6 without brackets. */

@@ -1,3 +1,4 @@
+/** Native queries: takes the part for one store out of a query, and refuses the rest. */
 import { P2PError } from "../errors.ts";
 import { shownName, suggest } from "../suggest.ts";
 

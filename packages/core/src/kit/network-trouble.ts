@@ -1,3 +1,5 @@
+/** Network errors, classified by the codes of Node. */
+
 /** What hinders a connection, as far as Node's own codes tell. */
 export type NetworkTrouble =
   /** Its certificate is signed by nobody who is trusted. */

@@ -1,3 +1,4 @@
+/** Partitions that say whose they are, and bounds between them. */
 import { P2PError } from "../errors.ts";
 import type { JsonValue } from "../model/json-value.ts";
 import type { ParsedQuery } from "../storage/query.ts";

@@ -1,3 +1,4 @@
+/** Error classification: from a code or a text of a driver to a code of ours, and whether to retry. */
 import type { P2PErrorCode } from "../errors.ts";
 
 /** What was being done when a driver or a server complained: it decides what an error that says little is called. */

@@ -1,3 +1,5 @@
+/** Dates as ISO 8601 text and back, faster than `Date` does it. */
+
 /** 0000-01-01, in milliseconds: dates before it have a sign and six digits in their text. */
 export const YEAR_0 = -62_167_219_200_000;
 /** 10000-01-01, from which on they have them again. */

@@ -1,3 +1,4 @@
+/** Serialises values as JSON with tags, and parses them back. */
 import { P2PError } from "../errors.ts";
 import type { JsonValue } from "./json-value.ts";
 import { parseJson } from "./parse-json.ts";

@@ -1,3 +1,4 @@
+/** The total order of values. */
 import { SINGLE_KINDS, type SingleObject, type SingleType, singleKindNamed, singleKindOf } from "./single-kinds.ts";
 import { type P2PObject, type P2PValue, type TaggedValue, type ValueType, valueType } from "./value.ts";
 

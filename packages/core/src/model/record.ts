@@ -1,3 +1,4 @@
+/** Records and their ids: identity, and validation. */
 import { P2PError } from "../errors.ts";
 import { encodeJson } from "./json.ts";
 import { type SingleObject, singleKindOf } from "./single-kinds.ts";

@@ -1,3 +1,4 @@
+/** Values: what a field may hold, with guard, copy and equality of whole trees of them. */
 import {
   SINGLE_KINDS,
   type SingleObject,

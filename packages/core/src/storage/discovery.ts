@@ -1,3 +1,4 @@
+/** Service discovery: starters among the dependencies of the application. */
 import { existsSync, lstatSync, readFileSync, realpathSync } from "node:fs";
 import * as nodeModule from "node:module";
 import { basename, dirname, join, resolve, sep } from "node:path";

@@ -1,3 +1,4 @@
+/** Endpoints: parses URLs and objects that say where records are. */
 import { notPlain } from "../described.ts";
 import { P2PError } from "../errors.ts";
 import { setField } from "../model/value.ts";

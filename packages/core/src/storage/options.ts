@@ -1,3 +1,4 @@
+/** The schema of a starter's options, and its parser. */
 import { P2PError } from "../errors.ts";
 import { shownName, suggest } from "../suggest.ts";
 import { type EndpointInfo, endpointLabel } from "./endpoint.ts";

@@ -1,3 +1,4 @@
+/** The query: parser, checks, and what `where`, `orderBy` and `fields` mean. */
 import { notPlain } from "../described.ts";
 import { P2PError } from "../errors.ts";
 import type { JsonValue } from "../model/json-value.ts";

@@ -1,3 +1,4 @@
+/** Redaction: takes secrets out of endpoints, texts and errors. */
 import { isP2PError } from "../errors.ts";
 import { editDistance } from "../suggest.ts";
 import type { EndpointInfo } from "./endpoint.ts";

@@ -1,3 +1,4 @@
+/** The registry of starters, for one process and all copies of this package in it. */
 import { P2PError } from "../errors.ts";
 import { suggest } from "../suggest.ts";
 import { assertStarter, thisCopy } from "./contract-checks.ts";

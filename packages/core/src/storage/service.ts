@@ -1,3 +1,4 @@
+/** The adapter contract: what a starter gives, and what every call of it promises. */
 import type { P2PError } from "../errors.ts";
 import type { JsonValue } from "../model/json-value.ts";
 import type { P2PId, P2PRecord } from "../model/record.ts";

@@ -1,3 +1,4 @@
+/** Batches on their way to the target: read, validated and transformed, with what failed beside them. */
 import { Yielder } from "../async/yielder.ts";
 import type { JsonValue } from "../model/json-value.ts";
 import type { P2PQuery } from "../storage/query.ts";

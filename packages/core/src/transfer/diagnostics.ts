@@ -1,3 +1,4 @@
+/** Tracing of transfers by `node:diagnostics_channel`. */
 import { channel, type TracingChannel, tracingChannel } from "node:diagnostics_channel";
 import type { P2PErrorCode } from "../errors.ts";
 

@@ -1,3 +1,4 @@
+/** Failure budget: when so many records failed that the transfer ends. */
 import { type FailureTolerance, parseTolerance } from "../config.ts";
 import { P2PError } from "../errors.ts";
 import type { TransferCounts } from "./counts.ts";

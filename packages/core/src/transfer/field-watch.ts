@@ -1,3 +1,4 @@
+/** Notices fields that a query names and no record has. */
 import { unlessAborted } from "../async/abort.ts";
 import type { P2PRecord } from "../model/record.ts";
 import { getField } from "../model/value.ts";

@@ -1,3 +1,4 @@
+/** Hooks: calls into the application's code, each with a deadline. */
 import { unlessLate } from "../async/deadline.ts";
 import { isP2PError, messageOf, P2PError, type P2PErrorCode } from "../errors.ts";
 import type { CheckpointStore } from "./checkpoint/checkpoint.ts";

@@ -1,3 +1,4 @@
+/** The window of concurrent writes: waits until there is room or all are done. */
 import { onAbort } from "../async/abort.ts";
 import { settleSoon } from "../async/deadline.ts";
 

@@ -1,3 +1,4 @@
+/** Lanes: a transfer carries records, or documents in the stores' own form. */
 import type { JsonValue } from "../model/json-value.ts";
 import { idKey, type P2PRecord } from "../model/record.ts";
 import { estimateBytes } from "../model/size.ts";

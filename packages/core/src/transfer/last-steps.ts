@@ -1,3 +1,4 @@
+/** Clean-up within a deadline, for a transfer that was told to end. */
 import { unlessAborted } from "../async/abort.ts";
 import { settleSoon } from "../async/deadline.ts";
 

@@ -1,3 +1,4 @@
+/** The ledger of a transfer: commits batches in the order of the source, to dead letters and checkpoint. */
 import { P2PError } from "../errors.ts";
 import type { JsonValue } from "../model/json-value.ts";
 import { positionOf, type TransferBatch } from "./batches.ts";

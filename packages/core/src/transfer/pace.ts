@@ -1,3 +1,4 @@
+/** Adaptive batch sizes, by the throughput that is seen; fixed ones where a number is given. */
 import type { ConnectionConfig } from "../config.ts";
 import { isP2PError } from "../errors.ts";
 

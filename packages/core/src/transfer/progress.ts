@@ -1,3 +1,4 @@
+/** Progress: rate over a sliding window, expected time, and how often it is told. */
 import { countOf } from "../storage/contract-checks.ts";
 import type { P2PQuery } from "../storage/query.ts";
 import type { P2PDataTransferService } from "../storage/service.ts";

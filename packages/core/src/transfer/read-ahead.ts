@@ -1,3 +1,4 @@
+/** Read-ahead with back-pressure. */
 import { onAbort } from "../async/abort.ts";
 import { settleSoon } from "../async/deadline.ts";
 

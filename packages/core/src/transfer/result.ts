@@ -1,3 +1,4 @@
+/** The result of a transfer, and the error that carries one. */
 import { P2PError, type P2PErrorCode, type P2PErrorOptions } from "../errors.ts";
 import type { Checkpoint } from "./checkpoint/checkpoint.ts";
 import type { IdCollisions } from "./collisions.ts";

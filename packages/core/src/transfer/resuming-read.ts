@@ -1,3 +1,4 @@
+/** Reading that resumes from its last cursor after an error that may pass. */
 import { toP2PError } from "../errors.ts";
 import type { JsonValue } from "../model/json-value.ts";
 import type { P2PQuery } from "../storage/query.ts";

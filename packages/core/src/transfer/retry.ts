@@ -1,3 +1,4 @@
+/** Retries with exponential back-off and full jitter. */
 import { sleep } from "../async/sleep.ts";
 import { MAX_TIMER_MS } from "../config.ts";
 import { isConnectionError, isP2PError, P2PError } from "../errors.ts";

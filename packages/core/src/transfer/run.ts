@@ -1,3 +1,4 @@
+/** The pipeline of a transfer: reads, transforms, writes concurrently and commits in order. */
 import { unlessAborted } from "../async/abort.ts";
 import { messageOf, toP2PError } from "../errors.ts";
 import type { P2PQuery } from "../storage/query.ts";

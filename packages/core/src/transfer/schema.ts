@@ -1,3 +1,4 @@
+/** Validation of records by a Standard Schema. */
 import { messageOf, P2PError } from "../errors.ts";
 import type { MutableRecord } from "../model/record.ts";
 import type { StandardSchemaIssue, StandardSchemaResult, StandardSchemaV1 } from "./standard-schema.ts";

@@ -1,3 +1,4 @@
+/** Access control: which endpoints a submission may name, and as what. */
 import type { EndpointInput, P2PQuery } from "@omni/p2p-core";
 import { decodeJson } from "@omni/p2p-core/starter";
 import { invalid, refused } from "../errors.ts";

@@ -1,3 +1,4 @@
+/** Throttling and watching of a transfer, by wrapping its source. */
 import {
   DefaultP2PTransferBridge,
   type P2PDataTransferService,

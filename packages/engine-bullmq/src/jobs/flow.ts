@@ -1,3 +1,4 @@
+/** The jobs of a transfer as a flow of BullMQ: partitions first, then their sum. */
 import type { FlowJob, JobsOptions } from "bullmq";
 import { type JobData, type JobKind, PROTOCOL_VERSION, QUEUE } from "../protocol.ts";
 import { jobId } from "../state/keys.ts";

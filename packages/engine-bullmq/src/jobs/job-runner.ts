@@ -1,3 +1,4 @@
+/** The job handler of BullMQ: what becomes of a job that failed, waits or is for others. */
 import { isP2PError, P2PError } from "@omni/p2p-core";
 import { isConnectionError, messageOf } from "@omni/p2p-core/starter";
 import { DelayedError, type Job, type Queue, UnrecoverableError, WaitingChildrenError, WaitingError } from "bullmq";

@@ -1,3 +1,4 @@
+/** The job of one partition: transfers its grains, with a checkpoint each. */
 import {
   type EndpointInfo,
   type P2PConnection,

@@ -1,3 +1,4 @@
+/** The job that adds up all partitions: a fan-in. */
 import { isP2PError, type P2PQuery, type TransferCounts, type TransferFailure } from "@omni/p2p-core";
 import { addUp, FieldWatch, type PartOutcome } from "@omni/p2p-core/engine";
 import { decodeJson, messageOf } from "@omni/p2p-core/starter";

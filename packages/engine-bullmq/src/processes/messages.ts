@@ -1,3 +1,4 @@
+/** The protocol (IPC) between a worker and its child processes. */
 import { type EndpointInput, isP2PError, P2PError, type P2PErrorCode } from "@omni/p2p-core";
 import { messageOf } from "@omni/p2p-core/starter";
 import type { EngineConnection } from "../connection.ts";

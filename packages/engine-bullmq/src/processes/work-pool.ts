@@ -1,3 +1,4 @@
+/** A pool of child processes, in which work can be killed. */
 import { type ChildProcess, fork } from "node:child_process";
 import { existsSync } from "node:fs";
 import { fileURLToPath } from "node:url";

@@ -1,3 +1,4 @@
+/** The checkpoint of a grain in Redis, fenced by the run that holds it. */
 import {
   type CheckpointStore,
   type DeadLetter,

@@ -1,3 +1,4 @@
+/** A distributed semaphore: how many partitions an endpoint bears, over all workers. */
 import type { Redis } from "ioredis";
 import { invalid } from "../errors.ts";
 import type { EngineKeys } from "./keys.ts";

@@ -1,3 +1,4 @@
+/** Parses submissions and jobs that were kept in Redis. */
 import type { P2PQuery } from "@omni/p2p-core";
 import { parseConfig } from "@omni/p2p-core/engine";
 import { decodeJson, messageOf, parseJson, parseQuery } from "@omni/p2p-core/starter";

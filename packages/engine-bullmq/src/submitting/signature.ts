@@ -1,3 +1,4 @@
+/** Signatures of submissions (HMAC). */
 import { createHmac, timingSafeEqual } from "node:crypto";
 import { invalid, refused } from "../errors.ts";
 

@@ -1,3 +1,4 @@
+/** Point in time: pages of a search over an unchanging view, by `search_after`. */
 import { type JsonValue, P2PError } from "@omni/p2p-core/starter";
 import type { Sort } from "../client/dialect.ts";
 import { refusalError } from "../client/errors.ts";

@@ -1,3 +1,4 @@
+/** Read-ahead: the next pages of a view are on their way while one is used. */
 import { onAbort } from "@omni/p2p-core/starter";
 import type { SourceIndex } from "../query/source-index.ts";
 import { PointInTime } from "./point-in-time.ts";

@@ -1,3 +1,4 @@
+/** A JSON parser that keeps whole numbers beyond 2^53 as bigint. */
 import { parseJson } from "@omni/p2p-core/starter";
 
 /** Text that stands in JSON as it is: what `JSON.rawJSON` makes. */

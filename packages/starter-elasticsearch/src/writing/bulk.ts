@@ -1,3 +1,4 @@
+/** Bulk requests: serialises them, and tells what became of each line. */
 import { P2PError, type P2PId, type WriteFailure, type WriteMode } from "@omni/p2p-core/starter";
 import { recordError } from "../client/errors.ts";
 import { type Link, reasonOf } from "../client/link.ts";

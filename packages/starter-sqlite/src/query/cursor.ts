@@ -1,3 +1,4 @@
+/** Cursors, and the order that they are positions in. */
 import {
   foreignCursor,
   fromJson,

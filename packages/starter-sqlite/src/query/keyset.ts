@@ -1,3 +1,4 @@
+/** Keyset pagination: the rows after a position, by the columns of an order. */
 import { bound, type KeyValue, mark, type Sql } from "../client/sql.ts";
 
 /** One part of the order in which rows are read. */

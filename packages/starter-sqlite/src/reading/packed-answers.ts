@@ -1,3 +1,4 @@
+/** Serialises what a reader process answers. */
 import type { LookUpOutcome, RecordBatch } from "@omni/p2p-core/starter";
 import { packError, unpackError } from "../client/packed-error.ts";
 import { packRecords, unpackRecords } from "../values/packed-records.ts";

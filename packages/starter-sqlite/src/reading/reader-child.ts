@@ -1,3 +1,4 @@
+/** The child process that reads, as the one that began it sees it. */
 import { type ChildProcess, fork } from "node:child_process";
 import { existsSync } from "node:fs";
 import { fileURLToPath } from "node:url";

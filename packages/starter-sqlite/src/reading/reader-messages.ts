@@ -1,3 +1,4 @@
+/** Messages to and from the child process that reads. */
 import type { JsonValue, StoreInspection } from "@omni/p2p-core/starter";
 import type { PackedError } from "../client/packed-error.ts";
 import type { SqliteEndpoint } from "../endpoint.ts";

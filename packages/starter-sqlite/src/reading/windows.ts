@@ -1,3 +1,4 @@
+/** Windowed scans: bounds on how long one statement blocks the event loop. */
 import { allOf, type KeyValue, whereClause } from "../client/sql.ts";
 import { isAnchor } from "../query/cursor.ts";
 import { orderClause, rowsAfter, rowsUpTo } from "../query/keyset.ts";

@@ -1,3 +1,4 @@
+/** Code generation: functions written for the columns of a query. */
 import { type P2PRecord, type P2PValue, setField } from "@omni/p2p-core/starter";
 import type { SqlValue } from "../client/sql.ts";
 import type { ColumnKind } from "../types.ts";

@@ -1,3 +1,4 @@
+/** The worker thread that writes, as the thread that began it sees it. */
 import { Worker } from "node:worker_threads";
 import { onAbort, P2PError, type P2PRecord, type WriteOptions, type WriteResult } from "@omni/p2p-core/starter";
 import { unpackError } from "../client/packed-error.ts";

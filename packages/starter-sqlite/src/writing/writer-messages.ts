@@ -1,3 +1,4 @@
+/** Messages to and from the worker thread that writes. */
 import type { SourceSchema, WriteMode } from "@omni/p2p-core/starter";
 import type { PackedError } from "../client/packed-error.ts";
 import type { SqliteEndpoint } from "../endpoint.ts";

@@ -1,3 +1,4 @@
+/** The inside of the worker thread that writes. */
 // The worker thread that a target is written by: see threaded-writer.ts, which begins it.
 import { parentPort, workerData } from "node:worker_threads";
 import type { WriteResult } from "@omni/p2p-core/starter";

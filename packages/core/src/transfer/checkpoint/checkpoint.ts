@@ -1,3 +1,4 @@
+/** Checkpoints: how far a transfer is, and where that is kept. */
 import { P2PError } from "../../errors.ts";
 import type { JsonValue } from "../../model/json-value.ts";
 import type { TransferCounts } from "../counts.ts";

@@ -1,3 +1,4 @@
+/** Checkpoints in files, replaced atomically. */
 import { hash, randomUUID } from "node:crypto";
 import { lstat, mkdir, open, readdir, readFile, rename, rm, stat, writeFile } from "node:fs/promises";
 import { join, resolve } from "node:path";

@@ -1,3 +1,4 @@
+/** Witnesses: a sample of written records, by which a target that was emptied or made anew is known. */
 import { hash } from "node:crypto";
 import { canonicalText } from "../../model/canonical.ts";
 import { fromJson, toJson } from "../../model/json.ts";

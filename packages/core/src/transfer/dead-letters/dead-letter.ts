@@ -1,3 +1,4 @@
+/** Dead letters: their format, and the sink that takes them. */
 import type { P2PErrorCode } from "../../errors.ts";
 import { toJson } from "../../model/json.ts";
 import type { JsonValue } from "../../model/json-value.ts";

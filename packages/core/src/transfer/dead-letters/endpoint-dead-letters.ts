@@ -1,3 +1,4 @@
+/** Dead letters into any store, by a starter. */
 import { randomUUID } from "node:crypto";
 import { parseConfig } from "../../config.ts";
 import { messageOf, P2PError } from "../../errors.ts";

@@ -1,3 +1,4 @@
+/** Dead letters into a file, one JSON text a line (NDJSON). */
 import { createHash } from "node:crypto";
 import { constants, type Stats } from "node:fs";
 import { type FileHandle, link, lstat, mkdir, open, readdir, realpath, rename, rm } from "node:fs/promises";

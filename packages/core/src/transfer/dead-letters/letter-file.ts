@@ -1,3 +1,4 @@
+/** Recognises a file of dead letters, whole or torn by a crash. */
 import type { FileHandle } from "node:fs/promises";
 import type { DeadLetter } from "./dead-letter.ts";
 

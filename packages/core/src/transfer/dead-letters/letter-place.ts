@@ -1,3 +1,4 @@
+/** Keeps dead letters out of the files that the transfer works on. */
 import { type BigIntStats, realpathSync, statSync } from "node:fs";
 import { basename, dirname, isAbsolute, join, resolve } from "node:path";
 import { P2PError } from "../../errors.ts";

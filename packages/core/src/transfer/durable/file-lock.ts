@@ -1,3 +1,4 @@
+/** A lock file: mutual exclusion between processes. */
 import { randomUUID } from "node:crypto";
 import { type FileHandle, link, open, readdir, readFile, readlink, rm } from "node:fs/promises";
 import { hostname } from "node:os";

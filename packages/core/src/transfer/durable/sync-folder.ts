@@ -1,3 +1,4 @@
+/** Durability: fsync of a folder. */
 import { open } from "node:fs/promises";
 
 /**

@@ -1,3 +1,4 @@
+/** Adds up the results of parallel parts. */
 import type { TransferCounts } from "../counts.ts";
 import { MAX_LISTED_ERRORS, type TransferFailure, type TransferResult } from "../result.ts";
 

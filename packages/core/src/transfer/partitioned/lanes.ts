@@ -1,3 +1,4 @@
+/** Pairs of stores for parallel parts. */
 import type { TransferEnd } from "../end.ts";
 import { gatedTargets } from "./write-gate.ts";
 

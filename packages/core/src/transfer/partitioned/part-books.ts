@@ -1,3 +1,4 @@
+/** Checkpoints of parallel parts. */
 import type { Checkpoint, CheckpointStore } from "../checkpoint/checkpoint.ts";
 import type { FailureBudget } from "../failure-budget.ts";
 import type { TransferResult } from "../result.ts";

@@ -1,3 +1,4 @@
+/** The plan of a partitioned transfer: its queries, serialised for later runs. */
 import { P2PError } from "../../errors.ts";
 import { decodeJson, encodeJson } from "../../model/json.ts";
 import type { P2PValue } from "../../model/value.ts";

@@ -1,3 +1,4 @@
+/** One sink of dead letters for parallel parts. */
 import { P2PError } from "../../errors.ts";
 import type { JsonValue } from "../../model/json-value.ts";
 import type { Checkpoint } from "../checkpoint/checkpoint.ts";

@@ -1,3 +1,4 @@
+/** Semaphores around the writes of parallel parts. */
 import { Semaphore } from "../../async/semaphore.ts";
 import { boundService } from "../../storage/bound-service.ts";
 import type { P2PDataTransferService, WriteOptions } from "../../storage/service.ts";

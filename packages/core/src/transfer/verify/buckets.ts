@@ -1,3 +1,4 @@
+/** Hash buckets: keyed fingerprints of records, summed so that equal sides are told in bounded memory. */
 import { hash, randomBytes } from "node:crypto";
 
 /** A record's id and the keyed hashes of it. They are comparable within one comparison only. */

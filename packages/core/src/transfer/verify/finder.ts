@@ -1,3 +1,4 @@
+/** Finds the differing records in the buckets that differ. */
 import { type FileHandle, lstat, mkdtemp, open, readdir, readFile, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
