@@ -37,7 +37,6 @@ export type { JsonValue } from "./model/json-value.ts";
 export { compareStrings, compareValues, kindOrder } from "./model/order.ts";
 export { parseJson } from "./model/parse-json.ts";
 export { assertRecord, idKey, isNoBytesKey, type P2PId, type P2PRecord, recordTrouble } from "./model/record.ts";
-export { isSingleObject, type SingleObject } from "./model/single-kinds.ts";
 export { estimateBytes } from "./model/size.ts";
 export {
   cloneValue,
@@ -53,6 +52,7 @@ export {
   valuesEqual,
   valueType,
 } from "./model/value.ts";
+export { isSingleObject, type SingleObject } from "./model/value-kinds.ts";
 export { type EndpointInfo, type EndpointInput, endpointLabel, parseEndpoint } from "./storage/endpoint.ts";
 export { type OptionSpec, type OptionSpecs, type OptionsOf, parseOptions } from "./storage/options.ts";
 export {

@@ -2,7 +2,6 @@
 import { P2PError } from "../errors.ts";
 import type { JsonValue } from "./json-value.ts";
 import { parseJson } from "./parse-json.ts";
-import { SINGLE_KINDS, type SingleObject, singleKindNamed, singleKindOfPrototype } from "./single-kinds.ts";
 import {
   MAX_BIGINT_DIGITS,
   MAX_DEPTH,
@@ -12,6 +11,7 @@ import {
   TaggedValue,
   valueType,
 } from "./value.ts";
+import { SINGLE_KINDS, type SingleObject, singleKindNamed, singleKindOfPrototype } from "./value-kinds.ts";
 
 /** The key that marks a tag: `{"$p2p":"date","value":"2024-01-01T00:00:00.000Z"}`. */
 export const JSON_TAG = "$p2p";

@@ -1,6 +1,7 @@
 /** The total order of values. */
-import { SINGLE_KINDS, type SingleObject, type SingleType, singleKindNamed, singleKindOf } from "./single-kinds.ts";
+
 import { type P2PObject, type P2PValue, type TaggedValue, type ValueType, valueType } from "./value.ts";
+import { SINGLE_KINDS, type SingleObject, type SingleType, singleKindNamed, singleKindOf } from "./value-kinds.ts";
 
 /**
  * Compares two strings by code point, as stores that hold UTF-8 do. JavaScript's `<` compares UTF-16 units and puts

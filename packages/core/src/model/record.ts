@@ -1,8 +1,8 @@
 /** Records and their ids: identity, and validation. */
 import { P2PError } from "../errors.ts";
 import { encodeJson } from "./json.ts";
-import { type SingleObject, singleKindOf } from "./single-kinds.ts";
 import { findInvalidValue, getField, type P2PObject, type P2PValue, TaggedValue } from "./value.ts";
+import { type SingleObject, singleKindOf } from "./value-kinds.ts";
 
 /** What names a record within its store: any value but `null` and arrays. */
 export type P2PId = Exclude<P2PValue, null | readonly P2PValue[]>;

@@ -6,7 +6,7 @@ import {
   singleKindNamed,
   singleKindOf,
   singleKindOfPrototype,
-} from "./single-kinds.ts";
+} from "./value-kinds.ts";
 
 const brand = Symbol.for("@omni/p2p-core/tagged-value");
 

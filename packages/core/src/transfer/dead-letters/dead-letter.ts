@@ -3,7 +3,7 @@ import type { P2PErrorCode } from "../../errors.ts";
 import { toJson } from "../../model/json.ts";
 import type { JsonValue } from "../../model/json-value.ts";
 import type { P2PRecord } from "../../model/record.ts";
-import { isSingleObject } from "../../model/single-kinds.ts";
+import { isSingleObject } from "../../model/value-kinds.ts";
 
 /** A record that failed for good, with all that is needed to mend and replay it. */
 export interface DeadLetter {

@@ -1,5 +1,4 @@
 import type { P2PRecord } from "../../model/record.ts";
-import { type SingleObject, singleKindNamed } from "../../model/single-kinds.ts";
 import {
   getField,
   type P2PObject,
@@ -8,6 +7,7 @@ import {
   valuesEqual,
   valueType,
 } from "../../model/value.ts";
+import { type SingleObject, singleKindNamed } from "../../model/value-kinds.ts";
 
 /** A field that two records of one id do not have alike. */
 export interface FieldDifference {
