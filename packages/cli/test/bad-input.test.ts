@@ -248,6 +248,8 @@ describe("a dry run", () => {
 
   it.each([
     ["a view", "sqlite:there.db?table=seen", /"seen" is a view; name a table/],
+    ["a table that may not be made", "sqlite:there.db?table=gone&create=never", /no table "gone" .*create is "never"/],
+    ["a file that may not get a table", "sqlite:new.db?table=docs&create=never", /no table "docs" .*create is "never"/],
     ["a missing folder", "sqlite:gone/new.db?table=docs", /the folder .*gone does not exist; create it first/],
     ["a reserved name", "sqlite:there.db?table=sqlite_docs", /SQLite keeps names like "sqlite_docs" for itself/],
     ["a server that is not there", "redis://localhost:1", /ECONNREFUSED/],
@@ -255,6 +257,13 @@ describe("a dry run", () => {
     const run = await project.run(["copy", "sqlite:there.db?table=docs", target, "--dry-run"]);
     expect(run.code).toBe(1);
     expect(run.stderr).toMatch(message);
+  });
+
+  it("refuses a key that the table to be made would not have, as the copy does", async () => {
+    for (const more of [["--dry-run"], []]) {
+      const words = ["copy", "sqlite:there.db?table=docs", "sqlite:keyed.db?key=b&table=t", ...more];
+      expect((await project.run(words)).stderr).toMatch(/option "key" names "b", which is no column/);
+    }
   });
 
   it("makes nothing of a target that could be made, and changes none that is there", async () => {

@@ -202,7 +202,9 @@ describe("copy", () => {
     project.write("letters.ndjson", "");
     const run = await project.run(["replay", "letters.ndjson", "lines:c.ndjson", "--dead-letter", "./letters.ndjson"]);
     expect(run.code).toBe(2);
-    expect(run.stderr).toContain("cannot go into the file that is being replayed");
+    expect(run.stderr).toMatch(
+      /dead letters cannot go into \S+letters\.ndjson: the replay reads it; give another --dead-letter file/,
+    );
   });
 
   it("never empties what is no dead-letter file, nor what is reached by a link, and keeps earlier letters", async () => {
@@ -351,6 +353,48 @@ describe("a dry run", () => {
     expect(existsSync(project.path("new.db"))).toBe(false);
   });
 
+  it("tells of a table like the source's what the copy then makes, under the name that it takes", async () => {
+    project.sql(
+      "typed.db",
+      `CREATE TABLE docs (code VARCHAR(20) NOT NULL, part INT, title TEXT NOT NULL, seen DATETIME, n DECIMAL(10, 2), PRIMARY KEY (code, part));
+       INSERT INTO docs VALUES ('a', 1, 'one', NULL, 5), ('b', 2, 'two', '2024-01-31', 'none');
+       CREATE TABLE other (id INTEGER PRIMARY KEY);`,
+    );
+    const words = ["copy", "sqlite:typed.db?table=docs", "sqlite:like.db", "--json"];
+    const dry = await project.run([...words, "--dry-run"]);
+    expect(dry.code).toBe(0);
+    const [event] = events(dry);
+    expect(event).toMatchObject({ event: "dry-run", target: "sqlite:like.db?table=docs", refused: [] });
+    const told = (event!.fields as { field: string; storedAs: string; note?: string }[]).filter(
+      ({ field }) => field !== "id",
+    );
+    expect(told.map(({ field, note }) => [field, note])).toEqual([
+      ["code", "Declared as in the source: part of the key, NOT NULL"],
+      ["part", "Declared as in the source: part of the key"],
+      ["title", "Declared as in the source: NOT NULL"],
+      ["seen", "Declared as in the source"],
+      ["n", "Declared as in the source"],
+    ]);
+    expect(existsSync(project.path("like.db"))).toBe(false);
+    expect(await project.run(words)).toMatchObject({ code: 0 });
+    const [made] = events(await project.run(["inspect", "sqlite:like.db", "--json"]));
+    const declared = (made!.declared as { name: string; type: string }[]).map(({ name, type }) => [name, type]);
+    expect(told.map(({ field, storedAs }) => [field, storedAs])).toEqual(declared);
+  });
+
+  it("refuses dead letters in a file that the copy lives on, as the copy does", async () => {
+    project.sql("own.db", "CREATE TABLE docs (id INTEGER PRIMARY KEY); INSERT INTO docs VALUES (1);");
+    const before = project.read("own.db");
+    for (const more of [["--dry-run"], []]) {
+      const words = ["copy", "sqlite:own.db", "sqlite:fresh.db", "--dead-letter", "./own.db", ...more];
+      const run = await project.run(words);
+      expect(run.code).toBe(2);
+      expect(run.stderr).toMatch(/dead letters cannot go into \S+own\.db: it is sqlite:\S*own\.db/);
+      expect(existsSync(project.path("fresh.db"))).toBe(false);
+    }
+    expect(project.read("own.db")).toBe(before);
+  });
+
   it("tells what would not survive, and ends with 3", async () => {
     project.write(
       "tag.ts",
@@ -364,6 +408,6 @@ export default (record) => {
     const run = await project.run(["copy", "lines:a.ndjson", "lines:b.ndjson", "--transform", "tag.ts", "--dry-run"]);
     expect(run.code).toBe(3);
     expect(run.stdout).toContain("Would not survive: tag");
-    expect(run.stdout).toContain("Would fail: 2: the transform failed: not two");
+    expect(run.stdout).toContain('Would fail: 2: The transform failed on record "2": not two');
   });
 });

@@ -77,6 +77,17 @@ describe("verify", () => {
   });
 });
 
+describe("verify, of a target that names no table", () => {
+  it("compares the table that a copy would have written", async () => {
+    const table = (name: string) => `CREATE TABLE ${name} (id INTEGER PRIMARY KEY, a TEXT);`;
+    project.sql("from.db", `${table("docs")} INSERT INTO docs VALUES (1, 'x');`);
+    project.sql("to.db", table("other"));
+    const ends = ["sqlite:from.db?table=docs", "sqlite:to.db"];
+    expect(await project.run(["copy", ...ends])).toMatchObject({ code: 0 });
+    expect(await last("verify", ...ends)).toMatchObject({ code: 0, equal: true, target: "sqlite:to.db?table=docs" });
+  });
+});
+
 describe("--verify", () => {
   it("asks whether what was copied is there: what the target held before is counted, and no difference", async () => {
     project.fill("b.ndjson", [{ id: "old", type: "note" }]);

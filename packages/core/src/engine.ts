@@ -1,6 +1,7 @@
 /** The door for engines and tools, which carry out transfers in their own way: plans, budgets, checkpoints, registries. */
 export { parseConfig } from "./config.ts";
 export { boundService } from "./storage/bound-service.ts";
+export { completeTarget } from "./storage/complete-target.ts";
 export { countOf, deleteOf, lacksOf, lookUpOf, openStore } from "./storage/contract-checks.ts";
 export {
   distrustOf,
@@ -24,4 +25,6 @@ export { FieldWatch } from "./transfer/field-watch.ts";
 export type { RunOptions } from "./transfer/options.ts";
 export { addUp, NO_COUNTS, type PartOutcome } from "./transfer/partitioned/add-up.ts";
 export { type PartitionPlan, planPartitions } from "./transfer/partitioned/plan.ts";
+export { assertTransferable, previewTransfer, type TransferPreview } from "./transfer/preview.ts";
 export { DEFAULT_PROGRESS_INTERVAL_MS } from "./transfer/progress.ts";
+export { targetSideOf } from "./transfer/verify/verify.ts";

@@ -76,6 +76,7 @@ export {
   type DeleteOptions,
   type DeleteRef,
   type DeleteResult,
+  type DescribeContext,
   type FieldMapping,
   type IdRef,
   type InspectedCollection,

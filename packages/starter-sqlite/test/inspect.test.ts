@@ -6,6 +6,15 @@ import { sqliteStarter } from "../src/index.ts";
 import { at, calm, databaseWith, rejection, temporaryFolder } from "./support.ts";
 
 const context = { role: "target", signal: calm(), connectTimeoutMs: 1000 } as const;
+/** What the table of a file declares, as a copy's target is told. */
+async function schemaOf(file: string, table: string) {
+  const store = await sqliteStarter.open(parseEndpoint(at(file, { table })), { ...context, role: "source" });
+  try {
+    return await store.schema!({}, context.signal);
+  } finally {
+    await store.close();
+  }
+}
 const describeMapping = (file: string, sample: readonly P2PRecord[], metadata: Record<string, unknown> = {}) =>
   sqliteStarter.describeMapping!(parseEndpoint(at(file, { table: "t", ...metadata })), sample, context);
 
@@ -77,5 +86,89 @@ describe("describeMapping", () => {
     ]);
     const adding = await describeMapping(file, sample, { unknownFields: "add" });
     expect(adding.at(-1)).toMatchObject({ field: "extra", storedAs: "BOOLEAN", lossless: true });
+  });
+
+  test("of a table that would be made like the source's takes its declared types, and what only a copy of it can hold", async () => {
+    const source = databaseWith("CREATE TABLE t (code TEXT NOT NULL PRIMARY KEY, n INTEGER, at DATETIME NOT NULL)");
+    const schema = await schemaOf(source, "t");
+    const sample = [{ id: "a", code: "a", n: "many", at: "2024-01-31" }];
+    const target = parseEndpoint(at(join(temporaryFolder(), "none.db"), { table: "t" }));
+    expect(await sqliteStarter.describeMapping!(target, sample, { ...context, schema })).toEqual([
+      {
+        field: "id",
+        types: ["string"],
+        storedAs: "TEXT",
+        lossless: true,
+        note: "Declared as in the source: key, NOT NULL",
+      },
+      {
+        field: "code",
+        types: ["string"],
+        storedAs: "TEXT",
+        lossless: true,
+        note: "Declared as in the source: key, NOT NULL",
+      },
+      { field: "n", types: ["string"], storedAs: "INTEGER", lossless: true, note: "Declared as in the source" },
+      {
+        field: "at",
+        types: ["string"],
+        storedAs: "DATETIME",
+        lossless: true,
+        note: "Declared as in the source: NOT NULL",
+      },
+    ]);
+    const foreign = { format: "other:table", definition: null };
+    const [, ...others] = await sqliteStarter.describeMapping!(target, sample, { ...context, schema: foreign });
+    expect(others.map(({ storedAs }) => storedAs)).toEqual(["TEXT", "TEXT", "TEXT"]);
+  });
+
+  test.each([
+    [
+      "null where the column is NOT NULL",
+      "a TEXT NOT NULL DEFAULT 'x'",
+      { id: 1, a: null },
+      "a",
+      /NOT NULL, so records with null/,
+    ],
+    ["a record without what has no default", "a TEXT NOT NULL", { id: 1 }, "a", /NOT NULL and has no default/],
+  ])("of a table that others made finds %s", async (_, column, bad, field, note) => {
+    const file = databaseWith(`CREATE TABLE t (id INTEGER PRIMARY KEY, ${column})`);
+    const mappings = await describeMapping(file, [{ id: 2, a: "fine" }, bad]);
+    expect(mappings.find((mapping) => mapping.field === field)).toMatchObject({
+      lossless: false,
+      note: expect.stringMatching(note),
+    });
+    const [alone] = (await describeMapping(file, [bad])).filter((mapping) => mapping.field === field);
+    expect(alone).toMatchObject({ lossless: false });
+    const store = await sqliteStarter.open(parseEndpoint(at(file, { table: "t" })), context);
+    const { failures } = await store.writeToTarget([bad as P2PRecord], { mode: "upsert", signal: context.signal });
+    await store.close();
+    expect(failures).toHaveLength(1);
+  });
+
+  test("of a table with another key finds ids that do not name its rows", async () => {
+    const pair = databaseWith("CREATE TABLE t (a TEXT, b TEXT, PRIMARY KEY (a, b))");
+    expect((await describeMapping(pair, [{ id: "x" }]))[0]).toMatchObject({
+      storedAs: "the columns a, b",
+      lossless: false,
+    });
+    expect((await describeMapping(pair, [{ id: '["x","y"]' }]))[0]).toMatchObject({ lossless: true });
+    const keyless = databaseWith("CREATE TABLE t (a TEXT)");
+    expect((await describeMapping(keyless, [{ id: "x", a: "y" }]))[0]).toMatchObject({
+      storedAs: "the rowid",
+      lossless: false,
+    });
+    expect((await describeMapping(keyless, [{ id: 7, a: "y" }]))[0]).toMatchObject({ lossless: true });
+  });
+
+  test("of a table of ours tells names that SQLite does not tell apart", async () => {
+    const file = databaseWith("CREATE TABLE t (id TEXT PRIMARY KEY NOT NULL, _p2p TEXT)");
+    const mappings = await describeMapping(file, [{ id: "a", Title: "x", title: "y", rowid: 5 }]);
+    expect(mappings.map(({ field, storedAs }) => [field, storedAs])).toEqual([
+      ["id", "TEXT"],
+      ["Title", "TEXT"],
+      ["title", "_p2p"],
+      ["rowid", "_p2p"],
+    ]);
   });
 });

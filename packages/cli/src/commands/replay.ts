@@ -4,7 +4,7 @@ import { deadLetterStarter } from "@omni/p2p-core/engine";
 import type { ExitCode } from "../exit-code.ts";
 import type { ReplayFlags, ReplayPhase } from "../flags/replay.ts";
 import type { Session } from "../session/session.ts";
-import { assertOtherFile } from "../transfer/dead-letters.ts";
+import { assertJob } from "../transfer/assert-job.ts";
 import { dryRun } from "../transfer/dry-run.ts";
 import { jobFromFlags } from "../transfer/job-from-flags.ts";
 import { resumeCommand, shellQuote } from "../transfer/resume-command.ts";
@@ -24,7 +24,7 @@ export async function replayCommand(
     ...(await jobFromFlags("replay", { source, target }, flags, session)),
     resumeCommand: resumeCommand(session.argv, { target }),
   };
-  assertOtherFile(path, job.deadLetters);
+  assertJob(job);
   const phase = flags.phase ?? "write";
   const other = phase === "write" ? "transform" : "write";
   const holds = (wanted: ReplayPhase) => hasLetters(path, wanted, session.signal);

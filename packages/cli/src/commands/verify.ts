@@ -1,6 +1,6 @@
 import { verify } from "@omni/p2p-core";
 import { namedEndpoints } from "../config/named-endpoints.ts";
-import { openContext, withStore } from "../endpoints/open.ts";
+import { completedTarget, openContext, withStore } from "../endpoints/open.ts";
 import { resolveTyped } from "../endpoints/resolve.ts";
 import type { ExitCode } from "../exit-code.ts";
 import type { VerifyFlags } from "../flags/verify.ts";
@@ -16,10 +16,11 @@ export async function verifyCommand(typed: TypedEnds, flags: VerifyFlags, sessio
   const query = queryFrom(flags);
   const names = namedEndpoints(flags.config);
   const source = await resolveTyped(typed.source, "source", session, names);
-  const target = await resolveTyped(typed.target, "target", session, names);
+  const given = await resolveTyped(typed.target, "target", session, names);
   const transform = flags.transform === undefined ? undefined : (await loadTransform(flags.transform)).transform;
-  const reporter = await createReporter(session.out, flags.progressInterval);
   const { batchSize, maxDifferences, ignoreExtra, connectionTimeout } = flags;
+  const target = await completedTarget(given, source, session, connectionTimeout);
+  const reporter = await createReporter(session.out, flags.progressInterval);
   // Both are opened for reading: a target is not to be made by a look at it.
   const open = () => openContext("source", session, connectionTimeout);
   try {

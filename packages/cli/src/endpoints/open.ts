@@ -1,9 +1,9 @@
 import { isP2PError, type P2PDataTransferService, P2PError, type P2PErrorCode } from "@omni/p2p-core";
-import { openStore, redactError } from "@omni/p2p-core/engine";
+import { completeTarget, openStore, redactError } from "@omni/p2p-core/engine";
 import { type OpenContext, secretsOf, toP2PError, unlessAborted } from "@omni/p2p-core/starter";
 import type { Session } from "../session/session.ts";
 import { withinLimit } from "../supervision/channel.ts";
-import type { ResolvedEndpoint } from "./resolve.ts";
+import { describeEndpoint, type ResolvedEndpoint } from "./resolve.ts";
 
 /** Time in which a store must answer unless the user says otherwise, in ms. */
 const CONNECTION_TIMEOUT = 5000;
@@ -12,6 +12,22 @@ const CONNECTION_TIMEOUT = 5000;
 export function openContext(role: OpenContext["role"], session: Session, timeoutMs = CONNECTION_TIMEOUT): OpenContext {
   const signal = AbortSignal.any([session.signal, AbortSignal.timeout(timeoutMs)]);
   return { role, connectTimeoutMs: timeoutMs, signal };
+}
+
+/** The target as a copy opens it: with what its endpoint leaves open taken from the source. */
+export async function completedTarget(
+  target: ResolvedEndpoint,
+  source: ResolvedEndpoint,
+  session: Session,
+  timeoutMs = CONNECTION_TIMEOUT,
+): Promise<ResolvedEndpoint> {
+  try {
+    const limits = { timeoutMs, signal: session.signal };
+    const endpoint = await completeTarget(target.starter, target.endpoint, source.endpoint, limits);
+    return endpoint === target.endpoint ? target : { ...target, endpoint, shown: describeEndpoint(endpoint) };
+  } catch (error) {
+    throw told(error, target, "CONNECTION_FAILED", "could not be opened");
+  }
 }
 
 /** Does a piece of work with a store, and closes it. Errors come out without the endpoint's secrets. */

@@ -3,7 +3,7 @@ import type { ReadFailure } from "@omni/p2p-core/starter";
 
 /** Some records of a store. */
 export interface Sample {
-  readonly records: readonly P2PRecord[];
+  readonly records: P2PRecord[];
   /** What could not be read among them. */
   readonly failures: readonly ReadFailure[];
 }

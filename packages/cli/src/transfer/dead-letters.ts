@@ -1,7 +1,5 @@
-import { statSync } from "node:fs";
 import { type EndpointInput, parseEndpoint } from "@omni/p2p-core";
 import { expandVariables } from "../endpoints/environment.ts";
-import { UsageError } from "../usage-error.ts";
 import type { TransferJob } from "./job.ts";
 
 /**
@@ -19,15 +17,4 @@ export function deadLetterPlace(given: string | boolean | undefined): TransferJo
 /** `C:\failed.ndjson` is a file too, so a scheme has two letters or more. */
 function isUrl(text: string): boolean {
   return /^[a-z][a-z0-9.+-]+:/i.test(text);
-}
-
-/** Keeps a replay from putting its own letters into the very file that it reads, by whatever name or link. */
-export function assertOtherFile(source: string, deadLetters: TransferJob["deadLetters"]): void {
-  if (typeof deadLetters !== "string") return;
-  const [read, written] = [source, deadLetters].map((file) => statSync(file, { bigint: true, throwIfNoEntry: false }));
-  if (!read || !written || read.dev !== written.dev || read.ino !== written.ino) return;
-  throw new UsageError(
-    "The records that fail once more cannot go into the file that is being replayed",
-    "give another file with --dead-letter, or none for the default",
-  );
 }

@@ -1,7 +1,7 @@
-import { isP2PError, type P2PRecord, type Transform } from "@omni/p2p-core";
-import { FieldWatch } from "@omni/p2p-core/engine";
-import { type FieldMapping, recordTrouble } from "@omni/p2p-core/starter";
-import { openContext, withinTime, withStore } from "../endpoints/open.ts";
+import { isP2PError, type P2PRecord } from "@omni/p2p-core";
+import { FieldWatch, previewTransfer } from "@omni/p2p-core/engine";
+import type { DescribeContext, FieldMapping } from "@omni/p2p-core/starter";
+import { completedTarget, openContext, withinTime, withStore } from "../endpoints/open.ts";
 import type { ResolvedEndpoint } from "../endpoints/resolve.ts";
 import { ExitCode } from "../exit-code.ts";
 import type { DryRunEvent } from "../output/events.ts";
@@ -12,13 +12,11 @@ import { formatTable } from "../output/table.ts";
 import { sampledFields } from "../sampling/fields.ts";
 import { takeSample } from "../sampling/sample.ts";
 import type { Session } from "../session/session.ts";
+import { assertJob } from "./assert-job.ts";
 import type { TransferJob } from "./job.ts";
 
 /** Records that a dry run reads unless the user says otherwise. */
 const SAMPLE = 100;
-
-/** A record that would not get as far as the target. */
-type Refusal = DryRunEvent["refused"][number];
 
 /** Reads a sample and tells what the target would make of it. Writes nothing, and makes nothing in the target. */
 export async function dryRun(
@@ -29,27 +27,35 @@ export async function dryRun(
     timeoutMs,
   }: { readonly sample?: number | undefined; readonly timeoutMs?: number | undefined },
 ): Promise<ExitCode> {
+  assertJob(job);
   const { signal } = session;
+  const { query } = job;
+  const transform = job.transform?.transform;
   const context = openContext("source", session, timeoutMs);
-  const { total, sample, notes } = await withStore(job.source, context, async (store) => {
-    const sample = await takeSample(store, job.query, size, signal);
-    const watch = new FieldWatch(job.query);
+  const { total, sampled, preview, notes } = await withStore(job.source, context, async (store) => {
+    const sample = await takeSample(store, query, size, signal);
+    const watch = new FieldWatch(query);
     watch.look(sample.records, sample.failures.length);
-    return { sample, total: await store.count(job.query, signal), notes: await watch.notes(store, signal) };
+    return {
+      sampled: sample.records.length + sample.failures.length,
+      total: await store.count(query, signal),
+      notes: await watch.notes(store, signal),
+      preview: await previewTransfer(store, query, sample, { transform }, signal),
+    };
   });
-  const unreadable = sample.failures.map(({ id, error }) => ({ id, reason: error.message }));
-  const sent = await throughTransform(sample.records, job.transform?.transform, signal);
-  await assertReachable(job.target, session, timeoutMs);
-  const mapping = await describeMapping(job.target, sent.records, session, timeoutMs);
+  const { records, dropped, failures, schema } = preview;
+  const target = await completedTarget(job.target, job.source, session, timeoutMs);
+  await assertReachable(target, session, timeoutMs);
+  const mapping = await describeMapping(target, records, { ...openContext("target", session, timeoutMs), schema });
   const event: DryRunEvent = {
     event: "dry-run",
     name: job.name,
     source: job.source.shown,
-    target: job.target.shown,
+    target: target.shown,
     ...(total !== undefined && { total }),
-    sampled: sample.records.length + unreadable.length,
-    dropped: sent.dropped,
-    refused: [...unreadable, ...sent.refused],
+    sampled,
+    dropped,
+    refused: failures.map(({ id, error }) => ({ id, reason: error.message })),
     ...mapping,
     ...(notes.length > 0 && { notes }),
   };
@@ -57,28 +63,6 @@ export async function dryRun(
   show(event, session.out);
   const whole = event.refused.length === 0 && event.fields.every(({ lossless }) => lossless);
   return whole ? ExitCode.OK : ExitCode.PARTIAL;
-}
-
-async function throughTransform(sample: readonly P2PRecord[], transform: Transform | undefined, signal: AbortSignal) {
-  const records: P2PRecord[] = [];
-  const refused: Refusal[] = [];
-  let dropped = 0;
-  for (const record of sample) {
-    const id = String(record.id);
-    try {
-      const made = transform ? await transform(record, { signal }) : record;
-      const results = (Array.isArray(made) ? made : made == null ? [] : [made]) as readonly P2PRecord[];
-      if (results.length === 0) dropped++;
-      for (const result of results) {
-        const trouble = recordTrouble(result);
-        if (trouble === undefined) records.push(result);
-        else refused.push({ id, reason: trouble });
-      }
-    } catch (error) {
-      refused.push({ id, reason: `the transform failed: ${error instanceof Error ? error.message : String(error)}` });
-    }
-  }
-  return { records, refused, dropped };
 }
 
 /** Opens the target for reading, since that makes nothing: whether it can be reached is part of the answer. */
@@ -99,23 +83,18 @@ async function assertReachable(
 async function describeMapping(
   target: ResolvedEndpoint,
   records: readonly P2PRecord[],
-  session: Session,
-  timeoutMs: number | undefined,
+  context: DescribeContext,
 ): Promise<Pick<DryRunEvent, "mappedBy" | "fields">> {
   const { starter, endpoint } = target;
   if (starter.describeMapping) {
-    const context = openContext("target", session, timeoutMs);
     const fields = await withinTime(target, context, () => starter.describeMapping!(endpoint, records, context));
     return { mappedBy: "starter", fields };
   }
   const fields = sampledFields(records);
   try {
     // Opened as a source, so that nothing is made by a look.
-    const { valueTypes } = await withStore(
-      target,
-      openContext("source", session, timeoutMs),
-      async ({ capabilities }) => capabilities,
-    );
+    const reading = { ...context, role: "source" } as const;
+    const { valueTypes } = await withStore(target, reading, async ({ capabilities }) => capabilities);
     return {
       mappedBy: "capabilities",
       fields: fields.map(({ field, types }) => byCapability(field, types, valueTypes)),

@@ -20,6 +20,7 @@ import type { Reporter } from "../output/reporter.ts";
 import { explain } from "../session/explain.ts";
 import type { Session } from "../session/session.ts";
 import { tellSupervisor, withinLimit } from "../supervision/channel.ts";
+import { assertJob } from "./assert-job.ts";
 import { failedIds } from "./failed-ids.ts";
 import type { TransferJob } from "./job.ts";
 import { reportFailures, reportInterruption, reportResult, resultEvent } from "./report.ts";
@@ -31,6 +32,7 @@ export async function runTransfer(
   session: Session,
   progressInterval: number | undefined,
 ): Promise<ExitCode> {
+  assertJob(job);
   const manager = new DefaultP2PConnectionManager();
   // Nothing is left half-copied because the reader of the report went away.
   session.out.onClosed = undefined;

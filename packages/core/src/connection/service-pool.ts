@@ -2,6 +2,7 @@
 import { unlessAborted } from "../async/abort.ts";
 import { unlessLate, withDeadline } from "../async/deadline.ts";
 import { P2PError, toP2PError } from "../errors.ts";
+import { completeTarget } from "../storage/complete-target.ts";
 import { type EndpointInfo, endpointLabel } from "../storage/endpoint.ts";
 import { closeService, openService } from "../storage/open-service.ts";
 import type { StarterRegistry } from "../storage/registry.ts";
@@ -96,19 +97,7 @@ export class ServicePool {
     given?: AbortSignal,
   ): Promise<EndpointInfo> {
     const starter = await this.#registry.resolve(target.storageType);
-    if (starter.completeTarget === undefined) return target;
-    const signal = anySignal(this.#closing, AbortSignal.timeout(timeoutMs), given);
-    try {
-      return await unlessAborted(
-        starter.completeTarget(target, source, { role: "target", signal, connectTimeoutMs: timeoutMs }),
-        signal,
-      );
-    } catch (error) {
-      this.#closing.throwIfAborted();
-      given?.throwIfAborted();
-      if (signal.aborted) return target;
-      throw toP2PError(error, "CONNECTION_FAILED", `Failed to open ${endpointLabel(target)}`);
-    }
+    return completeTarget(starter, target, source, { timeoutMs, signal: anySignal(this.#closing, given) });
   }
 
   async #openNew(key: string, endpoint: EndpointInfo, role: Role, patience: Patience): Promise<ServiceLease> {

@@ -331,6 +331,12 @@ export interface OpenContext {
   readonly connectTimeoutMs: number;
 }
 
+/** What a starter is told when it describes what would become of records. */
+export interface DescribeContext extends OpenContext {
+  /** What the source declares of these records, as the target would find it in {@link WriteOptions.schema}. Optional; since contract 2. */
+  readonly schema?: SourceSchema | undefined;
+}
+
 /** A table, collection, index or keyspace of a store, as people want to see it. */
 export interface InspectedCollection {
   readonly name: string;
@@ -391,10 +397,14 @@ export interface P2PStarter {
    * @throws as `open` does.
    */
   inspect?(endpoint: EndpointInfo, context: OpenContext): Promise<StoreInspection>;
-  /** What the records would become if they were written to the endpoint. Opens for reading at most, and writes nothing. */
+  /**
+   * What the records would become if they were written to the endpoint. Opens for reading at most, and writes nothing.
+   *
+   * @throws as `open` and the first write would.
+   */
   describeMapping?(
     endpoint: EndpointInfo,
     sample: readonly P2PRecord[],
-    context: OpenContext,
+    context: DescribeContext,
   ): Promise<readonly FieldMapping[]>;
 }

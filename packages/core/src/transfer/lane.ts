@@ -13,14 +13,7 @@ import type {
   WriteOptions,
   WriteResult,
 } from "../storage/service.ts";
-import {
-  checkBatch,
-  type Transform,
-  type TransformFailure,
-  type TransformTerms,
-  TransformWindow,
-  transformBatch,
-} from "./transform.ts";
+import { siftBatch, type Transform, type TransformFailure, type TransformTerms, TransformWindow } from "./transform.ts";
 
 /** A batch as it is read. What its items are only the lane knows. */
 export interface LaneBatch {
@@ -72,6 +65,16 @@ export function laneBetween(
   return recordLane(source, target, transform, new TransformWindow(terms));
 }
 
+/** What the source declares of the records that the target gets; nothing where a transform makes other ones of them. */
+export async function declaredSchema(
+  source: P2PDataTransferService,
+  query: P2PQuery,
+  transform: Transform | undefined,
+  signal: AbortSignal,
+): Promise<SourceSchema | undefined> {
+  return transform ? undefined : source.schema?.(query, signal);
+}
+
 function recordLane(
   source: P2PDataTransferService,
   target: P2PDataTransferService,
@@ -83,8 +86,7 @@ function recordLane(
   const mayTrustIds = transform === undefined && target.idForm === undefined;
   return {
     async *read(query, options) {
-      // What a transform makes of the records is not what the source declares.
-      if (!transform) schema = await source.schema?.(query, options.signal);
+      schema = await declaredSchema(source, query, transform, options.signal);
       for await (const { records: items, cursor, failures, bytes, valid, distinct } of source.readFromSource(
         query,
         options,
@@ -93,10 +95,8 @@ function recordLane(
       }
     },
     async sift({ items, bytes, valid }, signal) {
-      const input = items as P2PRecord[];
-      const { records, origins, dropped, failures } = transform
-        ? await transformBatch(input, transform, signal, window)
-        : checkBatch({ records: input, valid: valid ?? false });
+      const batch = { records: items as P2PRecord[], valid: valid ?? false };
+      const { records, origins, dropped, failures } = await siftBatch(batch, transform, signal, window);
       return { items: records, origins, dropped, failures, bytes: bytes ?? sizeOf(records) };
     },
     write: (items, options) => target.writeToTarget(items as readonly P2PRecord[], withSchema(options, schema)),

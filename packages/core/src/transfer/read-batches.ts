@@ -10,7 +10,7 @@ import { transformStep } from "./options.ts";
 import { resumingRead } from "./resuming-read.ts";
 import { RetryBudget } from "./retry.ts";
 import type { StandardSchemaV1 } from "./standard-schema.ts";
-import { checkBatch, idText, TransformWindow, transformBatch } from "./transform.ts";
+import { idText, siftBatch, TransformWindow } from "./transform.ts";
 
 /** Records that were read, in the order of the source. */
 export interface ReadBatch<Doc extends object = MutableRecord> {
@@ -53,9 +53,7 @@ export async function* readBatches(
     signal,
   );
   for await (const batch of batches) {
-    const { records, failures } = transform
-      ? await transformBatch(batch.records, transform, signal, window)
-      : checkBatch(batch);
+    const { records, failures } = await siftBatch(batch, transform, signal, window);
     yield {
       records: records as MutableRecord[],
       failures: [

@@ -46,7 +46,7 @@ export interface TransformedBatch {
 const ASYNC_TRANSFORMS = 16;
 
 /** Checks a batch that needs no transform: what is not a valid record is a failure. */
-export function checkBatch({ records, valid }: Pick<RecordBatch, "records" | "valid">): TransformedBatch {
+function checkBatch({ records, valid }: Pick<RecordBatch, "records" | "valid">): TransformedBatch {
   const failures: TransformFailure[] = [];
   if (valid) return { records, origins: undefined, dropped: 0, failures };
   for (const [index, record] of records.entries()) {
@@ -119,8 +119,18 @@ export class TransformWindow {
   }
 }
 
+/** What of a batch goes on: what the transform makes of its records, or those that are valid where there is none. */
+export function siftBatch(
+  batch: Pick<RecordBatch, "records" | "valid">,
+  transform: Transform | undefined,
+  signal: AbortSignal,
+  window: TransformWindow | undefined,
+): TransformedBatch | Promise<TransformedBatch> {
+  return transform ? transformBatch(batch.records, transform, signal, window) : checkBatch(batch);
+}
+
 /** Puts a batch through a transform, in order. */
-export async function transformBatch(
+async function transformBatch(
   input: P2PRecord[],
   transform: Transform,
   signal: AbortSignal,

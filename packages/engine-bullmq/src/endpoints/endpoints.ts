@@ -7,7 +7,7 @@ import {
   type P2PStarter,
   parseEndpoint,
 } from "@omni/p2p-core";
-import { openService, redactError, StarterRegistry } from "@omni/p2p-core/engine";
+import { completeTarget, openService, redactError, StarterRegistry } from "@omni/p2p-core/engine";
 import { secretsOf, toP2PError } from "@omni/p2p-core/starter";
 import { type GuardedEndpoint, isGuarded } from "./access.ts";
 
@@ -82,11 +82,24 @@ export class Endpoints {
     return endpoint;
   }
 
-  /** Opens an endpoint to be read for a piece of work, and closes it. Errors come out without its secrets. */
-  async withOpen<T>(name: string, work: (service: P2PDataTransferService, signal: AbortSignal) => Promise<T>) {
-    const endpoint = await this.resolve(name);
-    const starter = await this.registry.resolve(endpoint.storageType);
+  /**
+   * Opens an endpoint to be read for a piece of work, and closes it. Errors come out without its secrets.
+   *
+   * @param source of a target the endpoint that it is written from, by which it is completed as the transfer does it.
+   */
+  async withOpen<T>(
+    name: string,
+    work: (service: P2PDataTransferService, signal: AbortSignal) => Promise<T>,
+    source?: string,
+  ) {
+    const named = await this.resolve(name);
+    const starter = await this.registry.resolve(named.storageType);
+    let endpoint = named;
     try {
+      if (source !== undefined) {
+        const timeoutMs = OPEN_TIMEOUT_MS;
+        endpoint = await completeTarget(starter, named, await this.resolve(source), { timeoutMs });
+      }
       const service = await openService(starter, endpoint, { role: "source", timeoutMs: OPEN_TIMEOUT_MS });
       try {
         return await work(service, new AbortController().signal);

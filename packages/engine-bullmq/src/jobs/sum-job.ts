@@ -1,6 +1,6 @@
 /** The job that adds up all partitions: a fan-in. */
 import { isP2PError, type P2PQuery, type TransferCounts, type TransferFailure } from "@omni/p2p-core";
-import { addUp, FieldWatch, type PartOutcome } from "@omni/p2p-core/engine";
+import { addUp, FieldWatch, type PartOutcome, targetSideOf } from "@omni/p2p-core/engine";
 import { decodeJson, messageOf } from "@omni/p2p-core/starter";
 import type { Endpoints } from "../endpoints/endpoints.ts";
 import type { DistributedResult, TransferSpec, VerifySummary } from "../protocol.ts";
@@ -160,21 +160,13 @@ export async function targetBefore(endpoints: Endpoints, spec: TransferSpec): Pr
 }
 
 async function countTarget(endpoints: Endpoints, spec: TransferSpec): Promise<number | undefined> {
-  const query = targetQuery(spec);
+  const query = targetSideOf(decodeJson(spec.query) as unknown as P2PQuery, spec.transform !== undefined);
+  const { target, source } = spec;
   try {
-    return await endpoints.withOpen(spec.target, (service, signal) => service.count(query, signal));
+    return await endpoints.withOpen(target, (service, signal) => service.count(query, signal), source);
   } catch (error) {
     if (isP2PError(error, "SOURCE_NOT_FOUND")) return 0;
     if (!isP2PError(error, "UNSUPPORTED_QUERY") || Object.keys(query).length === 0) throw error;
-    return endpoints.withOpen(spec.target, (service, signal) => service.count({}, signal));
+    return endpoints.withOpen(target, (service, signal) => service.count({}, signal), source);
   }
-}
-
-/** The records of the target that answer to those of the query, as far as it can be asked: else all of them. */
-function targetQuery({ query: text, transform }: TransferSpec): P2PQuery {
-  const { type, where, fields, native } = decodeJson(text) as unknown as P2PQuery;
-  const asked = [...Object.keys(where ?? {}), ...(type === undefined ? [] : ["type"])];
-  const kept = asked.every((field) => field === "id" || fields === undefined || fields.includes(field));
-  if (transform !== undefined || !kept || Object.keys(native ?? {}).length > 0) return {};
-  return { ...(type !== undefined && { type }), ...(where && { where }) };
 }

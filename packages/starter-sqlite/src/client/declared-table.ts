@@ -1,5 +1,6 @@
-import type { JsonValue, SourceSchema } from "@omni/p2p-core/starter";
+import type { JsonValue, P2PRecord, SourceSchema } from "@omni/p2p-core/starter";
 import { affinityOf, SIDECAR } from "../types.ts";
+import { createTableSql } from "./schema.ts";
 import { quote } from "./sql.ts";
 import type { SqliteStore } from "./store.ts";
 import { type Column, isKnownCollation, type Table } from "./table.ts";
@@ -98,8 +99,13 @@ export function twinOf(schema: SourceSchema | undefined): Twin | undefined {
   return schema?.format === FORMAT ? (schema.definition as unknown as Twin) : undefined;
 }
 
+/** The SQL of a new table: like the one that the records come from, or else one for these records. */
+export function newTableSql(name: string, records: readonly P2PRecord[], twin: Twin | undefined): string {
+  return twin === undefined ? createTableSql(name, records) : twinTableSql(name, twin);
+}
+
 /** The SQL of a new table that is like another one. */
-export function twinTableSql(name: string, twin: Twin): string {
+function twinTableSql(name: string, twin: Twin): string {
   const before = twin.columns.filter(({ optional }) => !optional);
   const after = twin.columns.filter(({ optional }) => optional);
   const parts = before.map((column) => columnSql(column, twin));

@@ -74,6 +74,13 @@ export async function openReader(
   }
 }
 
+/** An empty database in memory, for an endpoint whose own file is left alone. */
+export async function openInMemory(endpoint: SqliteEndpoint): Promise<SqliteStore> {
+  const SqliteDatabase = await loadDriver();
+  const db = new SqliteDatabase(":memory:");
+  return new SqliteStore(db, endpoint, { patienceMs: 0, readOnly: true, inode: undefined });
+}
+
 async function assertSource({ file, label }: SqliteEndpoint): Promise<boolean> {
   const found = await stat(file).catch(() => undefined);
   if (found?.isFile()) return true;
@@ -109,16 +116,7 @@ export async function assertTarget({ file, label }: SqliteEndpoint): Promise<boo
 }
 
 async function openFile(endpoint: SqliteEndpoint, readOnly: boolean, mustExist = readOnly): Promise<Database> {
-  let SqliteDatabase: typeof import("better-sqlite3");
-  try {
-    SqliteDatabase = (await import("better-sqlite3")).default;
-  } catch (error) {
-    throw new P2PError(
-      "CONNECTION_FAILED",
-      "The package better-sqlite3 could not be loaded; install it again for this machine (npm rebuild better-sqlite3)",
-      { cause: error },
-    );
-  }
+  const SqliteDatabase = await loadDriver();
   try {
     // Locks are waited for in SqliteStore.patiently: the driver's own waiting would stop the whole process.
     const db = new SqliteDatabase(endpoint.file, { readonly: readOnly, fileMustExist: mustExist, timeout: 0 });
@@ -129,6 +127,18 @@ async function openFile(endpoint: SqliteEndpoint, readOnly: boolean, mustExist =
     throw readOnly
       ? sqliteError(error, endpoint.label, "opened")
       : asTargetError(sqliteError(error, endpoint.label, "opened"), endpoint);
+  }
+}
+
+async function loadDriver(): Promise<typeof import("better-sqlite3")> {
+  try {
+    return (await import("better-sqlite3")).default;
+  } catch (error) {
+    throw new P2PError(
+      "CONNECTION_FAILED",
+      "The package better-sqlite3 could not be loaded; install it again for this machine (npm rebuild better-sqlite3)",
+      { cause: error },
+    );
   }
 }
 

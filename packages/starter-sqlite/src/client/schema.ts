@@ -40,10 +40,15 @@ function fieldTypes(records: readonly P2PRecord[]): FieldTypes {
 }
 
 /** Whether a field can have a column of its own beside those that are there. */
-export function canBeColumn(field: string, taken: ReadonlySet<string>, own: boolean): boolean {
+function canBeColumn(field: string, taken: ReadonlySet<string>, own: boolean): boolean {
   if (field.includes("\0") || taken.size >= MAX_COLUMNS || taken.has(foldName(field))) return false;
   // One name of the rowid is kept free, since all rows are found by it.
   return !own || foldName(field) !== "_rowid_";
+}
+
+/** Whether a table that is there can get a column for a field: SQLite does not let a name of the rowid be taken later. */
+export function canBeAdded(field: string, taken: ReadonlySet<string>, own = true): boolean {
+  return canBeColumn(field, taken, own) && !ROWID_WORDS.some((word) => word === foldName(field));
 }
 
 /** The names of columns, as SQLite tells them apart. */
@@ -87,7 +92,7 @@ export function sidecarIndexSql(name: string): string {
 }
 
 /** The type of the column `id` of a new table. See own-ids.ts for what the three kinds of id column hold. */
-export function idType(records: readonly P2PRecord[]): "INTEGER" | "BIGINT" | "TEXT" {
+function idType(records: readonly P2PRecord[]): "INTEGER" | "BIGINT" | "TEXT" {
   if (records.every(({ id }) => typeof id === "number" && Number.isSafeInteger(id))) return "INTEGER";
   return records.every(({ id }) => typeof id === "bigint") ? "BIGINT" : "TEXT";
 }
@@ -106,8 +111,7 @@ export function addColumnsSql(table: Table, records: readonly P2PRecord[]): stri
   }
   const taken = takenNames(table);
   return [...types].flatMap(([field, set]) => {
-    // SQLite does not let a name of the rowid be taken later.
-    if (!canBeColumn(field, taken, table.own) || ROWID_WORDS.some((word) => word === foldName(field))) return [];
+    if (!canBeAdded(field, taken, table.own)) return [];
     taken.add(foldName(field));
     return [`ALTER TABLE main.${quote(table.name)} ADD COLUMN ${quote(field)} ${declaredType(set)}`.trimEnd()];
   });

@@ -61,12 +61,20 @@ export function requireTable(store: SqliteStore, name: string): Table {
 }
 
 /** Says that a table is missing, and which there are. */
-export function tableMissing(store: SqliteStore, name: string): P2PError {
+function tableMissing(store: SqliteStore, name: string): P2PError {
   const names = tableNames(store.db).map((table) => table.name);
   const known = names.length === 0 ? "the file has none" : `it has ${list(names)}`;
   return new P2PError(
     "SOURCE_NOT_FOUND",
     `There is no table "${name}" in ${store.endpoint.label}${suggest(name, names)}; ${known}`,
+  );
+}
+
+/** Says that a target's table is missing, and that the option `create` keeps it from being made. */
+export function mayNotBeMade(store: SqliteStore, name: string): P2PError {
+  return new P2PError(
+    "TARGET_NOT_WRITABLE",
+    `${tableMissing(store, name).message}. The option create is "never", so it is not made`,
   );
 }
 

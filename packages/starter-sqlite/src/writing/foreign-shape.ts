@@ -99,7 +99,12 @@ function sameKey(a: P2PValue, b: P2PValue): boolean {
   return a !== null && b !== null && !Array.isArray(a) && !Array.isArray(b) && idKey(a as P2PId) === idKey(b as P2PId);
 }
 
-function storeCell(column: Column, value: P2PValue, twin: boolean): SqlValue {
+/**
+ * What a column of another's table holds for a value.
+ *
+ * @throws P2PError `TYPE_MISMATCH` when it cannot hold it without loss.
+ */
+export function storeCell(column: Column, value: P2PValue, twin: boolean): SqlValue {
   if (typeof value === "string" && column.kind === "text") return value;
   const stored = storeForeign(column.kind, value);
   if (stored === REFUSED && twin) {

@@ -10,13 +10,13 @@ import {
   type WriteResult,
   Yielder,
 } from "@omni/p2p-core/starter";
-import { isTwin, type Twin, twinOf, twinTableSql } from "../client/declared-table.ts";
+import { isTwin, newTableSql, type Twin, twinOf } from "../client/declared-table.ts";
 import { FOREIGN_KEY_ADVICE, isDeferredConstraint } from "../client/errors.ts";
-import { assertWritable, createTableSql, declaredType, sidecarIndexSql } from "../client/schema.ts";
+import { assertWritable, declaredType, sidecarIndexSql } from "../client/schema.ts";
 import { quote } from "../client/sql.ts";
 import type { SqliteStore } from "../client/store.ts";
 import type { Column, Table } from "../client/table.ts";
-import { requireTable, tableMissing } from "../query/relation.ts";
+import { mayNotBeMade, requireTable } from "../query/relation.ts";
 import { BatchWriter } from "./batch-writer.ts";
 import { declareTypes } from "./column-types.ts";
 import type { TransactionQueue } from "./transaction-queue.ts";
@@ -75,12 +75,7 @@ export class TableWriter {
     const store = this.#store;
     const { label, options } = store.endpoint;
     if (store.table(this.#tableName) === undefined) {
-      if (options.create === "never") {
-        throw new P2PError(
-          "TARGET_NOT_WRITABLE",
-          `${tableMissing(store, this.#tableName).message}. The option create is "never", so it is not made`,
-        );
-      }
+      if (options.create === "never") throw mayNotBeMade(store, this.#tableName);
       this.#create(records, twin);
     }
     const table = requireTable(store, this.#tableName);
@@ -90,7 +85,7 @@ export class TableWriter {
 
   #create(records: readonly P2PRecord[], twin: Twin | undefined): void {
     const store = this.#store;
-    store.db.exec(twin === undefined ? createTableSql(this.#tableName, records) : twinTableSql(this.#tableName, twin));
+    store.db.exec(newTableSql(this.#tableName, records, twin));
     if (twin === undefined || twin.own) store.db.exec(sidecarIndexSql(this.#tableName));
     store.forgetTable();
     this.#blank.clear();

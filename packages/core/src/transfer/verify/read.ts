@@ -7,7 +7,7 @@ import type { P2PDataTransferService, RecordBatch } from "../../storage/service.
 import type { FieldWatch } from "../field-watch.ts";
 import { readAhead } from "../read-ahead.ts";
 import { RetryBudget, type RetryPolicy } from "../retry.ts";
-import { checkBatch, idText, type Transform, type TransformWindow, transformBatch } from "../transform.ts";
+import { idText, siftBatch, type Transform, type TransformWindow } from "../transform.ts";
 
 /** A record of a side that cannot be compared. */
 export interface Unread {
@@ -46,9 +46,7 @@ export async function* readSide(side: Side): AsyncGenerator<SideBatch> {
   const yielder = new Yielder();
   for await (const batch of readAhead(persistentReads(side), 1, () => true, signal)) {
     await yielder.yieldIfDue();
-    const { records, failures } = transform
-      ? await transformBatch(batch.records, transform, signal, window)
-      : checkBatch(batch);
+    const { records, failures } = await siftBatch(batch, transform, signal, window);
     yield {
       records,
       unread: [

@@ -405,7 +405,7 @@ function comparableBy({ service: source }: TransferEnd, { service: target }: Tra
  * asked. A transform may have changed what the conditions are about, `fields` may have left it out, and what is native
  * to the source means nothing there.
  */
-function targetSideOf(query: P2PQuery, transformed: boolean): P2PQuery {
+export function targetSideOf(query: P2PQuery, transformed: boolean): P2PQuery {
   const { conditions, fields, native } = parseQuery(query);
   if (transformed) return {};
   const kept = (field: string) => field === "id" || fields === undefined || fields.includes(field);
