@@ -22,7 +22,8 @@ const SQUARE: Parser = {
 };
 
 describe("linearity", () => {
-  it.each(PARSERS.map((parser) => [parser.name, parser] as const))("%s", async (_, parser) => {
+  // Noise may hit one measurement; what grows by the square is found by each.
+  it.each(PARSERS.map((parser) => [parser.name, parser] as const))("%s", { retry: 2 }, async (_, parser) => {
     const longest = Math.min(parser.longest, LONGEST);
     const growths = await growthOf(parser, { longest, sampleMs: 1, most: MOST_HERE });
     expect(growths.filter(({ trouble }) => trouble !== undefined)).toEqual([]);

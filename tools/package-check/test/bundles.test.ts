@@ -1,4 +1,4 @@
-import { mkdirSync, mkdtempSync, realpathSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
+import { mkdirSync, mkdtempSync, readFileSync, realpathSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
 import { createRequire } from "node:module";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -19,19 +19,23 @@ afterAll(() => rmSync(folder, { recursive: true, force: true }));
 /** What esbuild leaves to `node_modules`: native code, and what is optional for a client. */
 const EXTERNAL = ["better-sqlite3", "*.node", "apache-arrow"];
 
+/** What a package exports, by path. */
+type Doors = Readonly<Record<string, string | { readonly default: string }>>;
+
 /** Bundles a module by esbuild, with this repository's packages in it, and runs the bundle. */
 async function bundled(name: string, format: "cjs" | "esm", lines: readonly string[]): Promise<string> {
   const file = join(folder, `${name}.${format === "cjs" ? "cjs" : "mjs"}`);
-  const aliases = publishedPackages().map(({ name: packageName, folder: from }) => [packageName, from] as const);
+  const doors = publishedPackages().flatMap(({ name: packageName, folder: from }) => {
+    const { exports } = JSON.parse(readFileSync(join(from, "package.json"), "utf8")) as { exports: Doors };
+    return Object.entries(exports).flatMap(([door, to]) =>
+      typeof to === "string" ? [] : [[packageName + door.slice(1), join(from, to.default)] as const],
+    );
+  });
   await build({
     stdin: { contents: lines.join("\n"), resolveDir: join(root, "tools/package-check") },
     ...{ bundle: true, platform: "node", format, outfile: file, external: EXTERNAL, logLevel: "error" },
-    alias: Object.fromEntries(
-      aliases.flatMap(([packageName, from]) => [
-        [`${packageName}/register`, join(from, "dist/register.js")],
-        [packageName, join(from, "dist/index.js")],
-      ]),
-    ),
+    // The longer names first: esbuild takes the first that a path begins with.
+    alias: Object.fromEntries(doors.sort(([a], [b]) => b.length - a.length)),
     // What is CommonJS in an ESM bundle asks for Node's own modules by require.
     ...(format === "esm" && {
       banner: { js: 'import { createRequire as r } from "node:module"; const require = r(import.meta.url);' },
@@ -49,7 +53,7 @@ describe.each(["cjs", "esm"] as const)("an esbuild bundle to %s", (format) => {
     const type = name.replace("@omni/p2p-starter-", "");
     const printed = await bundled(type, format, [
       `import "${name}/register";`,
-      `import { StarterRegistry } from "@omni/p2p-core";`,
+      `import { StarterRegistry } from "@omni/p2p-core/engine";`,
       `new StarterRegistry().resolve("${type}").then((starter) => console.log(starter.storageType));`,
     ]);
     expect(printed).toBe(`${type}\n`);
@@ -76,7 +80,7 @@ describe.each(["cjs", "esm"] as const)("an esbuild bundle to %s", (format) => {
 
   it("says what to import where no starter is found", async () => {
     const printed = await bundled("none", format, [
-      `import { StarterRegistry } from "@omni/p2p-core";`,
+      `import { StarterRegistry } from "@omni/p2p-core/engine";`,
       `new StarterRegistry().resolve("redis").catch((error) => console.log(error.code, error.message));`,
     ]);
     expect(printed).toMatch(/^SERVICE_NOT_FOUND .*import "@omni\/p2p-starter-redis\/register" in what is bundled/);

@@ -139,7 +139,7 @@ describe("an empty project", () => {
     await execute("npm", ["install", "--no-audit", "--no-fund", "--prefer-offline", ...wanted], project);
     writeFileSync(
       join(project, "main.js"),
-      `import { StarterRegistry } from "@omni/p2p-core";
+      `import { StarterRegistry } from "@omni/p2p-core/engine";
        console.log((await new StarterRegistry(process.cwd()).resolve("memory")).storageType);`,
     );
     expect(await execute("node", ["main.js"], project)).toBe("memory\n");
