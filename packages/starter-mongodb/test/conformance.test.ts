@@ -4,12 +4,24 @@ import { describeConformance } from "@omni/p2p-testkit";
 import { mongodbStarter } from "../src/index.ts";
 import { scratchCollections } from "./scratch.ts";
 
+/** A sidecar of the right form, with a text that is no valid one: half of a surrogate pair. */
+const BROKEN = '{"title":"\\ud800"}';
+
 describeWithService("mongodb", "mongodb", (service) => {
   const { createEndpoint } = scratchCollections(service.url, "conformance");
   describeConformance({
     name: "mongodb",
     starter: mongodbStarter,
-    createEndpoint,
+    createEndpoint: async () => {
+      const place = await createEndpoint();
+      return {
+        ...place,
+        breakRecord: async (id) => {
+          const { matchedCount } = await place.collection.updateOne({ _id: id as never }, { $set: { _p2p: BROKEN } });
+          if (matchedCount !== 1) throw new Error(`${matchedCount} documents have the id ${String(id)}`);
+        },
+      };
+    },
     // Generated ids would meet their like of another type now and then. Dates and bytes as ids are in the other checks.
     ...(lacks(service.product, "ids of different types that look alike") && {
       values: { idsWithout: ["date", "bytes"] as const },

@@ -299,7 +299,9 @@ async function stateWhereBroken(
 ): Promise<LookUpOutcome["state"]> {
   let state: LookUpOutcome["state"] = "unwanted";
   for await (const batch of service.readFromSource(query, { batchSize: 100, signal: new AbortController().signal })) {
-    if (batch.records.some(({ id }) => idKey(id) === idKey(broken))) state = "wanted";
+    const given = batch.records.find(({ id }) => idKey(id) === idKey(broken));
+    // Whoever reads takes an invalid record for one that could not be read, unless the store vouches for it.
+    if (given !== undefined) state = recordTrouble(given) === undefined ? "wanted" : "failed";
     if ((batch.failures ?? []).length > 0) state = "failed";
   }
   return state;
