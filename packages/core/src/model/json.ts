@@ -11,7 +11,7 @@ import {
   TaggedValue,
   valueType,
 } from "./value.ts";
-import { SINGLE_KINDS, type SingleObject, singleKindNamed, singleKindOfPrototype } from "./value-kinds.ts";
+import { SINGLE_KINDS, type SingleObject, singleKindNamed } from "./value-kinds.ts";
 
 /** The key that marks a tag: `{"$p2p":"date","value":"2024-01-01T00:00:00.000Z"}`. */
 export const JSON_TAG = "$p2p";
@@ -62,8 +62,6 @@ function tag(type: string, value: JsonValue): JsonValue {
 
 function objectToJson(value: Exclude<P2PValue, null | boolean | number | bigint | string>): JsonValue {
   if (Array.isArray(value)) return listToJson(value);
-  const usual = singleKindOfPrototype(Object.getPrototypeOf(value));
-  if (usual !== undefined) return tag(usual.name, usual.toJson(value as SingleObject));
   const type = valueType(value);
   switch (type) {
     case "tagged":

@@ -1,5 +1,5 @@
 import { type P2PObject, type P2PValue, type TaggedValue, valueType } from "./value.ts";
-import { type SingleObject, singleKindNamed, singleKindOfPrototype } from "./value-kinds.ts";
+import { type SingleObject, singleKindNamed } from "./value-kinds.ts";
 
 /** About how many bytes a value takes in memory: enough to keep a budget, not to account for it. */
 export function estimateBytes(value: P2PValue | undefined): number {
@@ -14,12 +14,11 @@ export function estimateBytes(value: P2PValue | undefined): number {
 }
 
 function sizeOfObject(value: Extract<P2PValue, object | null>): number {
-  if (value === null) return 8;
-  const usual = singleKindOfPrototype(Object.getPrototypeOf(value));
-  if (usual !== undefined) return usual.size(value as SingleObject);
   let bytes = 32;
   const type = valueType(value);
   switch (type) {
+    case "null":
+      return 8;
     case "tagged":
       return bytes + estimateBytes((value as TaggedValue).value);
     case "array":
@@ -29,7 +28,6 @@ function sizeOfObject(value: Extract<P2PValue, object | null>): number {
     case "number":
     case "bigint":
     case "boolean":
-    case "null":
     case "object":
       // A list of the keys would cost more than the rest, and what is inherited does not matter to an estimate.
       for (const key in value) {

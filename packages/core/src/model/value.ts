@@ -145,9 +145,8 @@ export function findInvalidValue(value: unknown, path: string, depth = 0): strin
 }
 
 function findInvalidObject(value: object, path: string, depth: number): string | undefined {
-  const usual = singleKindOfPrototype(Object.getPrototypeOf(value));
-  const type = usual?.name ?? valueType(value as P2PValue);
-  const single = usual ?? singleKindNamed(type);
+  const type = valueType(value as P2PValue);
+  const single = singleKindNamed(type);
   if (single !== undefined) {
     const trouble = single.trouble(value as SingleObject);
     return trouble && `${path} is ${trouble}`;
