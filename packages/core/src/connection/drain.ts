@@ -1,4 +1,5 @@
 /** Graceful shutdown: how long work under way may drain. */
+import { onAbort } from "../async/abort.ts";
 import { MAX_TIMER_MS } from "../config.ts";
 import type { CloseOptions } from "./options.ts";
 
@@ -20,24 +21,22 @@ export class Drain {
     const over = () => this.#over.abort();
     const timeout = drainTimeout ?? defaultTimeout;
     const given = signal instanceof AbortSignal ? signal : undefined;
-    if (timeout <= 0 || given?.aborted) over();
+    if (timeout <= 0) over();
     const timer = setTimeout(over, Math.min(timeout, MAX_TIMER_MS));
-    given?.addEventListener("abort", over, { once: true });
+    const forget = onAbort(given, over);
     try {
       await close();
     } finally {
       clearTimeout(timer);
-      given?.removeEventListener("abort", over);
+      forget();
     }
   }
 
   /** Waits for a piece of work to end, as long as there is patience. */
   async wait(ended: Promise<unknown>): Promise<void> {
-    if (this.signal.aborted) return;
     const { promise, resolve } = Promise.withResolvers<void>();
-    const over = () => resolve();
-    this.signal.addEventListener("abort", over, { once: true });
+    const forget = onAbort(this.signal, resolve);
     await Promise.race([ended, promise]);
-    this.signal.removeEventListener("abort", over);
+    forget();
   }
 }

@@ -1,3 +1,4 @@
+import { onAbort } from "../async/abort.ts";
 import { settleSoon } from "../async/deadline.ts";
 
 /** The connection, taken for a read. */
@@ -18,6 +19,8 @@ export interface ReadTurn<T> {
 export class ReadSession<T> implements AsyncGenerator<T, void, undefined> {
   readonly #begin: () => Promise<ReadTurn<T>>;
   #turn: ReadTurn<T> | undefined;
+  /** Takes the listener away from the signal, which may last longer than this. */
+  #forget: (() => void) | undefined;
   #isOver = false;
   #untold: { readonly error: unknown } | undefined;
   /** Calls are served one after the other, as those of a generator. */
@@ -73,7 +76,7 @@ export class ReadSession<T> implements AsyncGenerator<T, void, undefined> {
         this.#untold = { error: this.#end({ thrown: turn.signal.reason }) };
       });
     };
-    turn.signal.addEventListener("abort", cancel, { once: true });
+    this.#forget = onAbort(turn.signal, cancel);
     return turn;
   }
 
@@ -96,6 +99,7 @@ export class ReadSession<T> implements AsyncGenerator<T, void, undefined> {
   /** @returns the error to throw, where something was thrown. */
   #end(failure?: { readonly thrown: unknown }): unknown {
     this.#isOver = true;
+    this.#forget?.();
     if (!failure) this.#turn?.leave();
     return failure && (this.#turn ? this.#turn.fail(failure.thrown) : failure.thrown);
   }
