@@ -30,10 +30,10 @@ const SUPPORTS: readonly unknown[] = ["native", "tagged", "unsupported"];
 /**
  * Version negotiation: refuses what is no starter, and one of a version of the contract that this core does not speak.
  *
- * @param origin how the starter came here, for the message; default: nothing is said of it.
+ * @param origin how the starter came here, asked for when the message needs it; default: nothing is said of it.
  * @throws P2PError `STARTER_INCOMPATIBLE`, with the side to upgrade.
  */
-export function assertStarter(storageType: string, starter: P2PStarter, origin?: string): void {
+export function assertStarter(storageType: string, starter: P2PStarter, origin?: () => string): void {
   if (typeof starter?.open !== "function" || typeof starter.storageType !== "string") {
     throw new P2PError(
       "STARTER_INCOMPATIBLE",
@@ -46,7 +46,7 @@ export function assertStarter(storageType: string, starter: P2PStarter, origin?:
   throw new P2PError(
     "STARTER_INCOMPATIBLE",
     `The starter for '${storageType}' speaks version ${String(version)} of the adapter contract and @omni/p2p-core ` +
-      `speaks ${CONTRACT_VERSION}; upgrade ${older ? "the starter" : "@omni/p2p-core"}${origin === undefined ? "" : `. ${origin}`}`,
+      `speaks ${CONTRACT_VERSION}; upgrade ${older ? "the starter" : "@omni/p2p-core"}${origin === undefined ? "" : `. ${origin()}`}`,
   );
 }
 

@@ -13,7 +13,7 @@ const shared = Symbol.for("@omni/p2p-core/starters");
 const registrars = Symbol.for("@omni/p2p-core/registrars");
 
 /** What every copy of this package in the process shares. */
-const holder = globalThis as { [shared]?: Map<string, P2PStarter>; [registrars]?: WeakMap<P2PStarter, string> };
+const holder = globalThis as { [shared]?: Map<string, P2PStarter>; [registrars]?: WeakMap<P2PStarter, () => string> };
 
 /** Starters registered for the whole process. */
 function processStarters(): Map<string, P2PStarter> {
@@ -21,8 +21,11 @@ function processStarters(): Map<string, P2PStarter> {
   return holder[shared];
 }
 
-/** Which copy of this package registered a starter: its version and where it lies. Copies of contract 1 do not tell. */
-function registrarOf(): WeakMap<P2PStarter, string> {
+/**
+ * Tells which copy of this package registered a starter: its version and where it lies. It is asked for when it is needed, since it
+ * is read from the disk. Copies of contract 1 do not tell.
+ */
+function registrarOf(): WeakMap<P2PStarter, () => string> {
   holder[registrars] ??= new WeakMap();
   return holder[registrars];
 }
@@ -32,12 +35,10 @@ function sharedStarter(storageType: string): P2PStarter | undefined {
   const starter = processStarters().get(storageType);
   if (starter === undefined) return undefined;
   const registrar = registrarOf().get(starter);
-  assertStarter(
-    storageType,
-    starter,
-    `It was registered by ${registrar === undefined ? "another, older copy" : `the copy ${registrar}`}, and this copy is ${thisCopy()}: ` +
-      "let one version be installed (npm dedupe, or npm ls @omni/p2p-core to see which package brings the other)",
-  );
+  const origin = () =>
+    `It was registered by ${registrar === undefined ? "another, older copy" : `the copy ${registrar()}`}, and this copy is ${thisCopy()}: ` +
+    "let one version be installed (npm dedupe, or npm ls @omni/p2p-core to see which package brings the other)";
+  assertStarter(storageType, starter, origin);
   return starter;
 }
 
@@ -50,7 +51,7 @@ function sharedStarter(storageType: string): P2PStarter | undefined {
 export function registerStarter(starter: P2PStarter): void {
   assertStarter(starter?.storageType, starter);
   processStarters().set(starter.storageType, starter);
-  registrarOf().set(starter, thisCopy());
+  registrarOf().set(starter, thisCopy);
 }
 
 /** Finds the starter of a storage type: registered by hand, registered for the process, or installed. */
