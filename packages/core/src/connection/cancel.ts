@@ -26,3 +26,8 @@ export function anySignal(first: AbortSignal, ...others: readonly (AbortSignal |
   const given = others.filter((signal) => signal instanceof AbortSignal);
   return given.length === 0 ? first : AbortSignal.any([first, ...given]);
 }
+
+/** The caller's signal with one of ours. What is no signal stays as it is: whoever checks the options refuses it. */
+export function withCallers(own: AbortSignal, given: AbortSignal | undefined): AbortSignal {
+  return given === undefined || given instanceof AbortSignal ? anySignal(own, given) : given;
+}

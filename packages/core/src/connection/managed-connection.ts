@@ -24,7 +24,7 @@ import { P2PTransferError, type TransferResult } from "../transfer/result.ts";
 import { isSchema } from "../transfer/schema.ts";
 import type { StandardSchemaV1 } from "../transfer/standard-schema.ts";
 import { type VerifyOptions, type VerifyResult, verifyWith } from "../transfer/verify/verify.ts";
-import { anySignal, cancelled, signalOf } from "./cancel.ts";
+import { anySignal, cancelled, signalOf, withCallers } from "./cancel.ts";
 import type { P2PConnection, P2PConnectionEvents } from "./connection.ts";
 import { openTrace, publishState, transferTrace, verifyTrace } from "./diagnostics.ts";
 import { Drain } from "./drain.ts";
@@ -242,11 +242,9 @@ export class ManagedConnection implements P2PConnection {
     return this.#occupied(
       async ({ source, target, cancelled: closed }) => {
         const sink = await this.#deadLetters(deadLetters);
-        // What is no signal is refused by the bridge, as every other option.
-        const both = signal === undefined || signal instanceof AbortSignal ? anySignal(closed, signal) : signal;
         const options: TransferOptions & Metered = {
           ...rest,
-          signal: both,
+          signal: withCallers(closed, signal),
           deadLetters: sink.deadLetters,
           [METER]: meter,
         };
@@ -273,11 +271,8 @@ export class ManagedConnection implements P2PConnection {
     assertPlain("options", options);
     parseQuery(query);
     const given = options as unknown as VerifyOptions;
-    const compare = async ({ source, target, cancelled: closed }: Turn) => {
-      const { signal } = given;
-      const both = signal === undefined || signal instanceof AbortSignal ? anySignal(closed, signal) : signal;
-      return verifyWith(source, target, query, { ...given, signal: both }, this.#parts.config);
-    };
+    const compare = async ({ source, target, cancelled: closed }: Turn) =>
+      verifyWith(source, target, query, { ...given, signal: withCallers(closed, given.signal) }, this.#parts.config);
     return verifyTrace.run(
       () => this.#occupied(compare, given.signal),
       () => ({ ...this.#traced, query }),
