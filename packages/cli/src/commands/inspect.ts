@@ -1,5 +1,5 @@
 import { type EndpointInfo, isP2PError, type P2PQuery } from "@omni/p2p-core";
-import { FieldWatch } from "@omni/p2p-core/engine";
+import { countOf, FieldWatch } from "@omni/p2p-core/engine";
 import { encodeJson, type InspectedCollection, messageOf, type StoreInspection, toJson } from "@omni/p2p-core/starter";
 import { namedEndpoints } from "../config/named-endpoints.ts";
 import { openContext, withinTime, withStore } from "../endpoints/open.ts";
@@ -137,7 +137,7 @@ async function sampled(
     const watch = new FieldWatch(query);
     watch.look(records, failures.length);
     watch.declared((collection?.fields ?? []).map(({ name }) => name));
-    const total = collection?.records ?? (await store.count(query, signal));
+    const total = collection?.records ?? (await countOf(store, query, signal));
     return { records, total, notes: await watch.notes(store, signal) };
   });
   return {

@@ -1,5 +1,5 @@
 import { isP2PError, type P2PRecord } from "@omni/p2p-core";
-import { FieldWatch, previewTransfer } from "@omni/p2p-core/engine";
+import { countOf, FieldWatch, previewTransfer } from "@omni/p2p-core/engine";
 import type { DescribeContext, FieldMapping } from "@omni/p2p-core/starter";
 import { completedTarget, openContext, withinTime, withStore } from "../endpoints/open.ts";
 import type { ResolvedEndpoint } from "../endpoints/resolve.ts";
@@ -38,7 +38,7 @@ export async function dryRun(
     watch.look(sample.records, sample.failures.length);
     return {
       sampled: sample.records.length + sample.failures.length,
-      total: await store.count(query, signal),
+      total: await countOf(store, query, signal),
       notes: await watch.notes(store, signal),
       preview: await previewTransfer(store, query, sample, { transform }, signal),
     };

@@ -1,6 +1,6 @@
 /** The job that adds up all partitions: a fan-in. */
 import { isP2PError, type P2PQuery, type TransferCounts, type TransferFailure } from "@omni/p2p-core";
-import { addUp, FieldWatch, type PartOutcome, targetSideOf } from "@omni/p2p-core/engine";
+import { addUp, countOf, FieldWatch, type PartOutcome, targetSideOf } from "@omni/p2p-core/engine";
 import { decodeJson, messageOf } from "@omni/p2p-core/starter";
 import type { Endpoints } from "../endpoints/endpoints.ts";
 import type { DistributedResult, TransferSpec, VerifySummary } from "../protocol.ts";
@@ -122,7 +122,7 @@ async function compareCounts(
 ): Promise<VerifySummary> {
   const query = decodeJson(spec.query) as unknown as P2PQuery;
   const unchecked: string[] = [];
-  const sourceCount = await endpoints.withOpen(spec.source, (service, signal) => service.count(query, signal));
+  const sourceCount = await endpoints.withOpen(spec.source, (service, signal) => countOf(service, query, signal));
   if (sourceCount === undefined)
     unchecked.push("The source cannot be counted, so it is not known whether all was read");
   const kept = await redis.hget(keys.transfer(spec.id), "before");
@@ -163,10 +163,10 @@ async function countTarget(endpoints: Endpoints, spec: TransferSpec): Promise<nu
   const query = targetSideOf(decodeJson(spec.query) as unknown as P2PQuery, spec.transform !== undefined);
   const { target, source } = spec;
   try {
-    return await endpoints.withOpen(target, (service, signal) => service.count(query, signal), source);
+    return await endpoints.withOpen(target, (service, signal) => countOf(service, query, signal), source);
   } catch (error) {
     if (isP2PError(error, "SOURCE_NOT_FOUND")) return 0;
     if (!isP2PError(error, "UNSUPPORTED_QUERY") || Object.keys(query).length === 0) throw error;
-    return endpoints.withOpen(target, (service, signal) => service.count({}, signal), source);
+    return endpoints.withOpen(target, (service, signal) => countOf(service, {}, signal), source);
   }
 }

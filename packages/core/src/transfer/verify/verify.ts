@@ -4,6 +4,7 @@ import { isP2PError, P2PError, toP2PError } from "../../errors.ts";
 import { canonicalText } from "../../model/canonical.ts";
 import { idKey, type MutableRecord, type P2PRecord } from "../../model/record.ts";
 import type { P2PValue } from "../../model/value.ts";
+import { countOf } from "../../storage/contract-checks.ts";
 import { matches, type P2PQuery, parseQuery } from "../../storage/query.ts";
 import { redactError, redactText, secretsOf } from "../../storage/redact.ts";
 import type { TransferEnd } from "../end.ts";
@@ -228,7 +229,7 @@ class Comparison {
 
   /** Beside the reading, as only the progress wants it; a side that cannot count leaves the total unknown. */
   async #countBoth(): Promise<void> {
-    const count = async ({ service, query, signal }: Side) => service.count(query, signal);
+    const count = ({ service, query, signal }: Side) => countOf(service, query, signal);
     const counts = await Promise.all([count(this.#source), count(this.#target)]).catch(() => []);
     const [source, target] = counts;
     if (source !== undefined && target !== undefined) this.#total = source + target;
