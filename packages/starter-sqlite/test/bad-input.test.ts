@@ -297,6 +297,19 @@ describe("constraints", () => {
     expect(query(file, "SELECT id FROM c")).toEqual([{ id: 1 }, { id: 3 }]);
   });
 
+  test("an abort is heard while each record is tried alone, since one broke such a constraint", async () => {
+    const file = databaseWith(`
+      CREATE TABLE p (id INTEGER PRIMARY KEY);
+      CREATE TABLE c (id INTEGER PRIMARY KEY, p REFERENCES p (id) DEFERRABLE INITIALLY DEFERRED);`);
+    const target = await open(at(file, { table: "c" }), "target");
+    const records = Array.from({ length: 3000 }, (_, i) => ({ id: i, p: i === 7 ? 1 : null }));
+    const controller = new AbortController();
+    const writing = target.writeToTarget(records, { mode: "upsert", signal: controller.signal });
+    setTimeout(() => controller.abort(new Error("called off")), 30);
+    expect(await rejection(writing)).toMatchObject({ message: "called off" });
+    expect(query(file, "SELECT id FROM c WHERE id IN (7, 2999)")).toEqual([]);
+  });
+
   test("triggers: one that raises, one that ignores, one that rolls back", async () => {
     const trigger = (what: string) =>
       databaseWith(`CREATE TABLE t (id INTEGER PRIMARY KEY, v);

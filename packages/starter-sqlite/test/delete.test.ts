@@ -235,6 +235,16 @@ describe("rows that cannot be deleted", () => {
     expect(query(file, "SELECT count(*) AS n FROM t")).toEqual([{ n: 18 }]);
   });
 
+  test("an abort is heard while each is tried alone", async () => {
+    const { file, service } = await target(children, { foreignKeys: "deferred" });
+    const controller = new AbortController();
+    const refs = Array.from({ length: 3000 }, (_, i) => ({ id: i + 1 }));
+    const removing = service.deleteFromTarget!(refs, { signal: controller.signal });
+    setTimeout(() => controller.abort(new Error("called off")), 30);
+    expect(await rejection(removing)).toMatchObject({ message: "called off" });
+    expect(query(file, "SELECT id FROM t WHERE id IN (5, 3000)")).toHaveLength(2);
+  });
+
   test("rows that refer to each other go, in whichever order they are named", async () => {
     const chain = `CREATE TABLE t (id INTEGER PRIMARY KEY, up REFERENCES t (id)); INSERT INTO t ${numbers(3000)} i, nullif(i - 1, 0) FROM n;
       CREATE TABLE child (parent REFERENCES t (id)); INSERT INTO child VALUES (1);`;

@@ -91,9 +91,12 @@ async function oneByOne(
   let [deleted, absent] = [0, 0];
   const changed: number[] = [];
   const failures: WriteFailure[] = [];
+  // Of its own: each transaction by itself is over before a turn is due.
+  const yielder = new Yielder();
   for (let left = [...refs.keys()]; ; ) {
     const refused: WriteFailure[] = [];
     for (const index of left) {
+      await yielder.yieldIfDue();
       try {
         const result = await deleteSome([refs[index]!]);
         deleted += result.deleted;

@@ -124,9 +124,12 @@ export class TableWriter {
     let skipped = 0;
     const failures: WriteFailure[] = [];
     let left = [...records.keys()];
+    // Of its own: each transaction by itself is over before a turn is due.
+    const yielder = new Yielder();
     for (;;) {
       const refused: WriteFailure[] = [];
       for (const index of left) {
+        await yielder.yieldIfDue();
         const record = records[index]!;
         try {
           const result = await this.#writeTogether([record], options);
