@@ -292,23 +292,18 @@ class DeleteBatch {
     // NULL is equal to nothing.
     const sql = findSql(this.#table, this.#plan.select, padded(asked, [-1, ...asked[0]!.slice(1).fill(null)]));
     const [at, rowKey] = this.#plan.position as readonly [string, string];
-    for (const row of this.#rows(sql)) {
+    // One by one: of records that are compared there may be more than memory bears.
+    for (const row of this.#store.rows(sql.text, this.#exact).iterate(...sql.params) as Iterable<Row>) {
+      if (this.#plan.measure(row, this.#exact) === INEXACT) {
+        this.#exact = true;
+        return this.#find(keys);
+      }
       const index = Number(row[at]);
       const its = row[rowKey] as string;
       const record = this.#comparesDigests ? this.#plan.record(row, this.#exact) : undefined;
       found.set(index, { rowKey: its, digest: record && recordDigest(record) });
     }
     return found;
-  }
-
-  #rows(sql: Sql): Row[] {
-    const rows = this.#store.rows(sql.text, this.#exact).all(...sql.params) as Row[];
-    for (const row of rows) {
-      if (this.#plan.measure(row, this.#exact) !== INEXACT) continue;
-      this.#exact = true;
-      return this.#rows(sql);
-    }
-    return rows;
   }
 }
 
