@@ -1,5 +1,5 @@
 import { invalidNative, nativePart, type ParsedQuery } from "@omni/p2p-core/starter";
-import type { SqlValue } from "../client/sql.ts";
+import type { Sql, SqlValue } from "../client/sql.ts";
 import { STORE } from "../types.ts";
 
 /**
@@ -50,6 +50,12 @@ export function parseNative(query: ParsedQuery): ParsedNative | undefined {
     throw invalidNative(STORE, "params go with where or with sql; with both, write the condition into sql");
   }
   return { where, sql, key: columns as readonly string[], params: params.map(storedParam) };
+}
+
+/** What rows must meet beside the conditions of the query. */
+export function nativeCondition(native: ParsedNative | undefined): Sql | undefined {
+  // The end of the line ends a comment in it.
+  return native?.where === undefined ? undefined : { text: `(${native.where}\n)`, params: native.params };
 }
 
 function storedParam(param: unknown): SqlValue {

@@ -1,9 +1,9 @@
 import { type P2PQuery, parseQuery, Yielder } from "@omni/p2p-core/starter";
-import { allOf, type Sql, type SqlValue, whereClause } from "../client/sql.ts";
+import { allOf, type SqlValue, whereClause } from "../client/sql.ts";
 import type { SqliteStore } from "../client/store.ts";
 import { storageOrder } from "../query/cursor.ts";
 import { rowsAfter, rowsUpTo } from "../query/keyset.ts";
-import { parseNative } from "../query/native-query.ts";
+import { nativeCondition, parseNative } from "../query/native-query.ts";
 import { parsePartition } from "../query/partition.ts";
 import { openRelation } from "../query/relation.ts";
 import { makeScan } from "./scan.ts";
@@ -21,8 +21,7 @@ export async function countRecords(
   const parsed = parseQuery(query);
   const native = parseNative(parsed);
   const relation = await store.patiently("read", signal, () => openRelation(store, tableName, native));
-  const where: Sql | undefined =
-    native?.where === undefined ? undefined : { text: `(${native.where}\n)`, params: native.params };
+  const where = nativeCondition(native);
   const order = storageOrder(relation.table);
   const scan = makeScan(
     store,

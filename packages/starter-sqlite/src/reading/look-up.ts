@@ -20,7 +20,7 @@ import type { SqliteStore } from "../client/store.ts";
 import { storageOrder } from "../query/cursor.ts";
 import { type IdCandidates, idCandidates, mayBeMissed, type StoredKey } from "../query/id-candidates.ts";
 import { rowsAfter, rowsUpTo } from "../query/keyset.ts";
-import { parseNative } from "../query/native-query.ts";
+import { nativeCondition, parseNative } from "../query/native-query.ts";
 import { parsePartition } from "../query/partition.ts";
 import { openRelation, type Relation } from "../query/relation.ts";
 import { SIDECAR } from "../types.ts";
@@ -70,8 +70,7 @@ export async function lookUpRecords(
   }
   store.assertSameFile();
   const relation = await store.patiently("read", signal, () => openRelation(store, tableName, native));
-  const where: Sql | undefined =
-    native?.where === undefined ? undefined : { text: `(${native.where}\n)`, params: native.params };
+  const where = nativeCondition(native);
   const lookUp = new LookUp(store, relation, parsed, where, refs);
   const yielder = new Yielder();
   while (!lookUp.isOver) {

@@ -1,7 +1,6 @@
 import { cursorPosition, type P2PQuery, parseQuery, type ReadOptions, type RecordBatch } from "@omni/p2p-core/starter";
-import type { Sql } from "../client/sql.ts";
 import type { SqliteStore } from "../client/store.ts";
-import { parseNative } from "../query/native-query.ts";
+import { nativeCondition, parseNative } from "../query/native-query.ts";
 import { openRelation } from "../query/relation.ts";
 import { STORE } from "../types.ts";
 import { readSorted } from "./sorted-order.ts";
@@ -19,8 +18,7 @@ export async function* readBatches(
   const native = parseNative(parsed);
   store.assertSameFile();
   const relation = await store.patiently("read", options.signal, () => openRelation(store, tableName, native));
-  const where: Sql | undefined =
-    native?.where === undefined ? undefined : { text: `(${native.where}\n)`, params: native.params };
+  const where = nativeCondition(native);
   const after = options.after === undefined ? {} : { after: cursorPosition(STORE, options.after) };
   const from = { ...options, ...after };
   yield* parsed.orderBy.length > 0
