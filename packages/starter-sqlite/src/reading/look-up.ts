@@ -11,6 +11,7 @@ import {
   type P2PRecord,
   type ParsedQuery,
   parseQuery,
+  pickFields,
   recordTrouble,
   valuesEqual,
   Yielder,
@@ -26,7 +27,7 @@ import { openRelation, type Relation } from "../query/relation.ts";
 import { SIDECAR } from "../types.ts";
 import { INEXACT, type Row } from "../values/measure.ts";
 import { RowPlan } from "../values/row-plan.ts";
-import { makeScan, pickFields, type Scan } from "./scan.ts";
+import { makeScan, type Scan } from "./scan.ts";
 import { readStorageOrder } from "./storage-order.ts";
 
 /** Parameters of one statement on a table: a few milliseconds' work, after which the process has its turn. */
@@ -278,7 +279,7 @@ class LookUp {
       // Of an id that was asked for twice there are two records, each the caller's own.
       const record = given.has(outcome.record) ? cloneValue(outcome.record) : outcome.record;
       given.add(record);
-      return { state: "wanted", record: this.#scan.pick === undefined ? record : pickFields(record, this.#scan.pick) };
+      return { state: "wanted", record: pickFields(record, this.#scan.pick) };
     });
   }
 

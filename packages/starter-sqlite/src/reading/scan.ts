@@ -6,9 +6,9 @@ import {
   type P2PId,
   type P2PRecord,
   type ParsedQuery,
+  pickFields,
   type QueryCondition,
   type ReadFailure,
-  setField,
 } from "@omni/p2p-core/starter";
 import { allOf, type KeyValue, quote, RawText, type Sql, type SqlValue, whereClause } from "../client/sql.ts";
 import type { SqliteStore } from "../client/store.ts";
@@ -244,12 +244,6 @@ function fillPage(scan: Scan, request: PageRequest, exact: boolean): Page | unde
     cut,
     position: [position, ...others],
   };
-}
-
-export function pickFields(record: P2PRecord, fields: readonly string[]): P2PRecord {
-  const picked: Record<string, unknown> = { id: record.id };
-  for (const field of fields) if (Object.hasOwn(record, field)) setField(picked, field, record[field]);
-  return picked as unknown as P2PRecord;
 }
 
 /** A row whose key is NULL names no record. */
