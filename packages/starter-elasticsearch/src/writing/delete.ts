@@ -16,7 +16,7 @@ import { refresh, type SourceIndex } from "../query/source-index.ts";
 import { canBeKey, type FoundDocuments, findByIds } from "../reading/by-id.ts";
 import { decodePage, type Hit } from "../values/decode.ts";
 import { liesAt } from "../values/locator.ts";
-import { type Deletion, type DeletionTarget, deleteDocuments } from "./bulk-delete.ts";
+import { type Deletion, type DeletionOutcome, type DeletionTarget, deleteDocuments } from "./bulk-delete.ts";
 
 /** The indices that are deleted from. */
 export interface DeletedFrom extends SourceIndex, DeletionTarget {}
@@ -114,7 +114,8 @@ async function deleteOnce(
   for (const i of tally.open) {
     const key = idKey(refs[i]!.id);
     if (schemas === undefined || !canBeKey(key)) tally.absent(i);
-    else byKey.set(key, [...(byKey.get(key) ?? []), i]);
+    else if (byKey.has(key)) byKey.get(key)!.push(i);
+    else byKey.set(key, [i]);
   }
   if (schemas === undefined) return [];
   const guarded = [...byKey.values()].flat().some((i) => refs[i]!.expected !== undefined);
@@ -127,8 +128,7 @@ async function deleteOnce(
       plan.map(({ deletion }) => deletion),
       signal,
     );
-    for (const i of new Set(plan.map(({ ref }) => ref))) {
-      const own = outcomes.filter((_, n) => plan[n]!.ref === i);
+    for (const [i, own] of outcomesByRef(plan, outcomes)) {
       const error = own.find((outcome) => isP2PError(outcome));
       if (own.includes("deleted")) tally.deleted(i);
       if (error !== undefined) tally.fail(i, error as P2PError);
@@ -143,6 +143,20 @@ async function deleteOnce(
 interface PlannedDeletion {
   readonly ref: number;
   readonly deletion: Deletion;
+}
+
+/** What became of the documents of each ref. */
+function outcomesByRef(
+  plan: readonly PlannedDeletion[],
+  outcomes: readonly DeletionOutcome[],
+): ReadonlyMap<number, readonly DeletionOutcome[]> {
+  const byRef = new Map<number, DeletionOutcome[]>();
+  for (const [n, { ref }] of plan.entries()) {
+    const own = byRef.get(ref);
+    if (own === undefined) byRef.set(ref, [outcomes[n]!]);
+    else own.push(outcomes[n]!);
+  }
+  return byRef;
 }
 
 /** What is to be deleted for which ref. What becomes of a ref without that is told right away. */
