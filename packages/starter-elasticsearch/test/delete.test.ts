@@ -118,6 +118,19 @@ describeWithService("elasticsearch", "deleting records", ({ url }) => {
     expect(await idsIn(both)).toEqual(["a"]);
   });
 
+  test("a locator that comes twice leads to one document, and not to another of the same id after it", async () => {
+    const { index, endpoint } = testIndex(url);
+    await call(url, "PUT", `/${index}`, { settings: { number_of_shards: 5, number_of_replicas: 0 } });
+    for (const routing of ["p", "q"]) await call(url, "PUT", `/${index}/_doc/a?routing=${routing}&refresh=true`, {});
+    const target = await open(endpoint);
+    const twice = { id: "a", locator: { routing: "p" } };
+    expect(await call(url, "GET", `/${index}/_count`)).toMatchObject({ count: 2 });
+    expect(await remove(target, [twice, twice])).toMatchObject({ deleted: 1, absent: 1, changed: [], failures: [] });
+    expect(await idsIn(endpoint)).toEqual(["a"]);
+    expect(await remove(target, [{ id: "a" }, { id: "a" }])).toMatchObject({ deleted: 1, absent: 1 });
+    expect(await idsIn(endpoint)).toEqual([]);
+  });
+
   test("what is refused is a failure of its ref, which can be tried again when the server is busy", async () => {
     const { index, endpoint } = testIndex(url);
     await write(await open(endpoint), [{ id: "a" }, { id: "b" }]);

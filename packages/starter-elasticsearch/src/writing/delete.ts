@@ -173,11 +173,10 @@ function planDeletions(
   for (const hit of found.documents) documents.set(hit._id, (documents.get(hit._id) ?? new Set()).add(hit));
   const digests = digestsOf(found, target);
   for (const key of found.keys) {
-    const left = documents.get(key) ?? new Set<Hit>();
+    const all = documents.get(key) ?? new Set<Hit>();
+    const left = new Set(all);
     // Those that say where go first, so that others do not take theirs.
-    const own = byKey
-      .get(key)!
-      .toSorted((a, b) => Number(isLocated(refs[b]!, left)) - Number(isLocated(refs[a]!, left)));
+    const own = byKey.get(key)!.toSorted((a, b) => Number(isLocated(refs[b]!, all)) - Number(isLocated(refs[a]!, all)));
     for (const ref of own) {
       const { locator, expected } = refs[ref]!;
       const unsure = found.unsure.get(key);
@@ -185,8 +184,9 @@ function planDeletions(
         tally.fail(ref, unsure);
         continue;
       }
-      const located = [...left].filter((hit) => liesAt(hit, locator));
-      const meant = located.length > 0 ? located : [...left];
+      // One whose document an earlier ref has taken takes no other in its place.
+      const located = [...all].filter((hit) => liesAt(hit, locator));
+      const meant = (located.length > 0 ? located : [...all]).filter((hit) => left.has(hit));
       const unread = meant.map((hit) => digests.get(placeOf(hit))).find((digest) => isP2PError(digest));
       const trouble = expected === undefined ? undefined : (guardTrouble(key, meant, found, target) ?? unread);
       if (trouble !== undefined) tally.fail(ref, trouble as P2PError);
