@@ -3,6 +3,7 @@ import { type Link, reasonOf } from "../client/link.ts";
 import type { IndexSchemas } from "../mapping/schema.ts";
 import type { SourceIndex } from "../query/source-index.ts";
 import type { Hit } from "../values/decode.ts";
+import { placeOf } from "../values/locator.ts";
 
 /** What there is of some ids at this moment, whether a search shows it already or not. */
 export interface CurrentDocuments {
@@ -73,10 +74,6 @@ export async function currentDocuments(
     for (const key of keys) if (!there.has(key) && !unsure.has(key)) unsure.set(key, hiddenError(key, link.label));
   }
   return { documents: [...documents.values()], unsure, ahead };
-}
-
-function placeOf({ _id, _index, _routing }: Pick<Hit, "_id" | "_index" | "_routing">): string {
-  return JSON.stringify([_id, _index, _routing]);
 }
 
 async function getAll(link: Link, addresses: readonly Address[], signal: AbortSignal): Promise<readonly GotDocument[]> {

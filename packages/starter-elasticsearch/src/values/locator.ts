@@ -40,3 +40,8 @@ export function liesAt(
   const { index = _index, routing } = locator as DocumentLocator;
   return index === _index && routing === _routing;
 }
+
+/** A text that tells where a document lies from all other places. */
+export function placeOf({ _id, _index, _routing }: Pick<Hit, "_id" | "_index" | "_routing">): string {
+  return JSON.stringify([_id, _index, _routing]);
+}

@@ -15,7 +15,7 @@ import { ALL } from "../query/clause.ts";
 import { refresh, type SourceIndex } from "../query/source-index.ts";
 import { canBeKey, type FoundDocuments, findByIds } from "../reading/by-id.ts";
 import { decodePage, type Hit } from "../values/decode.ts";
-import { liesAt } from "../values/locator.ts";
+import { liesAt, placeOf } from "../values/locator.ts";
 import { type Deletion, type DeletionOutcome, type DeletionTarget, deleteDocuments } from "./bulk-delete.ts";
 
 /** The indices that are deleted from. */
@@ -231,10 +231,6 @@ function digestsOf(
     }
   }
   return digests;
-}
-
-function placeOf({ _id, _index, _routing }: Hit): string {
-  return JSON.stringify([_id, _index, _routing]);
 }
 
 /** Why documents cannot be told from the ones that are expected. */
