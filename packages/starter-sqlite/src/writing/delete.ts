@@ -24,6 +24,8 @@ import type { TransactionQueue } from "./transaction-queue.ts";
 
 /** Records that one statement finds and one deletes: some milliseconds' work, after which the process has its turn. */
 const CHUNK = 1024;
+/** The same where records are read whole to be compared, however large they are. */
+const COMPARED_CHUNK = 256;
 
 /**
  * Deletes records by id, in one transaction. Where a digest is expected, it is compared inside of it (compare-and-delete).
@@ -169,7 +171,7 @@ class DeleteBatch {
   /** Deletes some more. Returns whether there is more to do. */
   step(): boolean {
     if (this.#next >= this.#refs.length) return this.#retry();
-    const end = Math.min(this.#next + CHUNK, this.#refs.length);
+    const end = Math.min(this.#next + (this.#comparesDigests ? COMPARED_CHUNK : CHUNK), this.#refs.length);
     const keys = this.#refs.slice(this.#next, end).map(({ id }) => this.#keyOf(id));
     const found = this.#find(keys);
     const doomed = new Map<string, Doomed>();
