@@ -20,9 +20,10 @@ class ThreadError extends Error {
   }
 }
 
-export function packError(thrown: unknown): PackedError {
+/** @param otherwise the code of an error that is none of the library's, such as one of memory. */
+export function packError(thrown: unknown, otherwise: "READ_FAILED" | "WRITE_FAILED"): PackedError {
   const message = messageOf(thrown);
-  if (!isP2PError(thrown)) return { code: "WRITE_FAILED", message, retryable: false };
+  if (!isP2PError(thrown)) return { code: otherwise, message, retryable: false };
   const { code, retryable, cause } = thrown;
   if (cause === undefined) return { code, message, retryable };
   return { code, message, retryable, cause: { message: messageOf(cause), code: sqliteCode(cause) } };

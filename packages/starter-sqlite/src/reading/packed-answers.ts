@@ -16,7 +16,7 @@ export function packBatch({
   return {
     records: packRecords(records),
     cursor,
-    failures: failures.map(({ id, error }) => ({ id, error: packError(error) })),
+    failures: failures.map(({ id, error }) => ({ id, error: packError(error, "READ_FAILED") })),
     bytes,
     valid,
     distinct,
@@ -26,7 +26,9 @@ export function packBatch({
 /** Serialises what became of look-ups. */
 export function packOutcomes(outcomes: readonly LookUpOutcome[]): PackedOutcomes {
   return {
-    outcomes: outcomes.map((outcome) => (outcome.state === "failed" ? packError(outcome.error) : outcome.state)),
+    outcomes: outcomes.map((outcome) =>
+      outcome.state === "failed" ? packError(outcome.error, "READ_FAILED") : outcome.state,
+    ),
     records: packRecords(outcomes.flatMap((outcome) => (outcome.state === "wanted" ? [outcome.record] : []))),
   };
 }

@@ -68,6 +68,6 @@ async function answer(request: ReaderRequest): Promise<void> {
 
 process.on("message", (message: ToReader) => {
   if (message.kind === "next") wanted?.();
-  else answer(message).catch((error: unknown) => tell({ kind: "failed", error: packError(error) }));
+  else answer(message).catch((error: unknown) => tell({ kind: "failed", error: packError(error, "READ_FAILED") }));
 });
 tell({ kind: "ready" });

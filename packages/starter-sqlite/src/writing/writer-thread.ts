@@ -38,14 +38,18 @@ async function write({ batch, records, mode, schema }: ToThread & { kind: "write
     });
     tell({ kind: "written", batch, result: packResult(result) });
   } catch (error) {
-    tell({ kind: "failed", batch, error: packError(error) });
+    tell({ kind: "failed", batch, error: packError(error, "WRITE_FAILED") });
   } finally {
     running.delete(batch);
   }
 }
 
 function packResult({ written, skipped, failures }: WriteResult): PackedResult {
-  return { written, skipped, failures: failures.map(({ index, error }) => ({ index, error: packError(error) })) };
+  return {
+    written,
+    skipped,
+    failures: failures.map(({ index, error }) => ({ index, error: packError(error, "WRITE_FAILED") })),
+  };
 }
 
 port.on("message", async (message: ToThread) => {
