@@ -1,6 +1,7 @@
 import { stat } from "node:fs/promises";
 import { join } from "node:path";
 import {
+  assertAskableById,
   type IdRef,
   type LookUpOutcome,
   matches,
@@ -8,7 +9,7 @@ import {
   type P2PQuery,
   projectRecord,
 } from "@omni/p2p-core/starter";
-import { parseFilesQuery, unsupported } from "./read.ts";
+import { parseFilesQuery } from "./read.ts";
 import { isMissing, readRecordFile } from "./record-file.ts";
 import { fileOf, isOnShelves } from "./shelves.ts";
 
@@ -22,10 +23,9 @@ export async function lookUpRecords(
   query: P2PQuery,
   signal: AbortSignal,
 ): Promise<LookUpOutcome[]> {
-  const { conditions, fields, offset, limit, range } = parseFilesQuery(query);
-  if (offset > 0 || limit < Number.POSITIVE_INFINITY) {
-    throw unsupported("an id is looked up whatever offset and limit are; leave them out");
-  }
+  const parsed = parseFilesQuery(query);
+  assertAskableById(parsed);
+  const { conditions, fields, range } = parsed;
   const outcomes: LookUpOutcome[] = [];
   for (let start = 0; start < refs.length; start += AT_A_TIME) {
     signal.throwIfAborted();

@@ -107,7 +107,7 @@ export function parseFilesQuery(query: P2PQuery): FilesQuery {
 }
 
 /** The error of a query that files cannot answer. */
-export function unsupported(why: string): P2PError {
+function unsupported(why: string): P2PError {
   return new P2PError("UNSUPPORTED_QUERY", `A json-files endpoint cannot answer this query: ${why}`);
 }
 

@@ -1,5 +1,6 @@
 import { randomUUID } from "node:crypto";
 import {
+  assertAskableById,
   CONTRACT_VERSION,
   cloneValue,
   compareRecords,
@@ -232,13 +233,9 @@ function hash(text: string): number {
 
 /** What each id is to the query: the meaning of a look-up, written once. */
 function lookUpOn(shelf: Shelf, refs: readonly IdRef[], query: P2PQuery): LookUpOutcome[] {
-  const { fields, offset, limit } = parseQuery(query);
-  if (offset > 0 || limit < Infinity) {
-    throw new P2PError(
-      "UNSUPPORTED_QUERY",
-      "A look-up is by id, so that offset and limit mean nothing; leave them out",
-    );
-  }
+  const parsed = parseQuery(query);
+  assertAskableById(parsed);
+  const { fields } = parsed;
   const isWanted = wantedBy(query);
   return refs.map(({ id }) => {
     const record = shelf.get(idKey(id));

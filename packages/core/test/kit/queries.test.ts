@@ -1,6 +1,7 @@
 import { describe, expect, it } from "vitest";
 import type { P2PQuery } from "../../src/index.ts";
 import {
+  assertAskableById,
   foreignPartition,
   isIndivisible,
   type JsonValue,
@@ -99,6 +100,21 @@ describe("isIndivisible", () => {
     [{ partition: { after: 1 } }, 2, true],
   ] as [P2PQuery, number, boolean][])("%j in %i parts: %s", (query, parts, whole) => {
     expect(isIndivisible(parseQuery(query), parts)).toBe(whole);
+  });
+});
+
+describe("assertAskableById", () => {
+  it.each([{}, { offset: 0 }, { where: { a: 1 }, orderBy: "a", partition: { after: 1 } }] as P2PQuery[])(
+    "takes %j",
+    (query) => {
+      expect(() => assertAskableById(parseQuery(query))).not.toThrow();
+    },
+  );
+
+  it.each([{ limit: 0 }, { limit: 5 }, { offset: 1 }, { offset: 1, limit: 1 }])("refuses %j", (query) => {
+    expect(() => assertAskableById(parseQuery(query))).toThrow(
+      expect.objectContaining({ code: "UNSUPPORTED_QUERY", message: expect.stringContaining("a limit or an offset") }),
+    );
   });
 });
 

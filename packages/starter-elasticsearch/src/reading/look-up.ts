@@ -1,4 +1,5 @@
 import {
+  assertAskableById,
   cloneValue,
   type IdRef,
   idKey,
@@ -33,7 +34,7 @@ export async function lookUpRecords(
   { signal }: LookUpOptions,
 ): Promise<readonly LookUpOutcome[]> {
   signal.throwIfAborted();
-  requireUnlimited(query, source.link.label);
+  assertAskableById(parseQuery(query));
   const opened = await openQuery(source, query, signal);
   const refsByKey = new Map<string, number[]>();
   const outcomes: LookUpOutcome[] = refs.map(() => ABSENT);
@@ -56,13 +57,6 @@ export async function lookUpRecords(
 
 const ABSENT: LookUpOutcome = { state: "absent" };
 const UNWANTED: LookUpOutcome = { state: "unwanted" };
-
-function requireUnlimited(query: P2PQuery, label: string): void {
-  const { limit, offset } = parseQuery(query);
-  if (offset === 0 && limit === Number.POSITIVE_INFINITY) return;
-  const what = `${label} cannot look records up by a query with ${offset > 0 ? "an offset" : "a limit"}`;
-  throw new P2PError("UNSUPPORTED_QUERY", `${what}: which records it gives depends on the others; leave it out`);
-}
 
 /** What tells the outcome of a ref with a certain key. */
 function outcomesIn(found: FoundDocuments, opened: OpenedQuery): (key: string, ref: IdRef) => LookUpOutcome {

@@ -1,9 +1,9 @@
 import {
+  assertAskableById,
   type IdRef,
   idKey,
   type LookUpOutcome,
   matches,
-  P2PError,
   type P2PQuery,
   projectRecord,
 } from "@omni/p2p-core/starter";
@@ -17,12 +17,7 @@ import { parseMemoryQuery, rangeOf } from "../query/query.ts";
  */
 export function lookUpRecords(store: MemoryStore, refs: readonly IdRef[], query: P2PQuery): LookUpOutcome[] {
   const parsed = parseMemoryQuery(query);
-  if (parsed.limit !== Number.POSITIVE_INFINITY || parsed.offset > 0) {
-    throw new P2PError(
-      "UNSUPPORTED_QUERY",
-      "Records cannot be looked up by a query with a limit or an offset, since what it gives depends on the others; leave these out",
-    );
-  }
+  assertAskableById(parsed);
   const { after, upTo } = rangeOf(parsed);
   return refs.map(({ id }) => {
     const key = idKey(id);

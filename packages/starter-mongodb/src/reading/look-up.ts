@@ -1,4 +1,5 @@
 import {
+  assertAskableById,
   type IdRef,
   idKey,
   isP2PError,
@@ -16,7 +17,7 @@ import type { ClientSession, Document } from "mongodb";
 import { assertCollectionExists } from "../client/collections.ts";
 import { mongodbError } from "../client/errors.ts";
 import type { OpenCollection } from "../query/open-collection.ts";
-import { type MongodbQuery, parseMongodbQuery } from "../query/query.ts";
+import { parseMongodbQuery } from "../query/query.ts";
 import { formsOf, oddIds } from "../values/id-forms.ts";
 import { locatorOf } from "../values/locator.ts";
 import { answerSize } from "./answer-size.ts";
@@ -75,14 +76,6 @@ const CAUSAL_LEVELS: readonly unknown[] = [undefined, "local", "majority"];
 function startSession({ sessions, db, collection }: OpenCollection): ClientSession | undefined {
   if (!sessions || !CAUSAL_LEVELS.includes(collection.readConcern?.level)) return undefined;
   return db.client.startSession({ causalConsistency: true });
-}
-
-function assertAskableById({ limit, offset }: MongodbQuery): void {
-  if (limit === Number.POSITIVE_INFINITY && offset === 0) return;
-  throw new P2PError(
-    "UNSUPPORTED_QUERY",
-    "Records cannot be looked up by a query with a limit or an offset, since what it gives depends on the others; leave these out",
-  );
 }
 
 /** A filter that matches at least all ids with the texts of these refs, which are given by their indexes. */

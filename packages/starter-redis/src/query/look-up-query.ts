@@ -1,4 +1,4 @@
-import { P2PError, type P2PQuery } from "@omni/p2p-core/starter";
+import { assertAskableById, P2PError, type P2PQuery } from "@omni/p2p-core/starter";
 import { type Key, keyName } from "../client/keys.ts";
 import { inRanges, keySlot } from "../client/slots.ts";
 import { parseNative } from "./native-query.ts";
@@ -12,12 +12,7 @@ import { type KeyRequest, type KeyScope, parseRedisQuery, type RedisQuery } from
  */
 export function parseLookUpQuery(query: P2PQuery, scope: KeyScope): RedisQuery {
   const parsed = parseRedisQuery(query, scope);
-  if (parsed.limit < Infinity || parsed.offset > 0) {
-    throw new P2PError(
-      "UNSUPPORTED_QUERY",
-      "Records cannot be looked up by a query with a limit or an offset, since what it gives depends on the others; leave these out",
-    );
-  }
+  assertAskableById(parsed);
   if (parseNative(parsed).match !== undefined) {
     throw new P2PError(
       "UNSUPPORTED_QUERY",

@@ -1,4 +1,5 @@
 import {
+  assertAskableById,
   cloneValue,
   type IdRef,
   idKey,
@@ -63,12 +64,7 @@ export async function lookUpRecords(
   signal.throwIfAborted();
   const parsed = parseQuery(query);
   const native = parseNative(parsed);
-  if (parsed.limit < Number.POSITIVE_INFINITY || parsed.offset > 0) {
-    throw new P2PError(
-      "UNSUPPORTED_QUERY",
-      "Records cannot be looked up by a query with a limit or an offset, since what it gives depends on the others; leave these out",
-    );
-  }
+  assertAskableById(parsed);
   store.assertSameFile();
   const relation = await store.patiently("read", signal, () => openRelation(store, tableName, native));
   const where = nativeCondition(native);
