@@ -65,7 +65,7 @@ const outcome = (run: Promise<unknown>) =>
 
 const METHODS = ["load", "save", "flush", "remove", "lock"] as const;
 
-describe.each([1, 3])("a store of checkpoints, with %i partitions,", (partitions) => {
+describe.concurrent.each([1, 3])("a store of checkpoints, with %i partitions,", (partitions) => {
   const options = (checkpoint: CheckpointStore, more: TransferOptions = {}): TransferOptions => ({
     transferId: "t",
     checkpoint,
@@ -121,7 +121,7 @@ describe.each([1, 3])("a store of checkpoints, with %i partitions,", (partitions
 });
 
 it("a store of checkpoints that hangs holds up neither connection.close() nor manager.close()", async () => {
-  for (const method of METHODS.filter((name) => name !== "load")) {
+  const closing = METHODS.filter((name) => name !== "load").map(async (method) => {
     const { manager, connect } = managed({ from: () => new ScriptedStore(records(9)) });
     const [one, two] = [await connect(), await connect()];
     const run = (id: string) =>
@@ -138,7 +138,8 @@ it("a store of checkpoints that hangs holds up neither connection.close() nor ma
     await Promise.all([one.close(), manager.close({ drainTimeout: 0 })]);
     expect(performance.now() - start).toBeLessThan(SOON);
     for (const error of await Promise.all(runs)) expect(isP2PError(error, "ABORTED"), method).toBe(true);
-  }
+  });
+  await Promise.all(closing);
 });
 
 it("a lock that cannot be given back takes nothing from a transfer that is complete", async () => {
@@ -167,7 +168,7 @@ it("a lock that comes when nobody waits for it any more is given back", async ()
   expect(back).toBe(2);
 });
 
-describe.each([1, 3])("a sink for dead letters, with %i partitions,", (partitions) => {
+describe.concurrent.each([1, 3])("a sink for dead letters, with %i partitions,", (partitions) => {
   it.each(["open", "write", "flush", "close"] as const)(
     "of which %s() never settles or rejects is named",
     async (method) => {
