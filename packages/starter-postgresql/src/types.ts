@@ -1,0 +1,32 @@
+import type { P2PCapabilities } from "@omni/p2p-core/starter";
+
+/** The storage type, which marks cursors and partitions. */
+export const STORE = "postgresql";
+
+/** The name of the column that holds what the others cannot say. A table that has it is one of ours. */
+export const SIDECAR = "_p2p";
+
+/** What PostgreSQL does with the kinds of value, in tables that this starter creates. */
+export const postgresqlCapabilities: P2PCapabilities = {
+  resumable: true,
+  countable: true,
+  partitionable: true,
+  writeConcurrency: 4,
+  atomicBatches: true,
+  shareable: true,
+  lookUp: true,
+  deletes: true,
+  changes: false,
+  valueTypes: {
+    null: "native",
+    boolean: "native",
+    number: "native",
+    bigint: "native",
+    string: "native",
+    date: "native",
+    bytes: "native",
+    array: "native",
+    object: "native",
+    tagged: "tagged",
+  },
+};
