@@ -3,6 +3,7 @@ import { once } from "node:events";
 import { createInterface } from "node:readline";
 import type { Readable, Writable } from "node:stream";
 import { atExit } from "./at-exit.ts";
+import type { User } from "./run-program.ts";
 
 /**
  * A server process of ours. It is tied to this process by the pipe on its stdin and ends when that closes, whether we
@@ -28,16 +29,21 @@ export interface ChildOptions {
   readonly env?: Readonly<Record<string, string>> | undefined;
   /** How long the first line may take, in milliseconds. @default 60_000 */
   readonly startTimeoutMs?: number | undefined;
+  /** The user that it runs as. @default this process's own */
+  readonly user?: User | undefined;
+  /** What it is sent when this process exits. @default "SIGKILL" */
+  readonly exitSignal?: NodeJS.Signals | undefined;
   /** The process to kill, where the one we start is only its keeper. @default the started process */
   readonly pidFrom?: ((firstLine: string) => number) | undefined;
 }
 
 /** Starts a server process and waits for the first line on its stdout. */
 export async function startChild(command: string, args: readonly string[], options: ChildOptions): Promise<Child> {
-  const { name, cwd, env, startTimeoutMs = 60_000, pidFrom } = options;
+  const { name, cwd, env, user, startTimeoutMs = 60_000, exitSignal = "SIGKILL", pidFrom } = options;
   const child = spawn(command, args, {
     cwd,
     env: { ...process.env, ...env },
+    ...user,
     stdio: ["pipe", "pipe", "pipe"],
     // A group of its own, so that Ctrl-C in a terminal reaches only us, and we end it in order.
     detached: true,
@@ -66,11 +72,12 @@ export async function startChild(command: string, args: readonly string[], optio
   );
   const pid = pidFrom?.(firstLine) ?? child.pid ?? 0;
   const hasEnded = () => child.exitCode !== null || child.signalCode !== null;
-  const killNow = () => {
-    if (!hasEnded()) process.kill(pid, "SIGKILL");
+  const send = (signal: NodeJS.Signals) => {
+    if (!hasEnded()) process.kill(pid, signal);
   };
+  const killNow = () => send("SIGKILL");
   // The closed pipe ends it anyway; this only makes it quick, before its data folder is removed.
-  gone.then(atExit(killNow));
+  gone.then(atExit(() => send(exitSignal)));
   letGo(child);
 
   return {

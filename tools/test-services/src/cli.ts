@@ -3,20 +3,22 @@ import { prepareElasticsearch } from "./elasticsearch.ts";
 import { variablesOf } from "./environment.ts";
 import { prepareFerretdb } from "./ferretdb.ts";
 import { prepareOpenSearch } from "./opensearch.ts";
+import { preparePostgresql } from "./postgresql.ts";
 import { prepareRedis } from "./redis.ts";
 import { isAvailable, type ServiceKind, serviceKinds } from "./service.ts";
 import { startServices } from "./start.ts";
 
 const usage = `Starts servers for tests and waits until Ctrl-C.
 
-  node tools/test-services/src/cli.ts [redis] [mongodb] [elasticsearch]   all three when none is named
-  node tools/test-services/src/cli.ts --prepare [...]                     only fetches and builds the native ones
+  node tools/test-services/src/cli.ts [redis] [mongodb] [elasticsearch] [postgresql]   all of them when none is named
+  node tools/test-services/src/cli.ts --prepare [...]                                  only fetches and builds the native ones
 `;
 
 const preparations: Record<ServiceKind, (log: (line: string) => void) => Promise<unknown>> = {
   redis: prepareRedis,
   mongodb: prepareFerretdb,
   elasticsearch: prepareReleases,
+  postgresql: preparePostgresql,
 };
 
 /** The release that all suites share, and those that some ask for: they need a newer Java, and are left out without it. */

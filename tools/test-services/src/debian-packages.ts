@@ -2,11 +2,23 @@ import { mkdir, readdir, rm } from "node:fs/promises";
 import { join, relative } from "node:path";
 import { runProgram } from "./run-program.ts";
 
+/** Which of the packages that a package depends on are unpacked too. */
+export interface DebianDependencies {
+  /** Libraries that the program does without. @default none */
+  readonly without?: RegExp | undefined;
+  /** Packages that are wanted beside libraries, whether or not the machine has them installed. @default none */
+  readonly with?: RegExp | undefined;
+}
+
 /**
  * Unpacks Debian packages, and those libraries of theirs that the machine lacks, into a folder, without installing
  * anything. Resolves with the folders that hold libraries, relative to it.
  */
-export async function fetchDebianPrograms(packages: readonly string[], folder: string): Promise<string[]> {
+export async function fetchDebianPrograms(
+  packages: readonly string[],
+  folder: string,
+  dependencies: DebianDependencies = {},
+): Promise<string[]> {
   const downloads = join(folder, "packages");
   await mkdir(downloads);
   const apt = await refreshable(folder);
@@ -20,8 +32,8 @@ export async function fetchDebianPrograms(packages: readonly string[], folder: s
     for (const file of (await readdir(downloads)).filter((file) => !before.has(file))) {
       const path = join(downloads, file);
       await runProgram("dpkg-deb", ["-x", path, folder]);
-      for (const library of librariesIn(await runProgram("dpkg-deb", ["-f", path, "Depends"]))) {
-        if (!(await isInstalled(library))) wanted.push(library);
+      for (const name of namesIn(await runProgram("dpkg-deb", ["-f", path, "Depends"]))) {
+        if (await isWanted(name, dependencies)) wanted.push(name);
       }
     }
   }
@@ -65,12 +77,15 @@ async function refreshable(folder: string): Promise<Apt> {
   };
 }
 
-/** The names of the libraries in a Depends line; of alternatives the first. */
-function librariesIn(depends: string): string[] {
-  return depends
-    .split(",")
-    .map((entry) => entry.trim().split(/[\s|(:]/, 1)[0] ?? "")
-    .filter((name) => name.startsWith("lib") && name !== "libc6");
+/** The names in a Depends line; of alternatives the first. */
+function namesIn(depends: string): string[] {
+  return depends.split(",").map((entry) => entry.trim().split(/[\s|(:]/, 1)[0] ?? "");
+}
+
+async function isWanted(name: string, { with: also, without }: DebianDependencies): Promise<boolean> {
+  if (also?.test(name)) return true;
+  if (!name.startsWith("lib") || name === "libc6" || without?.test(name)) return false;
+  return !(await isInstalled(name));
 }
 
 async function isInstalled(name: string): Promise<boolean> {
@@ -85,4 +100,11 @@ async function librariesBelow(folder: string): Promise<string[]> {
   const entries = await readdir(folder, { recursive: true, withFileTypes: true });
   const folders = entries.filter(({ name }) => /\.so(\.\d+)*$/.test(name)).map(({ parentPath }) => parentPath);
   return [...new Set(folders)].map((path) => relative(folder, path));
+}
+
+/** The variable by which a program finds the libraries that were unpacked below the folder, before the machine's own. */
+export function libraryPath(folder: string, libraries: readonly string[]): Record<string, string> {
+  const { LD_LIBRARY_PATH } = process.env;
+  const paths = libraries.map((path) => join(folder, path));
+  return { LD_LIBRARY_PATH: [...paths, ...(LD_LIBRARY_PATH ? [LD_LIBRARY_PATH] : [])].join(":") };
 }

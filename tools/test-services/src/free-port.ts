@@ -12,3 +12,17 @@ export async function freePort(): Promise<number> {
   if (address === null || typeof address === "string") throw new Error("no port was given");
   return address.port;
 }
+
+/**
+ * Starts a server that cannot choose a port and say which: between our choice and its bind another process may be faster,
+ * so that it is tried again on another one.
+ */
+export async function withFreePort<Started>(start: (port: number) => Promise<Started>): Promise<Started> {
+  for (let attempt = 1; ; attempt++) {
+    try {
+      return await start(await freePort());
+    } catch (error) {
+      if (attempt === 3 || !String(error).includes("Address already in use")) throw error;
+    }
+  }
+}

@@ -4,6 +4,7 @@ export {
   type ElasticsearchServiceOptions,
   isAvailable,
   type OptionsByKind,
+  type PostgresqlServiceOptions,
   type RedisServiceOptions,
   type ServiceKind,
   type ServiceOptions,

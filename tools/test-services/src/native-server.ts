@@ -9,7 +9,7 @@ export interface NativeStart {
   readonly version: string;
 }
 
-/** What the three native servers differ in. */
+/** What the native servers differ in. */
 export interface NativeServer {
   readonly kind: ServiceKind;
   readonly product: string;

@@ -17,6 +17,8 @@ export async function probe(kind: ServiceKind, url: string): Promise<Identity> {
       return probeMongodb(url);
     case "elasticsearch":
       return probeElasticsearch(url);
+    case "postgresql":
+      return probePostgresql(url);
   }
 }
 
@@ -80,6 +82,22 @@ async function probeElasticsearch(url: string): Promise<Identity> {
   if (!response.ok) throw new Error(`HTTP ${response.status}`);
   const { version } = (await response.json()) as { version: { number: string; distribution?: string } };
   return { product: version.distribution === "opensearch" ? "OpenSearch" : "Elasticsearch", version: version.number };
+}
+
+/** Asks a PostgreSQL server, or another that speaks its protocol, what it is. */
+export async function probePostgresql(url: string): Promise<Identity> {
+  const { Client } = await import("pg");
+  const client = new Client({ connectionString: url, connectionTimeoutMillis: patienceMs, query_timeout: patienceMs });
+  // A connection that breaks says so by an event as well, which nobody else listens to.
+  client.on("error", () => {});
+  try {
+    await client.connect();
+    const { rows } = await client.query<{ version: string }>("select version()");
+    const [, product = "unknown", version = "unknown"] = /^(\w+)\D*([\w.]+)/.exec(rows[0]?.version ?? "") ?? [];
+    return { product, version };
+  } finally {
+    await client.end();
+  }
 }
 
 /** fetch refuses a URL with credentials in it. */

@@ -1,10 +1,18 @@
 import { spawn } from "node:child_process";
 
+/** A user of the machine, as a process is started with. */
+export interface User {
+  readonly uid: number;
+  readonly gid: number;
+}
+
 /** How a program is run to its end. */
 export interface RunOptions {
   readonly cwd?: string | undefined;
   /** Variables on top of this process's own. */
   readonly env?: Readonly<Record<string, string>> | undefined;
+  /** The user that it runs as. @default this process's own */
+  readonly user?: User | undefined;
   /** After so many milliseconds it is killed. A download that hangs must not hang the tests. @default 900_000 */
   readonly timeoutMs?: number | undefined;
   /** Resolves with stderr's text as well, for programs that say their version there. @default false */
@@ -20,6 +28,7 @@ export function runProgram(command: string, args: readonly string[], options: Ru
     const child = spawn(command, args, {
       cwd: options.cwd,
       env: { ...process.env, ...options.env },
+      ...options.user,
       stdio: ["ignore", "pipe", "pipe"],
     });
     const timer = setTimeout(() => child.kill("SIGKILL"), options.timeoutMs ?? 900_000);

@@ -1,8 +1,8 @@
 /** The protocols that a test can ask a server for. */
-export type ServiceKind = "redis" | "mongodb" | "elasticsearch";
+export type ServiceKind = "redis" | "mongodb" | "elasticsearch" | "postgresql";
 
 /** Every kind, in the order in which they are reported. */
-export const serviceKinds: readonly ServiceKind[] = ["redis", "mongodb", "elasticsearch"];
+export const serviceKinds: readonly ServiceKind[] = ["redis", "mongodb", "elasticsearch", "postgresql"];
 
 /** A running server that a test may use. */
 export interface TestService {
@@ -11,7 +11,7 @@ export interface TestService {
   readonly url: string;
   /** Where it came from: a URL in the environment, a Docker container, or a process of ours. */
   readonly how: "environment" | "testcontainers" | "native";
-  /** What answers: `"Redis"`, `"MongoDB"`, `"FerretDB"`, `"Elasticsearch"`, or what a URL from the environment led to. */
+  /** What answers: `"Redis"`, `"MongoDB"`, `"FerretDB"`, `"Elasticsearch"`, `"PostgreSQL"`, or what a URL from the environment led to. */
   readonly product: string;
   /** The product's own version, such as `"7.0.15"`. */
   readonly version: string;
@@ -76,11 +76,20 @@ export interface ElasticsearchServiceOptions extends ServiceOptions {
   readonly settings?: Readonly<Record<string, string>> | undefined;
 }
 
+/** Options for PostgreSQL. Any of them implies `exclusive`. */
+export interface PostgresqlServiceOptions extends ServiceOptions {
+  /** Waits for the disk at each commit, as a server that holds data does; for measuring. Restarts do not need it. @default false */
+  readonly durable?: boolean | undefined;
+  /** More settings of the server, such as `{ max_connections: "10" }`. They win over those that every server gets. */
+  readonly settings?: Readonly<Record<string, string>> | undefined;
+}
+
 /** Which options belong to which kind. */
 export interface OptionsByKind {
   redis: RedisServiceOptions;
   mongodb: ServiceOptions;
   elasticsearch: ElasticsearchServiceOptions;
+  postgresql: PostgresqlServiceOptions;
 }
 
 /** Thrown when a server cannot be had. Its message is a sentence that says why. */

@@ -3,6 +3,7 @@ import { startElasticsearch } from "./elasticsearch.ts";
 import { servicesAreRequired, variablesOf } from "./environment.ts";
 import { startFerretdb } from "./ferretdb.ts";
 import { startOpenSearch } from "./opensearch.ts";
+import { startPostgresql } from "./postgresql.ts";
 import { probe } from "./probe.ts";
 import { hostOf, redactUrl } from "./redact-url.ts";
 import { startRedis } from "./redis.ts";
@@ -121,6 +122,8 @@ async function native<Kind extends ServiceKind>(
         return await startRedis(log, options as OptionsByKind["redis"]);
       case "mongodb":
         return await startFerretdb(log);
+      case "postgresql":
+        return await startPostgresql(log, options as OptionsByKind["postgresql"]);
       default:
         return await startSearch(log, options as OptionsByKind["elasticsearch"]);
     }

@@ -3,7 +3,9 @@ import { elasticsearchReleases } from "./elasticsearch.ts";
 import { freePort } from "./free-port.ts";
 import { untilRecovered } from "./java-node.ts";
 import { openSearchRelease } from "./opensearch.ts";
+import { initdbArguments, newPassword, settingsOf, urlOf } from "./postgresql-settings.ts";
 import { probe } from "./probe.ts";
+import { makeSelfSigned } from "./self-signed.ts";
 import type { OptionsByKind, RedisServiceOptions, ServiceKind, TestService } from "./service.ts";
 
 /** What a container of one kind is made of. */
@@ -12,6 +14,8 @@ interface Recipe {
   readonly port: number;
   readonly command?: readonly string[];
   readonly env?: Readonly<Record<string, string>>;
+  /** The program that runs the command, where it is not the image's own. */
+  readonly entrypoint?: readonly string[];
   url(port: number): string;
 }
 
@@ -28,6 +32,7 @@ export async function startContainer<Kind extends ServiceKind>(
     .withExposedPorts({ container: recipe.port, host })
     .withEnvironment({ ...recipe.env })
     .withStartupTimeout(180_000);
+  if (recipe.entrypoint) container = container.withEntrypoint([...recipe.entrypoint]);
   if (recipe.command) container = container.withCommand([...recipe.command]);
   const started = await container.start();
   const url = recipe.url(host).replace("127.0.0.1", started.getHost());
@@ -81,6 +86,8 @@ function recipeFor<Kind extends ServiceKind>(kind: Kind, options: OptionsByKind[
         port: 27017,
         url: (port) => `mongodb://127.0.0.1:${port}/`,
       };
+    case "postgresql":
+      return postgresqlRecipe(options as OptionsByKind["postgresql"]);
     default:
       return elasticsearchRecipe(options as OptionsByKind["elasticsearch"]);
   }
@@ -97,6 +104,34 @@ function redisRecipe({ password, persistent, args = [] }: RedisServiceOptions): 
       ...args,
     ],
     url: (port) => `redis://${password === undefined ? "" : `:${encodeURIComponent(password)}@`}127.0.0.1:${port}`,
+  };
+}
+
+function postgresqlRecipe(options: OptionsByKind["postgresql"]): Recipe {
+  const password = newPassword();
+  const { certificate, key } = makeSelfSigned();
+  // The image's own entry becomes the database's user, which alone may own the key.
+  const files = { ssl_cert_file: "/tmp/server.crt", ssl_key_file: "/tmp/server.key" };
+  const entry = `
+umask 077
+printf %s "$TLS_CERTIFICATE" > ${files.ssl_cert_file}
+printf %s "$TLS_KEY" > ${files.ssl_key_file}
+chown postgres ${files.ssl_cert_file} ${files.ssl_key_file}
+exec docker-entrypoint.sh "$@"
+`;
+  const settings = { ...files, listen_addresses: "*", ...options.settings };
+  return {
+    image: "postgres:15",
+    port: 5432,
+    entrypoint: ["sh", "-c", entry, "sh"],
+    command: ["postgres", ...settingsOf({ ...options, settings })],
+    env: {
+      POSTGRES_PASSWORD: password,
+      POSTGRES_INITDB_ARGS: initdbArguments.join(" "),
+      TLS_CERTIFICATE: certificate,
+      TLS_KEY: key,
+    },
+    url: (port) => urlOf(password, port),
   };
 }
 

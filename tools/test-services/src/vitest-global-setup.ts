@@ -11,7 +11,7 @@ interface Project {
  * For vitest's `globalSetup`: starts servers, tells the workers their URLs through `P2P_TEST_<KIND>_URL`, and stops them
  * when the run ends. A server that cannot be had has its reason printed, and its suites skip.
  *
- * Which ones: those that `P2P_TEST_SERVICES` names in the project's `test.env`, all three where it does not say; and of
+ * Which ones: those that `P2P_TEST_SERVICES` names in the project's `test.env`, all of them where it does not say; and of
  * these, where the variable is set in the environment too, only the ones that it names there.
  */
 export async function setup(project?: Project): Promise<() => Promise<void>> {

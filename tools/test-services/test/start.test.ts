@@ -4,7 +4,14 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, afterEach, beforeAll, beforeEach, expect, it, vi } from "vitest";
 import { freePort } from "../src/free-port.ts";
-import { isAvailable, ServiceUnavailableError, startService, startServices, type TestService } from "../src/index.ts";
+import {
+  isAvailable,
+  ServiceUnavailableError,
+  serviceKinds,
+  startService,
+  startServices,
+  type TestService,
+} from "../src/index.ts";
 
 let running: TestService;
 let emptyCache: string;
@@ -34,7 +41,7 @@ function bareMachine(): void {
   vi.stubEnv("JAVA_HOME", "");
   vi.stubEnv("P2P_TEST_CACHE", emptyCache);
   vi.stubEnv("DOCKER_HOST", `unix://${join(emptyCache, "no-docker.sock")}`);
-  for (const kind of ["REDIS", "MONGODB", "ELASTICSEARCH"]) vi.stubEnv(`P2P_TEST_${kind}_URL`, "");
+  for (const kind of ["REDIS", "MONGODB", "ELASTICSEARCH", "POSTGRESQL"]) vi.stubEnv(`P2P_TEST_${kind}_URL`, "");
 }
 
 it("uses the server that the environment names, and leaves it running", async () => {
@@ -62,11 +69,13 @@ it("does not look further when the server that the environment names does not an
   vi.stubEnv("P2P_TEST_REDIS_URL", `redis://:s3cret@127.0.0.1:${await freePort()}`);
   vi.stubEnv("P2P_TEST_MONGODB_URL", `mongodb://u:s3cret@127.0.0.1:${await freePort()}/?authSource=admin`);
   vi.stubEnv("P2P_TEST_ELASTICSEARCH_URL", `http://u:s3cret@127.0.0.1:${await freePort()}`);
-  const outcomes = await startServices(["redis", "mongodb", "elasticsearch"], { log });
+  vi.stubEnv("P2P_TEST_POSTGRESQL_URL", `postgresql://u:s3cret@127.0.0.1:${await freePort()}/db?sslmode=disable`);
+  const outcomes = await startServices(serviceKinds, { log });
   const reasons = outcomes.map((outcome) => (isAvailable(outcome) ? "" : outcome.unavailable));
   expect(reasons[0]).toMatch(/^P2P_TEST_REDIS_URL names redis:\/\/\*\*\*@127.*, which does not answer: .*ECONNREFUSED/);
   expect(reasons[1]).toMatch(/^P2P_TEST_MONGODB_URL names .*, which does not answer: .*ECONNREFUSED/);
   expect(reasons[2]).toMatch(/^P2P_TEST_ELASTICSEARCH_URL names .*, which does not answer: .*ECONNREFUSED/);
+  expect(reasons[3]).toMatch(/^P2P_TEST_POSTGRESQL_URL names .*, which does not answer: .*ECONNREFUSED/);
   expect(JSON.stringify([reasons, log.mock.calls])).not.toContain("s3cret");
 });
 
@@ -78,8 +87,9 @@ it("gives up soon on a server that accepts and never answers", async () => {
   vi.stubEnv("P2P_TEST_REDIS_URL", `redis://127.0.0.1:${port}`);
   vi.stubEnv("P2P_TEST_MONGODB_URL", `mongodb://127.0.0.1:${port}`);
   vi.stubEnv("P2P_TEST_ELASTICSEARCH_URL", `http://127.0.0.1:${port}`);
+  vi.stubEnv("P2P_TEST_POSTGRESQL_URL", `postgresql://u:s3cret@127.0.0.1:${port}/db`);
   const before = performance.now();
-  const outcomes = await startServices(["redis", "mongodb", "elasticsearch"], { log });
+  const outcomes = await startServices(serviceKinds, { log });
   expect(performance.now() - before).toBeLessThan(20_000);
   expect(outcomes.filter(isAvailable)).toEqual([]);
   silent.close();
@@ -87,11 +97,12 @@ it("gives up soon on a server that accepts and never answers", async () => {
 
 it("says why a machine cannot have them", async () => {
   bareMachine();
-  const outcomes = await startServices(["redis", "mongodb", "elasticsearch"], { log });
+  const outcomes = await startServices(serviceKinds, { log });
   expect(outcomes).toEqual([
     { kind: "redis", unavailable: expect.stringMatching(/no native server: .*apt-get is not installed/) },
     { kind: "mongodb", unavailable: expect.stringMatching(/no native server: go is not installed/) },
     { kind: "elasticsearch", unavailable: expect.stringMatching(/no native server: (java|mvn) is not installed/) },
+    { kind: "postgresql", unavailable: expect.stringMatching(/no native server: .*apt-get is not installed/) },
   ]);
   expect(log).toHaveBeenCalledWith(expect.stringMatching(/^mongodb: unavailable: /));
 });

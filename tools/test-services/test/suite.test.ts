@@ -51,7 +51,7 @@ it("starts what both the project and the environment name, and stops it again", 
 
 it("refuses a kind that it does not know", async () => {
   vi.stubEnv("P2P_TEST_SERVICES", "redis cassandra");
-  await expect(setup()).rejects.toThrow(`"cassandra", which is none of redis, mongodb, elasticsearch`);
+  await expect(setup()).rejects.toThrow(`"cassandra", which is none of redis, mongodb, elasticsearch, postgresql`);
 });
 
 it.each([
