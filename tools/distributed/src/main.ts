@@ -59,7 +59,7 @@ async function part(kind: string, name: string, work: () => Promise<unknown>): P
   enterResults(`${kind}: ${name}`, outcome);
 }
 
-const isServer = (store: Store): store is ServiceKind => store !== "memory" && store !== "sqlite";
+const isServer = (store: Store): store is Store & ServiceKind => store !== "memory" && store !== "sqlite";
 
 const DIRECTIONS: readonly (readonly [Store, Store, number | undefined])[] = [
   ["mongodb", "elasticsearch", undefined],
