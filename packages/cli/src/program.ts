@@ -26,7 +26,7 @@ const ONE = "a URL such as redis://localhost:6379, or a name from the config fil
  */
 export function buildProgram(execute: Execute): Command {
   const program = new Command("omni-p2p")
-    .description("Move records between stores: SQLite, Redis, MongoDB, Elasticsearch, memory and your own.")
+    .description("Move records between stores: SQLite, Redis, MongoDB, Elasticsearch, PostgreSQL, memory and your own.")
     .version(manifest.version, "-V, --version", "show the version")
     .helpOption("-h, --help", "show this help")
     .exitOverride()

@@ -85,9 +85,12 @@ describe("endpoints that are not there", () => {
       2,
       /Service not found for storage type 'mongodb'.*npm install @omni\/p2p-starter-mongodb/,
     ],
+    [["count", "postgres://localhost/x"], 2, /storage type 'postgresql'.*npm install @omni\/p2p-starter-postgresql/],
+    [["count", "postgre://localhost/x"], 2, /storage type 'postgre'.*did you mean "postgresql"/],
+    [["count", "pg://localhost/x"], 2, /Next: write postgresql:\/\/host:5432\/database\?table=name/],
     [["count", "elasticsearch://localhost/x"], 2, /npm install @omni\/p2p-starter-elasticsearch/],
     [["count", "mongobd://localhost/x"], 2, /Service not found for storage type 'mongobd'.*did you mean "mongodb"/],
-    [["count", "postgres://localhost/x"], 2, /Service not found for storage type 'postgres'.*project's starters are/],
+    [["count", "mysql://localhost/x"], 2, /Service not found for storage type 'mysql'.*project's starters are/],
     [
       ["count", "https://localhost:9200/x"],
       2,

@@ -15,7 +15,7 @@ export async function endpointCandidates(partial: string): Promise<Candidates> {
 }
 
 /** Stores that are reached over the network. */
-const WITH_HOST: ReadonlySet<string> = new Set(["redis", "mongodb", "elasticsearch"]);
+const WITH_HOST: ReadonlySet<string> = new Set(["redis", "mongodb", "elasticsearch", "postgresql"]);
 
 function urlStart(storageType: string): string {
   return WITH_HOST.has(storageType) ? `${storageType}://` : `${storageType}:`;

@@ -29,6 +29,7 @@ const ELSEWHERE: Readonly<Record<string, string>> = {
   http: "elasticsearch://host:9200/index",
   https: "elasticsearch+https://host:9200/index",
   es: "elasticsearch://host:9200/index",
+  pg: "postgresql://host:5432/database?table=name",
   mongo: "mongodb://host:27017/database",
   file: "sqlite:./file.db?table=name",
   sqlite3: "sqlite:./file.db?table=name",

@@ -8,11 +8,11 @@ import { shownName } from "../suggest.ts";
 export interface EndpointInfo {
   /** A name of your own, for logs and statistics. */
   readonly endpointId: string;
-  /** Which starter serves it: `memory`, `sqlite`, `redis`, `mongodb`, `elasticsearch`, or a stranger's. */
+  /** Which starter serves it: `memory`, `sqlite`, `redis`, `mongodb`, `elasticsearch`, `postgresql`, or a stranger's. */
   readonly storageType: string;
   readonly host?: string | undefined;
   readonly port?: number | undefined;
-  /** The file of SQLite, the database of MongoDB, the index of Elasticsearch, the number of Redis, the name of a memory store. */
+  /** The file of SQLite, the database of MongoDB and PostgreSQL, the index of Elasticsearch, the number of Redis, the name of a memory store. */
   readonly database?: string | undefined;
   /** The starter's options, and credentials: see the starter's README. */
   readonly metadata?: Readonly<Record<string, unknown>> | undefined;
@@ -34,8 +34,8 @@ const ENDPOINT_KEYS = new Set(["endpointId", "storageType", "host", "port", "dat
  * Makes an {@link EndpointInfo} of a URL or an object.
  *
  * The URL is `type:path?options` for stores without a host and `type://user:password@host:port/database?options` for
- * the others. `+protocol` after the type, and the customary `rediss:`, go to `metadata.protocol`; several hosts
- * (`h1:1,h2:2`) go to `metadata.hosts`; user and password go to `metadata.username` and `metadata.password`.
+ * the others. `+protocol` after the type, and the customary `rediss:`, go to `metadata.protocol`, and `postgres:` is
+ * `postgresql:`; several hosts (`h1:1,h2:2`) go to `metadata.hosts`; user and password go to `metadata.username` and `metadata.password`.
  *
  * @throws P2PError `INVALID_ENDPOINT`. The message never repeats the URL's user or password.
  */
@@ -74,6 +74,12 @@ function checkEndpoint(input: Exclude<EndpointInput, string | URL>): EndpointInf
 
 const URL_PATTERN = /^([a-z][a-z0-9.-]*?)(?:\+([a-z0-9.+-]+))?:(\/\/)?(.*)$/is;
 
+/** Customary schemes that are no storage type, with the type that they mean. */
+const ALIASES: ReadonlyMap<string, string> = new Map([
+  ["rediss", "redis"],
+  ["postgres", "postgresql"],
+]);
+
 /** Longest URL, in characters. */
 const MAX_URL = 65_536;
 
@@ -88,13 +94,13 @@ function parseEndpointUrl(url: string): EndpointInfo {
     string | undefined,
     string,
   ];
-  const secure = scheme.toLowerCase() === "rediss";
-  const storageType = secure ? "redis" : scheme.toLowerCase();
+  const lower = scheme.toLowerCase();
+  const storageType = ALIASES.get(lower) ?? lower;
   const queryAt = rest.indexOf("?");
   const body = queryAt < 0 ? rest : rest.slice(0, queryAt);
   if (slashes && queryAt >= 0) assertNoPasswordIn(body, rest.slice(queryAt + 1));
   const metadata: Record<string, unknown> = queryAt < 0 ? {} : parseSearch(rest.slice(queryAt + 1));
-  if (secure) metadata.protocol = "tls";
+  if (lower === "rediss") metadata.protocol = "tls";
   else if (plus) metadata.protocol = plus.toLowerCase();
   const endpointId = typeof metadata.endpointId === "string" ? metadata.endpointId : undefined;
   delete metadata.endpointId;

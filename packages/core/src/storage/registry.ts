@@ -7,7 +7,14 @@ import { installCommand, isBundled } from "./installing.ts";
 import type { P2PStarter } from "./service.ts";
 
 /** The storage types whose starters this project publishes as `@omni/p2p-starter-<type>`. */
-export const OFFICIAL_TYPES: readonly string[] = ["memory", "sqlite", "redis", "mongodb", "elasticsearch"];
+export const OFFICIAL_TYPES: readonly string[] = [
+  "memory",
+  "sqlite",
+  "redis",
+  "mongodb",
+  "elasticsearch",
+  "postgresql",
+];
 
 const shared = Symbol.for("@omni/p2p-core/starters");
 const registrars = Symbol.for("@omni/p2p-core/registrars");

@@ -37,6 +37,21 @@ describe("an endpoint as a URL", () => {
     ["redis://localhost", { storageType: "redis", host: "localhost" }],
     ["redis://localhost:6379/3", { storageType: "redis", host: "localhost", port: 6379, database: "3" }],
     ["redis://localhost:/3", { storageType: "redis", host: "localhost", database: "3" }],
+    [
+      "postgres://u:p%40@db.example:5433/shop?table=public.docs",
+      {
+        storageType: "postgresql",
+        host: "db.example",
+        port: 5433,
+        database: "shop",
+        metadata: { username: "u", password: "p@", table: "public.docs" },
+      },
+    ],
+    ["POSTGRES:///shop", { storageType: "postgresql", database: "shop" }],
+    [
+      "postgresql://h1:5432,h2:5433/shop",
+      { storageType: "postgresql", host: "h1", port: 5432, database: "shop", metadata: { hosts: "h1:5432,h2:5433" } },
+    ],
     ["rediss://cache:6380", { storageType: "redis", host: "cache", port: 6380, metadata: { protocol: "tls" } }],
     ["REDIS://Localhost", { storageType: "redis", host: "Localhost" }],
     ["redis://:pw@h", { storageType: "redis", host: "h", metadata: { password: "pw" } }],
