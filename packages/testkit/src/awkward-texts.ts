@@ -21,6 +21,9 @@ export const AWKWARD_FIELDS: readonly string[] = [
   "rowid",
   "_rowid_",
   "oid",
+  "ctid",
+  "xmin",
+  "tableoid",
   "__proto__",
   "constructor",
   "prototype",
@@ -77,6 +80,9 @@ export const AWKWARD_FIELDS: readonly string[] = [
   "#a",
   "!a",
   "=a",
+  // PostgreSQL cuts a name behind its 63rd byte, and one name of these becomes the other.
+  "x".repeat(63),
+  "x".repeat(64),
   "x".repeat(200),
 ];
 

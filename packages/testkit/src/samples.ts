@@ -188,5 +188,8 @@ export const SAMPLE_VALUES: Readonly<Record<ValueType, readonly P2PValue[]>> = {
     new TaggedValue("testkit:nested", [new TaggedValue("testkit:inner", 5n), new Date(-1)]),
     new TaggedValue("mongodb:objectId", "65f0c0ffee0ddba11ca7f00d"),
     new TaggedValue("mongodb:decimal128", "12.50"),
+    new TaggedValue("postgresql:numeric", "12.50"),
+    new TaggedValue("postgresql:timestamptz", "2024-02-29 12:00:00.123456+00"),
+    new TaggedValue("postgresql:int4range", "[1,10)"),
   ],
 };

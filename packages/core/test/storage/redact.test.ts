@@ -151,6 +151,8 @@ describe("redacted text", () => {
     expect(redactText("elasticsearch://localhost refused user [elastic]; redis://h", found)).toBe(
       `elasticsearch://localhost refused user [${REDACTED}]; redis://h`,
     );
+    const superuser = secretsOf({ endpointId: "e", storageType: "postgresql", metadata: { username: "postgres" } });
+    expect(redactText('postgresql://h refused "postgres"', superuser)).toBe(`postgresql://h refused "${REDACTED}"`);
     expect(redactText("nothing here", [])).toBe("nothing here");
     expect(redactText("mail a@b to http://h/x@y", [])).toBe("mail a@b to http://h/x@y");
   });

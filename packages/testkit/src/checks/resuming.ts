@@ -92,6 +92,7 @@ const FOREIGN_CURSORS: readonly { readonly store?: string; readonly cursor: Json
   { store: "redis", cursor: { scan: [0, 0] } },
   { store: "mongodb", cursor: { id: "a" } },
   { store: "elasticsearch", cursor: [7, "a", "b"] },
+  { store: "postgresql", cursor: { key: ["a"] } },
   { store: "elasticsearch", cursor: { after: ["a", 7] } },
 ];
 
