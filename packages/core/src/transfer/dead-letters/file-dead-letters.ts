@@ -8,7 +8,7 @@ import type { JsonValue } from "../../model/json-value.ts";
 import { acquireFileLock, type FileLock } from "../durable/file-lock.ts";
 import { syncFolder } from "../durable/sync-folder.ts";
 import { type DeadLetter, type DeadLetterSink, letterLine } from "./dead-letter.ts";
-import { bytesOf, letterBefore, letterTrouble } from "./letter-file.ts";
+import { bytesOf, letterBefore, letterTrouble } from "./recognise-letters.ts";
 
 /** How a {@link FileDeadLetterSink} treats what it finds at the name of its file. */
 export interface FileDeadLetterOptions {
