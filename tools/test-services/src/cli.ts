@@ -3,6 +3,7 @@ import { prepareElasticsearch } from "./elasticsearch.ts";
 import { variablesOf } from "./environment.ts";
 import { prepareFerretdb } from "./ferretdb.ts";
 import { prepareOpenSearch } from "./opensearch.ts";
+import { preparePgbouncer } from "./pgbouncer.ts";
 import { preparePostgresql } from "./postgresql.ts";
 import { prepareRedis } from "./redis.ts";
 import { isAvailable, type ServiceKind, serviceKinds } from "./service.ts";
@@ -18,7 +19,7 @@ const preparations: Record<ServiceKind, (log: (line: string) => void) => Promise
   redis: prepareRedis,
   mongodb: prepareFerretdb,
   elasticsearch: prepareReleases,
-  postgresql: preparePostgresql,
+  postgresql: (log) => Promise.all([preparePostgresql(log), preparePgbouncer(log)]),
 };
 
 /** The release that all suites share, and those that some ask for: they need a newer Java, and are left out without it. */

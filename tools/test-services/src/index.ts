@@ -1,4 +1,5 @@
 export { type FerretdbLack, ferretdbLacks, lacks } from "./ferretdb-lacks.ts";
+export { type PgbouncerOptions, startPgbouncer } from "./pgbouncer.ts";
 export { redactUrl } from "./redact-url.ts";
 export {
   type ElasticsearchServiceOptions,

@@ -1,5 +1,5 @@
 import { stat } from "node:fs/promises";
-import { dirname } from "node:path";
+import { dirname, join } from "node:path";
 import { runProgram, type User } from "./run-program.ts";
 
 /** `nobody` of every Linux. */
@@ -20,4 +20,22 @@ export async function closedToOthers(folder: string): Promise<string | undefined
   if (((await stat(folder)).mode & 0o001) === 0) return folder;
   const parent = dirname(folder);
   return parent === folder ? undefined : closedToOthers(parent);
+}
+
+/**
+ * The folder of programs where the user of a server can run them: some servers refuse to be root, so that root starts them
+ * as another user, who cannot look into root's cache; then they are copied beside the data.
+ */
+export async function withinReach(programs: string, dataFolder: string, product: string): Promise<string> {
+  if (ordinaryUser() === undefined) return programs;
+  const closed = await closedToOthers(dirname(dataFolder));
+  if (closed !== undefined) {
+    throw new Error(
+      `root starts ${product} as another user, who cannot enter ${closed}: let TMPDIR name a folder that all can`,
+    );
+  }
+  if ((await closedToOthers(programs)) === undefined) return programs;
+  const copy = join(dataFolder, "programs");
+  await runProgram("cp", ["-a", programs, copy]);
+  return copy;
 }

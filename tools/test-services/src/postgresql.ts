@@ -6,7 +6,7 @@ import { withFreePort } from "./free-port.ts";
 import { startOnLeash, untilItAnswers } from "./leash.ts";
 import { cached, fingerprint } from "./native-cache.ts";
 import { type NativeStart, startNative } from "./native-server.ts";
-import { closedToOthers, giveTo, ordinaryUser } from "./ordinary-user.ts";
+import { giveTo, ordinaryUser, withinReach } from "./ordinary-user.ts";
 import { initdbArguments, newPassword, settingsOf, superuser, urlOf } from "./postgresql-settings.ts";
 import { probePostgresql } from "./probe.ts";
 import { killChildrenOf } from "./process-children.ts";
@@ -82,7 +82,7 @@ export async function startPostgresql(
 /** Makes an empty cluster in the data folder, and resolves with the programs that run it. */
 async function makeCluster(folder: string, dataFolder: string, password: string): Promise<Programs> {
   const user = ordinaryUser();
-  const programs = await programsFor(folder, dataFolder);
+  const programs = await programsIn(await withinReach(folder, dataFolder, "PostgreSQL"));
   const passwordFile = join(dataFolder, "password");
   await writeFile(passwordFile, password, { mode: 0o600 });
   if (user) await giveTo(user, dataFolder);
@@ -98,24 +98,6 @@ async function makeCluster(folder: string, dataFolder: string, password: string)
   await writeFile(join(data, "server.key"), key, { mode: 0o600 });
   if (user) await giveTo(user, dataFolder);
   return programs;
-}
-
-/**
- * The programs where the server's user can run them. PostgreSQL refuses to be root, so that root starts it as another
- * user, who cannot look into root's cache: then they are copied beside the data.
- */
-async function programsFor(folder: string, dataFolder: string): Promise<Programs> {
-  if (ordinaryUser() === undefined) return programsIn(folder);
-  const closed = await closedToOthers(join(dataFolder, ".."));
-  if (closed !== undefined) {
-    throw new Error(
-      `root starts PostgreSQL as another user, who cannot enter ${closed}: let TMPDIR name a folder that all can`,
-    );
-  }
-  if ((await closedToOthers(folder)) === undefined) return programsIn(folder);
-  const copy = join(dataFolder, "programs");
-  await runProgram("cp", ["-a", folder, copy]);
-  return programsIn(copy);
 }
 
 async function startOn(
