@@ -7,13 +7,24 @@ import { encodeHashRecord } from "../values/hash-record.ts";
 import { type RedisDocument, recordOf } from "../values/raw-document.ts";
 import { withoutField } from "../values/record-identity.ts";
 
-/** A record made ready to be sent. */
-export interface PackedRecord {
+/**
+ * A record made ready to be sent. A class, since V8 keeps account of what object literals make: where the first ones outlive
+ * two collections, it puts all later ones where only a full collection finds them.
+ */
+export class PackedRecord {
   readonly index: number;
   readonly key: Key;
   readonly content: string | Buffer | readonly (string | Buffer)[];
   readonly bytes: number;
   readonly expiry: Expiry | undefined;
+
+  constructor(index: number, key: Key, content: PackedRecord["content"], bytes: number, expiry: Expiry | undefined) {
+    this.index = index;
+    this.key = key;
+    this.content = content;
+    this.bytes = bytes;
+    this.expiry = expiry;
+  }
 }
 
 /** @throws P2PError when the record cannot be written. */
@@ -26,7 +37,7 @@ export function packRecord(record: P2PRecord, index: number, target: Keyspace): 
   const body: P2PObject =
     ttlField !== undefined && Object.hasOwn(record, ttlField) ? withoutField(record, ttlField) : record;
   const content = format === "dump" ? dumpOf(record) : format === "hash" ? encodeHashRecord(body) : encodeJson(body);
-  return fitting({ index, key, content, bytes: byteLength(content), expiry }, target);
+  return fitting(new PackedRecord(index, key, content, byteLength(content), expiry), target);
 }
 
 /** {@link packRecord} for the raw lane. */
@@ -37,7 +48,7 @@ export function packDocument(document: RedisDocument, index: number, target: Key
   const bytes = byteLength(text);
   const key = settings.prefix + suffix;
   if (key === settings.marker) throw onMarker(key);
-  return fitting({ index, key, content: text, bytes, expiry: expiryAfter(expiry, settings) }, target);
+  return fitting(new PackedRecord(index, key, text, bytes, expiryAfter(expiry, settings)), target);
 }
 
 /** Of a document the record that {@link packRecord} would have been given. */
