@@ -5,13 +5,22 @@ import type { RedisEndpoint } from "../endpoint.ts";
 import { decodeJsonText, UNICODE_ESCAPE } from "./json-record.ts";
 import type { Fetched } from "./key-value.ts";
 
-/** The JSON text of a record, on its way to another Redis as it is. */
-export interface RedisText {
+/**
+ * The JSON text of a record, on its way to another Redis as it is. A class, as in `writing/packed-record.ts`, for the sake
+ * of the garbage collector.
+ */
+export class RedisText {
   /** The key without the prefix of the source: the text of the id. */
   readonly suffix: string;
   readonly text: string;
   /** When the key expires, in ms since 1970. */
   readonly expiry: number | undefined;
+
+  constructor(suffix: string, text: string, expiry: number | undefined) {
+    this.suffix = suffix;
+    this.text = text;
+    this.expiry = expiry;
+  }
 }
 
 /** What the raw lane carries: texts, and records where the text is not all, or not certain to be one. */
@@ -52,7 +61,7 @@ export function toDocument(
   if (text.includes(JSON_TAG) && !hasCertainTags(text)) return undefined;
   if (ttlField !== undefined && text.includes(JSON.stringify(ttlField).slice(1, -1))) return undefined;
   if (countOf("{", text) + countOf("[", text) > FEW_BRACKETS) return undefined;
-  return { suffix: keySuffix(key, prefix) as string, text, expiry };
+  return new RedisText(keySuffix(key, prefix) as string, text, expiry);
 }
 
 function hasCertainTags(text: string): boolean {
