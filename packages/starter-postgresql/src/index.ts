@@ -1,1 +1,1 @@
-export { STORE } from "./types.ts";
+export { postgresqlStarter } from "./starter.ts";

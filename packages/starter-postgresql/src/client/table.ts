@@ -55,6 +55,8 @@ export interface TableKey {
   readonly unique: boolean;
   /** Whether it is the primary key. */
   readonly primary: boolean;
+  /** Whether it is checked at each row: only then can `ON CONFLICT` go by it (it cannot by a DEFERRABLE one). */
+  readonly immediate: boolean;
 }
 
 /** A table, a view or a query, as far as reading and writing must know it. */

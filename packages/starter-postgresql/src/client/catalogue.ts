@@ -1,0 +1,343 @@
+/** The catalogue: what the server itself says of tables, columns and types, in one round trip. */
+import { P2PError } from "@omni/p2p-core/starter";
+import { SIDECAR } from "../types.ts";
+import type { Answer, Cell } from "./session.ts";
+import { qualified } from "./sql.ts";
+import type { Column, ColumnType, KeyColumn, Table, TableKey } from "./table.ts";
+import type { TableName } from "./table-name.ts";
+
+/** Asks the server something. */
+export type Ask = (text: string, params: readonly Cell[]) => Promise<Answer>;
+
+/** Kinds of relation that have rows to read. */
+export const KINDS = "'r','p','v','m','f'";
+
+/**
+ * Types with all that they are made of, as JSON, from the oids that a query gives as column `oid`. Rows of the catalogue come
+ * whole, since versions differ in their columns.
+ */
+function typesSql(oids: string): string {
+  return `(WITH RECURSIVE used(oid) AS (
+      ${oids}
+      UNION
+      SELECT part.oid FROM used
+        JOIN pg_catalog.pg_type y ON y.oid = used.oid
+        CROSS JOIN LATERAL (VALUES (y.typbasetype), (CASE WHEN y.typinput = 'pg_catalog.array_in'::pg_catalog.regproc THEN y.typelem ELSE 0 END)) AS part(oid)
+        WHERE part.oid <> 0
+    )
+    SELECT pg_catalog.json_agg(pg_catalog.json_build_object(
+      'oid', y.oid::pg_catalog.int8, 'schema', s.nspname, 'name', y.typname, 'type', y.typtype, 'delimiter', y.typdelim,
+      'isArray', y.typinput = 'pg_catalog.array_in'::pg_catalog.regproc,
+      'element', y.typelem::pg_catalog.int8, 'base', y.typbasetype::pg_catalog.int8, 'typmod', y.typtypmod
+    )) FROM used JOIN pg_catalog.pg_type y ON y.oid = used.oid JOIN pg_catalog.pg_namespace s ON s.oid = y.typnamespace)`;
+}
+
+const TABLE_SQL = `SELECT pg_catalog.json_build_object(
+  'oid', c.oid::pg_catalog.int8, 'schema', n.nspname, 'name', c.relname, 'kind', c.relkind, 'rows', c.reltuples,
+  'bytes', CASE WHEN c.relkind IN ('r', 'm') THEN pg_catalog.pg_table_size(c.oid)
+    WHEN c.relkind = 'p' THEN (SELECT pg_catalog.sum(pg_catalog.pg_table_size(t.relid)) FROM pg_catalog.pg_partition_tree(c.oid) t)
+    ELSE -1 END,
+  'partRows', CASE WHEN c.relkind = 'p' THEN (SELECT pg_catalog.sum(CASE WHEN l.reltuples < 0 THEN NULL ELSE l.reltuples END)
+    FROM pg_catalog.pg_partition_tree(c.oid) t JOIN pg_catalog.pg_class l ON l.oid = t.relid WHERE t.isleaf) END,
+  'triggers', EXISTS (SELECT FROM pg_catalog.pg_trigger g WHERE g.tgrelid = c.oid AND NOT g.tgisinternal AND g.tgenabled <> 'D')
+    OR EXISTS (SELECT FROM pg_catalog.pg_rewrite w WHERE w.ev_class = c.oid AND w.ev_type <> '1'),
+  'rowSecurity', pg_catalog.row_security_active(c.oid),
+  'database', (SELECT pg_catalog.row_to_json(d) FROM (SELECT b.datcollate, pg_catalog.to_json(b) ->> 'datlocprovider' AS provider,
+      coalesce(pg_catalog.to_json(b) ->> 'datlocale', pg_catalog.to_json(b) ->> 'daticulocale') AS locale
+    FROM pg_catalog.pg_database b WHERE b.datname = pg_catalog.current_database()) d),
+  'columns', (SELECT pg_catalog.json_agg(pg_catalog.json_build_object(
+      'number', a.attnum, 'name', a.attname, 'type', a.atttypid::pg_catalog.int8, 'typmod', a.atttypmod,
+      'declared', pg_catalog.format_type(a.atttypid, a.atttypmod), 'notNull', a.attnotnull, 'generated', a.attgenerated,
+      'identity', a.attidentity, 'default', CASE WHEN a.attgenerated = '' THEN pg_catalog.pg_get_expr(f.adbin, f.adrelid) END,
+      'collation', CASE WHEN l.oid IS NOT NULL THEN pg_catalog.json_build_object('schema', ls.nspname, 'name', l.collname,
+        'collate', l.collcollate, 'provider', l.collprovider, 'default', l.oid = 100) END
+    ) ORDER BY a.attnum)
+    FROM pg_catalog.pg_attribute a
+      LEFT JOIN pg_catalog.pg_attrdef f ON f.adrelid = a.attrelid AND f.adnum = a.attnum
+      LEFT JOIN pg_catalog.pg_collation l ON l.oid = a.attcollation
+      LEFT JOIN pg_catalog.pg_namespace ls ON ls.oid = l.collnamespace
+    WHERE a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped),
+  'types', ${typesSql("SELECT a.atttypid FROM pg_catalog.pg_attribute a WHERE a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped")},
+  'indexes', (SELECT pg_catalog.json_agg(pg_catalog.json_build_object(
+      'primary', i.indisprimary, 'immediate', i.indimmediate,
+      'constraint', EXISTS (SELECT FROM pg_catalog.pg_constraint k WHERE k.conindid = i.indexrelid AND k.contype IN ('p', 'u')),
+      'columns', (SELECT pg_catalog.json_agg(pg_catalog.json_build_object('number', p.number, 'options', p.options) ORDER BY p.place)
+        FROM unnest(i.indkey::pg_catalog.int2[], i.indoption::pg_catalog.int2[]) WITH ORDINALITY AS p(number, options, place)
+        WHERE p.place <= i.indnkeyatts)
+    ) ORDER BY i.indisprimary DESC, i.indnkeyatts, i.indexrelid)
+    FROM pg_catalog.pg_index i WHERE i.indrelid = c.oid AND i.indisunique AND i.indisvalid AND i.indpred IS NULL)
+)
+FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
+WHERE c.relkind IN (${KINDS})
+  AND c.relname IN ($1::pg_catalog.text, pg_catalog.lower($1::pg_catalog.text))
+  AND CASE WHEN $2::pg_catalog.text IS NULL THEN pg_catalog.pg_table_is_visible(c.oid)
+    ELSE n.nspname IN ($2::pg_catalog.text, pg_catalog.lower($2::pg_catalog.text)) END
+ORDER BY (c.relname = $1::pg_catalog.text) DESC, (n.nspname = $2::pg_catalog.text) DESC NULLS LAST
+LIMIT 1`;
+
+interface TypeRow {
+  readonly oid: number;
+  readonly schema: string;
+  readonly name: string;
+  readonly type: string;
+  readonly delimiter: string;
+  readonly isArray: boolean;
+  readonly element: number;
+  readonly base: number;
+  readonly typmod: number;
+}
+
+interface ColumnRow {
+  readonly number: number;
+  readonly name: string;
+  readonly type: number;
+  readonly typmod: number;
+  readonly declared: string;
+  readonly notNull: boolean;
+  readonly generated: string;
+  readonly identity: string;
+  readonly default: string | null;
+  readonly collation: {
+    readonly schema: string;
+    readonly name: string;
+    readonly collate: string | null;
+    readonly provider: string;
+    readonly default: boolean;
+  } | null;
+}
+
+interface IndexRow {
+  readonly primary: boolean;
+  readonly immediate: boolean;
+  readonly constraint: boolean;
+  readonly columns: readonly { readonly number: number; readonly options: number }[];
+}
+
+interface DatabaseRow {
+  readonly datcollate: string;
+  readonly provider: string | null;
+  readonly locale: string | null;
+}
+
+interface TableRow {
+  readonly oid: number;
+  readonly schema: string;
+  readonly name: string;
+  readonly kind: string;
+  readonly rows: number;
+  readonly partRows: number | null;
+  readonly bytes: number | null;
+  readonly triggers: boolean;
+  readonly rowSecurity: boolean;
+  readonly database: DatabaseRow;
+  readonly columns: readonly ColumnRow[] | null;
+  readonly types: readonly TypeRow[] | null;
+  readonly indexes: readonly IndexRow[] | null;
+}
+
+const TABLE_TYPES: Readonly<Record<string, Table["type"]>> = {
+  r: "table",
+  p: "partitioned",
+  v: "view",
+  m: "materializedView",
+  f: "foreign",
+};
+
+/**
+ * Looks at a table; `undefined` where there is none of that name. A name is taken as it is written, and in lower case where there is
+ * none of that.
+ *
+ * @param keyOption the columns that the user says are the key: the key is empty where one of them is no column.
+ */
+export async function describeTable(
+  ask: Ask,
+  { schema, name }: TableName,
+  keyOption: readonly string[] | undefined,
+): Promise<Table | undefined> {
+  const { rows } = await ask(TABLE_SQL, [name, schema ?? null]);
+  const text = rows[0]?.[0];
+  return text == null ? undefined : tableOf(JSON.parse(text) as TableRow, keyOption);
+}
+
+function tableOf(row: TableRow, keyOption: readonly string[] | undefined): Table {
+  const types = new TypeTable(row.types ?? []);
+  const rows = row.columns ?? [];
+  const sidecar = rows.find((column) => column.name === SIDECAR && column.declared === "json");
+  const primary = row.indexes?.find((index) => index.primary);
+  const idNumber = rows.find((column) => column.name === "id")?.number;
+  const own = sidecar !== undefined && primary?.columns.length === 1 && primary.columns[0]!.number === idNumber;
+  const kept = rows.filter((column) => !own || column !== sidecar);
+  const columns = kept.map((column) => columnOf(column, own && column.number > sidecar!.number, types, row.database));
+  const byNumber = (list: readonly Column[]) => new Map(kept.map(({ number }, at) => [number, list[at]!] as const));
+  const named = nameFields(columns, keyOf(row, byNumber(columns), columns, keyOption));
+  const numbered = byNumber(named);
+  const key = keyOf(row, numbered, named, keyOption);
+  return {
+    oid: row.oid,
+    schema: row.schema,
+    name: row.name,
+    type: TABLE_TYPES[row.kind]!,
+    own,
+    columns: named,
+    key,
+    uniques: uniquesOf(row, numbered, key),
+    hasTriggers: row.triggers,
+    rowSecurity: row.rowSecurity,
+    estimatedRows: row.kind === "p" ? (row.partRows ?? -1) : row.kind === "v" ? -1 : row.rows,
+    bytes: row.bytes ?? -1,
+  };
+}
+
+function columnOf(row: ColumnRow, optional: boolean, types: TypeTable, database: DatabaseRow): Column {
+  const type = types.get(row.type);
+  return {
+    name: row.name,
+    field: row.name,
+    type,
+    typmod: types.typmod(row.type, row.typmod),
+    declared: row.declared,
+    notNull: row.notNull,
+    generated: row.generated !== "",
+    identity: row.identity === "a" ? "always" : row.identity === "d" ? "byDefault" : undefined,
+    default: row.default ?? undefined,
+    collation: row.collation === null ? undefined : qualified(row.collation),
+    byCodePoint: row.collation !== null && comparesByCodePoint(row.collation, database),
+    optional,
+  };
+}
+
+/** Locales in which texts stand in the order of their code points: with UTF-8, that of their bytes. */
+const CODE_POINT_LOCALES = /^(?:C|POSIX|C\.UTF-?8|ucs_basic|unicode_fast|PG_C_UTF8|PG_UNICODE_FAST)$/i;
+
+function comparesByCodePoint(collation: NonNullable<ColumnRow["collation"]>, database: DatabaseRow): boolean {
+  if (collation.default) {
+    // The locales of ICU are those of languages.
+    if (database.provider === "i") return false;
+    return CODE_POINT_LOCALES.test(database.provider === "b" ? (database.locale ?? "") : database.datcollate);
+  }
+  if (collation.provider === "i") return false;
+  return CODE_POINT_LOCALES.test(collation.collate ?? collation.name);
+}
+
+function keyOf(
+  row: TableRow,
+  byNumber: ReadonlyMap<number, Column>,
+  columns: readonly Column[],
+  keyOption: readonly string[] | undefined,
+): TableKey {
+  const indexes = row.indexes ?? [];
+  const none: TableKey = { columns: [], unique: false, primary: false, immediate: false };
+  if (keyOption !== undefined) {
+    const named = keyOption.map((name) => columns.find((column) => column.name === name));
+    if (named.some((column) => column === undefined)) return none;
+    const wanted = new Set(named as Column[]);
+    const index = indexes.find((candidate) => {
+      const parts = keyColumns(candidate, byNumber);
+      return parts?.length === wanted.size && parts.every(({ column }) => wanted.has(column));
+    });
+    if (index !== undefined) return keyByIndex(index, keyColumns(index, byNumber)!);
+    return { ...none, columns: named.map((column) => ({ column: column!, descending: false, nullsFirst: false })) };
+  }
+  // The primary key comes first. NULL is no name of a row.
+  for (const index of indexes) {
+    const parts = keyColumns(index, byNumber);
+    if (parts?.every(({ column }) => column.notNull)) return keyByIndex(index, parts);
+  }
+  return none;
+}
+
+function keyByIndex(index: IndexRow, columns: readonly KeyColumn[]): TableKey {
+  const unique = columns.every(({ column }) => column.notNull);
+  return { columns, unique, primary: index.primary, immediate: index.immediate };
+}
+
+/** The columns of an index; `undefined` where one of them is an expression. */
+function keyColumns(index: IndexRow, byNumber: ReadonlyMap<number, Column>): KeyColumn[] | undefined {
+  const parts = index.columns.map(({ number, options }) => {
+    const column = byNumber.get(number);
+    return column && { column, descending: (options & 1) !== 0, nullsFirst: (options & 2) !== 0 };
+  });
+  return parts.every((part) => part !== undefined) ? parts : undefined;
+}
+
+function uniquesOf(row: TableRow, byNumber: ReadonlyMap<number, Column>, key: TableKey): (readonly Column[])[] {
+  const taken = new Set(key.columns.map(({ column }) => column));
+  return (row.indexes ?? []).flatMap((index) => {
+    const columns = keyColumns(index, byNumber)?.map(({ column }) => column);
+    if (columns === undefined || !index.constraint) return [];
+    return columns.length === taken.size && columns.every((column) => taken.has(column)) ? [] : [columns];
+  });
+}
+
+/** A column `id` that is not the key steps aside, since the field `id` of a record is its identity. */
+export function nameFields(columns: readonly Column[], key: TableKey): Column[] {
+  const keyIsId = key.columns.length === 1 && key.columns[0]!.column.name === "id";
+  if (keyIsId) return [...columns];
+  const taken = new Set(columns.map(({ name }) => name));
+  let free = "_id";
+  while (taken.has(free)) free = `_${free}`;
+  return columns.map((column) => (column.name === "id" ? { ...column, field: free } : column));
+}
+
+/** Types by their oids, with what they are made of. */
+class TypeTable {
+  readonly #rows: ReadonlyMap<number, TypeRow>;
+  readonly #made = new Map<number, ColumnType>();
+
+  constructor(rows: readonly TypeRow[]) {
+    this.#rows = new Map(rows.map((row) => [row.oid, row]));
+  }
+
+  get(oid: number): ColumnType {
+    const known = this.#made.get(oid);
+    if (known !== undefined) return known;
+    const row = this.#rows.get(oid);
+    if (row === undefined)
+      throw new P2PError("READ_FAILED", `The catalogue tells nothing of the type with the oid ${oid}`);
+    const base = row.type === "d" ? this.#undomained(row.base) : undefined;
+    const type: ColumnType = {
+      oid,
+      schema: row.schema,
+      name: row.name,
+      kind: row.isArray ? "array" : (KINDS_OF_TYPE[row.type] ?? "base"),
+      delimiter: row.delimiter,
+      ...(base && { base }),
+      ...(row.isArray && { element: this.get(row.element) }),
+    };
+    this.#made.set(oid, type);
+    return type;
+  }
+
+  #undomained(oid: number): ColumnType {
+    const type = this.get(oid);
+    return type.base ?? type;
+  }
+
+  /** The modifier that holds for a column: of a domain, the first one on the way down. */
+  typmod(oid: number, given: number): number {
+    let typmod = given;
+    for (let row = this.#rows.get(oid); typmod === -1 && row?.type === "d"; row = this.#rows.get(row.base)) {
+      typmod = row.typmod;
+    }
+    return typmod;
+  }
+}
+
+const KINDS_OF_TYPE: Readonly<Record<string, ColumnType["kind"]>> = {
+  b: "base",
+  e: "enum",
+  d: "domain",
+  c: "composite",
+  r: "range",
+  m: "multirange",
+  p: "pseudo",
+};
+
+/** Types by their oids. */
+export async function resolveTypes(ask: Ask, oids: readonly number[]): Promise<ReadonlyMap<number, ColumnType>> {
+  const { rows } = await ask(`SELECT ${typesSql("SELECT o::pg_catalog.oid FROM unnest($1::pg_catalog.int8[]) o")}`, [
+    `{${oids.join(",")}}`,
+  ]);
+  const found = new TypeTable((JSON.parse(rows[0]![0] ?? "[]") ?? []) as TypeRow[]);
+  return new Map(oids.map((oid) => [oid, found.get(oid)]));
+}

@@ -1,0 +1,213 @@
+/** An open store: a pool of connections to one database, with what everything that works on it needs. */
+import { isP2PError, P2PError, unlessAborted } from "@omni/p2p-core/starter";
+import type { PostgresqlEndpoint } from "../endpoint.ts";
+import { describeTable, resolveTypes } from "./catalogue.ts";
+import type { Connector, Greeting } from "./connect.ts";
+import type { Connection } from "./connection.ts";
+import { type Doing, postgresqlError, sqlState } from "./errors.ts";
+import { Pool } from "./pool.ts";
+import type { Answer, Cell, Session } from "./session.ts";
+import type { ColumnType, Table } from "./table.ts";
+import type { TableName } from "./table-name.ts";
+import { TransactionSession } from "./transaction.ts";
+import { Description } from "./work.ts";
+
+/** Most connections of one endpoint. */
+const MOST_CONNECTIONS = 8;
+
+/** One column that a query gives. */
+export interface QueryColumn {
+  readonly name: string;
+  readonly type: ColumnType;
+  readonly typmod: number;
+}
+
+/** An open database. */
+export class PostgresqlStore {
+  readonly endpoint: PostgresqlEndpoint;
+  readonly label: string;
+  /** `server_version_num`: 150013 is 15.13. */
+  readonly version: number;
+  readonly greeting: Greeting;
+  readonly #pool: Pool;
+  readonly #readOnly: boolean;
+  readonly #lockTimeoutMs: number;
+  /** The table that is read or written: the endpoint's, until another is named. */
+  #tableName: TableName | undefined;
+  #table: Promise<Table | undefined> | undefined;
+
+  private constructor(
+    connector: Connector,
+    greeting: Greeting,
+    first: Connection,
+    options: { readonly readOnly: boolean; readonly lockTimeoutMs: number },
+  ) {
+    this.endpoint = connector.endpoint;
+    this.label = connector.endpoint.label;
+    this.greeting = greeting;
+    this.version = greeting.version;
+    this.#readOnly = options.readOnly;
+    this.#lockTimeoutMs = options.lockTimeoutMs;
+    this.#tableName = connector.endpoint.table;
+    this.#pool = new Pool(async (signal) => (await connector.connect(signal)).connection, MOST_CONNECTIONS, this.label);
+    this.#pool.add(first);
+  }
+
+  /** Connects, and makes sure that the server answers. */
+  static async open(
+    connector: Connector,
+    options: { readonly readOnly: boolean; readonly lockTimeoutMs: number },
+    signal: AbortSignal,
+  ): Promise<PostgresqlStore> {
+    const { connection, greeting } = await connector.connect(signal);
+    return new PostgresqlStore(connector, greeting, connection, options);
+  }
+
+  /** The name of the table, where one is known. */
+  get tableName(): TableName | undefined {
+    return this.#tableName;
+  }
+
+  /** Says which table it is, where the endpoint leaves that open. */
+  nameTable(name: TableName): void {
+    this.#tableName = name;
+    this.forgetTable();
+  }
+
+  /**
+   * Does something in one transaction, which is committed when it returns and rolled back when it throws: READ ONLY unless it
+   * is to write.
+   *
+   * @throws P2PError of whatever the server, the driver or the socket complained of; the signal's reason when it aborted.
+   */
+  transaction<T>(doing: Doing, signal: AbortSignal, run: (session: Session) => Promise<T>): Promise<T> {
+    return this.#within(doing, signal, async (session) => {
+      const result = await run(session);
+      await session.commit();
+      return result;
+    });
+  }
+
+  /** One statement in a transaction of its own, all in one round trip. */
+  query(doing: Doing, signal: AbortSignal, text: string, params?: readonly Cell[]): Promise<Answer> {
+    return this.#within(doing, signal, (session) => session.only(text, params));
+  }
+
+  async #within<T>(doing: Doing, signal: AbortSignal, run: (session: TransactionSession) => Promise<T>): Promise<T> {
+    signal.throwIfAborted();
+    const connection = await this.#acquire(doing, signal);
+    const readOnly = this.#readOnly || doing !== "write";
+    const session = new TransactionSession(connection, { readOnly, lockTimeoutMs: this.#lockTimeoutMs }, signal);
+    const work = this.#settled(connection, session, doing, run);
+    try {
+      return await unlessAborted(work, signal);
+    } catch (error) {
+      signal.throwIfAborted();
+      throw error;
+    }
+  }
+
+  async #settled<T>(
+    connection: Connection,
+    session: TransactionSession,
+    doing: Doing,
+    run: (session: TransactionSession) => Promise<T>,
+  ): Promise<T> {
+    try {
+      return await run(session);
+    } catch (error) {
+      throw this.#understood(error, doing);
+    } finally {
+      // Who waits for the result need not wait for this where nothing is left to do.
+      const usable = await session.finish(new P2PError("INVALID_STATE", `${this.label}: the transaction is over`));
+      if (usable) this.#pool.release(connection);
+      else this.#pool.discard(connection);
+    }
+  }
+
+  #understood(error: unknown, doing: Doing): P2PError {
+    if (isP2PError(error)) return error;
+    // Where there are several hosts, another one has become the primary.
+    if (sqlState(error) === "25006" && doing === "write" && this.endpoint.hosts.length > 1) {
+      this.#pool.discardIdle();
+      return new P2PError(
+        "CONNECTION_LOST",
+        `Cannot write to ${this.label}: the server is no longer the primary; try again when another of its hosts is`,
+        { cause: error, retryable: true },
+      );
+    }
+    return postgresqlError(error, doing, this.label);
+  }
+
+  async #acquire(doing: Doing, signal: AbortSignal): Promise<Connection> {
+    try {
+      return await this.#pool.acquire(signal);
+    } catch (error) {
+      signal.throwIfAborted();
+      throw reconnectError(error, doing);
+    }
+  }
+
+  /** The table of the endpoint, as the catalogue has it; `undefined` where there is none. Looked at once until it is forgotten. */
+  table(signal: AbortSignal): Promise<Table | undefined> {
+    const name = this.#tableName;
+    if (name === undefined) return Promise.resolve(undefined);
+    if (this.#table !== undefined) return unlessAborted(this.#table, signal);
+    const looking = this.describe(name, signal);
+    this.#table = looking;
+    looking.catch(() => {
+      if (this.#table === looking) this.#table = undefined;
+    });
+    return looking;
+  }
+
+  /** Looks at a table anew; within a transaction by its session. */
+  describe(name: TableName, signal: AbortSignal, session?: Session): Promise<Table | undefined> {
+    const ask = session
+      ? (text: string, params: readonly Cell[]) => session.query(text, params)
+      : (text: string, params: readonly Cell[]) => this.query("read", signal, text, params);
+    return describeTable(ask, name, this.endpoint.key);
+  }
+
+  /** Must be called when the table was made, changed or dropped. */
+  forgetTable(): void {
+    this.#table = undefined;
+  }
+
+  /** What a query gives, which is not run. */
+  async describeQuery(signal: AbortSignal, sql: string): Promise<readonly QueryColumn[]> {
+    signal.throwIfAborted();
+    const connection = await this.#acquire("read", signal);
+    try {
+      const fields = await unlessAborted(connection.run(new Description(sql)), signal);
+      const types = await unlessAborted(
+        resolveTypes(
+          async (text, params) => (await connection.pipeline([{ text, params }]))[0]!,
+          fields.map(({ typeOid }) => typeOid),
+        ),
+        signal,
+      );
+      return fields.map(({ name, typeOid, typmod }) => ({ name, typmod, type: types.get(typeOid)! }));
+    } catch (error) {
+      signal.throwIfAborted();
+      throw this.#understood(error, "read");
+    } finally {
+      if (connection.isAlive && connection.isIdle) this.#pool.release(connection);
+      else this.#pool.discard(connection);
+    }
+  }
+
+  close(): Promise<void> {
+    return this.#pool.close();
+  }
+}
+
+/** What hinders a connection that is opened later is the loss of the store, and may be over when it is tried again. */
+function reconnectError(error: unknown, doing: Doing): unknown {
+  if (!isP2PError(error) || doing === "open") return error;
+  if (error.code !== "CONNECTION_FAILED" && error.code !== "TIMEOUT" && error.code !== "BUSY") return error;
+  return new P2PError(error.code === "BUSY" ? "BUSY" : "CONNECTION_LOST", error.message, {
+    cause: error.cause,
+    retryable: true,
+  });
+}

@@ -1,0 +1,180 @@
+/** Transactions: the session that runs within one, the settings that hold in it, and what becomes of it when it is called off. */
+import { endsWithin, onAbort, P2PError } from "@omni/p2p-core/starter";
+import type { Connection } from "./connection.ts";
+import type { Answer, Cell, Session } from "./session.ts";
+import { literal } from "./sql.ts";
+import { type Completed, CopyIn, CopyOut, Script, type Statement } from "./work.ts";
+
+/** How long a statement that was cancelled may take to end, in ms, before its connection is dropped. */
+const CANCEL_GRACE_MS = 1000;
+
+/**
+ * Settings by which the same value has the same text wherever it is asked for. They hold for one transaction: a pooler may give
+ * the session to another one after it.
+ */
+const SETTINGS: readonly (readonly [name: string, value: string])[] = [
+  ["DateStyle", "ISO, YMD"],
+  ["IntervalStyle", "iso_8601"],
+  ["TimeZone", "UTC"],
+  ["extra_float_digits", "1"],
+  ["bytea_output", "hex"],
+  ["client_encoding", "UTF8"],
+  ["lc_monetary", "C"],
+  ["xmloption", "content"],
+];
+
+/** How a transaction begins. */
+export interface TransactionMode {
+  readonly readOnly: boolean;
+  /** How long a lock is waited for, in ms. */
+  readonly lockTimeoutMs: number;
+}
+
+/** The statements that every transaction begins with. */
+function beginning({ readOnly, lockTimeoutMs }: TransactionMode): readonly string[] {
+  const settings = [...SETTINGS, ["lock_timeout", String(Math.ceil(lockTimeoutMs))] as const];
+  const calls = settings.map(([name, value]) => `pg_catalog.set_config(${literal(name)}, ${literal(value)}, true)`);
+  return [
+    `BEGIN ISOLATION LEVEL READ COMMITTED ${readOnly ? "READ ONLY" : "READ WRITE"}`,
+    `SELECT ${calls.join(", ")}`,
+  ];
+}
+
+/** A session that has a transaction: it begins with the first statement, in the same round trip. */
+export class TransactionSession implements Session {
+  readonly #connection: Connection;
+  readonly #signal: AbortSignal;
+  readonly #start: readonly string[];
+  readonly #readOnly: boolean;
+  #begun = false;
+  /** A COPY was left before its end, which the server takes for a failure. */
+  #leftEarly = false;
+  /** What is under way, and how it is stopped. */
+  #running: { readonly result: Promise<unknown>; readonly stop?: () => void } | undefined;
+  /** A cancel request on its way, which must not meet what others do on the connection. */
+  #cancelling: Promise<void> | undefined;
+  #over: P2PError | undefined;
+
+  constructor(connection: Connection, mode: TransactionMode, signal: AbortSignal) {
+    this.#connection = connection;
+    this.#start = beginning(mode);
+    this.#readOnly = mode.readOnly;
+    this.#signal = signal;
+  }
+
+  async query(text: string, params?: readonly Cell[]): Promise<Answer> {
+    const before = this.#beginning();
+    const answers = await this.#run(() =>
+      this.#connection.pipeline([...before.map((sql) => ({ text: sql })), { text, params }]),
+    );
+    return answers.at(-1)!;
+  }
+
+  async script(text: string): Promise<Answer[]> {
+    const before = this.#beginning();
+    const work = new Script([...before, text].join(";\n"));
+    const answers = await this.#run(() => this.#connection.run(work));
+    return answers.slice(before.length);
+  }
+
+  async copyIn(sql: string, chunks: Iterable<Buffer | string>): Promise<number> {
+    await this.#begin();
+    const work = new CopyIn(sql, chunks);
+    return this.#run(
+      () => this.#connection.run(work),
+      () => work.abort(this.#signal.reason),
+    );
+  }
+
+  async *copyOut(sql: string): AsyncGenerator<Buffer> {
+    await this.#begin();
+    const work = new CopyOut(sql);
+    const running = this.#run(() => this.#connection.run(work));
+    running.catch(() => {});
+    let over = false;
+    try {
+      yield* work.chunks();
+      over = true;
+      await running;
+    } finally {
+      if (!over) {
+        this.#leftEarly = true;
+        work.drop();
+        await this.#calledOff();
+      }
+    }
+  }
+
+  /** One statement and the end of the transaction, in the round trip that began it. */
+  async only(text: string, params: readonly Cell[] | undefined): Promise<Answer> {
+    const before = this.#beginning().map((sql): Statement => ({ text: sql }));
+    const answers = await this.#run(() => this.#connection.pipeline([...before, { text, params }, { text: "COMMIT" }]));
+    return answers.at(-2)!;
+  }
+
+  /** Ends the transaction and keeps what was done. */
+  async commit(): Promise<void> {
+    // `finish` rolls back, where nothing was written.
+    if (!this.#begun || (this.#leftEarly && this.#readOnly)) return;
+    const [answer] = (await this.#run(() => this.#connection.pipeline([{ text: "COMMIT" }]))) as readonly Completed[];
+    // Of a transaction in which something failed, COMMIT makes nothing.
+    if (answer?.command === "ROLLBACK") {
+      throw new P2PError("WRITE_FAILED", "A statement of the transaction failed, so that it was rolled back");
+    }
+  }
+
+  /**
+   * Leaves the connection as one that others can use, and lets nobody use the session any more.
+   *
+   * @returns whether it is one.
+   */
+  async finish(why: P2PError): Promise<boolean> {
+    this.#over = why;
+    if (!this.#connection.isAlive) return false;
+    if (this.#running !== undefined && !(await this.#calledOff())) return false;
+    await this.#cancelling;
+    if (this.#connection.isIdle) return true;
+    const rolledBack = this.#connection.pipeline([{ text: "ROLLBACK" }]);
+    return (await endsWithin(rolledBack, CANCEL_GRACE_MS)) && this.#connection.isIdle;
+  }
+
+  /** Calls off what is under way. @returns whether it ended in time. */
+  async #calledOff(): Promise<boolean> {
+    const running = this.#running;
+    if (running === undefined) return true;
+    running.stop?.();
+    this.#cancelling = this.#connection.cancel();
+    await this.#cancelling;
+    return endsWithin(running.result, CANCEL_GRACE_MS);
+  }
+
+  #beginning(): readonly string[] {
+    if (this.#begun) return [];
+    this.#begun = true;
+    return this.#start;
+  }
+
+  async #begin(): Promise<void> {
+    const before = this.#beginning();
+    if (before.length > 0) await this.#run(() => this.#connection.pipeline(before.map((text) => ({ text }))));
+  }
+
+  async #run<T>(work: () => Promise<T>, stop?: () => void): Promise<T> {
+    this.#signal.throwIfAborted();
+    if (this.#over !== undefined) throw this.#over;
+    const result = work();
+    const running = { result, ...(stop && { stop }) };
+    this.#running = running;
+    const forget = onAbort(this.#signal, () => {
+      this.#calledOff().then((ended) => {
+        if (!ended) this.#connection.destroy();
+      });
+    });
+    try {
+      return await result;
+    } finally {
+      forget();
+      if (this.#running === running) this.#running = undefined;
+    }
+  }
+}
