@@ -1,2 +1,88 @@
-import type { P2PStarter } from "@omni/p2p-core/starter";
-export const postgresqlStarter = {} as P2PStarter;
+import {
+  CONTRACT_VERSION,
+  type EndpointInfo,
+  type OpenContext,
+  type P2PDataTransferService,
+  type P2PStarter,
+} from "@omni/p2p-core/starter";
+import { openStore } from "./client/open.ts";
+import { assertMayRead, assertMayWrite } from "./client/rights.ts";
+import type { PostgresqlStore } from "./client/store.ts";
+import { parsePostgresqlEndpoint, postgresqlOptions, type TableName, tableNameText } from "./endpoint.ts";
+import { inspectDatabase } from "./inspecting/inspect.ts";
+import { postgresqlCapabilities, STORE } from "./types.ts";
+
+/** The table of a target that names none, and whose source is no PostgreSQL database. */
+const DEFAULT_TABLE = "records";
+
+/**
+ * Opens `postgresql:` endpoints: a table of a PostgreSQL database.
+ *
+ * @example
+ * ```ts
+ * await manager.establish("postgresql://localhost/app?table=docs", "sqlite:./docs.db?table=docs");
+ * ```
+ */
+export const postgresqlStarter: P2PStarter = {
+  storageType: STORE,
+  contractVersion: CONTRACT_VERSION,
+  options: postgresqlOptions,
+  capabilities: postgresqlCapabilities,
+  async open(endpoint, context) {
+    const store = await openStore(parsePostgresqlEndpoint(endpoint, context.role), context);
+    try {
+      await settleTable(store, context);
+      return serve(store);
+    } catch (error) {
+      await store.close();
+      throw error;
+    }
+  },
+  completeTarget: nameTable,
+  async inspect(endpoint, context) {
+    return inspectDatabase(parsePostgresqlEndpoint(endpoint, "source"), context);
+  },
+};
+
+/** Makes sure of the table: what is wrong with one that is there is told now, and not when the first records come. */
+async function settleTable(store: PostgresqlStore, { role, signal }: OpenContext): Promise<void> {
+  if (role === "source") {
+    await assertMayRead(store, await store.requireTable(signal), signal);
+    return;
+  }
+  const { schema } = store.endpoint;
+  if (store.tableName === undefined) store.nameTable({ schema, name: DEFAULT_TABLE });
+  const table = await store.table(signal);
+  if (table !== undefined) await store.requireTable(signal);
+  await assertMayWrite(store, table, signal);
+}
+
+function serve(_store: PostgresqlStore): P2PDataTransferService {
+  throw new Error("not wired yet");
+}
+
+/** Names the table of a target that names none: as that of its source, where that is in PostgreSQL too. */
+async function nameTable(target: EndpointInfo, source: EndpointInfo, context: OpenContext): Promise<EndpointInfo> {
+  if (source.storageType !== STORE || target.metadata?.table !== undefined) return target;
+  const name = await sourceTable(source, context);
+  if (name === undefined) return target;
+  // The schema is the target's own business.
+  return { ...target, metadata: { ...target.metadata, table: tableNameText({ schema: undefined, name: name.name }) } };
+}
+
+async function sourceTable(source: EndpointInfo, context: OpenContext): Promise<TableName | undefined> {
+  try {
+    const endpoint = parsePostgresqlEndpoint(source, "source");
+    if (endpoint.table !== undefined) return endpoint.table;
+    const store = await openStore(endpoint, { ...context, role: "source" });
+    try {
+      await store.requireTable(context.signal);
+      return store.tableName;
+    } finally {
+      await store.close();
+    }
+  } catch {
+    // Whoever opens the source tells what is wrong with it.
+    return undefined;
+  }
+}

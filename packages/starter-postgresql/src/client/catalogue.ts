@@ -1,10 +1,10 @@
 /** The catalogue: what the server itself says of tables, columns and types, in one round trip. */
 import { P2PError } from "@omni/p2p-core/starter";
+import type { TableName } from "../endpoint.ts";
 import { SIDECAR } from "../types.ts";
 import type { Answer, Cell } from "./session.ts";
 import { qualified } from "./sql.ts";
 import type { Column, ColumnType, KeyColumn, Table, TableKey } from "./table.ts";
-import type { TableName } from "./table-name.ts";
 
 /** Asks the server something. */
 export type Ask = (text: string, params: readonly Cell[]) => Promise<Answer>;
@@ -32,13 +32,18 @@ function typesSql(oids: string): string {
     )) FROM used JOIN pg_catalog.pg_type y ON y.oid = used.oid JOIN pg_catalog.pg_namespace s ON s.oid = y.typnamespace)`;
 }
 
-const TABLE_SQL = `SELECT pg_catalog.json_build_object(
-  'oid', c.oid::pg_catalog.int8, 'schema', n.nspname, 'name', c.relname, 'kind', c.relkind, 'rows', c.reltuples,
-  'bytes', CASE WHEN c.relkind IN ('r', 'm') THEN pg_catalog.pg_table_size(c.oid)
-    WHEN c.relkind = 'p' THEN (SELECT pg_catalog.sum(pg_catalog.pg_table_size(t.relid)) FROM pg_catalog.pg_partition_tree(c.oid) t)
-    ELSE -1 END,
-  'partRows', CASE WHEN c.relkind = 'p' THEN (SELECT pg_catalog.sum(CASE WHEN l.reltuples < 0 THEN NULL ELSE l.reltuples END)
-    FROM pg_catalog.pg_partition_tree(c.oid) t JOIN pg_catalog.pg_class l ON l.oid = t.relid WHERE t.isleaf) END,
+/**
+ * A table as JSON, of `c` in pg_class and `n` in pg_namespace. Sizes come from the statistics: to measure a table, the server would wait for
+ * whoever has locked it.
+ */
+const TABLE_JSON = `pg_catalog.json_build_object(
+  'oid', c.oid::pg_catalog.int8, 'schema', n.nspname, 'name', c.relname, 'kind', c.relkind,
+  'size', (WITH RECURSIVE parts(oid) AS (
+      SELECT c.oid UNION ALL SELECT h.inhrelid FROM parts JOIN pg_catalog.pg_inherits h ON h.inhparent = parts.oid WHERE c.relkind = 'p')
+    SELECT pg_catalog.json_build_object(
+      'rows', pg_catalog.sum(CASE WHEN l.reltuples >= 0 THEN l.reltuples ELSE nullif(pg_catalog.pg_stat_get_live_tuples(l.oid), 0) END),
+      'bytes', pg_catalog.sum(CASE WHEN l.relpages > 0 THEN l.relpages::pg_catalog.int8 * pg_catalog.current_setting('block_size')::pg_catalog.int8 END))
+    FROM parts JOIN pg_catalog.pg_class l ON l.oid = parts.oid WHERE l.relkind IN ('r', 'm', 'f')),
   'triggers', EXISTS (SELECT FROM pg_catalog.pg_trigger g WHERE g.tgrelid = c.oid AND NOT g.tgisinternal AND g.tgenabled <> 'D')
     OR EXISTS (SELECT FROM pg_catalog.pg_rewrite w WHERE w.ev_class = c.oid AND w.ev_type <> '1'),
   'rowSecurity', pg_catalog.row_security_active(c.oid),
@@ -66,7 +71,9 @@ const TABLE_SQL = `SELECT pg_catalog.json_build_object(
         WHERE p.place <= i.indnkeyatts)
     ) ORDER BY i.indisprimary DESC, i.indnkeyatts, i.indexrelid)
     FROM pg_catalog.pg_index i WHERE i.indrelid = c.oid AND i.indisunique AND i.indisvalid AND i.indpred IS NULL)
-)
+)`;
+
+const TABLE_SQL = `SELECT ${TABLE_JSON}
 FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
 WHERE c.relkind IN (${KINDS})
   AND c.relname IN ($1::pg_catalog.text, pg_catalog.lower($1::pg_catalog.text))
@@ -124,9 +131,7 @@ interface TableRow {
   readonly schema: string;
   readonly name: string;
   readonly kind: string;
-  readonly rows: number;
-  readonly partRows: number | null;
-  readonly bytes: number | null;
+  readonly size: { readonly rows: number | null; readonly bytes: number | null };
   readonly triggers: boolean;
   readonly rowSecurity: boolean;
   readonly database: DatabaseRow;
@@ -159,6 +164,16 @@ export async function describeTable(
   return text == null ? undefined : tableOf(JSON.parse(text) as TableRow, keyOption);
 }
 
+/** Looks at many tables by their oids; those that are gone are left out. */
+export async function describeTables(ask: Ask, oids: readonly number[]): Promise<Table[]> {
+  const { rows } = await ask(
+    `SELECT ${TABLE_JSON} FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
+     WHERE c.oid = ANY ($1::pg_catalog.oid[])`,
+    [`{${oids.join(",")}}`],
+  );
+  return rows.map(([text]) => tableOf(JSON.parse(text!) as TableRow, undefined));
+}
+
 function tableOf(row: TableRow, keyOption: readonly string[] | undefined): Table {
   const types = new TypeTable(row.types ?? []);
   const rows = row.columns ?? [];
@@ -183,8 +198,8 @@ function tableOf(row: TableRow, keyOption: readonly string[] | undefined): Table
     uniques: uniquesOf(row, numbered, key),
     hasTriggers: row.triggers,
     rowSecurity: row.rowSecurity,
-    estimatedRows: row.kind === "p" ? (row.partRows ?? -1) : row.kind === "v" ? -1 : row.rows,
-    bytes: row.bytes ?? -1,
+    estimatedRows: row.size.rows ?? -1,
+    bytes: row.size.bytes ?? -1,
   };
 }
 

@@ -1,6 +1,6 @@
 /** An open store: a pool of connections to one database, with what everything that works on it needs. */
 import { isP2PError, P2PError, unlessAborted } from "@omni/p2p-core/starter";
-import type { PostgresqlEndpoint } from "../endpoint.ts";
+import type { PostgresqlEndpoint, TableName } from "../endpoint.ts";
 import { describeTable, resolveTypes } from "./catalogue.ts";
 import type { Connector, Greeting } from "./connect.ts";
 import type { Connection } from "./connection.ts";
@@ -8,7 +8,7 @@ import { type Doing, postgresqlError, sqlState } from "./errors.ts";
 import { Pool } from "./pool.ts";
 import type { Answer, Cell, Session } from "./session.ts";
 import type { ColumnType, Table } from "./table.ts";
-import type { TableName } from "./table-name.ts";
+import { assertKeyed, onlyTable, tableMissing } from "./tables.ts";
 import { TransactionSession } from "./transaction.ts";
 import { Description } from "./work.ts";
 
@@ -167,6 +167,20 @@ export class PostgresqlStore {
       ? (text: string, params: readonly Cell[]) => session.query(text, params)
       : (text: string, params: readonly Cell[]) => this.query("read", signal, text, params);
     return describeTable(ask, name, this.endpoint.key);
+  }
+
+  /**
+   * The table as it is now, checked to be one that can be read.
+   *
+   * @throws P2PError `SOURCE_NOT_FOUND` where it is missing, `INVALID_ENDPOINT` where nothing names its rows.
+   */
+  async requireTable(signal: AbortSignal): Promise<Table> {
+    const ask = (text: string, params: readonly Cell[]) => this.query("read", signal, text, params);
+    if (this.#tableName === undefined) this.nameTable(await onlyTable(ask, this.endpoint));
+    const table = await this.table(signal);
+    if (table === undefined) throw await tableMissing(ask, this.#tableName!, this.endpoint);
+    assertKeyed(table, this.endpoint);
+    return table;
   }
 
   /** Must be called when the table was made, changed or dropped. */
