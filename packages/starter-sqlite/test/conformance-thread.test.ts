@@ -1,0 +1,3 @@
+import { describeSqlite } from "./describe-sqlite.ts";
+
+describeSqlite("sqlite, written by a thread", "always");

@@ -1,0 +1,42 @@
+import { mkdtemp, rm } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { idKey } from "@omni/p2p-core/starter";
+import { describeConformance } from "@omni/p2p-testkit";
+import Database from "better-sqlite3";
+import { sqliteStarter } from "../src/index.ts";
+
+/** A sidecar of the right form, with a text that is no valid one: half of a surrogate pair. */
+const BROKEN = '{"values":{"broken":"\\ud800"}}';
+
+/** Writes the sidecar of one record, as another program would. */
+function breakRow(file: string, key: string): void {
+  const db = new Database(file);
+  try {
+    const { changes } = db.prepare("UPDATE records SET _p2p = ? WHERE id = ?").run(BROKEN, key);
+    if (changes !== 1) throw new Error(`${changes} rows have the id ${key}`);
+  } finally {
+    db.close();
+  }
+}
+
+/** The rules of every store for SQLite, written by the process itself or by a thread of its own. */
+export function describeSqlite(name: string, thread: "never" | "always"): void {
+  describeConformance({
+    name,
+    starter: sqliteStarter,
+    async createEndpoint() {
+      const folder = await mkdtemp(join(tmpdir(), "p2p-sqlite-"));
+      return {
+        endpoint: `sqlite:${folder}/store.db?table=records&thread=${thread}`,
+        breakRecord: async (id) => breakRow(`${folder}/store.db`, idKey(id)),
+        // The file alone: a folder is made by nobody.
+        remove: () =>
+          Promise.all(["", "-wal", "-shm"].map((end) => rm(`${folder}/store.db${end}`, { force: true }))).then(
+            () => {},
+          ),
+        dispose: () => rm(folder, { recursive: true, force: true }),
+      };
+    },
+  });
+}
