@@ -132,6 +132,18 @@ export class ScratchSchema {
   }
 }
 
+/** The endpoint of a server, as its URL has it but for some options. */
+export function serverEndpoint(url: string, options: Record<string, unknown> = {}, name?: string): EndpointInfo {
+  const { host, port, database, metadata } = parseEndpoint(url);
+  return parseEndpoint({
+    storageType: "postgresql",
+    host,
+    port,
+    database: name ?? database,
+    metadata: { ...metadata, ...options },
+  });
+}
+
 /** Opens an endpoint as the manager does. */
 export function openEndpoint(
   endpoint: EndpointInfo,

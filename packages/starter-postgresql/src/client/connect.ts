@@ -1,6 +1,15 @@
 /** Connecting: the hosts in their order, encrypted or not as `sslmode` says, until one is there that will do. */
 import type { Socket } from "node:net";
-import { type HostPort, hostText, messageOf, onAbort, P2PError, withDeadline } from "@omni/p2p-core/starter";
+import {
+  type HostPort,
+  hostText,
+  messageOf,
+  onAbort,
+  P2PError,
+  suggest,
+  unlessAborted,
+  withDeadline,
+} from "@omni/p2p-core/starter";
 import type * as Pg from "pg";
 import type { PostgresqlEndpoint, SessionKind } from "../endpoint.ts";
 import { Connection } from "./connection.ts";
@@ -30,6 +39,13 @@ export interface Connected {
 
 const GREETING = `SELECT pg_catalog.current_setting('server_version_num'), pg_catalog.current_setting('server_version'),
   pg_catalog.pg_is_in_recovery(), pg_catalog.current_setting('default_transaction_read_only')`;
+
+/** Databases that a message names at most. */
+const MOST_LISTED = 20;
+/** Time to ask which databases there are, in ms. */
+const LISTING_MS = 2000;
+const DATABASES = `SELECT d.datname FROM pg_catalog.pg_database d WHERE d.datallowconn AND NOT d.datistemplate
+  AND pg_catalog.has_database_privilege(d.oid, 'CONNECT') ORDER BY d.datname COLLATE "C"`;
 
 /** Connects to servers of one endpoint. */
 export class Connector {
@@ -67,7 +83,7 @@ export class Connector {
           );
         } catch (error) {
           signal.throwIfAborted();
-          const failure = this.#failure(error);
+          const failure = await this.#failure(error, signal);
           // Another host would say the same of the user, the database and the files.
           if (/^(?:AUTHENTICATION_FAILED|INVALID_ENDPOINT|SOURCE_NOT_FOUND)$/.test(failure.code)) throw failure;
           failures.push({ at, error: failure });
@@ -89,15 +105,38 @@ export class Connector {
     );
   }
 
-  #failure(error: unknown): P2PError {
-    if (sqlState(error) === "3D000" && this.endpoint.sessionKind === "read-write") {
-      return new P2PError(
-        "INVALID_ENDPOINT",
-        `Cannot connect to ${this.endpoint.label}: ${messageOf(error)}. Create it (CREATE DATABASE), or name another one`,
-        { cause: error },
-      );
-    }
+  async #failure(error: unknown, signal: AbortSignal): Promise<P2PError> {
+    if (sqlState(error) === "3D000") return this.#databaseMissing(error, signal);
     return postgresqlError(error, "open", this.endpoint.label);
+  }
+
+  /** Says that the database is missing, and which there are where the user may be told so. */
+  async #databaseMissing(error: unknown, signal: AbortSignal): Promise<P2PError> {
+    const { label, database, sessionKind, hosts } = this.endpoint;
+    const names = await this.#databases(hosts[0]!, signal);
+    const known = names.length === 0 ? "" : `; there are ${names.slice(0, MOST_LISTED).join(", ")}`;
+    const isTarget = sessionKind === "read-write";
+    return new P2PError(
+      isTarget ? "INVALID_ENDPOINT" : "SOURCE_NOT_FOUND",
+      `Cannot connect to ${label}: there is no database ${JSON.stringify(database)}${suggest(database, names)}${known}${isTarget ? ". Name one of them, or make it by CREATE DATABASE" : ""}`,
+      { cause: error },
+    );
+  }
+
+  /** The databases that the user may connect to, by one that most servers have. */
+  async #databases(at: HostPort, signal: AbortSignal): Promise<string[]> {
+    const soon = AbortSignal.any([signal, AbortSignal.timeout(LISTING_MS)]);
+    try {
+      const { connection } = await unlessAborted(this.#connectTo(at, "any", soon, "postgres"), soon);
+      try {
+        const [answer] = await unlessAborted(connection.pipeline([{ text: DATABASES }]), soon);
+        return answer!.rows.map(([name]) => name!);
+      } finally {
+        connection.destroy();
+      }
+    } catch {
+      return [];
+    }
   }
 
   #late(at: HostPort, ms: number): P2PError {
@@ -108,12 +147,17 @@ export class Connector {
   }
 
   /** One host, encrypted or not in the order that the mode has. */
-  async #connectTo(at: HostPort, kind: SessionKind, signal: AbortSignal): Promise<Connected> {
+  async #connectTo(
+    at: HostPort,
+    kind: SessionKind,
+    signal: AbortSignal,
+    database = this.endpoint.database,
+  ): Promise<Connected> {
     const attempts = attemptsOf(this.endpoint.tls, at.host);
     let first: unknown;
     for (const attempt of attempts) {
       try {
-        return await this.#attempt(at, attempt, kind, signal);
+        return await this.#attempt(at, attempt, kind, signal, database);
       } catch (error) {
         signal.throwIfAborted();
         if (!mayDoOtherwise(error)) throw first === undefined || isServerError(error) ? error : first;
@@ -123,7 +167,13 @@ export class Connector {
     throw first;
   }
 
-  async #attempt(at: HostPort, attempt: Attempt, kind: SessionKind, signal: AbortSignal): Promise<Connected> {
+  async #attempt(
+    at: HostPort,
+    attempt: Attempt,
+    kind: SessionKind,
+    signal: AbortSignal,
+    database: string,
+  ): Promise<Connected> {
     const { tls, label } = this.endpoint;
     const request: SocketRequest = {
       at,
@@ -133,7 +183,7 @@ export class Connector {
     const socket = await this.#open(request, signal);
     const forget = onAbort(signal, () => socket.destroy());
     try {
-      const connection = await this.#login(socket, request);
+      const connection = await this.#login(socket, request, database);
       const greeting = await greetingOf(connection);
       assertKind(greeting, kind, label);
       return { connection, greeting };
@@ -162,8 +212,8 @@ export class Connector {
   }
 
   /** Introduces us to the server on a socket that is open. */
-  async #login(socket: Socket, request: SocketRequest): Promise<Connection> {
-    const { user, database, applicationName, settings, channelBinding, label } = this.endpoint;
+  async #login(socket: Socket, request: SocketRequest, database: string): Promise<Connection> {
+    const { user, applicationName, settings, channelBinding, label } = this.endpoint;
     const { at } = request;
     let asked: PasswordAnswer | undefined;
     const client = new this.#driver.Client({
