@@ -22,9 +22,10 @@ export async function cancelStatement(request: SocketRequest, { processId, secre
   try {
     const socket = await openSocket(request, AbortSignal.timeout(CANCEL_MS));
     socket.setTimeout(CANCEL_MS, () => socket.destroy());
-    // The server closes it without a word when the signal is on its way: a later statement must not get it.
+    // The server closes it without a word when the signal is on its way: a later statement must not get it. It is not
+    // closed from this side, not even half: PgBouncer 1.18 ends itself when it has a cancel request whose client is gone.
     const closed = once(socket, "close");
-    socket.end(message);
+    socket.write(message);
     socket.resume();
     await closed;
   } catch {
