@@ -1,5 +1,6 @@
 /** The door for engines and tools, which carry out transfers in their own way: plans, budgets, checkpoints, registries. */
 export { parseConfig } from "./config.ts";
+export type { ManagedTransferOptions } from "./connection/options.ts";
 export { boundService } from "./storage/bound-service.ts";
 export { completeTarget } from "./storage/complete-target.ts";
 export { countOf, deleteOf, lacksOf, lookUpOf, openStore } from "./storage/contract-checks.ts";

@@ -1,7 +1,7 @@
 import { describe, expect, expectTypeOf, it } from "vitest";
-import { parseTolerance, settingNames } from "../src/config.ts";
+import { type ConnectionConfig, parseTolerance, settingNames } from "../src/config.ts";
 import { parseConfig } from "../src/engine.ts";
-import { type ConnectionConfig, type ConnectionConfigInput, type FailureTolerance, isP2PError } from "../src/index.ts";
+import { type ConnectionConfigInput, type FailureTolerance, isP2PError } from "../src/index.ts";
 
 /** Every setting with a value that is not its default. */
 const EVERY: ConnectionConfig = {

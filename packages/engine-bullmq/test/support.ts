@@ -1,7 +1,7 @@
 import { setTimeout as sleep } from "node:timers/promises";
-import { type P2PDataTransferService, P2PError, type P2PRecord, type P2PStarter } from "@omni/p2p-core";
+import { P2PError, type P2PRecord, type P2PStarter } from "@omni/p2p-core";
 import { boundService } from "@omni/p2p-core/engine";
-import { CONTRACT_VERSION, type WriteOptions } from "@omni/p2p-core/starter";
+import { CONTRACT_VERSION, type P2PDataTransferService, type WriteOptions } from "@omni/p2p-core/starter";
 import { memoryStarter, memoryStore } from "@omni/p2p-starter-memory";
 import { onTestFinished } from "vitest";
 import {

@@ -1,6 +1,7 @@
 import { setTimeout as sleep } from "node:timers/promises";
-import type { P2PDataTransferService, P2PStarter } from "@omni/p2p-core";
+import type { P2PStarter } from "@omni/p2p-core";
 import { boundService } from "@omni/p2p-core/engine";
+import type { P2PDataTransferService } from "@omni/p2p-core/starter";
 
 /** What a network adds to each batch, in ms. */
 export const LATENCY_MS = 20;

@@ -104,7 +104,7 @@ export const wrong: P2PQuery[] = [
   });
 
   it("records have types: transforms that set fields and return interfaces, schemas, reads", async () => {
-    const code = `import type { ConnectionConfigInput, P2PConnection, P2PQuery, PoolOptions, Transform, VerifyOptions } from "@omni/p2p-core";
+    const code = `import type { ConnectionConfigInput, P2PConnection, P2PQuery, ManagerOptions, Transform, VerifyOptions } from "@omni/p2p-core";
 import { DefaultP2PConnectionManager } from "@omni/p2p-core";
 import { z } from "zod";
 interface Doc { id: string; title: string; tags?: string[]; meta: { at: Date } }
@@ -120,7 +120,7 @@ export const several: Transform = async (r): Promise<readonly Out[]> => [{ id: S
 export const typed: Transform<Doc, Out> = (doc) => { doc.title = "y"; return { id: doc.id, headline: doc.title }; };
 const limited: P2PQuery = { limit: maybe, offset: maybe, type: text, fields: undefined, orderBy: undefined, where: undefined };
 const config: ConnectionConfigInput = { batchSize: maybe, description: text, max_retries: maybe };
-const pool: PoolOptions = { maxConnections: maybe, idleTtl: maybe };
+const pool: ManagerOptions["pool"] = { maxConnections: maybe, idleTtl: maybe };
 const compare: VerifyOptions<Doc> = { transform: typed, batchSize: maybe, signal: stop };
 export async function use() {
   await manager.establish({ storageType: "redis", host: text, port: maybe, endpointId: text }, "memory:x", config, { signal: stop });

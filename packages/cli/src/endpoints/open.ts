@@ -1,6 +1,12 @@
-import { isP2PError, type P2PDataTransferService, P2PError, type P2PErrorCode } from "@omni/p2p-core";
+import { isP2PError, P2PError, type P2PErrorCode } from "@omni/p2p-core";
 import { completeTarget, openStore, redactError } from "@omni/p2p-core/engine";
-import { type OpenContext, secretsOf, toP2PError, unlessAborted } from "@omni/p2p-core/starter";
+import {
+  type OpenContext,
+  type P2PDataTransferService,
+  secretsOf,
+  toP2PError,
+  unlessAborted,
+} from "@omni/p2p-core/starter";
 import type { Session } from "../session/session.ts";
 import { withinLimit } from "../supervision/channel.ts";
 import { describeEndpoint, type ResolvedEndpoint } from "./resolve.ts";

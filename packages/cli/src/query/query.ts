@@ -1,5 +1,5 @@
-import type { P2POrder, P2PQuery } from "@omni/p2p-core";
-import { parseQuery } from "@omni/p2p-core/starter";
+import type { P2PQuery } from "@omni/p2p-core";
+import { type P2POrder, parseQuery } from "@omni/p2p-core/starter";
 import type { QueryFlags } from "../flags/query.ts";
 import { UsageError } from "../usage-error.ts";
 import { parseWhere } from "./where.ts";

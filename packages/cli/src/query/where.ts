@@ -1,4 +1,5 @@
-import type { P2PCondition, P2POperators, P2PQuery } from "@omni/p2p-core";
+import type { P2PCondition, P2PQuery } from "@omni/p2p-core";
+import type { P2POperators } from "@omni/p2p-core/starter";
 import { UsageError } from "../usage-error.ts";
 import { parseList, parseText, parseValue } from "./value.ts";
 

@@ -1,5 +1,5 @@
-import type { P2PDataTransferService, P2PQuery, P2PRecord } from "@omni/p2p-core";
-import type { ReadFailure } from "@omni/p2p-core/starter";
+import type { P2PQuery, P2PRecord } from "@omni/p2p-core";
+import type { P2PDataTransferService, ReadFailure } from "@omni/p2p-core/starter";
 
 /** Some records of a store. */
 export interface Sample {

@@ -2,13 +2,12 @@ import {
   DefaultP2PConnectionManager,
   FileCheckpointStore,
   isP2PError,
-  type ManagedTransferOptions,
   type P2PConnection,
   P2PTransferError,
   parseEndpoint,
   type TransferResult,
 } from "@omni/p2p-core";
-import { type Checkpoint, parseConfig } from "@omni/p2p-core/engine";
+import { type Checkpoint, type ManagedTransferOptions, parseConfig } from "@omni/p2p-core/engine";
 import { unlessAborted } from "@omni/p2p-core/starter";
 import { askPassword, type Side } from "../endpoints/credentials.ts";
 import { findStarter } from "../endpoints/installed-starters.ts";

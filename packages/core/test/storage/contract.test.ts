@@ -3,9 +3,14 @@ import { join } from "node:path";
 import { pathToFileURL } from "node:url";
 import { describe, expect, it, onTestFinished } from "vitest";
 import { countOf, deleteOf, lacksOf, lookUpOf, openStore, StarterRegistry } from "../../src/engine.ts";
-import { DefaultP2PConnectionManager, type P2PDataTransferService, type P2PStarter } from "../../src/index.ts";
+import { DefaultP2PConnectionManager, type P2PStarter } from "../../src/index.ts";
 import type * as current from "../../src/starter.ts";
-import { CONTRACT_VERSION, type EndpointInfo, registerStarter } from "../../src/starter.ts";
+import {
+  CONTRACT_VERSION,
+  type EndpointInfo,
+  type P2PDataTransferService,
+  registerStarter,
+} from "../../src/starter.ts";
 import { temporaryFolder } from "../support/folder.ts";
 import { records, ScriptedStore } from "../support/scripted-store.ts";
 

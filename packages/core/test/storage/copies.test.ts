@@ -130,7 +130,7 @@ describe("dates and bytes of another realm", () => {
   });
 });
 
-function store(seen: own.P2PRecord[]): own.P2PDataTransferService {
+function store(seen: own.P2PRecord[]): starter.P2PDataTransferService {
   return {
     capabilities: {
       resumable: false,

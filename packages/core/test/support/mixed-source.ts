@@ -1,7 +1,9 @@
 // A transfer of records of one byte and of many megabytes in a process of its own, which tells its peak of memory in MiB:
 // node mixed-source.ts <records> <bytes of a large one> <batch size>
+
 import { setImmediate } from "node:timers/promises";
-import { type ConnectionConfig, DefaultP2PTransferBridge, type P2PQuery, type P2PRecord } from "../../src/index.ts";
+import type { ConnectionConfig } from "../../src/config.ts";
+import { DefaultP2PTransferBridge, type P2PQuery, type P2PRecord } from "../../src/index.ts";
 import { estimateBytes } from "../../src/model/size.ts";
 import type { ReadOptions, RecordBatch, WriteResult } from "../../src/starter.ts";
 import { ScriptedStore } from "./scripted-store.ts";

@@ -1,15 +1,10 @@
-import {
-  type P2PDataTransferService,
-  P2PError,
-  type P2PErrorCode,
-  type P2PErrorOptions,
-  type P2PQuery,
-  type P2PRecord,
-} from "../../src/index.ts";
+import { P2PError, type P2PErrorCode, type P2PQuery, type P2PRecord } from "../../src/index.ts";
 import {
   idKey,
   matches,
   type P2PCapabilities,
+  type P2PDataTransferService,
+  type P2PErrorOptions,
   parseQuery,
   type ReadFailure,
   type ReadOptions,

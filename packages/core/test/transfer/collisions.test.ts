@@ -1,6 +1,7 @@
 import * as fc from "fast-check";
 import { describe, expect, it } from "vitest";
-import type { P2PDataTransferService, P2PId, P2PRecord } from "../../src/index.ts";
+import type { P2PId, P2PRecord } from "../../src/index.ts";
+import type { P2PDataTransferService } from "../../src/starter.ts";
 import { CollisionFinder } from "../../src/transfer/collisions.ts";
 import { busy, records, refused, ScriptedStore, withFailures } from "../support/scripted-store.ts";
 import { expectNoUnhandledRejections, transfer } from "../support/transferring.ts";

@@ -8,13 +8,12 @@ import {
   type DeadLetter,
   FileDeadLetterSink,
   MemoryCheckpointStore,
-  type P2PDataTransferService,
   P2PError,
   type P2PRecord,
   TaggedValue,
   type TransferOptions,
 } from "../../src/index.ts";
-import { fromJson, type JsonValue } from "../../src/starter.ts";
+import { fromJson, type JsonValue, type P2PDataTransferService } from "../../src/starter.ts";
 import { temporaryFolder } from "../support/folder.ts";
 import { records, refused, ScriptedStore, withFailures } from "../support/scripted-store.ts";
 import { CheckpointLog, ending, expectNoUnhandledRejections, LetterBox, transfer } from "../support/transferring.ts";

@@ -2,13 +2,12 @@ import {
   type EndpointInfo,
   type EndpointInput,
   isP2PError,
-  type P2PDataTransferService,
   P2PError,
   type P2PStarter,
   parseEndpoint,
 } from "@omni/p2p-core";
 import { completeTarget, openService, redactError, StarterRegistry } from "@omni/p2p-core/engine";
-import { secretsOf, toP2PError } from "@omni/p2p-core/starter";
+import { type P2PDataTransferService, secretsOf, toP2PError } from "@omni/p2p-core/starter";
 import { type GuardedEndpoint, isGuarded } from "./access.ts";
 
 /**

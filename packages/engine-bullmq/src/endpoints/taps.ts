@@ -1,14 +1,13 @@
 /** Throttling and watching of a transfer, by wrapping its source. */
 import {
   DefaultP2PTransferBridge,
-  type P2PDataTransferService,
   P2PError,
   type P2PQuery,
   type P2PRecord,
   type P2PTransferBridge,
 } from "@omni/p2p-core";
 import { boundService, type TransferEnd } from "@omni/p2p-core/engine";
-import { sleep } from "@omni/p2p-core/starter";
+import { type P2PDataTransferService, sleep } from "@omni/p2p-core/starter";
 
 /** What looks at a transfer while it reads, and holds it back. */
 export interface Tap {

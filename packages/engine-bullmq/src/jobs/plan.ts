@@ -1,6 +1,6 @@
-import type { P2PDataTransferService, P2PQuery, P2PValue } from "@omni/p2p-core";
+import type { P2PQuery, P2PValue } from "@omni/p2p-core";
 import { parseConfig, planPartitions } from "@omni/p2p-core/engine";
-import { decodeJson, encodeJson, messageOf, parseJson } from "@omni/p2p-core/starter";
+import { decodeJson, encodeJson, messageOf, type P2PDataTransferService, parseJson } from "@omni/p2p-core/starter";
 import type { FlowProducer } from "bullmq";
 import type { Redis } from "ioredis";
 import { refused } from "../errors.ts";
