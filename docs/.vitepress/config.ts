@@ -9,6 +9,7 @@ const starters = [
   { text: "Redis", link: "/starters/redis" },
   { text: "MongoDB", link: "/starters/mongodb" },
   { text: "Elasticsearch", link: "/starters/elasticsearch" },
+  { text: "PostgreSQL", link: "/starters/postgresql" },
 ];
 
 const sidebar: DefaultTheme.SidebarItem[] = [
@@ -46,6 +47,7 @@ const startersZh = [
   { text: "Redis", link: "/zh/starters/redis" },
   { text: "MongoDB", link: "/zh/starters/mongodb" },
   { text: "Elasticsearch", link: "/zh/starters/elasticsearch" },
+  { text: "PostgreSQL", link: "/zh/starters/postgresql" },
 ];
 
 const sidebarZh: DefaultTheme.SidebarItem[] = [

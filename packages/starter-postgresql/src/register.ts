@@ -1,1 +1,4 @@
-export { STORE } from "./types.ts";
+import { registerStarter } from "@omni/p2p-core/starter";
+import { postgresqlStarter } from "./starter.ts";
+
+registerStarter(postgresqlStarter);

@@ -26,9 +26,12 @@ export async function identityOf(store: PostgresqlStore, signal: AbortSignal): P
   const known = table === undefined ? { schema: await schemaOf(store, signal), name: name.name } : table;
   return {
     ...(cluster !== undefined && {
-      thing: `${cluster}, database ${database}, table ${JSON.stringify(known.schema)}.${JSON.stringify(known.name)}`,
+      thing: `${cluster.text}, database ${database}, table ${JSON.stringify(known.schema)}.${JSON.stringify(known.name)}`,
     }),
-    ...(table !== undefined && { incarnation: `database ${database}, relation ${table.oid}` }),
+    // Clusters that are made alike give out the same oids.
+    ...(table !== undefined && {
+      incarnation: `${cluster?.lasts === true ? `${cluster.text}, ` : ""}database ${database}, relation ${table.oid}`,
+    }),
   };
 }
 
@@ -43,10 +46,13 @@ async function schemaOf(store: PostgresqlStore, signal: AbortSignal): Promise<st
  * The cluster by its own number, which everybody may ask for unless an administrator has taken that away; else by when and where
  * the server runs, which at least no other server shares.
  */
-async function clusterOf(store: PostgresqlStore, signal: AbortSignal): Promise<string | undefined> {
+async function clusterOf(
+  store: PostgresqlStore,
+  signal: AbortSignal,
+): Promise<{ readonly text: string; readonly lasts: boolean } | undefined> {
   try {
     const { rows } = await store.query("read", signal, CLUSTER_SQL);
-    return `cluster ${rows[0]![0]}`;
+    return { text: `cluster ${rows[0]![0]}`, lasts: true };
   } catch (error) {
     signal.throwIfAborted();
     if (!isServerError((error as { readonly cause?: unknown }).cause)) throw error;
@@ -57,5 +63,5 @@ async function clusterOf(store: PostgresqlStore, signal: AbortSignal): Promise<s
     "SELECT pg_catalog.pg_postmaster_start_time(), pg_catalog.inet_server_addr(), pg_catalog.inet_server_port()",
   );
   const [since, address, port] = rows[0]!;
-  return address === null ? undefined : `server ${address} ${port} since ${since}`;
+  return address === null ? undefined : { text: `server ${address} ${port} since ${since}`, lasts: false };
 }
