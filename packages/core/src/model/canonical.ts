@@ -1,26 +1,61 @@
+/** Serialises values canonically: one text for each value, by which records are hashed and compared. */
+import { FieldOrders } from "./field-orders.ts";
 import { JSON_TAG, toJson } from "./json.ts";
-import type { JsonValue } from "./json-value.ts";
-import type { P2PValue } from "./value.ts";
+import { type P2PObject, type P2PValue, type TaggedValue, valueType } from "./value.ts";
+import { type SingleObject, singleKindNamed } from "./value-kinds.ts";
 
 /**
  * A text that two values share exactly when they are equal: their tagged JSON with the fields of every object in
  * order. Source of the idea: JSON Canonicalization Scheme, RFC 8785; the numbers here are those of JavaScript.
  */
 export function canonicalText(value: P2PValue): string {
-  return write(toJson(value));
+  // Every record that is compared goes through here, so the tagged JSON is not made first and then walked once more.
+  switch (typeof value) {
+    case "string":
+      return JSON.stringify(value);
+    case "boolean":
+      return value ? "true" : "false";
+    case "number":
+      return Number.isFinite(value) && !Object.is(value, -0) ? String(value) : JSON.stringify(toJson(value));
+    case "bigint":
+      return `{"${JSON_TAG}":"bigint","value":"${value}"}`;
+    default:
+      return value === null ? "null" : textOfObject(value);
+  }
 }
 
-function write(json: JsonValue): string {
-  if (typeof json !== "object" || json === null) return JSON.stringify(json);
-  if (Array.isArray(json)) return `[${json.map(write).join(",")}]`;
-  const object = json as { readonly [key: string]: JsonValue };
-  // The entries of an object with a field of the tag's name are a list already; sorting them makes them canonical too.
-  if (object[JSON_TAG] === "object" && Array.isArray(object.value)) {
-    const entries = (object.value as readonly (readonly [string, JsonValue])[]).map(
-      ([key, inner]) => `${JSON.stringify(key)}:${write(inner)}`,
-    );
-    return `{{${entries.sort().join(",")}}}`;
+function textOfObject(value: Exclude<P2PValue, null | boolean | number | bigint | string>): string {
+  const type = valueType(value);
+  if (type === "array") {
+    let text = "";
+    for (const item of value as readonly P2PValue[])
+      text += text === "" ? canonicalText(item) : `,${canonicalText(item)}`;
+    return `[${text}]`;
   }
-  const fields = Object.keys(object).sort();
-  return `{${fields.map((key) => `${JSON.stringify(key)}:${write(object[key]!)}`).join(",")}}`;
+  if (type === "object") return textOfPlain(value as P2PObject);
+  if (type === "tagged") {
+    const tagged = value as TaggedValue;
+    return `{"${JSON_TAG}":${JSON.stringify(tagged.type)},"value":${canonicalText(tagged.value)}}`;
+  }
+  return `{"${JSON_TAG}":"${type}","value":${JSON.stringify(singleKindNamed(type)!.toJson(value as SingleObject))}}`;
+}
+
+const ORDERS = new FieldOrders((name) => `${JSON.stringify(name)}:`);
+
+function textOfPlain(object: P2PObject): string {
+  if (Object.hasOwn(object, JSON_TAG)) return textOfEntries(object);
+  let text = "";
+  for (const [name, label] of ORDERS.of(object)) {
+    const inner = object[name];
+    if (inner !== undefined) text += text === "" ? label + canonicalText(inner) : `,${label}${canonicalText(inner)}`;
+  }
+  return `{${text}}`;
+}
+
+/** An object with a field of the tag's name, in two pairs of braces so that it cannot be taken for a tag. */
+function textOfEntries(object: P2PObject): string {
+  const entries = Object.keys(object)
+    .filter((name) => object[name] !== undefined)
+    .map((name) => `${JSON.stringify(name)}:${canonicalText(object[name]!)}`);
+  return `{{${entries.sort().join(",")}}}`;
 }

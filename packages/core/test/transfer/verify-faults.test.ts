@@ -8,7 +8,7 @@ import {
   type VerifyOptions,
   verify,
 } from "../../src/index.ts";
-import { busy, lost, records, ScriptedStore } from "../support/scripted-store.ts";
+import { busy, lost, records, ScriptedStore, untilAborted } from "../support/scripted-store.ts";
 import { expectNoUnhandledRejections } from "../support/transferring.ts";
 
 const endpoint = (endpointId: string) => ({
@@ -354,5 +354,37 @@ describe("what a store knows to be the same", () => {
     expect(await compare(theirs, ours)).toMatchObject({ equal: true });
     const found = await compare(ours, new ScriptedStore([{ id: 1, set: "cbd" }]));
     expect(found.differences).toMatchObject([{ fields: [{ field: "set[0]", source: '"a"', target: '"b"' }, {}, {}] }]);
+  });
+});
+
+describe("two sides that are read side by side", () => {
+  it("wait for each other, so that a slow one costs its own time alone", async () => {
+    const met = Promise.withResolvers<void>();
+    let arrived = 0;
+    const read = () => {
+      if (++arrived === 2) met.resolve();
+      return met.promise;
+    };
+    const found = await compare(new ScriptedStore(records(10), { read }), new ScriptedStore(records(10), { read }));
+    expect(found).toMatchObject({ equal: true, sourceCount: 10, targetCount: 10 });
+  });
+
+  it.each(["source", "target"] as const)("both end when the %s fails, with its error", async (side) => {
+    let signal: AbortSignal | undefined;
+    const endless = new ScriptedStore(records(10), {
+      read: ({ options }) => {
+        signal = options.signal;
+        return untilAborted(options.signal);
+      },
+    });
+    const broken = new ScriptedStore(records(10), {
+      read: async () => {
+        while (signal === undefined) await new Promise(setImmediate);
+        throw new P2PError("READ_FAILED", "the disk is torn");
+      },
+    });
+    const comparing = side === "source" ? compare(broken, endless) : compare(endless, broken);
+    await expect(comparing).rejects.toMatchObject({ code: "READ_FAILED", message: "the disk is torn" });
+    expect(signal?.aborted).toBe(true);
   });
 });

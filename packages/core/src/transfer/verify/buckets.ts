@@ -5,43 +5,59 @@ import { hash, randomBytes } from "node:crypto";
 export interface Fingerprint {
   /** The record's canonical id. */
   readonly key: string;
-  /** A hash of the id, by which records are spread: 160 bits, hexadecimal. */
+  /** A hash of the id, by which records are spread: 160 bits, a character for each eight. */
   readonly spread: string;
-  /** A hash of id and content: 256 bits, hexadecimal. */
+  /** A hash of id and content: 256 bits, a character for each eight. */
   readonly content: string;
 }
 
 /**
- * Hashes with a key that is drawn anew for each comparison.
+ * Hashes with a key (a salt) that is drawn anew for each comparison.
  *
  * Without the key, whoever writes records could look for two sets of them whose sums are equal: that is a generalised
  * birthday problem (D. Wagner, "A Generalized Birthday Problem", CRYPTO 2002), and for sums of 128 bits a matter of
  * seconds. The same holds for ids that all fall into one bucket. With it, nothing can be prepared: to records that were
  * chosen before the key was drawn the hashes are as good as random.
+ *
+ * SHA-256 of a record of 600 bytes takes a microsecond, a quarter of what making its canonical text takes: processors
+ * have instructions for it, and nothing that JavaScript could compute is as fast.
  */
 export class Fingerprinter {
   readonly #key = randomBytes(32).toString("base64");
 
   spread(id: string): string {
-    return hash("sha1", this.#key + id);
+    return hash("sha1", this.#key + id, "binary");
   }
 
   /** The length goes first, so that no id runs into the text. */
   content(id: string, text: string): string {
-    return hash("sha256", `${this.#key}${id.length} ${id}${text}`);
+    return hash("sha256", `${this.#key}${id.length} ${id}${text}`, "binary");
   }
 }
 
 /** Buckets over which ids are spread: 2^14, so that the digests of a side take under a megabyte. */
 const BUCKETS = 1 << 14;
 
-/** The bucket of an id. */
-export function bucketOf(spread: string): number {
-  return Number.parseInt(spread.slice(0, 8), 16) % BUCKETS;
+/** 32 bits of a hash, from its character at this place on. */
+function word(hashed: string, at: number): number {
+  return (
+    hashed.charCodeAt(at) |
+    (hashed.charCodeAt(at + 1) << 8) |
+    (hashed.charCodeAt(at + 2) << 16) |
+    (hashed.charCodeAt(at + 3) << 24)
+  );
 }
 
+/** The bucket of an id. */
+export function bucketOf(spread: string): number {
+  return word(spread, 0) & (BUCKETS - 1);
+}
+
+/** Sums kept of a bucket, each of 32 bits. */
+const LANES = 4;
+
 /**
- * For each bucket the number of records and the sum of 128 bits of their keyed hashes, as two sums of 64: equal in
+ * For each bucket the number of records and the sum of 128 bits of their keyed hashes, as four sums of 32: equal in
  * whatever order the records came.
  *
  * What that is worth: two sides that differ, and whose records were chosen without knowledge of this comparison's key, have
@@ -51,15 +67,14 @@ export function bucketOf(spread: string): number {
  */
 export class BucketDigests {
   readonly #counts = new Uint32Array(BUCKETS);
-  readonly #sums = new BigUint64Array(BUCKETS * 2);
+  readonly #sums = new Uint32Array(BUCKETS * LANES);
   readonly #unsure = new Set<number>();
   count = 0;
 
   add({ spread, content }: Fingerprint): void {
     const bucket = bucketOf(spread);
     this.#counts[bucket]!++;
-    this.#sums[bucket * 2]! += BigInt(`0x${content.slice(0, 16)}`);
-    this.#sums[bucket * 2 + 1]! += BigInt(`0x${content.slice(16, 32)}`);
+    for (let lane = 0; lane < LANES; lane++) this.#sums[bucket * LANES + lane]! += word(content, lane * 4);
     this.count++;
   }
 
@@ -71,10 +86,8 @@ export class BucketDigests {
   unequalBuckets(other: BucketDigests): Set<number> {
     const unequal = new Set<number>([...this.#unsure, ...other.#unsure]);
     for (let bucket = 0; bucket < BUCKETS; bucket++) {
-      const same =
-        this.#counts[bucket] === other.#counts[bucket] &&
-        this.#sums[bucket * 2] === other.#sums[bucket * 2] &&
-        this.#sums[bucket * 2 + 1] === other.#sums[bucket * 2 + 1];
+      let same = this.#counts[bucket] === other.#counts[bucket];
+      for (let at = bucket * LANES; at < (bucket + 1) * LANES; at++) same &&= this.#sums[at] === other.#sums[at];
       if (!same) unequal.add(bucket);
     }
     return unequal;
@@ -106,8 +119,7 @@ export class IdFilter {
   }
 }
 
-/** Not those digits from which the bucket is made. */
+/** Not those bits from which the bucket is made. */
 function bitsOf(spread: string): [number, number, number] {
-  const bit = (from: number) => Number.parseInt(spread.slice(from, from + 8), 16) % FILTER_BITS;
-  return [bit(8), bit(16), bit(24)];
+  return [4, 8, 12].map((at) => word(spread, at) & (FILTER_BITS - 1)) as [number, number, number];
 }

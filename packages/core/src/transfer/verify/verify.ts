@@ -1,9 +1,7 @@
 import { parseConfig } from "../../config.ts";
 import { assertPlain } from "../../described.ts";
 import { isP2PError, P2PError, toP2PError } from "../../errors.ts";
-import { canonicalText } from "../../model/canonical.ts";
 import { idKey, type MutableRecord, type P2PRecord } from "../../model/record.ts";
-import type { P2PValue } from "../../model/value.ts";
 import { countOf } from "../../storage/contract-checks.ts";
 import { matches, type P2PQuery, parseQuery } from "../../storage/query.ts";
 import { redactError, redactText, secretsOf } from "../../storage/redact.ts";
@@ -16,6 +14,7 @@ import { isSchema } from "../schema.ts";
 import type { StandardSchemaV1 } from "../standard-schema.ts";
 import { type Transform, TransformWindow } from "../transform.ts";
 import { BucketDigests, Fingerprinter, IdFilter } from "./buckets.ts";
+import { comparedText } from "./compared-text.ts";
 import { withFields } from "./details.ts";
 import { type Difference, DifferenceFinder, type Findings, type Note } from "./finder.ts";
 import { readSide, type Side, type SideBatch } from "./read.ts";
@@ -90,7 +89,7 @@ export interface VerifyResult {
  * Compares two stores record by record: by id, and by a hash of all fields with their types. The order of the fields of an object
  * is no difference.
  *
- * Both sides are read once into digests of fixed size. Where these differ, both are read once more and only the
+ * Both sides are read once, side by side, into digests of fixed size. Where these differ, both are read once more and only the
  * records behind the differing digests are compared, through temporary files. So the memory is bounded and the time
  * linear in the records, in whatever order the stores give them.
  *
@@ -171,6 +170,8 @@ class Comparison {
   readonly #extrasAllowed: boolean;
   /** Which ids the source may have; only where the target may hold many others. */
   readonly #sourceIds: IdFilter | undefined;
+  /** Aborts when one side failed. */
+  readonly #ending = new AbortController();
   #read = 0;
   #troubled = false;
   /** Records of both sides together, once both have counted. */
@@ -191,7 +192,7 @@ class Comparison {
     this.#narrowed = !options.targetQuery && (targetQuery.where !== undefined || targetQuery.type !== undefined);
     this.#fields = { source: new FieldWatch(query), target: new FieldWatch(options.targetQuery ?? {}) };
     this.#sourceIds = this.#extrasAllowed || this.#narrowed ? new IdFilter() : undefined;
-    const signal = options.signal ?? new AbortController().signal;
+    const signal = options.signal ? AbortSignal.any([options.signal, this.#ending.signal]) : this.#ending.signal;
     const common = { batchSize: options.batchSize ?? 1000, retry, signal };
     const window = new TransformWindow(terms);
     this.#source = { ...common, service: source.service, query, transform, window, mayBeAbsent: false };
@@ -209,8 +210,7 @@ class Comparison {
   async run(): Promise<VerifyResult> {
     const startedAt = performance.now();
     if (this.#options.onProgress) void this.#countBoth();
-    const source = await this.#digestSource();
-    const target = await this.#digestTarget();
+    const [source, target] = await this.#digestBoth();
     const counts = { sourceCount: source.count, targetCount: target.count + this.#extra };
     const unequal = source.unequalBuckets(target);
     const found = unequal.size === 0 ? NOTHING : await this.#find(unequal, counts.sourceCount + target.count);
@@ -240,6 +240,20 @@ class Comparison {
     const ofSource = await this.#fields.source.notes(this.#source.service, signal);
     const ofTarget = await this.#fields.target.notes(this.#target.service, signal);
     return [...ofSource, ...ofTarget.map((note) => `In the target: ${note}`)];
+  }
+
+  /** Reads both sides side by side, unless the target's records can be told from others only by those of the source. */
+  async #digestBoth(): Promise<[BucketDigests, BucketDigests]> {
+    if (this.#extrasAllowed) return [await this.#digestSource(), await this.#digestTarget()];
+    // When one side fails, the other is told to end; the error is that of the first.
+    const failed = (error: unknown) => {
+      this.#ending.abort(error);
+      throw error;
+    };
+    const both = [this.#digestSource().catch(failed), this.#digestTarget().catch(failed)] as const;
+    await Promise.allSettled(both);
+    if (this.#ending.signal.aborted) throw this.#ending.signal.reason;
+    return Promise.all(both);
   }
 
   async #digestSource(): Promise<BucketDigests> {
@@ -289,7 +303,7 @@ class Comparison {
       ...found2,
       differences: await withFields(found2.differences, this.#source, side, (record) => {
         const canonical = this.#canonical(record);
-        return { record: canonical, content: this.#printOf(record).content };
+        return { record: canonical, content: textOf(this.#printOf(record).content) };
       }),
     };
   }
@@ -329,7 +343,7 @@ class Comparison {
 
   #notePrint(record: P2PRecord, spread?: string): Omit<Note, "kind"> {
     const print = this.#printOf(record, spread);
-    return { key: print.key, spread: print.spread, text: print.content };
+    return { key: print.key, spread: print.spread, text: textOf(print.content) };
   }
 
   #notes(
@@ -362,7 +376,7 @@ class Comparison {
 
   #printOf(record: P2PRecord, spread?: string) {
     const key = idKey(record.id);
-    const content = this.#prints.content(key, canonicalText(this.#canonical(record) as P2PValue));
+    const content = this.#prints.content(key, comparedText(this.#canonical(record)));
     return { key, spread: spread ?? this.#prints.spread(key), content };
   }
 
@@ -387,6 +401,11 @@ class Comparison {
       yield batch;
     }
   }
+}
+
+/** A hash as it stands in the files. */
+function textOf(hashed: string): string {
+  return Buffer.from(hashed, "latin1").toString("base64url");
 }
 
 const NOTHING: Findings = {
