@@ -1,0 +1,169 @@
+/** The SQL of writing: COPY, and statements whose rows come as one array of texts a column. */
+import type { Cell, Row } from "../client/session.ts";
+import { qualified, quote, type Sql } from "../client/sql.ts";
+import type { Table } from "../client/table.ts";
+import type { PendingRow, WrittenColumn } from "./row-shape.ts";
+
+/** Names of what a statement's rows are called, which no column can meet. */
+const STAGE = '"p2p:rows"';
+const NUMBER = '"p2p:n"';
+
+function cellName(at: number): string {
+  return `"p2p:${at}"`;
+}
+
+function names(columns: readonly WrittenColumn[]): string {
+  return columns.map(({ name }) => quote(name)).join(", ");
+}
+
+export function copySql(table: Table, columns: readonly WrittenColumn[]): string {
+  return `COPY ${qualified(table)} (${names(columns)}) FROM STDIN`;
+}
+
+/** Rows as a relation: cells by `p2p:0`, `p2p:1`, … in their types, and their numbers from 1 on. */
+function stage(columns: readonly WrittenColumn[], rows: readonly PendingRow[]): Sql {
+  const cells = columns.map((_, at) => cellName(at));
+  const cast = columns.map(({ type }, at) => `${cellName(at)}::${type} AS ${cellName(at)}`);
+  if (rows.length === 1) {
+    // A row by itself may be larger than an array can be.
+    const alone = columns.map(({ type }, at) => `$${at + 1}::pg_catalog.text::${type} AS ${cellName(at)}`);
+    return { text: `SELECT ${alone.join(", ")}, 1::pg_catalog.int8 AS ${NUMBER}`, params: rows[0]!.cells };
+  }
+  const arrays = columns.map((_, at) => `$${at + 1}::pg_catalog.text[]`);
+  return {
+    text:
+      `SELECT ${cast.join(", ")}, ${NUMBER} FROM ROWS FROM (${arrays.map((array) => `pg_catalog.unnest(${array})`).join(", ")}) ` +
+      `WITH ORDINALITY AS "p2p:cells"(${cells.join(", ")}, ${NUMBER})`,
+    params: columns.map((_, at) => textArray(rows, at)),
+  };
+}
+
+/** An array literal of one cell of each row. */
+function textArray(rows: readonly { readonly cells: readonly Cell[] }[], at: number): string {
+  let text = "{";
+  for (let row = 0; row < rows.length; row++) {
+    const cell = rows[row]!.cells[at]!;
+    if (row > 0) text += ",";
+    if (cell === null) text += "NULL";
+    else text += `"${NEEDS_ESCAPE.test(cell) ? cell.replace(ALL_ESCAPES, "\\$&") : cell}"`;
+  }
+  return `${text}}`;
+}
+
+const NEEDS_ESCAPE = /["\\]/;
+const ALL_ESCAPES = /["\\]/g;
+
+function keyNames(table: Table): string {
+  return table.key.columns.map(({ column }) => quote(column.name)).join(", ");
+}
+
+function keyJoin(table: Table, columns: readonly WrittenColumn[], stageName: string, target: string): string {
+  return table.key.columns
+    .map(({ column }) => {
+      const at = columns.findIndex(({ name }) => name === column.name);
+      return `${target}.${quote(column.name)} = ${stageName}.${cellName(at)}`;
+    })
+    .join(" AND ");
+}
+
+function insertInto(table: Table, columns: readonly WrittenColumn[]): string {
+  const overriding = columns.some(({ isAlwaysIdentity }) => isAlwaysIdentity) ? " OVERRIDING SYSTEM VALUE" : "";
+  return `INSERT INTO ${qualified(table)} (${names(columns)})${overriding}`;
+}
+
+/** Inserts rows, with nothing said of those that are there. */
+export function insertSql(table: Table, columns: readonly WrittenColumn[], rows: readonly PendingRow[]): Sql {
+  const { text, params } = stage(columns, rows);
+  const cells = columns.map((_, at) => cellName(at)).join(", ");
+  return { text: `${insertInto(table, columns)} SELECT ${cells} FROM (${text}) ${STAGE} ORDER BY ${NUMBER}`, params };
+}
+
+/** Replaces what is there. */
+export function upsertSql(table: Table, columns: readonly WrittenColumn[], rows: readonly PendingRow[]): Sql {
+  const { text, params } = insertSql(table, columns, rows);
+  const others = columns.filter(({ isKey }) => !isKey);
+  const set = others.map(({ name }) => `${quote(name)} = EXCLUDED.${quote(name)}`).join(", ");
+  const action = others.length === 0 ? "DO NOTHING" : `DO UPDATE SET ${set}`;
+  return { text: `${text} ON CONFLICT (${keyNames(table)}) ${action}`, params };
+}
+
+/** Leaves alone what is there: gives the numbers of the rows that were not written, the later ones of a key among them. */
+export function insertNewSql(table: Table, columns: readonly WrittenColumn[], rows: readonly PendingRow[]): Sql {
+  const { text, params } = stage(columns, rows);
+  const cells = columns.map((_, at) => cellName(at)).join(", ");
+  const keyCells = table.key.columns.map(
+    ({ column }) => `${STAGE}.${cellName(columns.findIndex(({ name }) => name === column.name))}`,
+  );
+  return {
+    text:
+      `WITH ${STAGE} AS (${text}), "p2p:new" AS (${insertInto(table, columns)} SELECT ${cells} FROM ${STAGE} ORDER BY ${NUMBER} ` +
+      `ON CONFLICT (${keyNames(table)}) DO NOTHING RETURNING ${keyNames(table)}), "p2p:all" AS (SELECT ${STAGE}.${NUMBER} AS n, ` +
+      `"p2p:new".${quote(table.key.columns[0]!.column.name)} IS NOT NULL AS is_new, pg_catalog.row_number() OVER (PARTITION BY ${keyCells.join(", ")} ORDER BY ${STAGE}.${NUMBER}) AS turn ` +
+      `FROM ${STAGE} LEFT JOIN "p2p:new" ON ${keyJoin(table, columns, STAGE, '"p2p:new"')}) ` +
+      'SELECT n FROM "p2p:all" WHERE (SELECT pg_catalog.count(*) FROM "p2p:new") < (SELECT pg_catalog.count(*) FROM "p2p:all") AND (NOT is_new OR turn > 1) ORDER BY n',
+    params,
+  };
+}
+
+/** The numbers of the rows whose key is there. */
+export function presentSql(
+  table: Table,
+  columns: readonly WrittenColumn[],
+  rows: readonly PendingRow[],
+  lock: boolean,
+): Sql {
+  const { text, params } = stage(columns.slice(0, table.key.columns.length), keysOf(rows, table.key.columns.length));
+  return {
+    text:
+      `SELECT ${STAGE}.${NUMBER} FROM (${text}) ${STAGE} JOIN ${qualified(table)} "p2p:there" ON ${keyJoin(table, columns, STAGE, '"p2p:there"')}` +
+      (lock ? ' FOR UPDATE OF "p2p:there"' : ""),
+    params,
+  };
+}
+
+/** Replaces rows that are there, where no index can tell. */
+export function updateSql(table: Table, columns: readonly WrittenColumn[], rows: readonly PendingRow[]): Sql {
+  const { text, params } = stage(columns, rows);
+  const set = columns.flatMap(({ name, isKey }, at) => (isKey ? [] : [`${quote(name)} = ${STAGE}.${cellName(at)}`]));
+  return {
+    text: `UPDATE ${qualified(table)} AS "p2p:there" SET ${set.join(", ")} FROM (${text}) ${STAGE} WHERE ${keyJoin(table, columns, STAGE, '"p2p:there"')}`,
+    params,
+  };
+}
+
+/** Rows with these keys, each with its number behind what is selected of it, locked until the transaction ends. */
+export function lockSql(
+  table: Table,
+  columns: readonly WrittenColumn[],
+  rows: readonly PendingRow[],
+  select: readonly string[],
+): Sql {
+  const { text, params } = stage(columns, rows);
+  // The names of the plan stand without a table, so that the rows are those of an inner query.
+  return {
+    text:
+      `SELECT ${select.join(", ")}, ${NUMBER} FROM ${qualified(table)} JOIN (${text}) ${STAGE} ` +
+      `ON ${keyJoin(table, columns, STAGE, qualified(table))} ORDER BY ${NUMBER} FOR UPDATE OF ${quote(table.name)}`,
+    params,
+  };
+}
+
+/** Deletes rows by their keys, and gives the numbers of those that are gone. */
+export function deleteSql(table: Table, columns: readonly WrittenColumn[], rows: readonly PendingRow[]): Sql {
+  const { text, params } = stage(columns, rows);
+  return {
+    text:
+      `DELETE FROM ${qualified(table)} AS "p2p:there" USING (${text}) ${STAGE} WHERE ${keyJoin(table, columns, STAGE, '"p2p:there"')} ` +
+      `RETURNING ${STAGE}.${NUMBER}`,
+    params,
+  };
+}
+
+/** The places that a statement told of, from 0 on. */
+export function numbersOf(rows: readonly Row[]): number[] {
+  return rows.map((row) => Number(row.at(-1)) - 1);
+}
+
+function keysOf(rows: readonly PendingRow[], width: number): PendingRow[] {
+  return rows.map((row) => ({ ...row, cells: row.cells.slice(0, width) }));
+}

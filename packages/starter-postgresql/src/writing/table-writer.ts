@@ -1,0 +1,358 @@
+/** Writing batches to one table, each in a transaction of its own; the table, and columns for new fields, are made before. */
+import { createHash } from "node:crypto";
+import {
+  isP2PError,
+  P2PError,
+  type P2PRecord,
+  type WriteFailure,
+  type WriteOptions,
+  type WriteResult,
+  Yielder,
+} from "@omni/p2p-core/starter";
+import { createDeclaredSql, declaredOf } from "../client/declared-table.ts";
+import { isServerError, sqlState } from "../client/errors.ts";
+import type { Session } from "../client/session.ts";
+import { qualified, quote } from "../client/sql.ts";
+import type { PostgresqlStore } from "../client/store.ts";
+import type { Table } from "../client/table.ts";
+import { BatchWriter, type RowGroup } from "./batch-writer.ts";
+import { ForeignShape } from "./foreign-shape.ts";
+import { addColumnsSql, createTableSql } from "./new-table.ts";
+import { OwnShape } from "./own-shape.ts";
+import { keyText, type PendingRow, type RowShape } from "./row-shape.ts";
+
+/** How often a batch is begun anew when others change the table at the same moment. */
+const MOST_ROUNDS = 5;
+/** Batches that go by without a trial of COPY at most, after it has met records that were there. */
+const LONGEST_PAUSE = 16;
+/** Shapes of records that are kept for a table. */
+const MOST_SHAPES = 500;
+
+/** Writes batches to one table; several at a time. */
+export class TableWriter {
+  readonly #store: PostgresqlStore;
+  /** Shapes that were found for a table as it was described. */
+  readonly #shapes = new WeakMap<Table, Map<string, RowShape>>();
+  /** Fields that get no column in a table of ours. */
+  #homeless = new Set<string>();
+  /** The changes of the table that are under way. */
+  #changing: Promise<unknown> = Promise.resolve();
+  /** Batches to come for which COPY is not tried, and how many they were the last time. */
+  #pause = 0;
+  #lastPause = 0;
+  #checksDeferred = false;
+
+  constructor(store: PostgresqlStore) {
+    this.#store = store;
+  }
+
+  async write(records: readonly P2PRecord[], options: WriteOptions): Promise<WriteResult> {
+    const { signal } = options;
+    for (let round = 1; ; round++) {
+      signal.throwIfAborted();
+      try {
+        return await this.#writeOnce(records, options);
+      } catch (error) {
+        signal.throwIfAborted();
+        if (round === MOST_ROUNDS || !isStale(error)) throw error;
+        this.#store.forgetTable();
+      }
+    }
+  }
+
+  async #writeOnce(records: readonly P2PRecord[], options: WriteOptions): Promise<WriteResult> {
+    const table = await this.#table(records, options);
+    const failures: WriteFailure[] = [];
+    const { groups, described } = await this.#encode(table, records, failures, options.signal);
+    if (groups.length === 0) return { written: 0, skipped: 0, failures };
+    let isOver = false;
+    try {
+      const writer = await this.#store.transaction("write", options.signal, async (session) => {
+        isOver = false;
+        const batch = await this.#writeGroups(session, described, records, groups, options);
+        isOver = true;
+        return batch;
+      });
+      failures.push(...writer.failures);
+      failures.sort((one, other) => one.index - other.index);
+      return {
+        written: records.length - writer.skipped - failures.length,
+        skipped: writer.skipped,
+        failures,
+      };
+    } catch (error) {
+      // The end of the transaction does not say which record broke a constraint that is checked there.
+      if (!isOver || this.#checksDeferred || !isRefusedAtEnd(error)) throw error;
+      this.#checksDeferred = true;
+      return this.#writeOnce(records, options);
+    }
+  }
+
+  async #writeGroups(
+    session: Session,
+    table: Table,
+    records: readonly P2PRecord[],
+    groups: readonly RowGroup[],
+    { mode }: WriteOptions,
+  ): Promise<BatchWriter> {
+    if (table.own) await assertUnchanged(session, table);
+    const copies = this.#pause === 0;
+    if (!copies) this.#pause--;
+    const writer = new BatchWriter(session, table, records, {
+      mode,
+      label: this.#store.label,
+      copies,
+      checksDeferred: this.#checksDeferred,
+    });
+    for (const group of groups) await writer.write({ shape: group.shape, rows: [...group.rows] });
+    if (writer.metKnown) {
+      this.#lastPause = Math.min(2 * this.#lastPause + 1, LONGEST_PAUSE);
+      this.#pause = this.#lastPause;
+    } else if (copies) {
+      this.#lastPause = 0;
+    }
+    return writer;
+  }
+
+  /** The rows of the records by their columns, and the table that they are for: it may have got columns on the way. */
+  async #encode(
+    table: Table,
+    records: readonly P2PRecord[],
+    failures: WriteFailure[],
+    signal: AbortSignal,
+  ): Promise<{ readonly groups: readonly RowGroup[]; readonly described: Table }> {
+    const runs: RowGroup[] = [];
+    const yielder = new Yielder();
+    let shape: RowShape | undefined;
+    for (let index = 0; index < records.length; index++) {
+      const record = records[index]!;
+      if (shape === undefined || !shape.fits(record)) {
+        shape = this.#shapeFor(table, record);
+        if (shape instanceof ForeignShape && shape.lacksColumns && this.#store.endpoint.unknownFields === "add") {
+          const changed = await this.#withColumns(table, records, signal);
+          if (changed !== table) return this.#again(changed, records, failures, signal);
+        }
+        if (runs.at(-1)?.shape.signature !== shape.signature) runs.push({ shape, rows: [] });
+      }
+      try {
+        const cells = shape.encode(record);
+        assertFits(cells);
+        runs.at(-1)!.rows.push({ index, cells, key: keyText(cells, shape.keyWidth) });
+      } catch (error) {
+        const failure = encodingError(error);
+        if (failure === undefined) throw error;
+        failures.push({ index, id: record.id, error: failure });
+      }
+      if (yielder.isDue) {
+        await yielder.yieldIfDue();
+        signal.throwIfAborted();
+      }
+    }
+    if (shape instanceof OwnShape && [...shape.unhoused].some((field) => !this.#homeless.has(field))) {
+      const changed = await this.#withColumns(table, records, signal);
+      if (changed !== table) return this.#again(changed, records, failures, signal);
+    }
+    return { groups: together(runs), described: table };
+  }
+
+  #again(table: Table, records: readonly P2PRecord[], failures: WriteFailure[], signal: AbortSignal) {
+    failures.length = 0;
+    return this.#encode(table, records, failures, signal);
+  }
+
+  #shapeFor(table: Table, record: P2PRecord): RowShape {
+    const shapes = this.#shapes.get(table) ?? new Map<string, RowShape>();
+    this.#shapes.set(table, shapes);
+    const fields = table.own ? [] : Object.keys(record).filter((field) => record[field] !== undefined);
+    const name = JSON.stringify(fields);
+    const known = shapes.get(name);
+    if (known !== undefined) return known;
+    const { unknownFields } = this.#store.endpoint;
+    const shape = table.own ? new OwnShape(table) : new ForeignShape(table, fields, unknownFields === "ignore");
+    if (shapes.size >= MOST_SHAPES) shapes.clear();
+    shapes.set(name, shape);
+    return shape;
+  }
+
+  /** The table, made when there is none. */
+  async #table(records: readonly P2PRecord[], { signal, schema }: WriteOptions): Promise<Table> {
+    const store = this.#store;
+    let table = await store.table(signal);
+    if (table === undefined) {
+      if (store.endpoint.create === "never") throw notMade(store);
+      await this.#change(signal, async (session) => {
+        const name = store.tableName!;
+        if ((await store.describe(name, signal, session)) !== undefined) return;
+        const sqlName =
+          name.schema === undefined ? quote(name.name) : qualified({ schema: name.schema, name: name.name });
+        const declared = declaredOf(schema);
+        const sql =
+          declared === undefined
+            ? createTableSql(sqlName, records)
+            : await createDeclaredSql(sqlName, declared, session);
+        await session.script(sql);
+      });
+      this.#homeless = new Set();
+      table = await store.table(signal);
+    }
+    if (table === undefined) {
+      throw new P2PError(
+        "WRITE_FAILED",
+        `${store.label}: the table was made, and is not to be seen; check the search_path`,
+      );
+    }
+    if (table.key.columns.length === 0) {
+      throw new P2PError(
+        "INVALID_ENDPOINT",
+        `${store.label}: the table "${table.name}" has no key that names its rows; give it a PRIMARY KEY, or name unique columns by the option key`,
+      );
+    }
+    return table;
+  }
+
+  /** The table with columns for the fields that have none, as far as they can have one. */
+  async #withColumns(table: Table, records: readonly P2PRecord[], signal: AbortSignal): Promise<Table> {
+    const store = this.#store;
+    let changed = table;
+    if (addColumnsSql(table, records) !== undefined) {
+      await this.#change(signal, async (session) => {
+        const now = await store.describe(store.tableName!, signal, session);
+        const sql = now && addColumnsSql(now, records);
+        if (sql !== undefined) await session.script(sql);
+      });
+      changed = (await store.table(signal)) ?? table;
+    }
+    // What has a value now and still no column will not get one later.
+    const housed = new Set(changed.columns.map(({ field }) => field));
+    for (const record of records) {
+      for (const field of Object.keys(record)) {
+        if (!housed.has(field) && record[field] !== null) this.#homeless.add(field);
+      }
+    }
+    return changed;
+  }
+
+  /** Changes the schema, one at a time: here by a queue, among processes by a lock of the server. */
+  #change(signal: AbortSignal, work: (session: Session) => Promise<void>): Promise<void> {
+    const store = this.#store;
+    const changing = this.#changing.then(async () => {
+      try {
+        await store.transaction("write", signal, async (session) => {
+          await session.query("SELECT pg_catalog.pg_advisory_xact_lock($1::pg_catalog.int8)", [
+            lockNumber(store.tableName!.name),
+          ]);
+          await work(session);
+        });
+      } catch (error) {
+        throw changeError(error, store);
+      } finally {
+        store.forgetTable();
+      }
+    });
+    this.#changing = changing.catch(() => {});
+    return changing;
+  }
+}
+
+/**
+ * Groups runs of rows by their columns, so that few statements write them. Where a key comes in two groups the order of the
+ * records decides, and the runs stay as they are.
+ */
+function together(runs: readonly RowGroup[]): readonly RowGroup[] {
+  const filled = runs.filter(({ rows }) => rows.length > 0);
+  if (filled.length < 2) return filled;
+  const groups = new Map<string, RowGroup>();
+  const owners = new Map<string, string>();
+  for (const { shape, rows } of filled) {
+    const { signature } = shape;
+    const group = groups.get(signature) ?? { shape, rows: [] };
+    groups.set(signature, group);
+    for (const row of rows) {
+      const owner = owners.get(row.key);
+      if (owner !== undefined && owner !== signature) return filled;
+      owners.set(row.key, signature);
+      group.rows.push(row);
+    }
+  }
+  return [...groups.values()];
+}
+
+/** What one row may have, in bytes: the server takes a message, and a value, of 1 GB. */
+const MOST_BYTES = 1024 * 1024 * 1024 - 1024 * 1024;
+/** Characters that cannot be so many bytes. */
+const SURELY_FITS = MOST_BYTES / 6;
+
+function assertFits(cells: PendingRow["cells"]): void {
+  let characters = 0;
+  for (const cell of cells) if (cell !== null) characters += cell.length;
+  if (characters <= SURELY_FITS) return;
+  let bytes = 0;
+  for (const cell of cells) if (cell !== null) bytes += Buffer.byteLength(cell);
+  if (bytes > MOST_BYTES) throw tooLarge(`${bytes} bytes`);
+}
+
+function tooLarge(how: string): P2PError {
+  return new P2PError(
+    "RECORD_TOO_LARGE",
+    `The record takes ${how} as a row, and PostgreSQL takes 1 GB at most; split it or leave large fields out`,
+  );
+}
+
+/** Why a record has no form as a row; `undefined` where the fault is not its own. */
+function encodingError(error: unknown): P2PError | undefined {
+  if (isP2PError(error)) return error;
+  // A text that would be longer than JavaScript can have.
+  return error instanceof RangeError ? tooLarge("more than 512 million characters") : undefined;
+}
+
+/**
+ * Others may add columns to a table of ours at any moment, and a record that is replaced must lose what it had there. The lock
+ * keeps them from it until the batch is written.
+ */
+async function assertUnchanged(session: Session, table: Table): Promise<void> {
+  const answers = await session.script(
+    `LOCK TABLE ${qualified(table)} IN ROW EXCLUSIVE MODE; SELECT pg_catalog.count(*) FROM pg_catalog.pg_attribute ` +
+      `WHERE attrelid = ${table.oid} AND attnum > 0 AND NOT attisdropped`,
+  );
+  // Beside the columns there is the sidecar.
+  if (Number(answers.at(-1)?.rows[0]?.[0]) !== table.columns.length + 1) throw new P2PError(...STALE);
+}
+
+const STALE = [
+  "BUSY",
+  "The table was changed at this moment by others; try again",
+  { retryable: true },
+] as const satisfies ConstructorParameters<typeof P2PError>;
+
+/** Whether a table, or a column, is not the one that it was described as. */
+function isStale(error: unknown): boolean {
+  if (!isP2PError(error)) return false;
+  return error.message === STALE[1] || ["42P01", "42703", "42704"].includes(sqlState(error.cause) ?? "");
+}
+
+/** Whether the server refused rows when the transaction was to end. */
+function isRefusedAtEnd(error: unknown): boolean {
+  const cause = isP2PError(error) ? error.cause : undefined;
+  return isServerError(cause) && /^(?:2[23]|P0001)/.test(cause.code);
+}
+
+function notMade({ label, tableName }: PostgresqlStore): P2PError {
+  return new P2PError(
+    "TARGET_NOT_WRITABLE",
+    `${label} has no table "${tableName!.name}". The option create is "never", so it is not made`,
+  );
+}
+
+function changeError(error: unknown, { label, tableName }: PostgresqlStore): unknown {
+  const cause = isP2PError(error) ? error.cause : undefined;
+  if (sqlState(cause) !== "3F000") return error;
+  const { schema } = tableName!;
+  const what = schema === undefined ? "the search_path names no schema" : `there is no schema ${quote(schema)}`;
+  const advice = schema === undefined ? "name one by the option schema" : `create it: CREATE SCHEMA ${quote(schema)}`;
+  return new P2PError("TARGET_NOT_WRITABLE", `${label}: the table cannot be made: ${what}; ${advice}`, { cause });
+}
+
+/** A number that stands for a table among those of all who make tables or columns for it. */
+function lockNumber(table: string): string {
+  return createHash("sha256").update(`omni-p2p table ${table}`).digest().readBigInt64BE().toString();
+}

@@ -1,0 +1,152 @@
+import { type P2PRecord, recordDigest, type WriteMode } from "@omni/p2p-core/starter";
+import { describeWithService } from "@omni/p2p-test-services/suite";
+import { expect, it } from "vitest";
+import type { PostgresqlStore } from "../src/client/store.ts";
+import { RowPlan } from "../src/values/row-plan.ts";
+import { TargetWriter } from "../src/write.ts";
+import { calm, rejection, Scratch } from "./support.ts";
+
+function writerOf(store: PostgresqlStore) {
+  const writer = new TargetWriter(store);
+  return {
+    write: (records: readonly P2PRecord[], mode: WriteMode = "upsert") => writer.write(records, { mode, signal: calm }),
+    delete: (refs: Parameters<TargetWriter["delete"]>[0]) => writer.delete(refs, { signal: calm }),
+  };
+}
+
+/** The records of a table, by the plan that reading uses, in the order of their ids. */
+async function contents(store: PostgresqlStore): Promise<P2PRecord[]> {
+  store.forgetTable();
+  const table = (await store.table(calm))!;
+  const plan = new RowPlan(table, undefined, { plain: false });
+  const order = table.key.columns.map(({ column }) => `"${column.name}"`).join(", ");
+  const { rows } = await store.query(
+    "read",
+    calm,
+    `SELECT ${plan.select.join(", ")} FROM "${table.schema}"."${table.name}" ORDER BY ${order}`,
+  );
+  return rows.map((row) => plan.record(row)!);
+}
+
+const many = (count: number, from = 0) =>
+  Array.from({ length: count }, (_, at) => ({ id: `r${String(from + at).padStart(6, "0")}`, n: from + at }));
+
+describeWithService("postgresql", "writing", ({ url }) => {
+  const scratch = new Scratch(url, "writing");
+
+  it("makes a table, and columns for fields that come later", async () => {
+    const store = await (await scratch.schema()).store("docs");
+    const { write } = writerOf(store);
+    const first = [
+      {
+        id: "a",
+        n: 1,
+        s: "x\ty\\z\nü",
+        d: new Date(0),
+        o: { k: [1, null] },
+        b: true,
+        big: 10n,
+        y: new Uint8Array([1, 2]),
+      },
+      { id: "b", n: null, s: "", d: new Date(1), o: { k: 2 }, b: false, big: 2n ** 80n, y: new Uint8Array() },
+    ];
+    expect(await write(first)).toEqual({ written: 2, skipped: 0, failures: [] });
+    expect(await contents(store)).toEqual(first);
+    const later = [
+      { id: "c", extra: "new", n: "not a number", s: "nul \0" },
+      { id: "a", other: -0, nothing: null },
+    ];
+    expect(await write(later)).toMatchObject({ written: 2, failures: [] });
+    expect(await contents(store)).toEqual([later[1], first[1], later[0]]);
+  });
+
+  for (const count of [5, 2000]) {
+    it(`upserts, inserts and skips ${count} records of which some are there`, async () => {
+      const store = await (await scratch.schema()).store("docs");
+      const { write } = writerOf(store);
+      const old = many(count).filter((_, at) => at % 3 === 0);
+      expect(await write(old.map(({ id }) => ({ id, old: true })))).toMatchObject({ written: old.length });
+      expect(await write(many(count), "skip")).toMatchObject({ written: count - old.length, skipped: old.length });
+      const inserted = await write([...many(count), ...many(count, count)], "insert");
+      expect(inserted.written).toBe(count);
+      expect(inserted.failures.map(({ index }) => index)).toEqual(many(count).map((_, at) => at));
+      expect(new Set(inserted.failures.map(({ error }) => error.code))).toEqual(new Set(["DUPLICATE_ID"]));
+      for (let round = 0; round < 3; round++) {
+        expect(await write(many(2 * count))).toEqual({ written: 2 * count, skipped: 0, failures: [] });
+      }
+      expect(await contents(store)).toEqual(many(2 * count));
+    });
+  }
+
+  it("treats an id that comes twice in one batch as in two", async () => {
+    for (const mode of ["upsert", "insert", "skip"] as const) {
+      for (const rest of [[], many(100)]) {
+        const store = await (await scratch.schema()).store("docs");
+        const records = [
+          { id: "a", n: 1 },
+          { id: "b", n: 2 },
+          ...rest,
+          { id: "a", n: 3, last: true },
+          { id: "a", n: 4 },
+        ];
+        const result = await writerOf(store).write(records, mode);
+        expect(result.written).toBe(rest.length + (mode === "upsert" ? 4 : 2));
+        expect(result.failures.map(({ index }) => index)).toEqual(
+          mode === "insert" ? [rest.length + 2, rest.length + 3] : [],
+        );
+        const kept = mode === "upsert" ? { id: "a", n: 4 } : { id: "a", n: 1 };
+        expect(await contents(store)).toEqual([kept, { id: "b", n: 2 }, ...rest]);
+      }
+    }
+  });
+
+  it("fills a table from four writers at once, each with fields of its own", async () => {
+    const schema = await scratch.schema();
+    const stores = await Promise.all([1, 2, 3, 4].map(() => schema.store("docs")));
+    const records = (writer: number) =>
+      many(300, writer * 1000).map((record) => ({ ...record, [`f${writer}`]: writer }));
+    const results = await Promise.all(stores.map((store, at) => writerOf(store).write(records(at))));
+    expect(results.map(({ written }) => written)).toEqual([300, 300, 300, 300]);
+    expect(await contents(stores[0]!)).toEqual([0, 1, 2, 3].flatMap(records));
+  });
+
+  it("keeps fields beyond the columns that a row can have", async () => {
+    const store = await (await scratch.schema()).store("docs");
+    const wide = Object.fromEntries(Array.from({ length: 2000 }, (_, at) => [`f${at}`, `value ${at} of some length`]));
+    const record = { id: "wide", ...wide, ctid: "c", _p2p: "s", ["x".repeat(70)]: "long" };
+    expect(await writerOf(store).write([record])).toMatchObject({ written: 1, failures: [] });
+    expect(await contents(store)).toEqual([record]);
+    expect(await writerOf(store).write([record, { id: "next", later: 1 }])).toMatchObject({ written: 2, failures: [] });
+    expect(await contents(store)).toEqual([{ id: "next", later: 1 }, record]);
+  });
+
+  it("deletes records, compares digests, and tells of refs that come twice", async () => {
+    const store = await (await scratch.schema()).store("docs");
+    const target = writerOf(store);
+    await target.write(many(1000));
+    const digest = recordDigest({ id: "r000001", n: 1 });
+    expect(
+      await target.delete([
+        { id: "r000000" },
+        { id: "none" },
+        { id: "r000001", expected: digest },
+        { id: "r000002", expected: digest },
+        { id: "r000000" },
+      ]),
+    ).toEqual({ deleted: 2, absent: 2, changed: [3], failures: [] });
+    expect(await contents(store)).toEqual(many(1000).filter((_, at) => at > 1));
+    const refs = many(1000).map((record) => ({ id: record.id, expected: recordDigest(record) }));
+    expect(await target.delete(refs)).toEqual({ deleted: 998, absent: 2, changed: [], failures: [] });
+  });
+
+  it("tells of a schema that is not there, and makes no table where it may not", async () => {
+    const schema = await scratch.schema();
+    const nowhere = await schema.store("docs", { schema: "no_such_schema" });
+    expect(await rejection(writerOf(nowhere).write(many(1)))).toMatchObject({
+      code: "TARGET_NOT_WRITABLE",
+      message: expect.stringContaining("CREATE SCHEMA"),
+    });
+    const never = await schema.store("docs", { create: "never" });
+    expect(await rejection(writerOf(never).write(many(1)))).toMatchObject({ code: "TARGET_NOT_WRITABLE" });
+  });
+});
