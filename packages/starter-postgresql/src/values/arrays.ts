@@ -11,6 +11,12 @@ export function hasBounds(text: string): boolean {
 
 /** Parses an array literal without bounds, in linear time; `undefined` for a text that is none. */
 export function parseArray(text: string, delimiter: string): ArrayItems | undefined {
+  if (isSimple(text)) {
+    if (text === "{}") return [];
+    const items: (string | null)[] = text.slice(1, -1).split(delimiter);
+    for (let at = 0; at < items.length; at++) if (items[at] === "NULL") items[at] = null;
+    return items;
+  }
   const stack: (string | null | ArrayItems)[][] = [];
   let items: (string | null | ArrayItems)[] | undefined;
   let at = 0;
@@ -53,17 +59,26 @@ export function parseArray(text: string, delimiter: string): ArrayItems | undefi
   return undefined;
 }
 
-/** Writes an array literal; each item that is no list and not null is given by `encode` in its own text form. */
+/** Whether a literal has one dimension and no quotes. */
+function isSimple(text: string): boolean {
+  return text.startsWith("{") && text.indexOf("}") === text.length - 1 && !text.includes("{", 1) && !text.includes('"');
+}
+
+/**
+ * Writes an array literal; each item that is not null is given by `encode` in its own text form.
+ *
+ * @param flat whether items that are lists are no further dimensions.
+ */
 export function arrayLiteral(
   items: readonly P2PValue[],
   delimiter: string,
-  encode: (item: P2PValue) => string | null,
+  flat: boolean,
+  encode: (item: P2PValue) => string,
 ): string {
   const parts = items.map((item) => {
     if (item === null) return "NULL";
-    if (Array.isArray(item)) return arrayLiteral(item as readonly P2PValue[], delimiter, encode);
-    const text = encode(item);
-    return text === null ? "NULL" : quoted(text);
+    if (!flat && Array.isArray(item)) return arrayLiteral(item as readonly P2PValue[], delimiter, flat, encode);
+    return quoted(encode(item));
   });
   return `{${parts.join(delimiter)}}`;
 }

@@ -1,15 +1,18 @@
 /** Tags whose text the server gives back letter by letter: those that tables of ours hold in columns of the tags' own types. */
-import type { TaggedValue } from "@omni/p2p-core/starter";
+import { dateOfIso, type TaggedValue } from "@omni/p2p-core/starter";
 import { STORE } from "../types.ts";
 import { exactNumber } from "./numeric.ts";
-import { dateOfServerText, serverTextOfTag } from "./timestamps.ts";
+import { serverTextOfTag } from "./timestamps.ts";
 
 /** By the name of a tag's type: how a column of it is declared, and whether a text is the one that the server writes. */
 const TYPES: Readonly<Record<string, { readonly declared: string; readonly isCanonical: (text: string) => boolean }>> =
   {
     numeric: {
       declared: "numeric",
-      isCanonical: (text) => /^-?(?:0|[1-9]\d{0,999})\.\d{1,999}$/.test(text) && exactNumber(text, false) === undefined,
+      isCanonical: (text) =>
+        /^-?(?:0|[1-9]\d{0,999})\.\d{1,999}$/.test(text) &&
+        exactNumber(text, false) === undefined &&
+        !/^-0\.0+$/.test(text),
     },
     date: { declared: "date", isCanonical: isDate },
     time: { declared: "time", isCanonical: (text) => TIME.test(text) || text === "24:00:00" },
@@ -53,7 +56,7 @@ function isDate(text: string): boolean {
 function isFineTimestamp(text: string): boolean {
   if (text === "infinity" || text === "-infinity") return true;
   const parts = /^(\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3})\d{0,2}[1-9]Z$/.exec(text);
-  return parts !== null && !text.startsWith("0000") && dateOfServerText(`${parts[1]!.replace("T", " ")}`) !== undefined;
+  return parts !== null && !text.startsWith("0000") && dateOfIso(`${parts[1]!}Z`) !== undefined;
 }
 
 const INTERVAL =

@@ -1,8 +1,9 @@
 /** Decoders: what the server's text of a cell is as a value. */
-import { decodeJson, P2PError, type P2PValue, TaggedValue } from "@omni/p2p-core/starter";
+import { P2PError, type P2PValue, TaggedValue } from "@omni/p2p-core/starter";
 import type { Column, ColumnType } from "../client/table.ts";
 import { STORE } from "../types.ts";
 import { type ArrayItems, hasBounds, parseArray } from "./arrays.ts";
+import { decodeJsonCell, type JsonReading } from "./json.ts";
 import { exactNumber, scaleOf } from "./numeric.ts";
 import { dateOfServerText, isoOfServerText } from "./timestamps.ts";
 
@@ -24,29 +25,43 @@ export function baseOf(type: ColumnType): ColumnType {
 
 /** Whether the server's texts of a type are strings here. */
 export function isTextType(type: ColumnType): boolean {
-  return TEXTS.has(baseOf(type).name) || baseOf(type).kind === "enum";
+  const { kind, name } = baseOf(type);
+  return kind === "enum" || (kind === "base" && TEXTS.has(name));
+}
+
+/** Types whose values may be lists, so that lists of them could not be told from arrays of more dimensions. */
+const LISTS: ReadonlySet<string> = new Set(["json", "jsonb", "vector"]);
+
+/** Whether an array of this type has one dimension wherever it comes as a list: its items may be lists themselves. */
+export function isFlat({ element }: ColumnType): boolean {
+  if (element === undefined) return false;
+  const { kind, name } = baseOf(element);
+  return kind === "array" || (kind === "base" && LISTS.has(name));
 }
 
 /** The decoder of a column of a table that others made, or of a query. */
-export function decoderOf({ type, typmod }: Pick<Column, "type" | "typmod">, options: DecodeOptions): Decoder {
-  return decoderOfType(baseOf(type), typmod, options);
+export function decoderOf({ type, typmod }: Pick<Column, "type" | "typmod">, { plain }: DecodeOptions): Decoder {
+  return decoderOfType(baseOf(type), typmod, { plain, own: false });
 }
 
 /** The decoder of a column of a table of ours. Its decimals are bigints, however small. */
-export function ownDecoderOf(column: Pick<Column, "type" | "typmod">, options: DecodeOptions): Decoder {
-  if (baseOf(column.type).name !== "numeric") return decoderOf(column, options);
-  const foreign = decoderOf(column, options);
-  return (text) => (WHOLE.test(text) ? BigInt(text) : foreign(text));
+export function ownDecoderOf({ type, typmod }: Pick<Column, "type" | "typmod">, { plain }: DecodeOptions): Decoder {
+  const decode = decoderOfType(baseOf(type), typmod, { plain, own: true });
+  if (baseOf(type).name !== "numeric") return decode;
+  return (text) => {
+    const value = decode(text);
+    return Number.isInteger(value) ? BigInt(text) : value;
+  };
 }
 
-const WHOLE = /^-?\d+$/;
+type Reading = Omit<JsonReading, "isText">;
 
 const asText: Decoder = (text) => text;
 
-function decoderOfType(type: ColumnType, typmod: number, options: DecodeOptions): Decoder {
-  if (type.kind === "array") return arrayDecoder(type, typmod, options);
+function decoderOfType(type: ColumnType, typmod: number, reading: Reading): Decoder {
+  if (type.kind === "array") return arrayDecoder(type, typmod, reading);
   if (isTextType(type)) return asText;
-  const tag = tagger(type.name, options);
+  const tag = tagger(type.name, reading);
   switch (type.kind === "base" ? type.name : "") {
     case "bool":
       return (text) => text === "t";
@@ -65,8 +80,13 @@ function decoderOfType(type: ColumnType, typmod: number, options: DecodeOptions)
     case "bytea":
       return bytes;
     case "json":
-    case "jsonb":
-      return json;
+    case "jsonb": {
+      const options = { ...reading, isText: type.name === "json" };
+      return (text) => {
+        const value = decodeJsonCell(text, options);
+        return value === undefined ? tag(text) : value;
+      };
+    }
     case "timestamp":
     case "timestamptz":
       return (text) => dateOfServerText(text) ?? tag(isoOfServerText(text) ?? text);
@@ -77,7 +97,7 @@ function decoderOfType(type: ColumnType, typmod: number, options: DecodeOptions)
   }
 }
 
-function tagger(name: string, { plain }: DecodeOptions): Decoder {
+function tagger(name: string, { plain }: Reading): Decoder {
   const type = `${STORE}:${name}`;
   return plain ? asText : (text) => new TaggedValue(type, text);
 }
@@ -92,28 +112,25 @@ function bytes(text: string): P2PValue {
   return new Uint8Array(Buffer.from(text.slice(2), "hex"));
 }
 
-function json(text: string): P2PValue {
-  return decodeJson(text);
-}
-
 /** A vector of pgvector, which is written as JSON writes a list of numbers. */
 function vector(text: string): P2PValue | undefined {
   if (!/^\[[\d.,eE+-]*\]$/.test(text)) return undefined;
   return text === "[]" ? [] : text.slice(1, -1).split(",").map(Number);
 }
 
-function arrayDecoder(type: ColumnType, typmod: number, options: DecodeOptions): Decoder {
+function arrayDecoder(type: ColumnType, typmod: number, reading: Reading): Decoder {
   const { element, delimiter } = type;
-  if (element === undefined) return tagger(type.name, options);
-  const decode = decoderOfType(baseOf(element), typmod, options);
+  const tag = tagger(type.name, reading);
+  if (element === undefined) return tag;
+  const decode = decoderOfType(baseOf(element), typmod, reading);
   const separator = element.delimiter || delimiter;
-  const tag = tagger(type.name, options);
   const list = (items: ArrayItems): P2PValue[] =>
     items.map((item) => (item === null ? null : typeof item === "string" ? decode(item) : list(item)));
+  const flat = isFlat(type);
   return (text) => {
     if (hasBounds(text)) return tag(text);
     const items = parseArray(text, separator);
     if (items === undefined) throw new P2PError("INVALID_RECORD", "The server gave an array that is none");
-    return list(items);
+    return flat && Array.isArray(items[0]) ? tag(text) : list(items);
   };
 }

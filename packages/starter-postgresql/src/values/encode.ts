@@ -1,20 +1,24 @@
 /** Encoders: what a column takes for a value, in the server's text form. */
-import { encodeJson, isSingleObject, P2PError, type P2PValue, TaggedValue, valueType } from "@omni/p2p-core/starter";
+import { encodeJson, isoText, P2PError, type P2PValue, TaggedValue, valueType } from "@omni/p2p-core/starter";
 import type { Cell } from "../client/session.ts";
 import type { Column, ColumnType } from "../client/table.ts";
 import { STORE } from "../types.ts";
 import { arrayLiteral } from "./arrays.ts";
-import { baseOf } from "./decode.ts";
-import { fitsJsonb } from "./jsonb.ts";
-import { fitsScale, scaleOf } from "./numeric.ts";
+import { baseOf, isFlat } from "./decode.ts";
+import { encodeForeignJson, fitsJsonb } from "./json.ts";
+import { fitsScale, isNumberText, scaleOf } from "./numeric.ts";
+import { keepsTime } from "./time-texts.ts";
 import { serverTextOfDate, serverTextOfTag } from "./timestamps.ts";
+
+/** What of a column tells which values it takes. */
+export type EncodedColumn = Pick<Column, "name" | "type" | "typmod" | "declared"> & Partial<Pick<Column, "notNull">>;
 
 /**
  * What a column of a table that others made takes for a value.
  *
  * @throws P2PError `TYPE_MISMATCH` when it cannot hold it without loss, `INVALID_RECORD` for text with U+0000.
  */
-export function encodeCell(column: Pick<Column, "name" | "type" | "typmod" | "declared">, value: P2PValue): Cell {
+export function encodeCell(column: EncodedColumn, value: P2PValue): Cell {
   if (value === null) return null;
   const type = baseOf(column.type);
   const text = encodeAs(type, column.typmod, value);
@@ -31,7 +35,7 @@ export function encodeCell(column: Pick<Column, "name" | "type" | "typmod" | "de
 /** The text form of a value in a type; `undefined` where the type cannot hold it without loss. */
 function encodeAs(type: ColumnType, typmod: number, value: P2PValue): string | undefined {
   if (value instanceof TaggedValue) {
-    const own = encodeTag(type, value);
+    const own = encodeTag(type, typmod, value);
     if (own !== undefined || !isJson(type)) return own;
   }
   if (type.kind === "array") return encodeArray(type, typmod, value);
@@ -39,43 +43,50 @@ function encodeAs(type: ColumnType, typmod: number, value: P2PValue): string | u
     case "bool":
       return typeof value === "boolean" ? (value ? "t" : "f") : undefined;
     case "int2":
-      return encodeInteger(value, 32_768n);
+      return encodeInteger(value, -32_768n, 32_767n);
     case "int4":
-      return encodeInteger(value, 2_147_483_648n);
+      return encodeInteger(value, -2_147_483_648n, 2_147_483_647n);
     case "int8":
-      return encodeInteger(value, 9_223_372_036_854_775_808n);
+      return encodeInteger(value, -9_223_372_036_854_775_808n, 9_223_372_036_854_775_807n);
     case "oid":
-      return typeof value === "number" && Number.isInteger(value) && value >= 0 && value < 2 ** 32
-        ? String(value)
-        : undefined;
+      return encodeInteger(value, 0n, 4_294_967_295n);
     case "float4":
-      return typeof value === "number" && isFloat4(value) ? numberText(value) : undefined;
     case "float8":
-      if (typeof value === "bigint") return BigInt(Number(value)) === value ? value.toString() : undefined;
-      return typeof value === "number" ? numberText(value) : undefined;
+      return encodeFloat(type.name === "float4", value);
     case "numeric":
       return encodeNumeric(typmod, value);
     case "bytea":
       return value instanceof Uint8Array ? hexOf(value) : undefined;
     case "json":
-      return encodeJson(value);
+      return encodeForeignJson(value);
     case "jsonb":
-      return fitsJsonb(value) ? encodeJson(value) : undefined;
+      return fitsJsonb(value) ? encodeForeignJson(value) : undefined;
     case "timestamp":
     case "timestamptz":
-      return value instanceof Date ? serverTextOfDate(value) : asGiven(value);
     case "date":
-      if (!(value instanceof Date)) return asGiven(value);
-      return value.getTime() % 86_400_000 === 0 ? serverTextOfDate(value)?.replace(" 00:00:00.000+00", "") : undefined;
+    case "time":
+    case "timetz":
+    case "interval":
+      return encodeTime(type.name, typmod, value);
     case "vector":
-      return Array.isArray(value) && value.every((item) => typeof item === "number" && Number.isFinite(item))
+      return Array.isArray(value) && value.every((item) => typeof item === "number" && isFloat4(item))
         ? `[${value.map(String).join(",")}]`
         : asGiven(value);
+    case "char":
+      // The server would keep the first byte alone.
+      return typeof value === "string" && /^(?:[\0-\x7f]?|\\[0-7]{3})$/.test(value) ? value : undefined;
     case "name":
       // The server would cut it.
       return typeof value === "string" && Buffer.byteLength(value) <= 63 ? value : undefined;
     case "varchar":
-      return typeof value === "string" && isNotTrimmed(value, typmod) ? value : undefined;
+    case "bpchar":
+      return fitsLength(scalarText(value), typmod);
+    case "text":
+    case "citext":
+      return scalarText(value);
+    case "money":
+      // The server would round it.
+      return typeof value === "string" && !/\.\d\d\d*[1-9]/.test(value) ? value : undefined;
     default:
       return asGiven(value);
   }
@@ -86,48 +97,107 @@ function asGiven(value: P2PValue): string | undefined {
   return typeof value === "string" ? value : undefined;
 }
 
-/** The server drops spaces beyond the length without a word. */
-function isNotTrimmed(value: string, typmod: number): boolean {
-  return typmod < 4 || value.length <= typmod - 4 || !value.endsWith(" ") || [...value].length <= typmod - 4;
+/** The text of a value that is no tag and no bytes, as other stores' columns of text have it. */
+function scalarText(value: P2PValue): string | undefined {
+  switch (typeof value) {
+    case "string":
+      return value;
+    case "number":
+      return numberText(value);
+    case "bigint":
+    case "boolean":
+      return String(value);
+    default:
+      if (value instanceof Date) return isoText(value);
+      return value instanceof Uint8Array || value instanceof TaggedValue ? undefined : encodeJson(value);
+  }
+}
+
+/** The server drops spaces beyond the length without a word; what else is too long it refuses. */
+function fitsLength(text: string | undefined, typmod: number): string | undefined {
+  if (text === undefined || typmod < 4 || text.length <= typmod - 4 || !text.endsWith(" ")) return text;
+  return [...text].length <= typmod - 4 ? text : undefined;
 }
 
 function isJson({ kind, name }: ColumnType): boolean {
   return kind === "base" && (name === "json" || name === "jsonb");
 }
 
-function encodeTag(type: ColumnType, tag: TaggedValue): string | undefined {
-  if (typeof tag.value !== "string" || tag.type !== `${STORE}:${type.name}`) return undefined;
-  const isTime = type.name === "timestamp" || type.name === "timestamptz";
-  return isTime ? serverTextOfTag(tag.value) : tag.value;
+function encodeTag(type: ColumnType, typmod: number, tag: TaggedValue): string | undefined {
+  const { value } = tag;
+  if (typeof value !== "string" || tag.type !== `${STORE}:${type.name}`) return undefined;
+  if (type.kind !== "base") return value;
+  switch (type.name) {
+    case "numeric":
+      return fitsScale(value, scaleOf(typmod)?.scale ?? Number.POSITIVE_INFINITY) ? value : undefined;
+    case "timestamp":
+    case "timestamptz":
+    case "time":
+    case "timetz":
+    case "date":
+    case "interval":
+      return keepsTime(type.name, typmod, value) ? serverTextOfTag(value) : undefined;
+    default:
+      return value;
+  }
 }
 
-function encodeInteger(value: P2PValue, limit: bigint): string | undefined {
-  if (typeof value === "number" && !Number.isInteger(value)) return undefined;
-  if (typeof value !== "number" && typeof value !== "bigint") return undefined;
-  if (Object.is(value, -0)) return undefined;
+function encodeTime(name: string, typmod: number, value: P2PValue): string | undefined {
+  if (typeof value === "string") return keepsTime(name, typmod, value) ? value : undefined;
+  if (!(value instanceof Date)) return undefined;
+  if (name === "date") {
+    return value.getTime() % 86_400_000 === 0 ? serverTextOfDate(value)?.replace(" 00:00:00.000+00", "") : undefined;
+  }
+  if (name !== "timestamp" && name !== "timestamptz") return undefined;
+  const isExact = typmod < 0 || typmod > 2 || value.getTime() % 10 ** (3 - typmod) === 0;
+  return isExact ? serverTextOfDate(value) : undefined;
+}
+
+function encodeInteger(value: P2PValue, least: bigint, most: bigint): string | undefined {
+  if (typeof value === "number") {
+    if (!Number.isInteger(value) || Object.is(value, -0)) return undefined;
+    if (Number.isSafeInteger(value)) return value >= least && value <= most ? String(value) : undefined;
+  } else if (typeof value === "string") {
+    if (value.length > 20 || value.includes(".") || !isNumberText(value)) return undefined;
+  } else if (typeof value !== "bigint") return undefined;
   const integer = BigInt(value);
-  return integer >= -limit && integer < limit ? integer.toString() : undefined;
+  return integer >= least && integer <= most ? integer.toString() : undefined;
+}
+
+function encodeFloat(single: boolean, value: P2PValue): string | undefined {
+  if (typeof value === "bigint") {
+    return BigInt(Number.isFinite(Number(value)) ? Number(value) : 0) === value && (!single || isFloat4(Number(value)))
+      ? value.toString()
+      : undefined;
+  }
+  const number = typeof value === "string" && String(Number(value)) === value ? Number(value) : value;
+  if (typeof number !== "number" || (single && !isFloat4(number))) return undefined;
+  return numberText(number);
 }
 
 export function numberText(value: number): string {
   return Object.is(value, -0) ? "-0" : String(value);
 }
 
-/** Whether a float of four bytes prints back as this number. */
+/** The least number that a float of four bytes holds with all its digits. */
+const LEAST_NORMAL_FLOAT4 = 2 ** -126;
+
+/** Whether a float of four bytes is this number, or prints as it. */
 function isFloat4(value: number): boolean {
   const single = Math.fround(value);
   if (Object.is(single, value)) return true;
   if (!Number.isFinite(single)) return false;
-  for (let digits = 1; digits <= 9; digits++) {
-    const shown = Number(value.toPrecision(digits));
+  // No two decimals of so few digits are one float, but near to zero.
+  for (let digits = Math.abs(single) < LEAST_NORMAL_FLOAT4 ? 1 : 6; digits <= 9; digits++) {
+    const shown = Number(single.toPrecision(digits));
     if (Math.fround(shown) === single) return shown === value;
   }
   return false;
 }
 
 function encodeNumeric(typmod: number, value: P2PValue): string | undefined {
-  if (typeof value !== "number" && typeof value !== "bigint") return undefined;
-  if (Object.is(value, -0)) return undefined;
+  if (typeof value !== "number" && typeof value !== "bigint" && typeof value !== "string") return undefined;
+  if (Object.is(value, -0) || (typeof value === "string" && !isNumberText(value))) return undefined;
   const declared = scaleOf(typmod);
   const text = String(value);
   if (typeof value === "number" && !Number.isFinite(value)) {
@@ -145,10 +215,11 @@ function encodeArray(type: ColumnType, typmod: number, value: P2PValue): string 
   if (!Array.isArray(value) || element === undefined) return asGiven(value);
   const items = value as readonly P2PValue[];
   const base = baseOf(element);
+  const flat = isFlat(type);
   // An array without items has no dimensions, wherever it stands.
-  if (items.some((item) => Array.isArray(item) && hasEmpty(item as readonly P2PValue[]))) return undefined;
+  if (!flat && items.some((item) => Array.isArray(item) && hasEmpty(item as readonly P2PValue[]))) return undefined;
   try {
-    return arrayLiteral(items, element.delimiter || type.delimiter, (item) => {
+    return arrayLiteral(items, element.delimiter || type.delimiter, flat, (item) => {
       const text = encodeAs(base, typmod, item);
       if (text === undefined) throw NO_ITEM;
       return text;
@@ -165,7 +236,7 @@ function hasEmpty(items: readonly P2PValue[]): boolean {
   return items.length === 0 || items.some((item) => Array.isArray(item) && hasEmpty(item as readonly P2PValue[]));
 }
 
-function mismatch({ name, declared }: Pick<Column, "name" | "declared">, value: P2PValue): P2PError {
+function mismatch({ name, declared }: EncodedColumn, value: P2PValue): P2PError {
   const shown = encodeJson(value);
   return new P2PError(
     "TYPE_MISMATCH",
@@ -175,6 +246,5 @@ function mismatch({ name, declared }: Pick<Column, "name" | "declared">, value: 
 }
 
 function kindOf(value: P2PValue): string {
-  if (value instanceof TaggedValue) return `value of type ${value.type}`;
-  return isSingleObject(value) ? valueType(value) : typeof value === "object" ? valueType(value) : typeof value;
+  return value instanceof TaggedValue ? `value of type ${value.type}` : valueType(value);
 }

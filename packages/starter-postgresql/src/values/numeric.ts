@@ -1,4 +1,5 @@
 /** Decimals: what of the type `numeric` a number or a bigint of JavaScript says exactly. */
+import { recordTrouble } from "@omni/p2p-core/starter";
 
 /** Precision and scale of a `numeric` with a type modifier; `undefined` without one. Source: `numeric_in` of PostgreSQL. */
 export function scaleOf(typmod: number): { readonly precision: number; readonly scale: number } | undefined {
@@ -8,33 +9,84 @@ export function scaleOf(typmod: number): { readonly precision: number; readonly 
   return { precision: (modifier >> 16) & 0xffff, scale: ((modifier & 0x7ff) ^ 0x400) - 0x400 };
 }
 
-/** Without the zeros that a declared scale adds. */
-function withoutZeros(text: string): string {
-  return text.includes(".") ? text.replace(/\.?0+$/, "") : text;
-}
+/** Any decimal of at most so many digits is that of exactly one double, whose shortest text it is. */
+const SAFE_DIGITS = 15;
 
 /**
- * The number whose text is the decimal's, where the zeros that a declared scale adds are of no matter; else the bigint, where it
- * is whole; else `undefined`.
+ * The number that is the decimal, where it says its scale too or the zeros that a declared scale adds are of no matter; else the
+ * bigint, where it is whole; else `undefined`.
+ *
+ * @param text as the server writes decimals, without an exponent.
  */
 export function exactNumber(text: string, scaled: boolean): number | bigint | undefined {
+  const isWhole = !text.includes(".");
+  if (isWhole ? text.length <= SAFE_DIGITS : text.length <= SAFE_DIGITS + 1 && (scaled || !text.endsWith("0"))) {
+    return isSigned(text, "-0") ? undefined : Number(text);
+  }
   const number = Number(text);
   const shown = String(number);
-  if (shown === text || (scaled && shown === withoutZeros(text))) return number;
-  return /^-?\d+$/.test(text) ? BigInt(text) : undefined;
+  if (shown === text) return number;
+  if (isWhole) return wholeNumber(text);
+  return (scaled || !text.endsWith("0")) && sameDecimal(text, shown) ? number : undefined;
 }
 
-const PLAIN = /^-?(\d*)(?:\.(\d*))?(?:e([+-]?\d+))?$/i;
+/** A decimal that is minus zero, which no server writes. */
+function isSigned(text: string, start: string): boolean {
+  return text.startsWith(start) && Number(text) === 0;
+}
+
+/** The bigint of a text of digits; `undefined` for other texts, and where no record may hold it. */
+export function wholeNumber(text: string): bigint | undefined {
+  if (!/^-?\d+$/.test(text) || text.length > 400_000) return undefined;
+  const value = BigInt(text);
+  return text.length > 10_000 && recordTrouble({ id: 0, value }) !== undefined ? undefined : value;
+}
+
+const DECIMAL = /^(-?)(\d*)(?:\.(\d*))?(?:e([+-]?\d+))?$/i;
+
+/** A decimal as its sign, its digits from the first to the last that counts, and how far the last one stands behind the point. */
+function partsOf(text: string): { sign: string; digits: string; behind: number } | undefined {
+  const parts = DECIMAL.exec(text);
+  if (parts === null) return undefined;
+  const [, sign, whole, fraction = "", exponent = "0"] = parts as unknown as string[];
+  const all = `${whole}${fraction}`;
+  let end = all.length;
+  while (end > 0 && all.charCodeAt(end - 1) === 48) end--;
+  let start = 0;
+  while (start < end && all.charCodeAt(start) === 48) start++;
+  return {
+    sign: sign!,
+    digits: all.slice(start, end),
+    behind: fraction.length - (all.length - end) - Number(exponent),
+  };
+}
+
+/** Whether two texts are of one decimal, however each is written. */
+export function sameDecimal(text: string, other: string): boolean {
+  if (text === other) return true;
+  const [a, b] = [partsOf(text), partsOf(other)];
+  if (a === undefined || b === undefined) return false;
+  if (a.digits === "" || b.digits === "") return a.digits === b.digits && a.sign === b.sign;
+  return a.sign === b.sign && a.digits === b.digits && a.behind === b.behind;
+}
 
 /** Whether a decimal with this scale holds the text of a number without rounding it. */
 export function fitsScale(text: string, scale: number): boolean {
-  const parts = PLAIN.exec(text);
-  if (parts === null) return true;
-  const exponent = Number(parts[3] ?? 0);
-  const digits = `${parts[1]}${parts[2] ?? ""}`;
-  const significant = digits.replace(/0+$/, "");
-  if (significant === "") return true;
-  // How far the last digit that counts stands behind the point.
-  const behind = (parts[2] ?? "").length - (digits.length - significant.length) - exponent;
-  return behind <= scale;
+  const parts = partsOf(text);
+  return parts === undefined || parts.digits === "" || parts.behind <= scale;
+}
+
+/** A finite number as the server writes it as a decimal. */
+export function decimalText(value: number): string {
+  const text = String(value);
+  if (!text.includes("e")) return text;
+  const { sign, digits, behind } = partsOf(text)!;
+  if (behind <= 0) return `${sign}${digits}${"0".repeat(-behind)}`;
+  // Numbers with an exponent are all fraction, or all whole.
+  return `${sign}0.${digits.padStart(behind, "0")}`;
+}
+
+/** The number that a text spells as a number or a bigint is written, so that the text can be told from it. */
+export function isNumberText(text: string): boolean {
+  return /^-?(?:0|[1-9]\d*)(?:\.\d+)?$/.test(text) && !isSigned(text, "-");
 }

@@ -1,9 +1,9 @@
-/** Cells of tables of ours: which type a column gets, what its cells say by themselves, and what is to be seen of the rest. */
-import { encodeJson, isoText, type P2PValue, TaggedValue, type ValueType, valueType } from "@omni/p2p-core/starter";
+/** Cells of tables of ours: which type a column gets, and what its cells say by themselves. */
+import { encodeJson, type P2PValue, TaggedValue, type ValueType, valueType } from "@omni/p2p-core/starter";
 import type { Cell } from "../client/session.ts";
 import { canonicalCell, declaredForTag } from "./canonical-tags.ts";
 import { hexOf, numberText } from "./encode.ts";
-import { fitsJsonb } from "./jsonb.ts";
+import { fitsJsonb } from "./json.ts";
 import { serverTextOfDate } from "./timestamps.ts";
 
 /** What a cell cannot hold so that it comes back equal: the sidecar must. */
@@ -62,19 +62,4 @@ export function storeOwn(type: string, value: P2PValue): Cell | typeof UNREPRESE
 
 function storeTag(type: string, value: P2PValue): Cell | typeof UNREPRESENTABLE {
   return (value instanceof TaggedValue ? canonicalCell(type, value) : undefined) ?? UNREPRESENTABLE;
-}
-
-/** What stands in the cell of a value that only the sidecar can say: the value as text where the cell can hold text, else NULL. */
-export function visibleCell(type: string, value: P2PValue): Cell {
-  if (type !== "text" || value === null) return null;
-  const text = shown(value);
-  return text.replaceAll("\0", "\u2400");
-}
-
-function shown(value: Exclude<P2PValue, null>): string {
-  if (typeof value === "string") return value;
-  if (typeof value === "number") return numberText(value);
-  if (typeof value === "boolean" || typeof value === "bigint") return String(value);
-  if (value instanceof Date) return isoText(value);
-  return value instanceof Uint8Array ? hexOf(value) : encodeJson(value);
 }

@@ -7,8 +7,8 @@ import { SIDECAR } from "../types.ts";
 import { makeRecords } from "./code-generation.ts";
 import { baseOf, type DecodeOptions, type Decoder, decoderOf, isTextType, ownDecoderOf } from "./decode.ts";
 import { idOfCell, type OwnIdType, storeId } from "./own-ids.ts";
-import { visibleCell } from "./own-values.ts";
 import { readSidecar } from "./sidecar.ts";
+import { isVisibleCell } from "./visible-value.ts";
 
 /** Types whose values have a text of their own each, as ids. */
 const DISTINCT_TYPES: ReadonlySet<string> = new Set(["int2", "int4", "int8", "uuid", "oid"]);
@@ -77,7 +77,7 @@ export class RowPlan {
     this.#optional = columns
       .map(({ field, optional }, at) => ({ field, at, optional }))
       .filter(({ optional }) => optional);
-    this.soundValues = !table.own && columns.every(({ type }) => baseOf(type).name !== "json" && type.kind !== "array");
+    this.soundValues = !table.own;
     this.distinctIds = hasDistinctIds(table);
   }
 
@@ -140,7 +140,7 @@ export class RowPlan {
       const column = this.#table.columns.find((candidate) => candidate.field === field);
       const cell = row[this.#columnAt.get(field) ?? -1] ?? null;
       // What others wrote over the cell is newer than the sidecar.
-      if (column !== undefined && cell !== null && cell !== visibleCell(column.type.name, value)) continue;
+      if (column !== undefined && cell !== null && !isVisibleCell(column.type.name, value, cell)) continue;
       setField(record, field, value);
     }
   }

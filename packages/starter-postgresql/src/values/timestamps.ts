@@ -1,29 +1,55 @@
 /** Timestamps: the server's text of points in time, and dates of JavaScript. */
-import { dateOfIso } from "@omni/p2p-core/starter";
 
 /** As the server writes one with `DateStyle` ISO, in UTC where it has a zone. */
 const SERVER_TEXT = /^(\d{4,6})-(\d\d)-(\d\d) (\d\d):(\d\d):(\d\d)(?:\.(\d{1,6}))?(?:\+00)?( BC)?$/;
 
-/** The first and the last instant that the server can hold, in ms since 1970: 4714-11-24 BC, and the end of 294276. */
+/** The first instant that the server can hold, in ms since 1970: 4714-11-24 BC. Its last one is later than that of a `Date`. */
 const FIRST_MS = -210_866_803_200_000;
-/** The last one that a `Date` can hold is sooner. */
-const LAST_MS = 8_640_000_000_000_000;
 
 /** The date of the server's text, where milliseconds and a `Date` say it exactly; else `undefined` (also for `infinity`). */
 export function dateOfServerText(text: string): Date | undefined {
-  const iso = isoOfServerText(text, 3);
-  return iso === undefined ? undefined : dateOfIso(iso);
+  const { length } = text;
+  const year = digits(text, 0) * 100 + digits(text, 2);
+  // Nearly all are of this form. `Date.UTC` takes the years before 100 for those of the last century.
+  if (
+    year >= 100 &&
+    text.charCodeAt(4) === HYPHEN &&
+    text.charCodeAt(10) === SPACE &&
+    text.charCodeAt(length - 1) !== C
+  ) {
+    const end = text.charCodeAt(length - 3) === PLUS ? length - 3 : length;
+    const fraction = end - 20;
+    if (fraction > 3) return undefined;
+    let ms = 0;
+    if (fraction > 0) ms = Number(text.slice(20, end)) * (fraction === 1 ? 100 : fraction === 2 ? 10 : 1);
+    const [month, day, hour] = [digits(text, 5), digits(text, 8), digits(text, 11)];
+    return new Date(Date.UTC(year, month - 1, day, hour, digits(text, 14), digits(text, 17), ms));
+  }
+  const iso = isoOfServerText(text);
+  if (iso === undefined || !ISO_MS.test(iso)) return undefined;
+  const date = new Date(iso);
+  return Number.isNaN(date.getTime()) ? undefined : date;
+}
+
+const HYPHEN = 45;
+const SPACE = 32;
+const PLUS = 43;
+const C = 67;
+const ZERO = 48;
+const ISO_MS = /:\d\d\.\d{3}Z$/;
+
+/** The number of two digits; `NaN` past the end. */
+function digits(text: string, at: number): number {
+  return (text.charCodeAt(at) - ZERO) * 10 + text.charCodeAt(at + 1) - ZERO;
 }
 
 /** The ISO 8601 text of the server's text, with as many digits of the second as it has, 3 at least; `undefined` for `infinity`. */
-export function isoOfServerText(text: string, mostDigits = 6): string | undefined {
+export function isoOfServerText(text: string): string | undefined {
   const parts = SERVER_TEXT.exec(text);
   if (parts === null) return undefined;
   const [, year, month, day, hour, minute, second, fraction = "", bc] = parts as unknown as string[];
-  const digits = fraction.padEnd(3, "0");
-  if (digits.length > mostDigits) return undefined;
   const astronomical = bc === undefined ? Number(year) : 1 - Number(year);
-  return `${isoYear(astronomical)}-${month}-${day}T${hour}:${minute}:${second}.${digits}Z`;
+  return `${isoYear(astronomical)}-${month}-${day}T${hour}:${minute}:${second}.${fraction.padEnd(3, "0")}Z`;
 }
 
 /** Years of four digits stand as they are, others with a sign and six digits. */
@@ -34,13 +60,14 @@ function isoYear(year: number): string {
 
 /** What the server takes for a date; `undefined` where it can hold none so early. */
 export function serverTextOfDate(date: Date): string | undefined {
-  const time = date.getTime();
-  if (time < FIRST_MS || time > LAST_MS) return undefined;
-  return serverTextOfIso(date.toISOString());
+  return date.getTime() < FIRST_MS ? undefined : serverTextOfIso(date.toISOString());
 }
 
 /** The server has no year 0: the year before 1 is 1 BC. */
 function serverTextOfIso(iso: string): string {
+  if (iso.charCodeAt(4) === HYPHEN && iso.charCodeAt(0) !== HYPHEN && !iso.startsWith("0000")) {
+    return `${iso.slice(0, 10)} ${iso.slice(11, -1)}+00`;
+  }
   const year = Number(iso.slice(0, iso.indexOf("-", 1)));
   const rest = iso.slice(iso.indexOf("-", 1), -1).replace("T", " ");
   if (year > 0) return `${String(year).padStart(4, "0")}${rest}+00`;
