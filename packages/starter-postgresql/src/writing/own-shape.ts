@@ -3,9 +3,10 @@ import type { P2PId, P2PRecord } from "@omni/p2p-core/starter";
 import type { Cell } from "../client/session.ts";
 import type { Column, Table } from "../client/table.ts";
 import { isPlainId, type OwnIdType, storeId } from "../values/own-ids.ts";
-import { storeOwn, UNREPRESENTABLE, visibleCell } from "../values/own-values.ts";
+import { storeOwn, UNREPRESENTABLE } from "../values/own-values.ts";
 import { ownIdType } from "../values/row-plan.ts";
 import { SidecarWriter } from "../values/sidecar.ts";
+import { visibleCell } from "../values/visible-value.ts";
 import { type RowShape, SIDECAR_COLUMN, type WrittenColumn, writtenColumn } from "./row-shape.ts";
 
 /** A column with what is known of its field beforehand. */
