@@ -1,0 +1,24 @@
+/** Cursors: the position of a row in the order of its key, by the key's cells in the server's text form. */
+import { foreignCursor, type JsonValue, P2PError } from "@omni/p2p-core/starter";
+import { sqlState } from "../client/errors.ts";
+import type { Cell } from "../client/session.ts";
+import type { Table } from "../client/table.ts";
+import { STORE } from "../types.ts";
+
+export function encodePosition(key: readonly Cell[]): JsonValue {
+  return { key: [...key] };
+}
+
+/** The cells of a position; `undefined` where it is none of this table. */
+export function decodePosition(table: Table, saved: JsonValue | undefined): string[] | undefined {
+  const { key } = (typeof saved === "object" && saved !== null ? saved : {}) as { readonly key?: JsonValue };
+  if (!Array.isArray(key) || key.length !== table.key.columns.length) return undefined;
+  const cells = key as readonly JsonValue[];
+  return cells.every((cell) => typeof cell === "string" && !cell.includes("\0")) ? (cells as string[]) : undefined;
+}
+
+/** An error of the server that means that a position's cells are none of the key's types: the position is of another table. */
+export function positionError(error: unknown): unknown {
+  const isForeign = error instanceof P2PError && /^22(?!012)/.test(sqlState(error.cause) ?? "");
+  return isForeign ? foreignCursor(STORE) : error;
+}

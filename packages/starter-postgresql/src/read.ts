@@ -1,0 +1,64 @@
+import {
+  assertAskableById,
+  type IdRef,
+  type LookUpOptions,
+  type LookUpOutcome,
+  type P2PQuery,
+  parseQuery,
+  type ReadOptions,
+  type RecordBatch,
+  type SourceSchema,
+} from "@omni/p2p-core/starter";
+import type { PostgresqlStore } from "./client/store.ts";
+import { partitionQuery } from "./query/partition.ts";
+import { openRelation } from "./query/relation.ts";
+import { tableSchema } from "./query/table-schema.ts";
+import { countRecords } from "./reading/count.ts";
+import { readKeyOrder } from "./reading/key-order.ts";
+import { lookUpRecords } from "./reading/look-up.ts";
+import { Scan } from "./reading/scan.ts";
+import { readSorted } from "./reading/sorted.ts";
+
+/** The way in for reading a table, a view or a native SELECT: batches, look-ups, counts and partitions. */
+export class TableReader {
+  readonly #store: PostgresqlStore;
+
+  constructor(store: PostgresqlStore) {
+    this.#store = store;
+  }
+
+  async *read(query: P2PQuery, options: ReadOptions): AsyncGenerator<RecordBatch> {
+    const { signal } = options;
+    signal.throwIfAborted();
+    const parsed = parseQuery(query);
+    const relation = await openRelation(this.#store, parsed, signal);
+    if (parsed.orderBy.length > 0) yield* readSorted(this.#store, relation, parsed, options);
+    else yield* readKeyOrder(new Scan(this.#store, relation, parsed), options);
+  }
+
+  /** What the table declares; nothing for views and native SELECTs, which declare no table's form. */
+  async schema(query: P2PQuery, signal: AbortSignal): Promise<SourceSchema | undefined> {
+    const parsed = parseQuery(query);
+    const { table } = await openRelation(this.#store, parsed, signal);
+    return table.type === "table" || table.type === "partitioned" ? tableSchema(table, parsed.fields) : undefined;
+  }
+
+  async count(query: P2PQuery, signal: AbortSignal): Promise<number> {
+    signal.throwIfAborted();
+    const parsed = parseQuery(query);
+    return countRecords(this.#store, await openRelation(this.#store, parsed, signal), parsed, signal);
+  }
+
+  async lookUp(refs: readonly IdRef[], query: P2PQuery, { signal }: LookUpOptions): Promise<LookUpOutcome[]> {
+    signal.throwIfAborted();
+    const parsed = parseQuery(query);
+    assertAskableById(parsed);
+    return lookUpRecords(this.#store, await openRelation(this.#store, parsed, signal), refs, parsed, signal);
+  }
+
+  async partitions(query: P2PQuery, parts: number, signal: AbortSignal): Promise<readonly P2PQuery[]> {
+    signal.throwIfAborted();
+    const parsed = parseQuery(query);
+    return partitionQuery(this.#store, await openRelation(this.#store, parsed, signal), query, parsed, parts, signal);
+  }
+}
