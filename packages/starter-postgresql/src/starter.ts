@@ -3,13 +3,16 @@ import {
   type EndpointInfo,
   type OpenContext,
   type P2PDataTransferService,
+  P2PError,
   type P2PStarter,
 } from "@omni/p2p-core/starter";
+import { identityOf } from "./client/identity.ts";
 import { openStore } from "./client/open.ts";
 import { assertMayRead, assertMayWrite } from "./client/rights.ts";
 import type { PostgresqlStore } from "./client/store.ts";
 import { parsePostgresqlEndpoint, postgresqlOptions, type TableName, tableNameText } from "./endpoint.ts";
 import { inspectDatabase } from "./inspecting/inspect.ts";
+import { TableReader } from "./read.ts";
 import { postgresqlCapabilities, STORE } from "./types.ts";
 
 /** The table of a target that names none, and whose source is no PostgreSQL database. */
@@ -57,8 +60,22 @@ async function settleTable(store: PostgresqlStore, { role, signal }: OpenContext
   await assertMayWrite(store, table, signal);
 }
 
-function serve(_store: PostgresqlStore): P2PDataTransferService {
-  throw new Error("not wired yet");
+function serve(store: PostgresqlStore): P2PDataTransferService {
+  const reader = new TableReader(store);
+  const notYet = () => Promise.reject(new P2PError("TARGET_NOT_WRITABLE", "Writing to PostgreSQL is not wired yet"));
+  return {
+    capabilities: postgresqlCapabilities,
+    lookUp: (refs, query, options) => reader.lookUp(refs, query, options),
+    deleteFromTarget: notYet,
+    readFromSource: (query, options) => reader.read(query, options),
+    writeToTarget: notYet,
+    schema: (query, signal) => reader.schema(query, signal),
+    count: (query, signal) => reader.count(query, signal),
+    partitions: (query, parts, signal) => reader.partitions(query, parts, signal),
+    identity: (signal) => identityOf(store, signal),
+    ping: async (signal) => void (await store.query("ping", signal, "SELECT 1")),
+    close: () => store.close(),
+  };
 }
 
 /** Names the table of a target that names none: as that of its source, where that is in PostgreSQL too. */
