@@ -9,10 +9,10 @@ import {
   type RecordBatch,
   type SourceSchema,
 } from "@omni/p2p-core/starter";
+import { schemaOf } from "./client/declared-table.ts";
 import type { PostgresqlStore } from "./client/store.ts";
 import { partitionQuery } from "./query/partition.ts";
 import { openRelation } from "./query/relation.ts";
-import { tableSchema } from "./query/table-schema.ts";
 import { countRecords } from "./reading/count.ts";
 import { readKeyOrder } from "./reading/key-order.ts";
 import { lookUpRecords } from "./reading/look-up.ts";
@@ -40,7 +40,8 @@ export class TableReader {
   async schema(query: P2PQuery, signal: AbortSignal): Promise<SourceSchema | undefined> {
     const parsed = parseQuery(query);
     const { table } = await openRelation(this.#store, parsed, signal);
-    return table.type === "table" || table.type === "partitioned" ? tableSchema(table, parsed.fields) : undefined;
+    const isStored = table.type === "table" || table.type === "partitioned";
+    return isStored ? schemaOf(table, parsed.fields && new Set(parsed.fields)) : undefined;
   }
 
   async count(query: P2PQuery, signal: AbortSignal): Promise<number> {

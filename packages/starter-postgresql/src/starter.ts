@@ -3,7 +3,6 @@ import {
   type EndpointInfo,
   type OpenContext,
   type P2PDataTransferService,
-  P2PError,
   type P2PStarter,
 } from "@omni/p2p-core/starter";
 import { identityOf } from "./client/identity.ts";
@@ -14,6 +13,7 @@ import { parsePostgresqlEndpoint, postgresqlOptions, type TableName, tableNameTe
 import { inspectDatabase } from "./inspecting/inspect.ts";
 import { TableReader } from "./read.ts";
 import { postgresqlCapabilities, STORE } from "./types.ts";
+import { TargetWriter } from "./write.ts";
 
 /** The table of a target that names none, and whose source is no PostgreSQL database. */
 const DEFAULT_TABLE = "records";
@@ -62,13 +62,13 @@ async function settleTable(store: PostgresqlStore, { role, signal }: OpenContext
 
 function serve(store: PostgresqlStore): P2PDataTransferService {
   const reader = new TableReader(store);
-  const notYet = () => Promise.reject(new P2PError("TARGET_NOT_WRITABLE", "Writing to PostgreSQL is not wired yet"));
+  const writer = new TargetWriter(store);
   return {
     capabilities: postgresqlCapabilities,
     lookUp: (refs, query, options) => reader.lookUp(refs, query, options),
-    deleteFromTarget: notYet,
+    deleteFromTarget: (refs, options) => writer.delete(refs, options),
     readFromSource: (query, options) => reader.read(query, options),
-    writeToTarget: notYet,
+    writeToTarget: (records, options) => writer.write(records, options),
     schema: (query, signal) => reader.schema(query, signal),
     count: (query, signal) => reader.count(query, signal),
     partitions: (query, parts, signal) => reader.partitions(query, parts, signal),

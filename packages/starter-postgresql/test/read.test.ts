@@ -1,9 +1,9 @@
 import type { P2PQuery } from "@omni/p2p-core/starter";
-import { describeWithService } from "@omni/p2p-test-services/vitest";
+import { describeWithService } from "@omni/p2p-test-services/suite";
 import { expect, it } from "vitest";
 import { calm, readAll, readBatches, Scratch } from "./support.ts";
 
-describeWithService("postgresql", (server) => {
+describeWithService("postgresql", "reading", (server) => {
   const scratch = new Scratch(server.url, "read");
   it("reads a table in pages", async () => {
     const schema = await scratch.schema(

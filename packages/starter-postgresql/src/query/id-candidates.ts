@@ -1,9 +1,10 @@
 /** Point look-ups: how rows are found by the canonical texts of their ids, through the index of the key. */
-import { dateOfIso, decodeJson, idKey, type P2PId, type P2PValue, TaggedValue } from "@omni/p2p-core/starter";
+import { dateOfIso, idKey, type P2PId, type P2PValue, TaggedValue } from "@omni/p2p-core/starter";
 import { quote } from "../client/sql.ts";
 import type { Column, Table } from "../client/table.ts";
 import { STORE } from "../types.ts";
 import { canonicalCell } from "../values/canonical-tags.ts";
+import { parseCompositeId } from "../values/composite-id.ts";
 import { storeId } from "../values/own-ids.ts";
 import { ownIdType } from "../values/row-plan.ts";
 import { serverTextOfDate, serverTextOfTag } from "../values/timestamps.ts";
@@ -152,15 +153,4 @@ function timeCell(text: string): KeyCell | undefined {
   const date = milliseconds === undefined ? undefined : dateOfIso(`${milliseconds}Z`);
   if (date === undefined || serverTextOfDate(date) === undefined) return undefined;
   return { cell: serverTextOfTag(text), byText: false };
-}
-
-/** The key values that the id of a composite key stands for; `undefined` when the text is none. */
-export function parseCompositeId(text: string): readonly P2PValue[] | undefined {
-  if (text[0] !== "[") return undefined;
-  try {
-    const parts = decodeJson(text);
-    return Array.isArray(parts) ? (parts as readonly P2PValue[]) : undefined;
-  } catch {
-    return undefined;
-  }
 }
