@@ -1,7 +1,8 @@
 /** A new table that is like the one that the records come from. */
+
+import type { DeclaredColumn, DeclaredTable } from "../client/declared-table.ts";
 import type { Session } from "../client/session.ts";
 import { literal, qualified, quote } from "../client/sql.ts";
-import type { DeclaredColumn, DeclaredTable } from "../query/table-schema.ts";
 import { SIDECAR } from "../types.ts";
 
 /**
@@ -32,8 +33,8 @@ export async function createDeclaredSql(name: string, table: DeclaredTable, sess
     ...(table.own ? [{ text: `${quote(SIDECAR)} json` }] : []),
     ...columns.filter(({ optional }) => optional),
   ].map(({ text }) => text);
-  const key = table.key.map((part) => part.name);
-  if (key.length > 0) parts.push(`${table.primary ? "PRIMARY KEY" : "UNIQUE"} (${list(key)})`);
+  const { key } = table;
+  if (key.length > 0) parts.push(`${table.keyIsPrimary ? "PRIMARY KEY" : "UNIQUE"} (${list(key)})`);
   for (const unique of table.uniques) parts.push(`UNIQUE (${list(unique)})`);
   return `CREATE TABLE ${name} (${parts.join(", ")})`;
 }
@@ -67,9 +68,9 @@ function columnSql(column: DeclaredColumn, knownAs: string | undefined): string 
   return parts.join(" ");
 }
 
-function plainerType({ typeKind, of }: DeclaredColumn): string {
+function plainerType({ typeKind, base }: DeclaredColumn): string {
   if (typeKind === "array") return "text[]";
-  return typeKind === "domain" && of?.schema === BUILT_IN ? qualified(of) : "text";
+  return typeKind === "domain" && base?.schema === BUILT_IN ? qualified(base) : "text";
 }
 
 /** Collations that every database has. */

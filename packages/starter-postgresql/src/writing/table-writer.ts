@@ -9,13 +9,12 @@ import {
   type WriteResult,
   Yielder,
 } from "@omni/p2p-core/starter";
-
+import { declaredOf } from "../client/declared-table.ts";
 import { isServerError, sqlState } from "../client/errors.ts";
 import type { Session } from "../client/session.ts";
 import { qualified, quote } from "../client/sql.ts";
 import type { PostgresqlStore } from "../client/store.ts";
 import type { Table } from "../client/table.ts";
-import { declaredTable } from "../query/table-schema.ts";
 import { BatchWriter, type RowGroup } from "./batch-writer.ts";
 import { createDeclaredSql } from "./declared-table.ts";
 import { ForeignShape } from "./foreign-shape.ts";
@@ -187,7 +186,7 @@ export class TableWriter {
         if ((await store.describe(name, signal, session)) !== undefined) return;
         const sqlName =
           name.schema === undefined ? quote(name.name) : qualified({ schema: name.schema, name: name.name });
-        const declared = declaredTable(schema);
+        const declared = declaredOf(schema);
         const sql =
           declared === undefined
             ? createTableSql(sqlName, records)
