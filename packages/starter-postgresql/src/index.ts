@@ -1,1 +1,2 @@
+export type { PostgresqlNativeQuery } from "./query/native-query.ts";
 export { postgresqlStarter } from "./starter.ts";

@@ -65,21 +65,20 @@ export class TransactionSession implements Session {
   async query(text: string, params?: readonly Cell[]): Promise<Answer> {
     const before = this.#beginning();
     const answers = await this.#run(() =>
-      this.#connection.pipeline([...before.map((sql) => ({ text: sql })), { text, params }]),
+      this.#connection.pipeline([...before.map((sql) => ({ text: sql, plain: true })), { text, params }]),
     );
     return answers.at(-1)!;
   }
 
   async script(text: string): Promise<Answer[]> {
-    const before = this.#beginning();
-    const work = new Script([...before, text].join(";\n"));
+    const before = this.#begun ? 0 : this.#start.length;
+    const work = new Script(this.#withBeginning(text));
     const answers = await this.#run(() => this.#connection.run(work));
-    return answers.slice(before.length);
+    return answers.slice(before);
   }
 
   async copyIn(sql: string, chunks: Iterable<Buffer | string>): Promise<number> {
-    await this.#begin();
-    const work = new CopyIn(sql, chunks);
+    const work = new CopyIn(this.#withBeginning(sql), chunks);
     return this.#run(
       () => this.#connection.run(work),
       () => work.abort(this.#signal.reason),
@@ -87,8 +86,7 @@ export class TransactionSession implements Session {
   }
 
   async *copyOut(sql: string): AsyncGenerator<Buffer> {
-    await this.#begin();
-    const work = new CopyOut(sql);
+    const work = new CopyOut(this.#withBeginning(sql));
     const running = this.#run(() => this.#connection.run(work));
     running.catch(() => {});
     let over = false;
@@ -107,8 +105,10 @@ export class TransactionSession implements Session {
 
   /** One statement and the end of the transaction, in the round trip that began it. */
   async only(text: string, params: readonly Cell[] | undefined): Promise<Answer> {
-    const before = this.#beginning().map((sql): Statement => ({ text: sql }));
-    const answers = await this.#run(() => this.#connection.pipeline([...before, { text, params }, { text: "COMMIT" }]));
+    const before = this.#beginning().map((sql): Statement => ({ text: sql, plain: true }));
+    const answers = await this.#run(() =>
+      this.#connection.pipeline([...before, { text, params }, { text: "COMMIT", plain: true }]),
+    );
     return answers.at(-2)!;
   }
 
@@ -116,7 +116,9 @@ export class TransactionSession implements Session {
   async commit(): Promise<void> {
     // `finish` rolls back, where nothing was written.
     if (!this.#begun || (this.#leftEarly && this.#readOnly)) return;
-    const [answer] = (await this.#run(() => this.#connection.pipeline([{ text: "COMMIT" }]))) as readonly Completed[];
+    const [answer] = (await this.#run(() =>
+      this.#connection.pipeline([{ text: "COMMIT", plain: true }]),
+    )) as readonly Completed[];
     // Of a transaction in which something failed, COMMIT makes nothing.
     if (answer?.command === "ROLLBACK") {
       throw new P2PError("WRITE_FAILED", "A statement of the transaction failed, so that it was rolled back");
@@ -134,7 +136,7 @@ export class TransactionSession implements Session {
     if (this.#running !== undefined && !(await this.#calledOff())) return false;
     await this.#cancelling;
     if (this.#connection.isIdle) return true;
-    const rolledBack = this.#connection.pipeline([{ text: "ROLLBACK" }]);
+    const rolledBack = this.#connection.pipeline([{ text: "ROLLBACK", plain: true }]);
     return (await endsWithin(rolledBack, CANCEL_GRACE_MS)) && this.#connection.isIdle;
   }
 
@@ -154,9 +156,9 @@ export class TransactionSession implements Session {
     return this.#start;
   }
 
-  async #begin(): Promise<void> {
-    const before = this.#beginning();
-    if (before.length > 0) await this.#run(() => this.#connection.pipeline(before.map((text) => ({ text }))));
+  /** A text for the simple protocol. */
+  #withBeginning(sql: string): string {
+    return [...this.#beginning(), sql].join(";\n");
   }
 
   async #run<T>(work: () => Promise<T>, stop?: () => void): Promise<T> {

@@ -10,6 +10,8 @@ import type { Answer, Cell, Row } from "./session.ts";
 export interface Statement {
   readonly text: string;
   readonly params?: readonly Cell[] | undefined;
+  /** Whether what it gives need not be described. */
+  readonly plain?: boolean;
 }
 
 /** What a statement came to, with the word of the command that was done: `SELECT`, `COMMIT`, … */
@@ -139,13 +141,13 @@ export class Pipeline extends AnsweringWork {
     const { stream } = wire;
     stream.cork();
     try {
-      for (const { text, params } of this.#statements) {
+      for (const { text, params, plain } of this.#statements) {
         wire.parse({ text, name: "", types: [] }, true);
         wire.bind(
           { portal: "", statement: "", values: params === undefined ? [] : [...params], binary: false } as never,
           true,
         );
-        wire.describe({ type: "P", name: "" }, true);
+        if (plain !== true) wire.describe({ type: "P", name: "" }, true);
         wire.execute({ portal: "" } as never, true);
       }
       wire.sync();
