@@ -1,5 +1,5 @@
 /** Cursors: the position of a row in the order of its key, by the key's cells in the server's text form. */
-import { foreignCursor, type JsonValue, P2PError } from "@omni/p2p-core/starter";
+import { cursorPosition, foreignCursor, type JsonValue, P2PError } from "@omni/p2p-core/starter";
 import { sqlState } from "../client/errors.ts";
 import type { Cell } from "../client/session.ts";
 import type { Table } from "../client/table.ts";
@@ -7,6 +7,14 @@ import { STORE } from "../types.ts";
 
 export function encodePosition(key: readonly Cell[]): JsonValue {
   return { key: [...key] };
+}
+
+/** The position in a cursor of this store. @throws P2PError `CHECKPOINT_INVALID` */
+export function ownPosition(cursor: JsonValue): JsonValue {
+  const position = cursorPosition(STORE, cursor);
+  // There never were cursors without the mark.
+  if (position === cursor) throw foreignCursor(STORE);
+  return position;
 }
 
 /** The cells of a position; `undefined` where it is none of this table. */

@@ -1,7 +1,6 @@
 /** Reading in the order of the key. */
 import {
   BatchBuilder,
-  cursorPosition,
   foreignCursor,
   type JsonValue,
   type P2PRecord,
@@ -11,7 +10,7 @@ import {
   Yielder,
 } from "@omni/p2p-core/starter";
 import type { Row } from "../client/session.ts";
-import { decodePosition, encodePosition, positionError } from "../query/cursor.ts";
+import { decodePosition, encodePosition, ownPosition, positionError } from "../query/cursor.ts";
 import { orderClause, rowsAfter, rowsUpTo, storageOrder } from "../query/keyset.ts";
 import { allOf, whereClause } from "../query/params.ts";
 import { type Part, parsePartition } from "../query/partition.ts";
@@ -94,7 +93,7 @@ export async function* readKeyOrder(scan: Scan, options: ReadOptions): AsyncGene
 }
 
 function positionOf({ relation: { table } }: Scan, cursor: JsonValue): string[] {
-  const cells = decodePosition(table, cursorPosition(STORE, cursor));
+  const cells = decodePosition(table, ownPosition(cursor));
   if (cells === undefined) throw foreignCursor(STORE);
   return cells;
 }

@@ -4,7 +4,6 @@
  */
 import {
   BatchBuilder,
-  cursorPosition,
   estimateBytes,
   type JsonValue,
   P2PError,
@@ -24,6 +23,7 @@ import type { Cell, Row } from "../client/session.ts";
 import { quote } from "../client/sql.ts";
 import type { PostgresqlStore } from "../client/store.ts";
 import { kindOf } from "../query/column-kind.ts";
+import { ownPosition } from "../query/cursor.ts";
 import { IdCandidates } from "../query/id-candidates.ts";
 import { orderClause, rowsAfter, rowsUpTo, storageOrder } from "../query/keyset.ts";
 import { compareBySlots, type WantedOrder, wantedOrder } from "../query/order.ts";
@@ -61,7 +61,7 @@ export async function* readSorted(
   const { signal } = options;
   const order = wantedOrder(relation.table, query, store.version);
   const slots = order.slots.map(({ field, direction }) => ({ field, direction }));
-  const after = options.after === undefined ? undefined : recordAt(STORE, slots, cursorPosition(STORE, options.after));
+  const after = options.after === undefined ? undefined : recordAt(STORE, slots, ownPosition(options.after));
   if (query.limit === 0) return;
   const sorted = new SortedRead(store, relation, query, order, after, signal);
   const builder = new BatchBuilder<P2PRecord>(options, BATCH_BYTES);
