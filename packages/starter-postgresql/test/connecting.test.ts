@@ -10,6 +10,7 @@ import { afterAll, describe, expect, it } from "vitest";
 import { openStore } from "../src/client/open.ts";
 import { parsePostgresqlEndpoint } from "../src/endpoint.ts";
 import { calm, cleanUp, rejection, Scratch, serverEndpoint } from "./support.ts";
+import { startProxy } from "./tcp-proxy.ts";
 
 const open = async (
   endpoint: EndpointInfo,
@@ -232,12 +233,72 @@ describeWithService("postgresql", "connecting", ({ url }) => {
     expect(["CONNECTION_FAILED", "TIMEOUT"]).toContain(error.code);
   });
 
+  it("gives up at once on a connection that has gone silent, and finds another", async () => {
+    await using proxy = await startProxy(url);
+    const store = await open({ ...server(), port: proxy.port });
+    expect((await store.query("read", calm, "SELECT 1")).rows).toEqual([["1"]]);
+    proxy.stall();
+    for (const doing of ["read", "ping"] as const) {
+      const controller = new AbortController();
+      setTimeout(() => controller.abort(new Error("enough")), 100);
+      const started = performance.now();
+      const error = await rejection(store.query(doing, controller.signal, "SELECT 1"));
+      expect(error.message).toMatch(/enough|did not answer/);
+      expect(performance.now() - started).toBeLessThan(2000);
+    }
+    proxy.resume();
+    proxy.cut();
+    await expect
+      .poll(async () => (await store.query("read", calm, "SELECT 2")).rows, { timeout: 10_000 })
+      .toEqual([["2"]]);
+  });
+
+  it("tells a connection that is cut in the middle as lost", async () => {
+    await using proxy = await startProxy(url);
+    const store = await open({ ...server(), port: proxy.port });
+    const running = rejection(store.query("read", calm, "SELECT pg_sleep(30)"));
+    setTimeout(() => proxy.cut(), 200);
+    const error = await running;
+    expect([error.code, error.retryable]).toEqual(["CONNECTION_LOST", true]);
+    expect((await store.query("read", calm, "SELECT 2")).rows).toEqual([["2"]]);
+  });
+
   it("connects through a Unix socket", async () => {
     const [[sockets]] = (await scratch.sql("SHOW unix_socket_directories")) as [[string]];
     if (sockets === "") return;
     const { port } = server();
     const store = await open({ ...server({ host: sockets }), host: undefined, port });
     expect(store.label).toBe("postgresql:postgres");
+  });
+});
+
+await describeWithOwnService("postgresql", {}, "a server that takes encrypted connections alone", ({ url }) => {
+  const scratch = new Scratch(url, "hostssl");
+
+  it("is reached by all modes but disable, which says so", async () => {
+    // Its own rules for who may come: over the network only with TLS.
+    await scratch.sql(
+      "DO $$ BEGIN EXECUTE format('COPY (VALUES (''hostssl all all all scram-sha-256'')) TO %L', current_setting('hba_file')); PERFORM pg_reload_conf(); END $$",
+    );
+    await expect
+      .poll(() =>
+        openStore(parsePostgresqlEndpoint(serverEndpoint(url, { sslmode: "disable" }), "source"), {
+          role: "source",
+          signal: calm,
+          connectTimeoutMs: 5000,
+        }).then(
+          (store) => store.close(),
+          () => "refused",
+        ),
+      )
+      .toBe("refused");
+    const error = await refusal(serverEndpoint(url, { sslmode: "disable" }));
+    expect([error.code, error.message]).toEqual([
+      "AUTHENTICATION_FAILED",
+      expect.stringMatching(/no encryption.*sslmode/),
+    ]);
+    for (const sslmode of ["allow", "prefer", "require"])
+      expect(await encrypted(serverEndpoint(url, { sslmode })), sslmode).toBe(true);
   });
 });
 

@@ -48,6 +48,8 @@ const refused: Verdict = {
   code: "AUTHENTICATION_FAILED",
   advice: "Check user name and password, and what the server's pg_hba.conf allows",
 };
+/** No rule of the server fits who comes, from where and how. */
+const noRule: Verdict = { ...refused, advice: "Check user name and sslmode, and what the server's pg_hba.conf allows" };
 const noRight: Verdict = {
   code: { open: "AUTHENTICATION_FAILED", read: "AUTHENTICATION_FAILED", write: "TARGET_NOT_WRITABLE" },
   advice:
@@ -83,7 +85,8 @@ const VERDICTS = verdictsByCode<string>([
   ],
   [late, ["57014"]],
   [full, ["53100"]],
-  [refused, ["28000", "28P01"]],
+  [noRule, ["28000"]],
+  [refused, ["28P01"]],
   [missing, ["3D000", "3F000", "42P01"]],
   [noRight, ["42501"]],
   [
