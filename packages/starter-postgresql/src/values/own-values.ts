@@ -22,6 +22,17 @@ export const OWN_TYPES: Readonly<Record<Exclude<ValueType, "null">, string>> = {
   tagged: "jsonb",
 };
 
+/** The name in the catalogue (`pg_type.typname`) of a type that such a column has. */
+export function typeNameOf(declared: string): string {
+  return TYPE_NAMES[declared] ?? declared;
+}
+
+const TYPE_NAMES: Readonly<Record<string, string>> = {
+  boolean: "bool",
+  "double precision": "float8",
+  "timestamp with time zone": "timestamptz",
+};
+
 /** The type for a column whose first values are these; `undefined` where all of them are null. */
 export function ownTypeFor(values: Iterable<P2PValue | undefined>): string | undefined {
   let found: string | undefined;
