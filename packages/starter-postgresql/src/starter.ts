@@ -10,6 +10,7 @@ import { openStore } from "./client/open.ts";
 import { assertMayRead, assertMayWrite } from "./client/rights.ts";
 import type { PostgresqlStore } from "./client/store.ts";
 import { parsePostgresqlEndpoint, postgresqlOptions, type TableName, tableNameText } from "./endpoint.ts";
+import { describeFields } from "./inspecting/describe-mapping.ts";
 import { inspectDatabase } from "./inspecting/inspect.ts";
 import { TableReader } from "./read.ts";
 import { postgresqlCapabilities, STORE } from "./types.ts";
@@ -44,6 +45,15 @@ export const postgresqlStarter: P2PStarter = {
   completeTarget: nameTable,
   async inspect(endpoint, context) {
     return inspectDatabase(parsePostgresqlEndpoint(endpoint, "source"), context);
+  },
+  async describeMapping(endpoint, sample, context) {
+    const store = await openStore(parsePostgresqlEndpoint(endpoint, "target"), { ...context, role: "target" });
+    try {
+      await settleTable(store, { ...context, role: "target" });
+      return await describeFields(store, sample, context);
+    } finally {
+      await store.close();
+    }
   },
 };
 

@@ -1,4 +1,4 @@
-import { recordTrouble } from "@omni/p2p-core/starter";
+import { encodeJson, type P2PValue, recordTrouble, TaggedValue } from "@omni/p2p-core/starter";
 import { describeWithService } from "@omni/p2p-test-services/suite";
 import { expect, it } from "vitest";
 import type { PostgresqlStore } from "../src/client/store.ts";
@@ -188,6 +188,115 @@ const SAMPLES: readonly (readonly [type: string, ...texts: string[]])[] = [
   ["name", "(a,b)"],
 ];
 
+function tag(name: string, text: string): TaggedValue {
+  return new TaggedValue(`postgresql:${name}`, text);
+}
+
+/** Types that come with an extension, which a server need not have. */
+const EXTENSIONS: readonly string[] = ["citext", "vector", "hstore"];
+
+/** What each type refuses, since the server would cut it, round it, or take it for something else. */
+const REFUSED: readonly (readonly [type: string, ...values: P2PValue[]])[] = [
+  ["integer", 1.5, 2 ** 31, 2n ** 31n, -0, Number.NaN, "007", "1.0", "abc", true, [1]],
+  ["bigint", 2 ** 63, 2n ** 63n, "9223372036854775808", "1e3"],
+  ["boolean", 1, "t", "true"],
+  ["numeric(5,2)", 1.005, "1.005", -0, Number.POSITIVE_INFINITY, tag("numeric", "1.005"), tag("money", "$1.00")],
+  ["numeric", "1e3", "NaN", " 1", "-0.0", [1]],
+  ["real", 0.123456789012, 1e39, 2n ** 63n - 1n, "0.10"],
+  ["double precision", 2n ** 63n - 1n, 10n ** 400n, "0.10", "abc"],
+  ["text", "\0", tag("numeric", "1.50"), new TaggedValue("mongodb:objectId", "6f"), Uint8Array.of(1)],
+  ["varchar(3)", "abc "],
+  ["char(3)", "abc "],
+  ['"char"', "ab", "é", "长"],
+  ["pg_catalog.name", "x".repeat(64)],
+  ["bytea", "abc", "\\x00", [1]],
+  ["jsonb", "\0", { a: ["\0"] }, { "\0": 1 }],
+  [
+    "date",
+    new Date(1),
+    "2024-01-02 03:00",
+    "2024-01-02T00:00:01Z",
+    "2024-01-02T00:00:00+02:00",
+    "today",
+    tag("timestamptz", "infinity"),
+    5,
+  ],
+  ["time", "12:00:00+02", "2024-01-02 12:00:00", "12:00:00.1234567", "now", new Date(0), "12:00:00Z"],
+  ["time(0)", "12:00:00.5", tag("time", "12:00:00.5")],
+  ["timetz", "12:00:00.1234567+02"],
+  [
+    "timestamp",
+    "2024-01-02T12:00:00+02:00",
+    "2024-01-02 12:00:00 America/New_York",
+    "2024-01-02 12:00:00.1234567",
+    "yesterday",
+  ],
+  ["timestamptz", "2024-01-02T12:00:00.1234567Z", "now", new Date(-8e15), 0],
+  ["timestamptz(0)", new Date(1), "2024-01-02T12:00:00.5Z", tag("timestamptz", "2024-01-02T12:00:00.000001Z")],
+  ["timestamptz(2)", new Date(11)],
+  ["interval", "PT1.1234567S", 5],
+  ["interval(0)", tag("interval", "PT1.5S")],
+  ["interval year to month", tag("interval", "P1D"), "PT1S", "1 day"],
+  ["money", "$1.005", 1.5],
+  ["int[]", [1.5], ["a"], [[1], []], [[]], [new Date(0)]],
+  ["timestamptz(0)[]", [new Date(1)]],
+  ["int4range", tag("int8range", "[1,5)"), 5],
+  ["uuid", 5, true, new Date(0)],
+];
+
+/** What each type takes, with the text that the server has of it then. */
+const TAKEN: readonly (readonly [type: string, ...pairs: (readonly [value: P2PValue, text: string])[]])[] = [
+  ["integer", ["12", "12"], [12n, "12"], [0, "0"]],
+  [
+    "bigint",
+    [2n ** 62n, "4611686018427387904"],
+    ["-9223372036854775808", "-9223372036854775808"],
+    [2 ** 53, "9007199254740992"],
+  ],
+  ["numeric(5,2)", [1.25, "1.25"], ["1.5", "1.50"], [1e2, "100.00"], [7n, "7.00"]],
+  ["numeric", [1e-7, "0.0000001"], [1e21, "1000000000000000000000"], ["1.50", "1.50"]],
+  ["real", [0.1, "0.1"], [Math.fround(0.1), "0.1"], [16777216, "1.6777216e+07"], [1.1754944e-38, "1.1754944e-38"]],
+  ["double precision", [2n ** 60n, "1.152921504606847e+18"], ["0.1", "0.1"]],
+  [
+    "text",
+    [5, "5"],
+    [-0, "-0"],
+    [true, "true"],
+    [7n, "7"],
+    [new Date(0), "1970-01-01T00:00:00.000Z"],
+    [{ a: [1] }, '{"a":[1]}'],
+  ],
+  ["json", [[2n ** 64n, -0], "[18446744073709551616,-0]"], ["\0", '"\\u0000"']],
+  ["jsonb", [{ n: 2n ** 64n }, '{"n": 18446744073709551616}']],
+  [
+    "date",
+    [new Date(0), "1970-01-01"],
+    ["2024-01-02", "2024-01-02"],
+    ["2024-01-02T00:00:00.000Z", "2024-01-02"],
+    [new Date(Date.UTC(-43, 2, 15)), "0044-03-15 BC"],
+  ],
+  ["time", ["12:00", "12:00:00"], ["01:00 PM", "13:00:00"]],
+  ["timestamp", ["2024-01-02T12:00:00Z", "2024-01-02 12:00:00"], [new Date(1), "1970-01-01 00:00:00.001"]],
+  [
+    "timestamptz",
+    ["2024-01-02T12:00:00+02:00", "2024-01-02 10:00:00+00"],
+    [new Date(8.64e15), "275760-09-13 00:00:00+00"],
+  ],
+  [
+    "timestamptz(1)",
+    [new Date(100), "1970-01-01 00:00:00.1+00"],
+    ["2024-01-02T12:00:00.50Z", "2024-01-02 12:00:00.5+00"],
+  ],
+  ["interval", ["1 day 1.5 hours", "P1DT1H30M"]],
+  ["interval year to month", [tag("interval", "P1Y2M"), "P1Y2M"], [tag("interval", "PT0S"), "PT0S"]],
+  ["text[]", [["a", null, 'b"\\', ""], '{a,NULL,"b\\"\\\\",""}'], [[5], "{5}"]],
+  ["jsonb[]", [[[1], { a: 2 }, null, "x"], '{[1],"{\\"a\\": 2}",NULL,"\\"x\\""}']],
+  ["marks[]", [[[1, 2], []], '{"{1,2}","{}"}']],
+  ["citext", ["Abc", "Abc"]],
+  ["vector", [[1, 0.1, Math.fround(0.3)], "[1,0.1,0.3]"]],
+  ["hstore", [tag("hstore", '"a"=>"1", "b"=>NULL'), '"a"=>"1", "b"=>NULL']],
+];
+
 describeWithService("postgresql", "native types", ({ url }) => {
   const scratch = new Scratch(url, "types");
 
@@ -207,6 +316,41 @@ describeWithService("postgresql", "native types", ({ url }) => {
     const { rows } = await store.query("read", calm, `SELECT * FROM (VALUES ${values}) AS v`, cells);
     return rows.map(([cell]) => cell!);
   };
+
+  /** Whether there is an extension, which is put where all schemas find it. */
+  const hasExtension = async (name: string) => {
+    const found = await scratch.sql(`SELECT 1 FROM pg_available_extensions WHERE name = '${name}'`);
+    if (found.length > 0) await scratch.sql(`CREATE EXTENSION IF NOT EXISTS ${name} SCHEMA public`);
+    return found.length > 0;
+  };
+
+  for (const [type, ...values] of REFUSED) {
+    it(`refuses in ${type} what the server would change in silence`, async () => {
+      const { columns } = await tableWith([type]);
+      for (const value of values) {
+        let cell: unknown;
+        try {
+          cell = encodeCell(columns[0]!, value);
+        } catch (error) {
+          expect(error).toMatchObject({ code: expect.stringMatching(/^(?:TYPE_MISMATCH|INVALID_RECORD)$/) });
+          expect((error as Error).message).toContain('"c0"');
+          continue;
+        }
+        expect.unreachable(`${encodeJson(value)} became ${String(cell)}`);
+      }
+    });
+  }
+
+  for (const [type, ...pairs] of TAKEN) {
+    it(`takes in ${type} what says the same`, async () => {
+      if (EXTENSIONS.includes(type) && !(await hasExtension(type))) {
+        return console.info(`skipped ${type}: the server has no such extension`);
+      }
+      const { store, columns } = await tableWith([type]);
+      const cells = pairs.map(([value]) => encodeCell(columns[0]!, value)!);
+      expect(await texts(store, columns[0]!, cells)).toEqual(pairs.map(([, text]) => text));
+    });
+  }
 
   it("gives back every text of every type letter by letter", async () => {
     const { store, columns } = await tableWith(SAMPLES.map(([type]) => type));

@@ -126,7 +126,7 @@ describeWithService("postgresql", "columns of tables of ours", ({ url }) => {
           }
         }
       }),
-      { numRuns: 3000 },
+      { numRuns: 1500 },
     );
     // Without this the test would hold where nothing is stored.
     expect([...held.get("jsonb")!].sort()).toEqual(Object.keys(SAMPLE_VALUES).sort());

@@ -14,7 +14,7 @@ import {
   valuesEqual,
   valueType,
 } from "@omni/p2p-core/starter";
-import { createDeclaredSql, declaredOf } from "../client/declared-table.ts";
+import { declaredOf } from "../client/declared-table.ts";
 import { qualified, quote } from "../client/sql.ts";
 import type { PostgresqlStore } from "../client/store.ts";
 import type { Column, Table } from "../client/table.ts";
@@ -25,6 +25,7 @@ import { encodeCell } from "../values/encode.ts";
 import { isPlainId } from "../values/own-ids.ts";
 import { ownTypeFor, storeOwn, typeNameOf, UNREPRESENTABLE } from "../values/own-values.ts";
 import { ownIdType } from "../values/row-plan.ts";
+import { createDeclaredSql } from "../writing/declared-table.ts";
 import { ForeignShape } from "../writing/foreign-shape.ts";
 import { createTableSql } from "../writing/new-table.ts";
 
