@@ -3,7 +3,7 @@ import { describeWithService } from "@omni/p2p-test-services/suite";
 import { afterAll, beforeAll, expect, it } from "vitest";
 import { openStore } from "../src/client/open.ts";
 import { parsePostgresqlEndpoint } from "../src/endpoint.ts";
-import { calm, cleanUp, rejection, Scratch, serverEndpoint } from "./support.ts";
+import { calm, cleanUp, openEndpoint, readAll, rejection, Scratch, serverEndpoint, write } from "./support.ts";
 
 describeWithService("postgresql", "behind a pooler in transaction mode", ({ url }) => {
   const scratch = new Scratch(url, "pooler");
@@ -63,6 +63,42 @@ describeWithService("postgresql", "behind a pooler in transaction mode", ({ url 
     expect((await two.query("read", calm, "SELECT 1")).rows).toEqual([["1"]]);
     expect((await one.query("read", calm, "SELECT 2")).rows).toEqual([["2"]]);
     expect(performance.now() - started).toBeLessThan(5000);
+  });
+
+  it("writes, reads, looks up and deletes from several sides at once", async (context) => {
+    if (pooler === undefined) return context.skip("there is no PgBouncer");
+    const schema = await scratch.schema();
+    const endpoint = serverEndpoint(pooler.url, { table: "docs", schema: schema.name });
+    const opened = async (role: "source" | "target") => {
+      const service = await openEndpoint(endpoint, role);
+      cleanUp(() => service.close());
+      return service;
+    };
+    const targets = [await opened("target"), await opened("target")];
+    const batch = (from: number) =>
+      Array.from({ length: 250 }, (_, at) => ({
+        id: from + at,
+        text: `text ${from + at}`,
+        at: new Date(from + at),
+        list: [at, null],
+      }));
+    await write(targets[0]!, batch(0));
+    const results = await Promise.all(
+      [1, 2, 3, 4, 5, 6, 7].map((part) => write(targets[part % 2]!, batch(part * 250))),
+    );
+    expect(results.map(({ written }) => written)).toEqual(results.map(() => 250));
+    const sources = [await opened("source"), await opened("source"), await opened("source")];
+    const reads = await Promise.all(sources.map((source) => readAll(source)));
+    const all = Array.from({ length: 8 }, (_, part) => batch(part * 250)).flat();
+    for (const read of reads) expect(read).toEqual(all);
+    const refs = all.map(({ id }) => ({ id }));
+    const [found, deleted] = await Promise.all([
+      sources[0]!.lookUp!(refs.slice(0, 1000), {}, { signal: calm }),
+      targets[0]!.deleteFromTarget!(refs.slice(1000), { signal: calm }),
+    ]);
+    expect(found.every(({ state }) => state === "wanted")).toBe(true);
+    expect(deleted).toMatchObject({ deleted: 1000, absent: 0 });
+    expect(await sources[1]!.count({}, calm)).toBe(1000);
   });
 
   it("says what the pooler does not take", async (context) => {

@@ -40,6 +40,8 @@ export interface Connected {
 const GREETING = `SELECT pg_catalog.current_setting('server_version_num'), pg_catalog.current_setting('server_version'),
   pg_catalog.pg_is_in_recovery(), pg_catalog.current_setting('default_transaction_read_only')`;
 
+/** The oldest server whose catalogue has all that is asked for, as `server_version_num`. */
+const OLDEST = 120_000;
 /** Databases that a message names at most. */
 const MOST_LISTED = 20;
 /** Time to ask which databases there are, in ms. */
@@ -185,6 +187,7 @@ export class Connector {
     try {
       const connection = await this.#login(socket, request, database);
       const greeting = await greetingOf(connection);
+      assertVersion(greeting, label);
       assertKind(greeting, kind, label);
       return { connection, greeting };
     } catch (error) {
@@ -321,6 +324,14 @@ async function greetingOf(connection: Connection): Promise<Greeting> {
     inRecovery: inRecovery === "t",
     readOnly: readOnly === "on",
   };
+}
+
+function assertVersion({ version, versionText }: Greeting, label: string): void {
+  if (version >= OLDEST) return;
+  throw new P2PError(
+    "CONNECTION_FAILED",
+    `Cannot connect to ${label}: the server is PostgreSQL ${versionText}, and 12 is the oldest that will do`,
+  );
 }
 
 function assertKind({ inRecovery, readOnly }: Greeting, kind: SessionKind, label: string): void {
