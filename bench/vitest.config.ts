@@ -6,6 +6,6 @@ export default defineProject({
     testTimeout: 60_000,
     hookTimeout: 120_000,
     globalSetup: ["@omni/p2p-test-services/vitest-global-setup"],
-    env: { P2P_TEST_SERVICES: "redis mongodb elasticsearch" },
+    env: { P2P_TEST_SERVICES: "redis mongodb elasticsearch postgresql" },
   },
 });

@@ -4,10 +4,12 @@ import { Redis } from "ioredis";
 import { MongoClient } from "mongodb";
 import { removeDatabase } from "./data.ts";
 import { maps } from "./limits/memory.ts";
+import { connectTo, tableOf } from "./limits/postgresql.ts";
 import { MONGODB_DATABASE, type Place } from "./places.ts";
 
 /** Removes what is in a place, and the place itself where the store has such a thing. */
-export async function emptyPlace({ store, server, name }: Place): Promise<void> {
+export async function emptyPlace(place: Place): Promise<void> {
+  const { store, server, name } = place;
   switch (store) {
     case "memory":
       dropMemoryStore(name);
@@ -32,6 +34,12 @@ export async function emptyPlace({ store, server, name }: Place): Promise<void> 
       const client = new Client({ node: server });
       await client.indices.delete({ index: name, ignore_unavailable: true });
       await client.close();
+      return;
+    }
+    case "postgresql": {
+      const client = await connectTo(place);
+      await client.query(`DROP TABLE IF EXISTS ${tableOf(place)}`);
+      await client.end();
     }
   }
 }

@@ -1,7 +1,7 @@
-/** The five stores, in the order of the guide. */
-export const STORES = ["memory", "sqlite", "redis", "mongodb", "elasticsearch"] as const;
+/** The stores, in the order of the guide. */
+export const STORES = ["memory", "sqlite", "redis", "mongodb", "elasticsearch", "postgresql"] as const;
 
-/** One of the five. */
+/** One of them. */
 export type Store = (typeof STORES)[number];
 
 /** A table, keyspace, collection or index that the bench reads or writes. */
@@ -9,7 +9,7 @@ export interface Place {
   readonly store: Store;
   /** URL of the server; empty for the stores that have none. */
   readonly server: string;
-  /** Name of the memory store, path of the SQLite file, number of the Redis database, or name of collection or index. */
+  /** Name of the memory store, path of the SQLite file, number of the Redis database, or name of collection, index or table. */
   readonly name: string;
 }
 
@@ -18,6 +18,9 @@ export const REDIS_PREFIX = "docs:";
 
 /** The database in MongoDB. */
 export const MONGODB_DATABASE = "bench";
+
+/** The schema in PostgreSQL. */
+export const POSTGRESQL_SCHEMA = "public";
 
 /** The table in SQLite. */
 export const SQLITE_TABLE = "docs";
@@ -35,6 +38,8 @@ export function endpointOf({ store, server, name }: Place): string {
       return `${new URL(`/${MONGODB_DATABASE}`, server).href}?collection=${name}`;
     case "elasticsearch":
       return new URL(`/${name}`, server).href.replace(/^https?:/, (found) => `elasticsearch+${found}`);
+    case "postgresql":
+      return `${server}?table=${POSTGRESQL_SCHEMA}.${name}`;
   }
 }
 
@@ -51,7 +56,7 @@ export function matchesDirection(pattern: string, direction: string): boolean {
   return wanted.length === 2 && wanted.every((side, index) => side === "*" || side === found[index]);
 }
 
-/** All 25 directions. */
+/** All directions. */
 export const DIRECTIONS: readonly { readonly from: Store; readonly to: Store }[] = STORES.flatMap((from) =>
   STORES.map((to) => ({ from, to })),
 );

@@ -22,13 +22,13 @@ export class Servers {
     await Promise.all(running.map((server) => server.status === "fulfilled" && server.value.stop()));
   }
 
-  #start(kind: Store & ServiceKind): Promise<TestService> {
+  #start(kind: ServiceKind): Promise<TestService> {
     const running = this.#running.get(kind) ?? startService(kind, { exclusive: true });
     this.#running.set(kind, running);
     return running;
   }
 }
 
-function isServer(store: Store): store is Store & ServiceKind {
-  return (serviceKinds as readonly string[]).includes(store);
+function isServer(store: Store): store is ServiceKind {
+  return (serviceKinds as readonly Store[]).includes(store);
 }

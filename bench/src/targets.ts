@@ -19,7 +19,7 @@ interface Target {
   readonly better: "more" | "less";
 }
 
-const NETWORK_TARGET = /-> (redis|mongodb|elasticsearch)$/;
+const NETWORK_TARGET = /-> (redis|mongodb|elasticsearch|postgresql)$/;
 const STEADY_MEMORY = /^sqlite -> (sqlite|redis)$/;
 
 /** All that is to be reached. */

@@ -86,7 +86,12 @@ function everyLoop(servers: Partial<Record<Store, string>>): void {
 describeWithService("redis", "the loops", (redis) => {
   describeWithService("mongodb", "with MongoDB", (mongodb) => {
     describeWithService("elasticsearch", "with Elasticsearch", (elasticsearch) => {
-      everyLoop({ redis: redis.url, mongodb: mongodb.url, elasticsearch: elasticsearch.url });
+      describeWithService("postgresql", "with PostgreSQL", (postgresql) => {
+        everyLoop({
+          ...{ redis: redis.url, mongodb: mongodb.url, elasticsearch: elasticsearch.url },
+          postgresql: postgresql.url,
+        });
+      });
     });
   });
 });

@@ -5,13 +5,13 @@ import { RESULTS_FILE } from "../src/results.ts";
 describe("readOptions", () => {
   it("means everything by nothing", () => {
     const options = readOptions([]);
-    expect(options.directions).toHaveLength(25);
+    expect(options.directions).toHaveLength(36);
     expect(options).toMatchObject({ shapes: ["text", "wide"], rounds: 5, growth: true, results: RESULTS_FILE });
   });
 
   it("takes one direction, and stars for any store", () => {
     expect(readOptions(["--only", "sqlite -> redis"]).directions).toEqual([{ from: "sqlite", to: "redis" }]);
-    expect(readOptions(["--only", "* -> redis", "--only", "redis->*"]).directions).toHaveLength(9);
+    expect(readOptions(["--only", "* -> redis", "--only", "redis->*"]).directions).toHaveLength(11);
   });
 
   it("takes no rounds, to add growth alone", () => expect(readOptions(["--rounds", "0"]).rounds).toBe(0));

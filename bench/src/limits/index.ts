@@ -9,6 +9,7 @@ const loops: Record<Store, () => Promise<unknown>> = {
   redis: async () => (await import("./redis.ts")).redisLoop,
   mongodb: async () => (await import("./mongodb.ts")).mongodbLoop,
   elasticsearch: async () => (await import("./elasticsearch.ts")).elasticsearchLoop,
+  postgresql: async () => (await import("./postgresql.ts")).postgresqlLoop,
 };
 
 /** Each store's form of records is its own, and no business of whoever puts two stores together. */

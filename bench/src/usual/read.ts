@@ -3,6 +3,7 @@ import Database from "better-sqlite3";
 import { Redis } from "ioredis";
 import { MongoClient } from "mongodb";
 import { maps } from "../limits/memory.ts";
+import { connectTo, tableOf } from "../limits/postgresql.ts";
 import { MONGODB_DATABASE, type Place, REDIS_PREFIX, SQLITE_TABLE, type Store } from "../places.ts";
 import type { Row, Shape } from "../shapes.ts";
 
@@ -61,6 +62,20 @@ export const usualReaders: Readonly<Record<Store, (place: Place, shape: Shape) =
       }
     } finally {
       await client.close();
+    }
+  },
+
+  async *postgresql(place) {
+    const client = await connectTo(place);
+    try {
+      for (let offset = 0; ; offset += PAGE) {
+        const sql = `SELECT * FROM ${tableOf(place)} ORDER BY id LIMIT ${PAGE} OFFSET ${offset}`;
+        const { rows } = await client.query<Row>(sql);
+        yield* rows;
+        if (rows.length < PAGE) return;
+      }
+    } finally {
+      await client.end();
     }
   },
 };

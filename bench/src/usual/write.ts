@@ -4,6 +4,7 @@ import { Redis } from "ioredis";
 import { MongoClient } from "mongodb";
 import { createIndex } from "../limits/elasticsearch.ts";
 import { maps } from "../limits/memory.ts";
+import { connectTo, createTable, tableOf } from "../limits/postgresql.ts";
 import { MONGODB_DATABASE, type Place, REDIS_PREFIX, SQLITE_TABLE, type Store } from "../places.ts";
 import type { Row, Shape } from "../shapes.ts";
 
@@ -57,6 +58,22 @@ export const usualWriters: Readonly<Record<Store, (place: Place, shape: Shape) =
     return {
       write: (row) => client.index({ index: name, id: row.id, document: row }),
       close: () => client.close(),
+    };
+  },
+
+  async postgresql(place, shape) {
+    const client = await connectTo(place);
+    await createTable(client, place, shape);
+    const names = ["id", ...shape.columns.map((column) => column.name)];
+    const text = `INSERT INTO ${tableOf(place)} VALUES (${names.map((_, index) => `$${index + 1}`).join(", ")})
+      ON CONFLICT (id) DO UPDATE SET ${names.map((column) => `${column} = excluded.${column}`).join(", ")}`;
+    return {
+      write: (row) =>
+        client.query(
+          text,
+          names.map((column) => row[column]),
+        ),
+      close: () => client.end(),
     };
   },
 };

@@ -1,16 +1,18 @@
 import { execFileSync } from "node:child_process";
-import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { chownSync, mkdirSync, mkdtempSync, rmSync, statSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { isP2PError, type P2PError, type TransferOptions } from "@omni/p2p-core";
 import type { Places } from "@omni/p2p-matrix/stores";
+import type { TestService } from "@omni/p2p-test-services";
+import { Client, escapeIdentifier, escapeLiteral } from "pg";
 import { differences, fill, newManager } from "./data.ts";
 import { check, type Report } from "./report.ts";
 
 const RECORDS = 20_000;
 
 /** Lets the disk of the target, of the checkpoint and of the dead letters run full, and makes room again. */
-export async function fillDisks(report: Report, places: Places): Promise<void> {
+export async function fillDisks(report: Report, places: Places, services: readonly TestService[]): Promise<void> {
   const source = places.fresh("sqlite");
   await fill(source, RECORDS);
   await report.run("disk full: sqlite target", () =>
@@ -20,6 +22,18 @@ export async function fillDisks(report: Report, places: Places): Promise<void> {
       return fullThenResumed(disk, source, target, options);
     }),
   );
+  const postgresql = services.find(({ kind }) => kind === "postgresql");
+  if (postgresql?.pid === undefined) console.log("not run: disk full: postgresql target, since its server is not ours");
+  else {
+    await report.run("disk full: postgresql target", () =>
+      onSmallDisk("4m", (disk) =>
+        inTablespace(postgresql, disk.folder, () => {
+          const options = { transferId: "disk-full-postgresql", checkpoint: places.folder };
+          return fullThenResumed(disk, source, places.fresh("postgresql"), options);
+        }),
+      ),
+    );
+  }
   await report.run("disk full: checkpoint", () =>
     onSmallDisk("64k", async (disk) => {
       const state = join(disk.folder, "state");
@@ -85,6 +99,25 @@ async function transfer(source: string, target: string, options: TransferOptions
 
 function describe(error: P2PError | undefined): string {
   return error ? `${error.code ?? error.name}: ${error.message}` : "success";
+}
+
+/** Lets a PostgreSQL server make its tables in the folder meanwhile; its log has all the room that it wants. */
+async function inTablespace(server: TestService, folder: string, work: () => Promise<string>): Promise<string> {
+  const location = join(folder, "tablespace");
+  mkdirSync(location);
+  const { uid, gid } = statSync(`/proc/${server.pid}`);
+  chownSync(location, uid, gid);
+  const client = new Client(server.url);
+  await client.connect();
+  const database = escapeIdentifier(client.database ?? "");
+  try {
+    await client.query(`CREATE TABLESPACE small LOCATION ${escapeLiteral(location)}`);
+    await client.query(`ALTER DATABASE ${database} SET default_tablespace = small`);
+    return await work();
+  } finally {
+    await client.query(`ALTER DATABASE ${database} RESET default_tablespace`);
+    await client.end();
+  }
 }
 
 /** A file system of a few kilobytes. */

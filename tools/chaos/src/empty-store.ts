@@ -5,6 +5,7 @@ import type { Store } from "@omni/p2p-matrix/stores";
 import { dropMemoryStore, memoryStore } from "@omni/p2p-starter-memory";
 import { Redis } from "ioredis";
 import { MongoClient } from "mongodb";
+import { Client, escapeIdentifier } from "pg";
 
 /** How a thing loses what is in it: it goes itself and may come back by its name, or only its records go. */
 export type Loss = "dropped" | "emptied";
@@ -18,6 +19,7 @@ export async function loseRecords(store: Store, place: string, loss: Loss): Prom
   } else if (store === "sqlite") await loseFile(place, loss);
   else if (store === "redis") await loseKeys(place);
   else if (store === "mongodb") await loseCollection(place, loss);
+  else if (store === "postgresql") await loseTable(place, loss);
   else await loseIndex(place, loss);
 }
 
@@ -52,6 +54,16 @@ async function loseCollection(place: string, loss: Loss): Promise<void> {
   if (loss === "dropped") await collection.drop();
   else await collection.deleteMany({});
   await client.close();
+}
+
+async function loseTable(place: string, loss: Loss): Promise<void> {
+  const url = new URL(place);
+  const table = escapeIdentifier(url.searchParams.get("table")!);
+  url.search = "";
+  const client = new Client(url.href);
+  await client.connect();
+  await client.query(loss === "dropped" ? `DROP TABLE ${table}` : `DELETE FROM ${table}`);
+  await client.end();
 }
 
 async function loseIndex(place: string, loss: Loss): Promise<void> {

@@ -13,6 +13,8 @@ const DIRECTIONS: readonly (readonly [Store, Store])[] = [
   ["redis", "sqlite"],
   ["sqlite", "elasticsearch"],
   ["mongodb", "sqlite"],
+  ["postgresql", "sqlite"],
+  ["mongodb", "postgresql"],
 ];
 
 const RECORDS = 6000;

@@ -30,6 +30,7 @@ async function part(
     startService("redis", { persistent: true, exclusive: true }),
     startService("mongodb", { exclusive: true }),
     startService("elasticsearch", { exclusive: true }),
+    startService("postgresql", { exclusive: true }),
   ]);
   const places = new Places(Object.fromEntries(services.map(({ kind, url }) => [kind, url])) as ServerUrls);
   try {
@@ -43,7 +44,7 @@ async function part(
 await part("kill", (places) => killProcesses(report, places, random, kills));
 await part("network", (_, services) => breakNetwork(report, services, random));
 await part("replaced", (places) => replaceStores(report, places));
-await part("disk", (places) => fillDisks(report, places));
+await part("disk", (places, services) => fillDisks(report, places, services));
 if (!only || only === "hostile") await readHostileFiles(report, random);
 if (!only || only === "state") {
   const places = new Places({} as ServerUrls);

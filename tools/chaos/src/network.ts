@@ -1,12 +1,16 @@
 import { setTimeout as sleep } from "node:timers/promises";
 import { isP2PError, type P2PTransferError, type TransferOptions } from "@omni/p2p-core";
 import { Places, type ServerUrls, type Store } from "@omni/p2p-matrix/stores";
-import type { TestService } from "@omni/p2p-test-services";
+import type { ServiceKind, TestService } from "@omni/p2p-test-services";
 import { differences, fill, newManager } from "./data.ts";
 import { FaultProxy, NO_FAULTS } from "./fault-proxy.ts";
 import { check, type Report } from "./report.ts";
+import { untilCopying } from "./until-copying.ts";
 
 const RECORDS = 5000;
+
+/** Which end of the transfer the way to the server is. */
+type Role = "source" | "target";
 
 /** One way in which a network or a server fails. */
 interface Fault {
@@ -14,6 +18,8 @@ interface Fault {
   /** Disturbs a transfer that is under way. */
   readonly disturb: (proxy: FaultProxy, service: TestService, random: () => number) => Promise<void>;
   readonly options?: TransferOptions;
+  /** Where it can happen, when that is not everywhere. */
+  readonly only?: { readonly kind: ServiceKind; readonly role: Role };
   /** Whether the transfer may end by a typed error; without this it must succeed. */
   readonly mayFail?: boolean;
   /** Whether a connection must have been refused while the transfer was under way. */
@@ -78,6 +84,15 @@ const FAULTS: readonly Fault[] = [
     },
     options: { transferTimeout: 120_000, reconnectTimeout: 90_000 },
   },
+  {
+    name: "server restart in the middle of COPY",
+    only: { kind: "postgresql", role: "target" },
+    async disturb(_proxy, service) {
+      await untilCopying(service.url);
+      await service.restart!();
+    },
+    options: { batchSize: 1000, transferTimeout: 120_000, reconnectTimeout: 90_000 },
+  },
 ];
 
 /** Breaks the way to each server, as a target and as a source, in every way there is. */
@@ -89,8 +104,9 @@ export async function breakNetwork(
   for (const service of services) {
     for (const role of ["target", "source"] as const) {
       for (const fault of FAULTS) {
+        if (fault.only && (fault.only.kind !== service.kind || fault.only.role !== role)) continue;
         const scenario = `${fault.name}: ${role === "target" ? `sqlite -> ${service.kind}` : `${service.kind} -> sqlite`}`;
-        if (fault.name === "server restart" && !service.restart) {
+        if (fault.name.startsWith("server restart") && !service.restart) {
           console.log(`not run: ${scenario}, since the server at a given URL cannot be restarted from here`);
           continue;
         }
@@ -100,12 +116,7 @@ export async function breakNetwork(
   }
 }
 
-async function disturbed(
-  service: TestService,
-  role: "source" | "target",
-  fault: Fault,
-  random: () => number,
-): Promise<string> {
+async function disturbed(service: TestService, role: Role, fault: Fault, random: () => number): Promise<string> {
   const proxy = await FaultProxy.open(Number(new URL(service.url).port), random);
   const direct = new Places({ [service.kind]: service.url } as ServerUrls);
   try {

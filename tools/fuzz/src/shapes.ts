@@ -59,6 +59,7 @@ export const ENDPOINT_SHAPES: readonly Shape[] = [
   ["different options", listed((i) => `x-${i}=${i}`, "&", "sqlite:./a.db?")],
   ["secrets among options", listed((i) => `password${i}=x`, "&", "sqlite:./a.db?")],
   ["hosts", listed((i) => `h${i}:6379`, ",", "redis://", "/0")],
+  ["hosts of an alias", listed((i) => `h${i}:5432`, ",", "postgres://u@", "/app?table=a")],
   ["IPv6 hosts", listed((i) => `[::${i.toString(16)}]:1`, ",", "redis://")],
   ["a bracket left open", filled(":", "redis://[")],
   ["escapes", filled("%41", "redis://u:", "@h")],

@@ -1,12 +1,12 @@
 // `npm run matrix`: every ordered pair of stores, with every value type, on real servers.
-import { isAvailable, startServices } from "@omni/p2p-test-services";
+import { isAvailable, serviceKinds, startServices } from "@omni/p2p-test-services";
 import { sampleRecords } from "@omni/p2p-testkit";
 import { newManager, roundTrip } from "./round-trip.ts";
 import { Places, type ServerUrls, STORES } from "./stores.ts";
 
 const RECORDS = 2000;
 
-const services = await startServices(["redis", "mongodb", "elasticsearch"]);
+const services = await startServices(serviceKinds);
 const servers: ServerUrls = Object.fromEntries(services.filter(isAvailable).map(({ kind, url }) => [kind, url]));
 const places = new Places(servers);
 const manager = newManager();

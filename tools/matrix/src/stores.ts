@@ -2,13 +2,13 @@ import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 
-/** The five storage types, in the order of the guide. */
-export const STORES = ["memory", "sqlite", "redis", "mongodb", "elasticsearch"] as const;
+/** The storage types, in the order of the guide. */
+export const STORES = ["memory", "sqlite", "redis", "mongodb", "elasticsearch", "postgresql"] as const;
 
-/** One of the five. */
+/** One of them. */
 export type Store = (typeof STORES)[number];
 
-/** The URLs of the servers; the other two stores need none. */
+/** The URLs of the servers; memory and SQLite need none. */
 export type ServerUrls = Partial<Readonly<Record<Store, string>>>;
 
 /** Gives places in stores that nothing else uses. */
@@ -33,6 +33,7 @@ export class Places {
     const url = new URL(server);
     if (store === "redis") url.searchParams.set("prefix", `${name}:`);
     else if (store === "elasticsearch") url.pathname = `/${name}`;
+    else if (store === "postgresql") url.searchParams.set("table", name);
     else {
       url.pathname = "/matrix";
       url.searchParams.set("collection", name);

@@ -6,17 +6,15 @@ import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { memoryIn, newManager } from "../src/round-trip.ts";
 import { Places } from "../src/stores.ts";
 
-/** The servers that a starter is there for. */
-type Server = Exclude<ServiceKind, "postgresql">;
-
 /** The servers, each started in a way that keeps its data over a restart. */
-const SERVERS: Readonly<Record<Server, () => Promise<TestService>>> = {
+const SERVERS: Readonly<Record<ServiceKind, () => Promise<TestService>>> = {
   redis: () => startService("redis", { exclusive: true, persistent: true }),
   mongodb: () => startService("mongodb", { exclusive: true }),
   elasticsearch: () => startService("elasticsearch", { exclusive: true }),
+  postgresql: () => startService("postgresql", { exclusive: true }),
 };
 
-describe.each(Object.keys(SERVERS) as Server[])("between two transfers", (kind) => {
+describe.each(Object.keys(SERVERS) as ServiceKind[])("between two transfers", (kind) => {
   describeWithService(kind, `${kind} goes away`, () => {
     const records = sampleRecords(20);
     const options = { deadLetters: false, maxRetries: 0 } as const;

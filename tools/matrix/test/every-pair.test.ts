@@ -37,11 +37,13 @@ function everyPair(servers: ServerUrls, limits: ValueLimits): void {
 describeWithService("redis", "all directions", (redis) => {
   describeWithService("mongodb", "with MongoDB", (mongodb) => {
     describeWithService("elasticsearch", "with Elasticsearch", (elasticsearch) => {
-      const alike = lacks(mongodb.product, "ids of different types that look alike");
-      everyPair(
-        { redis: redis.url, mongodb: mongodb.url, elasticsearch: elasticsearch.url },
-        alike ? { idsWithout: ["date", "bytes"] } : {},
-      );
+      describeWithService("postgresql", "with PostgreSQL", (postgresql) => {
+        const alike = lacks(mongodb.product, "ids of different types that look alike");
+        everyPair(
+          { redis: redis.url, mongodb: mongodb.url, elasticsearch: elasticsearch.url, postgresql: postgresql.url },
+          alike ? { idsWithout: ["date", "bytes"] } : {},
+        );
+      });
     });
   });
 });
