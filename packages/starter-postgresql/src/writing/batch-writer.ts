@@ -150,7 +150,7 @@ export class BatchWriter {
         for (const row of present) this.#tellPresent(row);
       } catch (error) {
         if (some.length === 1) {
-          this.#refuse(some[0]!, error);
+          this.#refuse(shape, some[0]!, error);
           continue;
         }
         const splits = error === SOME_IGNORED || error === NOT_TOGETHER || sqlState(error) === "21000";
@@ -161,8 +161,8 @@ export class BatchWriter {
     }
   }
 
-  #refuse(row: PendingRow, error: unknown): void {
-    const refusal = error === SOME_IGNORED ? this.#ignored() : this.#refusal(error);
+  #refuse(shape: RowShape, row: PendingRow, error: unknown): void {
+    const refusal = error === SOME_IGNORED ? this.#ignored(shape) : this.#refusal(error);
     this.#refused.push({ row, error: refusal, mayWait: sqlState(error) === "23503" });
   }
 
@@ -178,8 +178,9 @@ export class BatchWriter {
     if (this.#mode === "upsert") {
       const { text, params } = upsertSql(this.#table, shape.columns, rows);
       const { rowCount } = await this.#session.query(text, params);
-      const isWhole = rowCount === rows.length || shape.columns.length === shape.keyWidth;
-      return isWhole ? ALL_WRITTEN : this.#lookFor(shape, rows);
+      if (rowCount === rows.length || shape.columns.length === shape.keyWidth) return ALL_WRITTEN;
+      if (fixedColumn(shape) !== undefined) throw SOME_IGNORED;
+      return this.#lookFor(shape, rows);
     }
     return this.#insertNew(shape, rows);
   }
@@ -231,10 +232,8 @@ export class BatchWriter {
       if (waiting.length === 0) return;
       before = this.#written;
       this.#refused = this.#refused.filter(({ mayWait }) => !mayWait);
-      await this.#settle(
-        shape,
-        waiting.map(({ row }) => row),
-      );
+      // From the other end, so that a chain of rows takes two rounds and not as many as it has links.
+      await this.#settle(shape, waiting.map(({ row }) => row).reverse());
     }
   }
 
@@ -270,12 +269,24 @@ export class BatchWriter {
     this.#refused = [];
   }
 
-  #ignored(): P2PError {
+  #ignored(shape: RowShape): P2PError {
+    const fixed = fixedColumn(shape);
+    if (fixed !== undefined) {
+      return new P2PError(
+        "WRITE_FAILED",
+        `${this.#label}: the record has another value in "${fixed.name}", an identity column that is GENERATED ALWAYS and cannot be changed; leave it out in a transform`,
+      );
+    }
     return new P2PError(
       "WRITE_FAILED",
       `${this.#label}: a trigger or a rule of the table "${this.#table.name}" ignored the record`,
     );
   }
+}
+
+/** A column beside the key that can be given a value when a row is new, and never again. */
+function fixedColumn({ columns }: RowShape): RowShape["columns"][number] | undefined {
+  return columns.find(({ isKey, isAlwaysIdentity }) => !isKey && isAlwaysIdentity);
 }
 
 /** COPY goes by no rules and no policies, and puts nothing into a view. */

@@ -82,9 +82,19 @@ export function insertSql(table: Table, columns: readonly WrittenColumn[], rows:
 export function upsertSql(table: Table, columns: readonly WrittenColumn[], rows: readonly PendingRow[]): Sql {
   const { text, params } = insertSql(table, columns, rows);
   const others = columns.filter(({ isKey }) => !isKey);
-  const set = others.map(({ name }) => `${quote(name)} = EXCLUDED.${quote(name)}`).join(", ");
-  const action = others.length === 0 ? "DO NOTHING" : `DO UPDATE SET ${set}`;
-  return { text: `${text} ON CONFLICT (${keyNames(table)}) ${action}`, params };
+  const set = others.filter(({ isAlwaysIdentity }) => !isAlwaysIdentity).map(setExcluded);
+  const kept = others.filter(({ isAlwaysIdentity }) => isAlwaysIdentity);
+  // No statement can change them: a row that had to is not written.
+  const same = kept.map(
+    ({ name }) => `${qualified(table)}.${quote(name)} IS NOT DISTINCT FROM EXCLUDED.${quote(name)}`,
+  );
+  if (set.length === 0) return { text: `${text} ON CONFLICT (${keyNames(table)}) DO NOTHING`, params };
+  const where = same.length === 0 ? "" : ` WHERE ${same.join(" AND ")}`;
+  return { text: `${text} ON CONFLICT (${keyNames(table)}) DO UPDATE SET ${set.join(", ")}${where}`, params };
+}
+
+function setExcluded({ name }: WrittenColumn): string {
+  return `${quote(name)} = EXCLUDED.${quote(name)}`;
 }
 
 /** Leaves alone what is there: gives the numbers of the rows that were not written, the later ones of a key among them. */
@@ -124,7 +134,9 @@ export function presentSql(
 /** Replaces rows that are there, where no index can tell. */
 export function updateSql(table: Table, columns: readonly WrittenColumn[], rows: readonly PendingRow[]): Sql {
   const { text, params } = stage(columns, rows);
-  const set = columns.flatMap(({ name, isKey }, at) => (isKey ? [] : [`${quote(name)} = ${STAGE}.${cellName(at)}`]));
+  const set = columns.flatMap(({ name, isKey, isAlwaysIdentity }, at) =>
+    isKey || isAlwaysIdentity ? [] : [`${quote(name)} = ${STAGE}.${cellName(at)}`],
+  );
   return {
     text: `UPDATE ${qualified(table)} AS "p2p:there" SET ${set.join(", ")} FROM (${text}) ${STAGE} WHERE ${keyJoin(table, columns, STAGE, '"p2p:there"')}`,
     params,

@@ -328,7 +328,12 @@ const STALE = [
 /** Whether a table, or a column, is not the one that it was described as. */
 function isStale(error: unknown): boolean {
   if (!isP2PError(error)) return false;
-  return error.message === STALE[1] || ["42P01", "42703", "42704"].includes(sqlState(error.cause) ?? "");
+  const { cause } = error;
+  if (error.message === STALE[1]) return true;
+  // Within a function or a trigger it is another table.
+  return (
+    isServerError(cause) && ["42P01", "42703", "42704"].includes(cause.code) && !/PL\/|SQL/.test(cause.where ?? "")
+  );
 }
 
 /** Whether the server refused rows when the transaction was to end. */
