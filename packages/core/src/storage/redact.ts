@@ -67,10 +67,18 @@ function redactValue(value: unknown, depth: number): unknown {
   return `[${value.constructor?.name ?? "object"}]`;
 }
 
-/** The secrets of endpoints, in the spellings in which they may turn up in a message. */
+/**
+ * The secrets of endpoints, in the spellings in which they may turn up in a message. The name of a user is none where it is that of the
+ * database too, as with PostgreSQL's `postgres`: it is shown as such, and an endpoint without it could not be told.
+ */
 export function secretsOf(...endpoints: readonly EndpointInfo[]): readonly string[] {
   const found = new Set<string>();
-  for (const { metadata, endpointId } of endpoints) collect([endpointId, metadata], false, found, 0);
+  for (const { metadata, endpointId, database } of endpoints) {
+    const { username, ...rest } = metadata ?? {};
+    const told = username !== undefined && username === database;
+    collect([endpointId, told ? rest : metadata], false, found, 0);
+    if (told && typeof rest.password === "string") addBasic(database, rest.password, found);
+  }
   return [...found].sort((a, b) => b.length - a.length);
 }
 

@@ -153,6 +153,12 @@ describe("redacted text", () => {
     );
     const superuser = secretsOf({ endpointId: "e", storageType: "postgresql", metadata: { username: "postgres" } });
     expect(redactText('postgresql://h refused "postgres"', superuser)).toBe(`postgresql://h refused "${REDACTED}"`);
+    const namesake = { endpointId: "e", storageType: "postgresql", database: "shop" };
+    const told = secretsOf({ ...namesake, metadata: { username: "shop", password: "secret" } });
+    expect(redactText("postgresql://h/shop: secret", told)).toBe(`postgresql://h/shop: ${REDACTED}`);
+    expect(redactText(Buffer.from("shop:secret").toString("base64"), told)).toBe(`${REDACTED}=`);
+    const same = secretsOf({ ...namesake, metadata: { username: "shop", password: "shop" } });
+    expect(redactText("postgresql://h/shop", same)).toBe(`postgresql://h/${REDACTED}`);
     expect(redactText("nothing here", [])).toBe("nothing here");
     expect(redactText("mail a@b to http://h/x@y", [])).toBe("mail a@b to http://h/x@y");
   });
