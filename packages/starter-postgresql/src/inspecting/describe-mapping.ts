@@ -233,8 +233,8 @@ async function serverTexts(
   signal: AbortSignal,
 ): Promise<(string | P2PError)[]> {
   const ask = async (part: readonly string[]) => {
-    const list = part.map((_, at) => `($${at + 1}::pg_catalog.text)`).join(", ");
-    const { rows } = await store.query("read", signal, `SELECT v::${declared} FROM (VALUES ${list}) AS t(v)`, part);
+    const list = part.map((_, at) => `($${at + 1}::${declared})`).join(", ");
+    const { rows } = await store.query("read", signal, `SELECT * FROM (VALUES ${list}) AS t`, part);
     return rows.map(([text]) => text!);
   };
   if (cells.length === 0) return [];

@@ -17,7 +17,9 @@ import {
 import { sameDecimal, wholeNumber } from "./numeric.ts";
 
 /** Numbers of so many digits that JavaScript may have rounded them; and, of `json`, exponents that may be too large. */
-const LONG_NUMBER = /-?\d[\d.]{15,}(?:[eE][+-]?\d+)?|-?\d[\d.]*[eE][+-]?\d{3,}/g;
+const LONG_NUMBERS = /-?\d[\d.]{15,}(?:[eE][+-]?\d+)?|-?\d[\d.]*[eE][+-]?\d{3,}/g;
+/** Finds whether there is one in a fraction of the time. */
+const LONG_NUMBER = /\d[\d.]{15}|\d[eE][+-]?\d{3}/;
 /** Half of a character outside of the basic plane, which only `json` lets stand alone. */
 const SURROGATE = /\\u[dD][89a-fA-F]/;
 /** Text of fewer characters cannot be nested too deep. */
@@ -39,19 +41,21 @@ export interface JsonReading {
  */
 export function decodeJsonCell(text: string, { isText, plain, own }: JsonReading): P2PValue | undefined {
   if (text === "null") return own || plain ? null : undefined;
-  const value = hasExactNumbers(text) ? decoded(text) : decodedLong(text, plain);
+  const isTagged = text.includes(JSON_TAG);
+  const value = hasExactNumbers(text) ? decoded(text, isTagged) : decodedLong(text, plain);
   if (value === undefined) return plain ? text : undefined;
   const isOdd =
     (isText && !plain && hasDoubleNames(text)) ||
-    (!own && text.includes(JSON_TAG) && !isCanonical(text, value)) ||
-    ((isDeep(text) || SURROGATE.test(text)) && recordTrouble({ id: 0, value }) !== undefined);
+    (isTagged && !own && !isCanonical(text, value)) ||
+    ((isDeep(text) || (isText && SURROGATE.test(text))) && recordTrouble({ id: 0, value }) !== undefined);
   if (!isOdd) return value;
   return plain ? text : undefined;
 }
 
-function decoded(text: string): P2PValue | undefined {
+function decoded(text: string, isTagged: boolean): P2PValue | undefined {
   try {
-    return decodeJson(text);
+    // Without tags the parsed data are the value.
+    return isTagged ? decodeJson(text) : (parseJson(text) as P2PValue);
   } catch {
     return undefined;
   }
@@ -77,8 +81,9 @@ function decodedLong(text: string, plain: boolean): P2PValue | undefined {
 
 /** Whether all numbers of a text are sure to be those of JavaScript. */
 function hasExactNumbers(text: string): boolean {
-  const found = text.match(LONG_NUMBER);
-  return found === null || found.every((number) => String(Number(number)) === number);
+  return (
+    !LONG_NUMBER.test(text) || (text.match(LONG_NUMBERS) ?? []).every((number) => String(Number(number)) === number)
+  );
 }
 
 /** Whether a tag that stands in a text is written as this library does, so that it comes back. */
