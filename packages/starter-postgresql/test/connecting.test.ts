@@ -317,6 +317,15 @@ await describeWithOwnService(
       ]);
     });
 
+    it("tells what hinders the plain connection after the encrypted one", async () => {
+      const error = await refusal(serverEndpoint(url, { options: "-c default_transaction_read_only=on" }), "target");
+      expect([error.code, error.message]).toEqual(["TARGET_NOT_WRITABLE", expect.stringMatching(/read-only/)]);
+      expect((await refusal(serverEndpoint(url, { target_session_attrs: "standby" }))).message).toMatch(
+        /server is the primary/,
+      );
+      expect((await refusal(serverEndpoint(url, {}, "nowhere"))).code).toBe("SOURCE_NOT_FOUND");
+    });
+
     it("is told to be full, and shared by those who have connections", async () => {
       const store = await open(serverEndpoint(url));
       const slow = () => store.query("read", calm, "SELECT pg_sleep(0.3)");

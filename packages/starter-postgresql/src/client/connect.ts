@@ -4,6 +4,7 @@ import {
   type HostPort,
   hostText,
   messageOf,
+  networkTrouble,
   onAbort,
   P2PError,
   suggest,
@@ -162,8 +163,10 @@ export class Connector {
         return await this.#attempt(at, attempt, kind, signal, database);
       } catch (error) {
         signal.throwIfAborted();
-        if (!mayDoOtherwise(error)) throw first === undefined || isServerError(error) ? error : first;
-        first ??= error;
+        // Of two failures the one tells more that got further than the socket.
+        if (first !== undefined) throw isAtSocket(error) ? first : error;
+        if (!mayDoOtherwise(error)) throw error;
+        first = error;
       }
     }
     throw first;
@@ -288,6 +291,13 @@ export class Connector {
     const { password, passwordFile, user, database } = this.endpoint;
     return password === undefined ? passwordByFile({ ...at, user, database }, passwordFile) : { password };
   }
+}
+
+/** Whether it came no further than to the socket. */
+function isAtSocket(error: unknown): boolean {
+  return (
+    networkTrouble(error) !== undefined || (error as { readonly cause?: unknown }).cause instanceof ProtocolMismatch
+  );
 }
 
 function isProtocolError(error: unknown): boolean {
