@@ -65,7 +65,7 @@ export function textInOrder(cell: string, column: Pick<Column, "type" | "byCodeP
   return `${cell}::pg_catalog.text COLLATE "C"`;
 }
 
-/** The text of a cell just as it is read. */
+/** The text of a cell just as it is read; NULL for NULL, of which `format` alone makes an empty text. */
 export function outputText(cell: string): string {
-  return `pg_catalog.format('%s', ${cell})`;
+  return `(CASE WHEN ${cell} IS NOT NULL THEN pg_catalog.format('%s', ${cell}) END)`;
 }
