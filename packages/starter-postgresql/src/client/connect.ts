@@ -95,9 +95,7 @@ export class Connector {
     }
     const last = failures.at(-1)!.error;
     if (hosts.length === 1) throw last;
-    const all = failures
-      .slice(-hosts.length)
-      .map(({ at, error }) => `${shownHost(at)}: ${messageOf(error.cause ?? error)}`);
+    const all = failures.slice(-hosts.length).map(({ at, error }) => `${shownHost(at)}: ${reasonOf(error, label)}`);
     const code = failures.every(({ error }) => error.code === last.code) ? last.code : "CONNECTION_FAILED";
     throw new P2PError(
       code,
@@ -291,6 +289,12 @@ export class Connector {
     const { password, passwordFile, user, database } = this.endpoint;
     return password === undefined ? passwordByFile({ ...at, user, database }, passwordFile) : { password };
   }
+}
+
+/** What hinders one of several hosts, without the name of the endpoint. */
+function reasonOf({ cause, message }: P2PError, label: string): string {
+  if (cause !== undefined) return messageOf(cause);
+  return message.replace(`Cannot write to ${label}: `, "").replace(`Cannot connect to ${label}: `, "");
 }
 
 /** Whether it came no further than to the socket. */

@@ -144,7 +144,7 @@ export class PostgresqlStore {
       return await this.#pool.acquire(signal);
     } catch (error) {
       signal.throwIfAborted();
-      throw reconnectError(error, doing);
+      throw reconnectError(error, doing, this.endpoint.hosts.length > 1);
     }
   }
 
@@ -216,12 +216,16 @@ export class PostgresqlStore {
   }
 }
 
-/** What hinders a connection that is opened later is the loss of the store, and may be over when it is tried again. */
-function reconnectError(error: unknown, doing: Doing): unknown {
+/**
+ * What hinders a connection that is opened later is the loss of the store, and may be over when it is tried again: of several hosts,
+ * one becomes the primary.
+ */
+function reconnectError(error: unknown, doing: Doing, severalHosts: boolean): unknown {
   if (!isP2PError(error) || doing === "open") return error;
-  if (error.code !== "CONNECTION_FAILED" && error.code !== "TIMEOUT" && error.code !== "BUSY") return error;
-  return new P2PError(error.code === "BUSY" ? "BUSY" : "CONNECTION_LOST", error.message, {
-    cause: error.cause,
-    retryable: true,
-  });
+  const isLost =
+    error.code === "CONNECTION_FAILED" ||
+    error.code === "TIMEOUT" ||
+    (error.code === "TARGET_NOT_WRITABLE" && severalHosts);
+  if (!isLost && error.code !== "BUSY") return error;
+  return new P2PError(isLost ? "CONNECTION_LOST" : "BUSY", error.message, { cause: error.cause, retryable: true });
 }
