@@ -1,12 +1,15 @@
+import { readFile } from "node:fs/promises";
+import { join } from "node:path";
 import { DefaultP2PConnectionManager } from "@omni/p2p-core";
-import { encodeJson, type P2PValue, recordTrouble, TaggedValue } from "@omni/p2p-core/starter";
+import { encodeJson, type P2PValue, recordTrouble, TaggedValue, valueType } from "@omni/p2p-core/starter";
 import { describeWithService } from "@omni/p2p-test-services/suite";
+import { tableRows } from "@omni/p2p-testkit";
 import { expect, it } from "vitest";
 import { literal } from "../src/client/sql.ts";
 import type { PostgresqlStore } from "../src/client/store.ts";
 import type { Column } from "../src/client/table.ts";
 import { postgresqlStarter } from "../src/index.ts";
-import { decoderOf } from "../src/values/decode.ts";
+import { baseOf, decoderOf } from "../src/values/decode.ts";
 import { encodeCell } from "../src/values/encode.ts";
 import { calm, cleanUp, Scratch } from "./support.ts";
 
@@ -61,6 +64,8 @@ const SAMPLES: readonly (readonly [type: string, ...texts: string[]])[] = [
   [
     "json",
     "null",
+    "1.5",
+    "true",
     '{"a":1,"b":[1.5,null]}',
     '"x"',
     "12345678901234567890",
@@ -73,6 +78,7 @@ const SAMPLES: readonly (readonly [type: string, ...texts: string[]])[] = [
   [
     "jsonb",
     "null",
+    "1.5",
     '{"a": 1, "b": [1.5, null, "é"]}',
     '"x"',
     "12345678901234567890",
@@ -300,6 +306,29 @@ const TAKEN: readonly (readonly [type: string, ...pairs: (readonly [value: P2PVa
   ["hstore", [tag("hstore", '"a"=>"1", "b"=>NULL'), '"a"=>"1", "b"=>NULL']],
 ];
 
+/** Kinds of value, as the README calls them. */
+const KINDS = /\b(?:boolean|number|bigint|string|bytes|date|array|object|tag)\b/g;
+
+/** What the README's table calls the type of a column. */
+function nameInReadme({ declared, type }: Column): string {
+  const { kind } = baseOf(type);
+  if (kind === "array") return "arrays";
+  if (kind === "enum") return "enumerations";
+  if (kind === "composite") return "composite types";
+  if (kind === "range" || kind === "multirange") return `${kind}s`;
+  const name = type.kind === "domain" ? baseOf(type).name : declared.replace(/\(.*?\)| year to month/g, "");
+  return `\`${LONG_NAMES[name] ?? name}\``;
+}
+
+const LONG_NAMES: Readonly<Record<string, string>> = {
+  "character varying": "varchar",
+  character: "char",
+  "timestamp with time zone": "timestamptz",
+  "timestamp without time zone": "timestamp",
+  "time with time zone": "timetz",
+  "time without time zone": "time",
+};
+
 describeWithService("postgresql", "native types", ({ url }) => {
   const scratch = new Scratch(url, "types");
 
@@ -370,6 +399,31 @@ describeWithService("postgresql", "native types", ({ url }) => {
       }
     }
     expect(lost).toEqual([]);
+  });
+
+  it("are what the README's table says that they come as", async () => {
+    const readme = await readFile(join(import.meta.dirname, "../README.md"), "utf8");
+    const { store, columns } = await tableWith(SAMPLES.map(([type]) => type));
+    const found = new Map<string, Set<string>>();
+    for (const [n, [, ...given]] of SAMPLES.entries()) {
+      const column = columns[n]!;
+      const decode = decoderOf(column, { plain: false });
+      const kinds = found.get(nameInReadme(column)) ?? new Set();
+      found.set(nameInReadme(column), kinds);
+      for (const text of await texts(store, column, given)) kinds.add(valueType(decode(text)));
+    }
+    const told = new Map<string, string[]>();
+    for (const [types, kinds] of tableRows(readme, "type")) {
+      const names = types!.split(/, | and their like/).filter((name) => name !== "");
+      for (const name of names)
+        told.set(
+          name,
+          (kinds!.match(KINDS) ?? []).map((kind) => (kind === "tag" ? "tagged" : kind)),
+        );
+    }
+    for (const name of [...EXTENSIONS.map((one) => `\`${one}\``), "domains"]) told.delete(name);
+    expect([...told.keys()].sort()).toEqual([...found.keys()].sort());
+    for (const [name, kinds] of found) expect([...new Set(told.get(name))].sort(), name).toEqual([...kinds].sort());
   });
 
   it("copies a table of all types to one that is made like it, cell by cell", async () => {

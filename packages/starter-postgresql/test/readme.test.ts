@@ -26,3 +26,10 @@ test("the README's table of TLS has every sslmode", () => {
     postgresqlOptions.sslmode.values.map((mode) => `\`${mode}\``),
   );
 });
+
+test("both languages name the same native types", async () => {
+  const chinese = await readFile(join(import.meta.dirname, "../../../docs/zh/starters/postgresql.md"), "utf8");
+  const names = (markdown: string, heading: string) =>
+    tableRows(markdown, heading).map(([types]) => types!.match(/`[^`]+`/g) ?? []);
+  expect(names(chinese, "类型")).toEqual(names(readme, "type"));
+});
