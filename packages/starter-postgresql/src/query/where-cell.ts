@@ -47,7 +47,7 @@ export function cellCondition(
     case "ne":
       return negate(equalCell(cell, column, [value], dialect));
     case "exists":
-      return existsCell(cell, column, value === true);
+      return existsCell(cell, column, value === true, dialect);
     case "prefix":
       return hasPrefix(cell, column, value as string, dialect);
     case "gt":
@@ -64,9 +64,13 @@ export function negate({ sql, exact }: Translation): Translation {
   return { sql: (params) => `(${sql(params)}) IS NOT TRUE`, exact: true };
 }
 
-function existsCell(cell: string, column: Column, wanted: boolean): Translation {
-  // The null of JSON is no value either.
-  const exact = kindOf(column) !== "json";
+/** The null of JSON is a tag, and no value only where tags come as text. */
+function hidesNull(column: Column, { plain }: Dialect): boolean {
+  return plain && kindOf(column) === "json";
+}
+
+function existsCell(cell: string, column: Column, wanted: boolean, dialect: Dialect): Translation {
+  const exact = !hidesNull(column, dialect);
   if (!wanted && !exact) return UNKNOWN;
   return { sql: () => `${cell} IS ${wanted ? "NOT " : ""}NULL`, exact };
 }
@@ -84,7 +88,7 @@ function equalCell(cell: string, column: Column, values: readonly P2PValue[], di
   let orNull = false;
   for (const value of values) {
     if (value === null) {
-      if (kindOf(column) === "json") return UNKNOWN;
+      if (hidesNull(column, dialect)) return UNKNOWN;
       orNull = true;
       continue;
     }
