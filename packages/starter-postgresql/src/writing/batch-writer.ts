@@ -10,7 +10,7 @@ import { Savepoint } from "./savepoint.ts";
 import { copySql, insertNewSql, insertSql, numbersOf, presentSql, updateSql, upsertSql } from "./statements.ts";
 
 /** Fewer rows are inserted as soon as they are copied. */
-const FEWEST_TO_COPY = 32;
+export const FEWEST_TO_COPY = 32;
 /** Characters of the cells of one statement, roughly. */
 const STATEMENT_CHARACTERS = 8 * 1024 * 1024;
 /** Rows that are copied together at least, where one in many is refused. */
@@ -290,7 +290,7 @@ function fixedColumn({ columns }: RowShape): RowShape["columns"][number] | undef
 }
 
 /** COPY goes by no rules and no policies, and puts nothing into a view. */
-function mayCopy({ type, rowSecurity }: Table): boolean {
+export function mayCopy({ type, rowSecurity }: Table): boolean {
   return (type === "table" || type === "partitioned") && !rowSecurity;
 }
 

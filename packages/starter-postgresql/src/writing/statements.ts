@@ -20,6 +20,27 @@ export function copySql(table: Table, columns: readonly WrittenColumn[]): string
   return `COPY ${qualified(table)} (${names(columns)}) FROM STDIN`;
 }
 
+/** COPY of binary rows into a table of ours, if that has just these columns: it must not get others before the end. */
+export function copyBinarySql(table: Table, columns: readonly WrittenColumn[]): string {
+  return `${lockSchemaSql(table)}; COPY ${qualified(table)} (${names(columns)}) FROM STDIN (FORMAT binary)`;
+}
+
+/** The SQLSTATE with which {@link lockSchemaSql} tells that a table has other columns: of a division by zero. */
+export const OTHER_COLUMNS = "22012";
+
+/**
+ * Keeps others from changing a table of ours until the end of the transaction, and fails where they have: a record that is replaced
+ * must lose what it had in all of its columns.
+ */
+export function lockSchemaSql(table: Table): string {
+  // Beside the columns there is the sidecar.
+  return (
+    `LOCK TABLE ${qualified(table)} IN ROW EXCLUSIVE MODE; ` +
+    `SELECT 1 / (CASE WHEN pg_catalog.count(*) = ${table.columns.length + 1} THEN 1 ELSE 0 END) FROM pg_catalog.pg_attribute ` +
+    `WHERE attrelid = ${table.oid} AND attnum > 0 AND NOT attisdropped`
+  );
+}
+
 /** Rows as a relation: cells by `p2p:0`, `p2p:1`, … in their types, and their numbers from 1 on. */
 function stage(columns: readonly WrittenColumn[], rows: readonly PendingRow[]): Sql {
   const cells = columns.map((_, at) => cellName(at));

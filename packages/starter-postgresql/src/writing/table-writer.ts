@@ -5,22 +5,28 @@ import {
   P2PError,
   type P2PRecord,
   type WriteFailure,
+  type WriteMode,
   type WriteOptions,
   type WriteResult,
   Yielder,
 } from "@omni/p2p-core/starter";
 import { declaredOf } from "../client/declared-table.ts";
-import { isServerError, sqlState } from "../client/errors.ts";
+import { isServerError, recordError, sqlState } from "../client/errors.ts";
 import type { Session } from "../client/session.ts";
 import { qualified, quote } from "../client/sql.ts";
 import type { PostgresqlStore } from "../client/store.ts";
 import type { Table } from "../client/table.ts";
-import { BatchWriter, type RowGroup } from "./batch-writer.ts";
+import { storeId } from "../values/own-ids.ts";
+import { ownIdType } from "../values/row-plan.ts";
+import { BatchWriter, FEWEST_TO_COPY, mayCopy, type RowGroup } from "./batch-writer.ts";
+import { BinaryRows } from "./copy-binary.ts";
 import { createDeclaredSql } from "./declared-table.ts";
 import { ForeignShape } from "./foreign-shape.ts";
+import { compareKeys } from "./key-order.ts";
 import { addColumnsSql, createTableSql } from "./new-table.ts";
 import { OwnShape } from "./own-shape.ts";
 import { keyText, type PendingRow, type RowShape } from "./row-shape.ts";
+import { copyBinarySql, lockSchemaSql, OTHER_COLUMNS } from "./statements.ts";
 
 /** How often a batch is begun anew when others change the table at the same moment. */
 const MOST_ROUNDS = 5;
@@ -63,6 +69,7 @@ export class TableWriter {
 
   async #writeOnce(records: readonly P2PRecord[], options: WriteOptions): Promise<WriteResult> {
     const table = await this.#table(records, options);
+    if (await this.#copyWhole(table, records, options)) return { written: records.length, skipped: 0, failures: [] };
     const failures: WriteFailure[] = [];
     const { groups, described } = await this.#encode(table, records, failures, options.signal);
     if (groups.length === 0) return { written: 0, skipped: 0, failures };
@@ -89,6 +96,75 @@ export class TableWriter {
     }
   }
 
+  /**
+   * Copies a batch into a table of ours in the binary format, which is all or nothing.
+   *
+   * @returns whether it went well; if not, nothing is written, and who knows better must look at each record.
+   */
+  async #copyWhole(given: Table, records: readonly P2PRecord[], { mode, signal }: WriteOptions): Promise<boolean> {
+    if (!given.own || this.#pause > 0 || records.length < FEWEST_TO_COPY || !mayCopy(given)) return false;
+    let table = given;
+    let rows = await this.#binaryRows(table, records, mode, signal);
+    if (rows !== undefined && this.#hasNew(rows.unhoused)) {
+      const changed = await this.#withColumns(table, records, signal);
+      if (changed !== table) rows = await this.#binaryRows(changed, records, mode, signal);
+      table = changed;
+    }
+    if (rows === undefined) return false;
+    const sql = copyBinarySql(table, rows.columns);
+    const chunks = rows.finish();
+    try {
+      await this.#store.transaction("write", signal, async (session) => {
+        if ((await session.copyIn(sql, chunks)) < rows.count) throw IGNORED;
+      });
+      this.#lastPause = 0;
+      return true;
+    } catch (error) {
+      const cause = isP2PError(error) ? error.cause : undefined;
+      if (error === IGNORED) return false;
+      if (!isServerError(cause) || isStale(error)) throw error;
+      if (cause.code === "23505") this.#pauseCopying();
+      else if (recordError(cause, this.#store.label) === undefined) throw error;
+      return false;
+    }
+  }
+
+  /** The rows in the order of their keys; `undefined` where they must be written otherwise. */
+  async #binaryRows(table: Table, records: readonly P2PRecord[], mode: WriteMode, signal: AbortSignal) {
+    const rows = BinaryRows.for(table);
+    if (rows === undefined) return undefined;
+    const type = ownIdType(table);
+    const keys = records.map(({ id }) => storeId(type, id));
+    const yielder = new Yielder();
+    let count = 0;
+    const order = orderOf(keys, compareKeys(table));
+    for (let at = 0; at < order.length; at++) {
+      const index = order[at]!;
+      if (at + 1 < order.length && keys[order[at + 1]!] === keys[index]) {
+        // The last one of a key stays.
+        if (mode !== "upsert") return undefined;
+        continue;
+      }
+      if (!rows.add(records[index]!, keys[index]!)) return undefined;
+      count++;
+      if (yielder.isDue) {
+        await yielder.yieldIfDue();
+        signal.throwIfAborted();
+      }
+    }
+    return { columns: rows.columns, unhoused: rows.unhoused, count, finish: () => rows.finish() };
+  }
+
+  #hasNew(unhoused: ReadonlySet<string>): boolean {
+    return [...unhoused].some((field) => !this.#homeless.has(field));
+  }
+
+  /** COPY met records that were there: those that come next may be known too. */
+  #pauseCopying(): void {
+    this.#lastPause = Math.min(2 * this.#lastPause + 1, LONGEST_PAUSE);
+    this.#pause = this.#lastPause;
+  }
+
   async #writeGroups(
     session: Session,
     table: Table,
@@ -96,7 +172,7 @@ export class TableWriter {
     groups: readonly RowGroup[],
     { mode }: WriteOptions,
   ): Promise<BatchWriter> {
-    if (table.own) await assertUnchanged(session, table);
+    if (table.own) await session.script(lockSchemaSql(table));
     const copies = this.#pause === 0;
     if (!copies) this.#pause--;
     const writer = new BatchWriter(session, table, records, {
@@ -107,8 +183,7 @@ export class TableWriter {
     });
     for (const group of groups) await writer.write({ shape: group.shape, rows: [...group.rows] });
     if (writer.metKnown) {
-      this.#lastPause = Math.min(2 * this.#lastPause + 1, LONGEST_PAUSE);
-      this.#pause = this.#lastPause;
+      this.#pauseCopying();
     } else if (copies) {
       this.#lastPause = 0;
     }
@@ -149,7 +224,7 @@ export class TableWriter {
         signal.throwIfAborted();
       }
     }
-    if (shape instanceof OwnShape && [...shape.unhoused].some((field) => !this.#homeless.has(field))) {
+    if (shape instanceof OwnShape && this.#hasNew(shape.unhoused)) {
       const changed = await this.#withColumns(table, records, signal);
       if (changed !== table) return this.#again(changed, records, failures, signal);
     }
@@ -255,6 +330,18 @@ export class TableWriter {
   }
 }
 
+/** Something at the server took no notice of some rows. */
+const IGNORED = new P2PError("WRITE_FAILED", "Fewer rows were written than were copied");
+
+/** The places of the keys in the order of the keys; those of one key stay in the order in which they came. */
+function orderOf(keys: readonly string[], compare: (one: string, other: string) => number): readonly number[] {
+  const order = [...keys.keys()];
+  for (let at = 1; at < keys.length; at++) {
+    if (compare(keys[at - 1]!, keys[at]!) > 0) return order.sort((one, other) => compare(keys[one]!, keys[other]!));
+  }
+  return order;
+}
+
 /**
  * Groups runs of rows by their columns, so that few statements write them. Where a key comes in two groups the order of the
  * records decides, and the runs stay as they are.
@@ -306,34 +393,15 @@ function encodingError(error: unknown): P2PError | undefined {
   return error instanceof RangeError ? tooLarge("more than 512 million characters") : undefined;
 }
 
-/**
- * Others may add columns to a table of ours at any moment, and a record that is replaced must lose what it had there. The lock
- * keeps them from it until the batch is written.
- */
-async function assertUnchanged(session: Session, table: Table): Promise<void> {
-  const answers = await session.script(
-    `LOCK TABLE ${qualified(table)} IN ROW EXCLUSIVE MODE; SELECT pg_catalog.count(*) FROM pg_catalog.pg_attribute ` +
-      `WHERE attrelid = ${table.oid} AND attnum > 0 AND NOT attisdropped`,
-  );
-  // Beside the columns there is the sidecar.
-  if (Number(answers.at(-1)?.rows[0]?.[0]) !== table.columns.length + 1) throw new P2PError(...STALE);
-}
-
-const STALE = [
-  "BUSY",
-  "The table was changed at this moment by others; try again",
-  { retryable: true },
-] as const satisfies ConstructorParameters<typeof P2PError>;
+/** A table, a column or a type that is not there any more, or columns that were not there before. */
+const STALE: ReadonlySet<string> = new Set(["42P01", "42703", "42704", OTHER_COLUMNS]);
 
 /** Whether a table, or a column, is not the one that it was described as. */
 function isStale(error: unknown): boolean {
   if (!isP2PError(error)) return false;
   const { cause } = error;
-  if (error.message === STALE[1]) return true;
-  // Within a function or a trigger it is another table.
-  return (
-    isServerError(cause) && ["42P01", "42703", "42704"].includes(cause.code) && !/PL\/|SQL/.test(cause.where ?? "")
-  );
+  // With a context it is that of a function, a trigger, or a row.
+  return isServerError(cause) && STALE.has(cause.code) && cause.where === undefined;
 }
 
 /** Whether the server refused rows when the transaction was to end. */
