@@ -58,9 +58,14 @@ function isoYear(year: number): string {
   return `${year < 0 ? "-" : "+"}${String(Math.abs(year)).padStart(6, "0")}`;
 }
 
+/** Whether the server can hold a date: it has none so early as the first ones of JavaScript. */
+export function holdsDate(date: Date): boolean {
+  return date.getTime() >= FIRST_MS;
+}
+
 /** What the server takes for a date; `undefined` where it can hold none so early. */
 export function serverTextOfDate(date: Date): string | undefined {
-  return date.getTime() < FIRST_MS ? undefined : serverTextOfIso(date.toISOString());
+  return !holdsDate(date) ? undefined : serverTextOfIso(date.toISOString());
 }
 
 /** The server has no year 0: the year before 1 is 1 BC. */

@@ -8,14 +8,23 @@ import { fitsJsonb } from "../values/json.ts";
 import { isPlainId, type OwnIdType } from "../values/own-ids.ts";
 import { ownIdType } from "../values/row-plan.ts";
 import { SidecarWriter } from "../values/sidecar.ts";
-import { serverTextOfDate } from "../values/timestamps.ts";
+import { holdsDate } from "../values/timestamps.ts";
 import { visibleCell } from "../values/visible-value.ts";
 import { SIDECAR_COLUMN, type WrittenColumn, writtenColumn } from "./row-shape.ts";
 
 const SIGNATURE = Buffer.from("PGCOPY\n\xff\r\n\0\0\0\0\0\0\0\0\0", "latin1");
 
-/** Bytes of a chunk: each is allocated once and sent once. */
-const CHUNK = 1024 * 1024;
+/** Bytes of a chunk. */
+const CHUNK = 512 * 1024;
+/** Chunks that are kept to be used again: new ones make the engine collect garbage for the sake of their size. */
+const MOST_KEPT = 16;
+
+/** Buffers that nothing is sent from any more. */
+const kept: Buffer[] = [];
+
+function takeChunk(): Buffer {
+  return kept.pop() ?? Buffer.allocUnsafeSlow(CHUNK);
+}
 /** Milliseconds from 1970 to 2000, from which PostgreSQL counts. */
 const EPOCH_2000 = 946_684_800_000;
 /** Milliseconds whose microseconds are still exact numbers. */
@@ -23,15 +32,15 @@ const EXACT_MS = 9_000_000_000_000;
 
 /** The rows grow in chunks. */
 class Output {
-  readonly chunks: Buffer[] = [];
-  buffer = Buffer.allocUnsafeSlow(CHUNK);
+  readonly #chunks: Buffer[] = [];
+  buffer = takeChunk();
   at = SIGNATURE.copy(this.buffer);
 
   /** Makes sure that so many bytes fit in one piece. */
   reserve(bytes: number): void {
     if (this.at + bytes <= this.buffer.length) return;
-    this.chunks.push(this.buffer.subarray(0, this.at));
-    this.buffer = Buffer.allocUnsafeSlow(Math.max(CHUNK, bytes));
+    this.#chunks.push(this.buffer.subarray(0, this.at));
+    this.buffer = bytes > CHUNK ? Buffer.allocUnsafeSlow(bytes) : takeChunk();
     this.at = 0;
   }
 
@@ -127,7 +136,15 @@ class Output {
   finish(): readonly Buffer[] {
     this.reserve(2);
     this.int16(-1);
-    return [...this.chunks, this.buffer.subarray(0, this.at)];
+    this.#chunks.push(this.buffer.subarray(0, this.at));
+    return this.#chunks;
+  }
+
+  /** Gives the chunks back, which must not be sent any more. */
+  release(): void {
+    for (const { buffer } of this.#chunks.splice(0)) {
+      if (buffer.byteLength === CHUNK && kept.length < MOST_KEPT) kept.push(Buffer.from(buffer));
+    }
   }
 }
 
@@ -152,7 +169,7 @@ const PUTS: Readonly<Record<string, Put>> = {
     return true;
   },
   timestamptz(output, value) {
-    if (!(value instanceof Date) || serverTextOfDate(value) === undefined) return false;
+    if (!(value instanceof Date) || !holdsDate(value)) return false;
     output.timestamp(value.getTime());
     return true;
   },
@@ -234,6 +251,11 @@ export class BinaryRows {
   /** The chunks of the format. */
   finish(): readonly Buffer[] {
     return this.#output.finish();
+  }
+
+  /** Must be called when the server has taken all chunks, and not before. */
+  release(): void {
+    this.#output.release();
   }
 
   #add(record: P2PRecord, stored: string): void {

@@ -104,19 +104,21 @@ export class TableWriter {
   async #copyWhole(given: Table, records: readonly P2PRecord[], { mode, signal }: WriteOptions): Promise<boolean> {
     if (!given.own || this.#pause > 0 || records.length < FEWEST_TO_COPY || !mayCopy(given)) return false;
     let table = given;
-    let rows = await this.#binaryRows(table, records, mode, signal);
-    if (rows !== undefined && this.#hasNew(rows.unhoused)) {
+    let made = await this.#binaryRows(table, records, mode, signal);
+    if (made !== undefined && this.#hasNew(made.rows.unhoused)) {
       const changed = await this.#withColumns(table, records, signal);
-      if (changed !== table) rows = await this.#binaryRows(changed, records, mode, signal);
+      if (changed !== table) made = await this.#binaryRows(changed, records, mode, signal);
       table = changed;
     }
-    if (rows === undefined) return false;
+    if (made === undefined) return false;
+    const { rows, count } = made;
     const sql = copyBinarySql(table, rows.columns);
     const chunks = rows.finish();
     try {
       await this.#store.transaction("write", signal, async (session) => {
-        if ((await session.copyIn(sql, chunks)) < rows.count) throw IGNORED;
+        if ((await session.copyIn(sql, chunks)) < count) throw IGNORED;
       });
+      rows.release();
       this.#lastPause = 0;
       return true;
     } catch (error) {
@@ -152,7 +154,7 @@ export class TableWriter {
         signal.throwIfAborted();
       }
     }
-    return { columns: rows.columns, unhoused: rows.unhoused, count, finish: () => rows.finish() };
+    return { rows, count };
   }
 
   #hasNew(unhoused: ReadonlySet<string>): boolean {
