@@ -130,6 +130,34 @@ describeWithService("postgresql", "a session", ({ url }) => {
     expect((await store.query("read", calm, "SELECT 1")).rows).toEqual([["1"]]);
   });
 
+  it("gives up a copy in the middle, in either direction", async () => {
+    const schema = await scratch.schema("CREATE TABLE t (a int, b text)");
+    const store = await schema.store();
+    const table = `"${schema.name}".t`;
+    const endless = function* () {
+      for (let i = 0; ; i++) yield `${i}\t${"x".repeat(1000)}\n`;
+    };
+    const abortedAfter = (ms: number) => {
+      const controller = new AbortController();
+      setTimeout(() => controller.abort(new Error("enough")), ms);
+      return controller.signal;
+    };
+    const started = performance.now();
+    const into = store.transaction("write", abortedAfter(150), (session) =>
+      session.copyIn(`COPY ${table} FROM STDIN`, endless()),
+    );
+    expect((await rejection(into)).message).toBe("enough");
+    const signal = abortedAfter(150);
+    const out = store.transaction("read", signal, async (session) => {
+      const copy = "COPY (SELECT g, repeat('x', 1000) FROM generate_series(1, 100000000) g) TO STDOUT";
+      for await (const chunk of session.copyOut(copy)) if (chunk.length === 0) break;
+    });
+    expect((await rejection(out)).message).toBe("enough");
+    expect(performance.now() - started).toBeLessThan(5000);
+    expect(await schema.sql("SELECT count(*) FROM t")).toEqual([["0"]]);
+    expect((await store.query("read", calm, "SELECT 1")).rows).toEqual([["1"]]);
+  });
+
   it("describes a query that is not run", async () => {
     const schema = await scratch.schema(
       "CREATE DOMAIN money_text AS numeric(10, 2); CREATE TYPE mood AS ENUM ('sad', 'ok')",
