@@ -4,6 +4,7 @@ import { DefaultP2PConnectionManager } from "@omni/p2p-core";
 import { encodeJson, type P2PValue, recordTrouble, TaggedValue, valueType } from "@omni/p2p-core/starter";
 import { describeWithService } from "@omni/p2p-test-services/suite";
 import { tableRows } from "@omni/p2p-testkit";
+import fc from "fast-check";
 import { expect, it } from "vitest";
 import { literal } from "../src/client/sql.ts";
 import type { PostgresqlStore } from "../src/client/store.ts";
@@ -306,6 +307,56 @@ const TAKEN: readonly (readonly [type: string, ...pairs: (readonly [value: P2PVa
   ["hstore", [tag("hstore", '"a"=>"1", "b"=>NULL'), '"a"=>"1", "b"=>NULL']],
 ];
 
+const digits = (most: number) => fc.stringMatching(new RegExp(`^\\d{1,${most}}$`));
+const moment = fc
+  .tuple(fc.integer({ min: -4712, max: 290_000 }), fc.nat(364 * 86_400 - 1), fc.nat(999_999))
+  .filter(([year]) => year !== 0)
+  .map(([year, second, micros]) => {
+    const date = new Date(Date.UTC(2001, 0, 1) + second * 1000).toISOString();
+    const text = `${String(Math.abs(year)).padStart(4, "0")}${date.slice(4, 10)} ${date.slice(11, 19)}.${String(micros).padStart(6, "0")}`;
+    return `${text}${year < 0 ? " BC" : ""}`;
+  });
+const part = fc.integer({ min: -5000, max: 5000 });
+const span = fc
+  .tuple(part, part, part, part, part, fc.integer({ min: -5_000_000, max: 5_000_000 }))
+  .map(
+    ([years, months, days, hours, minutes, millis]) =>
+      `${years} years ${months} months ${days} days ${hours} hours ${minutes} minutes ${millis / 1000} seconds`,
+  );
+const anyText = fc.string({
+  unit: fc.constantFrom("a", '"', "\\", ",", "{", "}", " ", "NULL", "é", "\n", "'", "null", ""),
+});
+const quotedItem = anyText.map((text) => `"${text.replace(/["\\]/g, "\\$&")}"`);
+
+/** Texts of any value of a type. */
+const ANY: Readonly<Record<string, fc.Arbitrary<string>>> = {
+  numeric: fc.tuple(fc.constantFrom("", "-"), digits(25), digits(25)).map(([sign, a, b]) => `${sign}${a}.${b}`),
+  "numeric(30,10)": fc
+    .tuple(fc.constantFrom("", "-"), digits(20), digits(10))
+    .map(([sign, a, b]) => `${sign}${a}.${b}`),
+  bigint: fc.bigInt(-(2n ** 63n), 2n ** 63n - 1n).map(String),
+  real: fc.float().map((value) => String(value)),
+  "double precision": fc.double().map((value) => String(value)),
+  timestamptz: moment,
+  timestamp: moment,
+  date: moment.map((text) => text.replace(/ \d\d:.*?(?= BC|$)/, "")),
+  interval: span,
+  "text[]": fc
+    .array(fc.oneof(quotedItem, fc.constant("NULL")), { maxLength: 5 })
+    .map((items) => `{${items.join(",")}}`),
+  "int[]": fc
+    .array(fc.array(fc.integer(), { minLength: 2, maxLength: 2 }), { maxLength: 3 })
+    .map((rows) => `{${rows.map((row) => `{${row.join(",")}}`).join(",")}}`),
+  jsonb: fc.json(),
+  json: fc.jsonValue().map((value) => JSON.stringify(value)),
+  "jsonb[]": fc
+    .array(fc.json(), { maxLength: 3 })
+    .map((items) => `{${items.map((item) => `"${item.replace(/["\\]/g, "\\$&")}"`).join(",")}}`),
+  bytea: fc.uint8Array({ maxLength: 20 }).map((bytes) => `\\x${Buffer.from(bytes).toString("hex")}`),
+  int8range: fc.tuple(fc.bigInt(-1000n, 0n), fc.bigInt(0n, 1000n)).map(([a, b]) => `[${a},${b}]`),
+  inet: fc.oneof(fc.ipV4(), fc.ipV6()),
+};
+
 /** Kinds of value, as the README calls them. */
 const KINDS = /\b(?:boolean|number|bigint|string|bytes|date|array|object|tag)\b/g;
 
@@ -399,6 +450,70 @@ describeWithService("postgresql", "native types", ({ url }) => {
       }
     }
     expect(lost).toEqual([]);
+  });
+
+  it("gives back what the server makes of any text", async () => {
+    const { store, columns } = await tableWith(Object.keys(ANY));
+    for (const [n, [type, arbitrary]] of Object.entries(ANY).entries()) {
+      const column = columns[n]!;
+      const decode = decoderOf(column, { plain: false });
+      const given = fc.sample(arbitrary, 400);
+      const written = await texts(store, column, given);
+      const back = await texts(
+        store,
+        column,
+        written.map((text) => encodeCell(column, decode(text))!),
+      );
+      for (const [at, text] of written.entries()) expect(back[at], `${type} ${given[at]}`).toBe(text);
+    }
+  });
+
+  it("takes in real exactly what comes back", async () => {
+    const { store, columns } = await tableWith(["real"]);
+    const floats = fc.sample(
+      fc.oneof(fc.float({ noNaN: true }), fc.float({ min: 1e6, max: 1e7, noNaN: true }).map(Math.fround)),
+      5000,
+    );
+    floats.push(...Array.from({ length: 250 }, (_, n) => 2 ** (n - 149)).filter((power) => power < 2 ** 128));
+    // Ties: halves and quarters with as many digits before the point as a float has room for.
+    floats.push(...Array.from({ length: 2000 }, (_, n) => 2 ** 21 + n * 811.25 + 0.25));
+    const written = await texts(store, columns[0]!, floats.map(String));
+    for (const text of written) expect(encodeCell(columns[0]!, Number(text)), text).toBeTypeOf("string");
+    const others = fc
+      .sample(fc.tuple(fc.integer({ min: 1e6, max: 99_999_999 }), fc.integer({ min: -12, max: 3 })), 3000)
+      .map(([a, b]) => Number(`${a}e${b}`));
+    const taken = others.filter((value) => {
+      try {
+        return encodeCell(columns[0]!, value) !== null;
+      } catch {
+        return false;
+      }
+    });
+    expect(taken.length).toBeGreaterThan(100);
+    const back = await texts(store, columns[0]!, taken.map(String));
+    // A number that is a float to the last bit is written with fewer digits.
+    for (const [at, value] of taken.entries()) {
+      if (Math.fround(value) !== value) expect(Number(back[at]), String(value)).toBe(value);
+    }
+  });
+
+  it("gives no tags where values are to be plain", async () => {
+    const { store, columns } = await tableWith(SAMPLES.map(([type]) => type));
+    for (const [n, [type, ...given]] of SAMPLES.entries()) {
+      const decode = decoderOf(columns[n]!, { plain: true });
+      for (const text of await texts(store, columns[n]!, given)) {
+        const value = decode(text);
+        // Tags that stand in a JSON document are what somebody has written there.
+        if (!text.includes("$p2p")) expect(encodeJson(value), type).not.toContain("postgresql:");
+        expect(recordTrouble({ id: 1, value }), type).toBeUndefined();
+      }
+    }
+    const [numeric, jsonb] = [columns[4]!, columns[SAMPLES.findIndex(([type]) => type === "jsonb")]!];
+    expect(decoderOf(numeric, { plain: true })("1.50")).toBe("1.50");
+    expect(decoderOf(jsonb, { plain: true })("null")).toBeNull();
+    expect(decoderOf(jsonb, { plain: true })('{"n": 0.12345678901234567890123}')).toEqual({
+      n: "0.12345678901234567890123",
+    });
   });
 
   it("are what the README's table says that they come as", async () => {

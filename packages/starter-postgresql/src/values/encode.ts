@@ -5,13 +5,14 @@ import type { Column, ColumnType } from "../client/table.ts";
 import { STORE } from "../types.ts";
 import { arrayLiteral } from "./arrays.ts";
 import { baseOf, isFlat } from "./decode.ts";
+import { isFloat4 } from "./float4.ts";
 import { encodeForeignJson, fitsJsonb } from "./json.ts";
 import { fitsScale, isNumberText, scaleOf } from "./numeric.ts";
 import { keepsTime } from "./time-texts.ts";
 import { serverTextOfDate, serverTextOfTag } from "./timestamps.ts";
 
 /** What of a column tells which values it takes. */
-export type EncodedColumn = Pick<Column, "name" | "type" | "typmod" | "declared"> & Partial<Pick<Column, "notNull">>;
+export type EncodedColumn = Pick<Column, "name" | "type" | "typmod" | "declared">;
 
 /**
  * What a column of a table that others made takes for a value.
@@ -69,9 +70,7 @@ function encodeAs(type: ColumnType, typmod: number, value: P2PValue): string | u
     case "interval":
       return encodeTime(type.name, typmod, value);
     case "vector":
-      return Array.isArray(value) && value.every((item) => typeof item === "number" && isFloat4(item))
-        ? `[${value.map(String).join(",")}]`
-        : asGiven(value);
+      return Array.isArray(value) ? encodeVector(value as readonly P2PValue[]) : asGiven(value);
     case "char":
       // The server would keep the first byte alone.
       return typeof value === "string" && /^(?:[\0-\x7f]?|\\[0-7]{3})$/.test(value) ? value : undefined;
@@ -179,20 +178,10 @@ export function numberText(value: number): string {
   return Object.is(value, -0) ? "-0" : String(value);
 }
 
-/** The least number that a float of four bytes holds with all its digits. */
-const LEAST_NORMAL_FLOAT4 = 2 ** -126;
-
-/** Whether a float of four bytes is this number, or prints as it. */
-function isFloat4(value: number): boolean {
-  const single = Math.fround(value);
-  if (Object.is(single, value)) return true;
-  if (!Number.isFinite(single)) return false;
-  // No two decimals of so few digits are one float, but near to zero.
-  for (let digits = Math.abs(single) < LEAST_NORMAL_FLOAT4 ? 1 : 6; digits <= 9; digits++) {
-    const shown = Number(single.toPrecision(digits));
-    if (Math.fround(shown) === single) return shown === value;
-  }
-  return false;
+/** A vector of pgvector, which has no NaN and no infinities. */
+function encodeVector(items: readonly P2PValue[]): string | undefined {
+  const isFit = (item: P2PValue) => typeof item === "number" && Number.isFinite(item) && isFloat4(item);
+  return items.every(isFit) ? `[${(items as readonly number[]).map(numberText).join(",")}]` : undefined;
 }
 
 function encodeNumeric(typmod: number, value: P2PValue): string | undefined {
