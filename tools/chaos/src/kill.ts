@@ -30,8 +30,10 @@ export async function killProcesses(
   places: Places,
   random: () => number,
   kills: number,
+  meant: (...stores: readonly Store[]) => boolean,
 ): Promise<void> {
   for (const [from, to] of DIRECTIONS) {
+    if (!meant(from, to)) continue;
     const scenario = `kill -9: ${from} -> ${to}`;
     const source = places.fresh(from);
     await fill(source, RECORDS);

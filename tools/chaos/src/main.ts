@@ -1,5 +1,6 @@
 // `npm run chaos`: processes killed, sockets cut, servers restarted and disks filled in the middle of transfers, on real
-// servers. P2P_CHAOS_SEED repeats a run; P2P_CHAOS_KILLS sets the kills for each direction.
+// servers. `npm run chaos kill` runs one part, `npm run chaos kill postgresql` what has to do with one store in it.
+// P2P_CHAOS_SEED repeats a run; P2P_CHAOS_KILLS sets the kills for each direction.
 import { Places, type ServerUrls } from "@omni/p2p-matrix/stores";
 import { startService, type TestService } from "@omni/p2p-test-services";
 import { fillDisks } from "./disk-full.ts";
@@ -14,7 +15,9 @@ import { troubleState } from "./state.ts";
 
 const seed = Number(process.env.P2P_CHAOS_SEED ?? Date.now() % 1_000_000_000);
 const kills = Number(process.env.P2P_CHAOS_KILLS ?? 50);
-const only = process.argv[2];
+const [only, store] = process.argv.slice(2);
+/** Whether a trial is asked for, which is one with this store where one is named. */
+const meant = (...stores: readonly string[]) => store === undefined || stores.includes(store);
 console.log(`Seed ${seed}; the same run again: P2P_CHAOS_SEED=${seed} npm run chaos`);
 
 const random = seededRandom(seed);
@@ -41,9 +44,15 @@ async function part(
   }
 }
 
-await part("kill", (places) => killProcesses(report, places, random, kills));
-await part("network", (_, services) => breakNetwork(report, services, random));
-await part("replaced", (places) => replaceStores(report, places));
+await part("kill", (places) => killProcesses(report, places, random, kills, meant));
+await part("network", (_, services) =>
+  breakNetwork(
+    report,
+    services.filter(({ kind }) => meant(kind)),
+    random,
+  ),
+);
+await part("replaced", (places) => replaceStores(report, places, meant));
 await part("disk", (places, services) => fillDisks(report, places, services));
 if (!only || only === "hostile") await readHostileFiles(report, random);
 if (!only || only === "state") {

@@ -12,8 +12,9 @@ const MIDDLE = 1500;
  * Replaces the source and takes the target's records away, between an interrupted run and its resume and in the middle of a run,
  * for every store. No such transfer may say that it is complete over records that are not there.
  */
-export async function replaceStores(report: Report, places: Places): Promise<void> {
+export async function replaceStores(report: Report, places: Places, meant: (store: Store) => boolean): Promise<void> {
   for (const store of STORES) {
+    if (!meant(store)) continue;
     for (const loss of lossesOf(store)) {
       await report.run(`${store} source ${loss} and refilled between two runs`, () =>
         betweenRuns(places, store, "source", loss),
