@@ -4,6 +4,7 @@ import {
   type LookUpOptions,
   type LookUpOutcome,
   type P2PQuery,
+  type ParsedQuery,
   parseQuery,
   type ReadOptions,
   type RecordBatch,
@@ -12,7 +13,7 @@ import {
 import { schemaOf } from "./client/declared-table.ts";
 import type { PostgresqlStore } from "./client/store.ts";
 import { partitionQuery } from "./query/partition.ts";
-import { openRelation } from "./query/relation.ts";
+import { type Relation, Relations } from "./query/relation.ts";
 import { countRecords } from "./reading/count.ts";
 import { readKeyOrder } from "./reading/key-order.ts";
 import { lookUpRecords } from "./reading/look-up.ts";
@@ -22,16 +23,18 @@ import { readSorted } from "./reading/sorted.ts";
 /** The way in for reading a table, a view or a native SELECT: batches, look-ups, counts and partitions. */
 export class TableReader {
   readonly #store: PostgresqlStore;
+  readonly #relations: Relations;
 
   constructor(store: PostgresqlStore) {
     this.#store = store;
+    this.#relations = new Relations(store);
   }
 
   async *read(query: P2PQuery, options: ReadOptions): AsyncGenerator<RecordBatch> {
     const { signal } = options;
     signal.throwIfAborted();
     const parsed = parseQuery(query);
-    const relation = await openRelation(this.#store, parsed, signal);
+    const relation = await this.#relations.open(parsed, signal);
     if (parsed.orderBy.length > 0) yield* readSorted(this.#store, relation, parsed, options);
     else yield* readKeyOrder(new Scan(this.#store, relation, parsed), options);
   }
@@ -39,7 +42,7 @@ export class TableReader {
   /** What the table declares; nothing for views and native SELECTs, which declare no table's form. */
   async schema(query: P2PQuery, signal: AbortSignal): Promise<SourceSchema | undefined> {
     const parsed = parseQuery(query);
-    const { table } = await openRelation(this.#store, parsed, signal);
+    const { table } = await this.#look(parsed, signal);
     const isStored = table.type === "table" || table.type === "partitioned";
     return isStored ? schemaOf(table, parsed.fields && new Set(parsed.fields)) : undefined;
   }
@@ -47,19 +50,24 @@ export class TableReader {
   async count(query: P2PQuery, signal: AbortSignal): Promise<number> {
     signal.throwIfAborted();
     const parsed = parseQuery(query);
-    return countRecords(this.#store, await openRelation(this.#store, parsed, signal), parsed, signal);
+    return countRecords(this.#store, await this.#relations.open(parsed, signal), parsed, signal);
   }
 
   async lookUp(refs: readonly IdRef[], query: P2PQuery, { signal }: LookUpOptions): Promise<LookUpOutcome[]> {
     signal.throwIfAborted();
     const parsed = parseQuery(query);
     assertAskableById(parsed);
-    return lookUpRecords(this.#store, await openRelation(this.#store, parsed, signal), refs, parsed, signal);
+    return lookUpRecords(this.#store, await this.#relations.open(parsed, signal), refs, parsed, signal);
   }
 
   async partitions(query: P2PQuery, parts: number, signal: AbortSignal): Promise<readonly P2PQuery[]> {
     signal.throwIfAborted();
     const parsed = parseQuery(query);
-    return partitionQuery(this.#store, await openRelation(this.#store, parsed, signal), query, parsed, parts, signal);
+    return partitionQuery(this.#store, await this.#look(parsed, signal), query, parsed, parts, signal);
+  }
+
+  /** With all that the catalogue says at this moment, defaults and sizes included. */
+  #look(query: ParsedQuery, signal: AbortSignal): Promise<Relation> {
+    return Object.keys(query.native).length > 0 ? this.#relations.open(query, signal) : this.#relations.look(signal);
   }
 }

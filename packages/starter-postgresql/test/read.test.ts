@@ -209,6 +209,24 @@ describeWithService("postgresql", "reading", (server) => {
       }
     });
 
+    it("sees what others have changed of the table since the last one", async () => {
+      const schema = await scratch.schema("CREATE TABLE t (id int PRIMARY KEY, v int); INSERT INTO t VALUES (1, 1)");
+      const service = await schema.open("t");
+      const look = async () => (await service.lookUp!([{ id: 1 }], {}, { signal: calm }))[0];
+      const wanted = (record: P2PRecord) => ({ state: "wanted", record });
+      expect(await look()).toEqual(wanted({ id: 1, v: 1 }));
+      await schema.sql("ALTER TABLE t ADD COLUMN w text DEFAULT 'w'");
+      expect(await look()).toEqual(wanted({ id: 1, v: 1, w: "w" }));
+      await schema.sql("ALTER TABLE t ALTER COLUMN v TYPE text");
+      expect(await look()).toEqual(wanted({ id: 1, v: "1", w: "w" }));
+      await schema.sql("ALTER TABLE t DROP COLUMN w");
+      expect(await look()).toEqual(wanted({ id: 1, v: "1" }));
+      await schema.sql("DROP TABLE t; CREATE TABLE t (id text PRIMARY KEY, x int); INSERT INTO t VALUES ('1', 2)");
+      expect(await look()).toEqual(wanted({ id: "1", x: 2 }));
+      await schema.sql("DROP TABLE t");
+      expect((await rejection(look())).code).toBe("SOURCE_NOT_FOUND");
+    });
+
     it("answers ten thousand at once", async () => {
       const schema = await scratch.schema(
         "CREATE TABLE t (id int PRIMARY KEY, v int); INSERT INTO t SELECT 2 * i, i FROM generate_series(1, 10000) i; ANALYZE t",

@@ -34,18 +34,53 @@ export class Relation {
   }
 }
 
-/**
- * The table or the query that a query reads.
- *
- * @throws P2PError `SOURCE_NOT_FOUND`, `INVALID_ENDPOINT`, `INVALID_QUERY`, `UNSUPPORTED_QUERY`
- */
-export async function openRelation(store: PostgresqlStore, query: ParsedQuery, signal: AbortSignal): Promise<Relation> {
-  const native = parseNative(query);
-  if (native !== undefined) return queryRelation(store, native, signal);
-  // Looked at anew: it may have been changed since the last time.
-  store.forgetTable();
-  const table = await store.requireTable(signal);
-  return new Relation(table, qualified(table));
+/** What changes whenever a column or an index of a table does: the versions of their rows in the catalogue. */
+const STATE_SQL = `SELECT c.oid, c.relkind,
+  (SELECT pg_catalog.string_agg(pg_catalog.concat(a.attnum, ':', a.xmin), ',' ORDER BY a.attnum)
+    FROM pg_catalog.pg_attribute a WHERE a.attrelid = c.oid AND a.attnum > 0),
+  (SELECT pg_catalog.string_agg(pg_catalog.concat(i.indexrelid, ':', i.xmin), ',' ORDER BY i.indexrelid)
+    FROM pg_catalog.pg_index i WHERE i.indrelid = c.oid)
+FROM pg_catalog.pg_class c WHERE c.oid = pg_catalog.to_regclass($1::pg_catalog.text)`;
+
+/** What the queries of one store read; a table is looked at anew when it was changed, which costs less than to look at it each time. */
+export class Relations {
+  readonly #store: PostgresqlStore;
+  #known: { readonly state: string; readonly relation: Relation } | undefined;
+
+  constructor(store: PostgresqlStore) {
+    this.#store = store;
+  }
+
+  /**
+   * The table or the native SELECT that a query reads.
+   *
+   * @throws P2PError `SOURCE_NOT_FOUND`, `INVALID_ENDPOINT`, `INVALID_QUERY`, `UNSUPPORTED_QUERY`
+   */
+  async open(query: ParsedQuery, signal: AbortSignal): Promise<Relation> {
+    const native = parseNative(query);
+    if (native !== undefined) return queryRelation(this.#store, native, signal);
+    const known = this.#known;
+    if (known !== undefined && (await this.#state(known.relation.from, signal)) === known.state) return known.relation;
+    return this.look(signal);
+  }
+
+  /** The table of the endpoint as it is now, with its size. */
+  async look(signal: AbortSignal): Promise<Relation> {
+    this.#known = undefined;
+    // Its state is taken before it is looked at: should it be changed between the two, the next state is another one.
+    const before = await this.#store.table(signal);
+    const state = before && (await this.#state(qualified(before), signal));
+    this.#store.forgetTable();
+    const table = await this.#store.requireTable(signal);
+    const relation = new Relation(table, qualified(table));
+    if (state !== undefined && table.oid === before?.oid) this.#known = { state, relation };
+    return relation;
+  }
+
+  async #state(name: string, signal: AbortSignal): Promise<string | undefined> {
+    const { rows } = await this.#store.query("read", signal, STATE_SQL, [name]);
+    return rows[0]?.join(" ");
+  }
 }
 
 /** Says that a table was dropped, and made anew perhaps, while it was read. */
