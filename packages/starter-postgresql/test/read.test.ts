@@ -169,6 +169,46 @@ describeWithService("postgresql", "reading", (server) => {
     });
   });
 
+  it("sorts for several readers at once, and looks up beside them, however many there are", async () => {
+    const schema = await scratch.schema(
+      `CREATE TABLE t (id int PRIMARY KEY, v jsonb, n int); INSERT INTO t SELECT i, CASE WHEN i % 2 = 0 THEN to_jsonb(1000 - i) END, i FROM generate_series(1, 1000) i`,
+    );
+    const service = await schema.open("t");
+    const reads = Array.from({ length: 20 }, async () => {
+      const found: P2PRecord[] = [];
+      for await (const { records } of service.readFromSource({ orderBy: "v" }, { batchSize: 100, signal: calm })) {
+        found.push(...records);
+        await service.lookUp!([{ id: records[0]!.id }], {}, { signal: calm });
+      }
+      return ids(found);
+    });
+    const odd = Array.from({ length: 500 }, (_, i) => 2 * i + 1);
+    const even = Array.from({ length: 500 }, (_, i) => 1000 - 2 * i);
+    for (const read of reads) expect(await read).toEqual([...odd, ...even]);
+  });
+
+  it("ends soon when a sorted read is left or called off, and lets the next one go on", async () => {
+    const schema = await scratch.schema(
+      "CREATE TABLE t (id int PRIMARY KEY, n int); INSERT INTO t SELECT i, -i FROM generate_series(1, 20000) i",
+    );
+    const service = await schema.open("t");
+    for (let round = 0; round < 12; round++) {
+      const stop = new AbortController();
+      const read = async () => {
+        for await (const { records } of service.readFromSource(
+          { orderBy: "n" },
+          { batchSize: 10, signal: stop.signal },
+        )) {
+          expect(records[0]!.id).toBe(20_000);
+          if (round % 2 === 0) return;
+          stop.abort(new Error("enough"));
+        }
+      };
+      if (round % 2 === 0) await read();
+      else expect((await rejection(read())).message).toBe("enough");
+    }
+  });
+
   describe("look-ups", () => {
     it("finds ids of every type by their texts, and says of each whether the query wants it", async () => {
       const keys = {

@@ -1,7 +1,41 @@
 /** Server cursors: the rows of one statement, fetched page by page within one read-only transaction, which sorts them once. */
-import { isP2PError, P2PError } from "@omni/p2p-core/starter";
+import { isP2PError, P2PError, unlessAborted } from "@omni/p2p-core/starter";
 import type { Cell, Row, Session } from "../client/session.ts";
 import type { PostgresqlStore } from "../client/store.ts";
+
+/** Cursors of one store at a time: connections must be left for what a reader asks beside them. */
+const MOST_CURSORS = 5;
+
+/** A semaphore: who may have a cursor. */
+class Turns {
+  #free = MOST_CURSORS;
+  readonly #waiting: PromiseWithResolvers<void>[] = [];
+
+  async take(signal: AbortSignal): Promise<void> {
+    if (this.#free > 0) {
+      this.#free--;
+      return;
+    }
+    const turn = Promise.withResolvers<void>();
+    this.#waiting.push(turn);
+    try {
+      await unlessAborted(turn.promise, signal);
+    } catch (error) {
+      const at = this.#waiting.indexOf(turn);
+      if (at >= 0) this.#waiting.splice(at, 1);
+      else this.give();
+      throw error;
+    }
+  }
+
+  give(): void {
+    const next = this.#waiting.shift();
+    if (next === undefined) this.#free++;
+    else next.resolve();
+  }
+}
+
+const turnsOf = new WeakMap<PostgresqlStore, Turns>();
 
 interface Request {
   readonly rows: number;
@@ -10,14 +44,35 @@ interface Request {
 
 /**
  * The pages of a statement. The next one is fetched while one is worked on.
- *
- * @param size how many rows the next page is to have.
  */
 export async function* cursorPages(
   store: PostgresqlStore,
   text: string,
   params: readonly Cell[],
-  size: { readonly rows: number; note(rows: readonly Row[]): void },
+  size: PageRows,
+  signal: AbortSignal,
+): AsyncGenerator<readonly Row[]> {
+  const turns = turnsOf.get(store) ?? new Turns();
+  turnsOf.set(store, turns);
+  await turns.take(signal);
+  try {
+    yield* pagesOf(store, text, params, size, signal);
+  } finally {
+    turns.give();
+  }
+}
+
+/** How many rows the next page is to have, by those of the last one. */
+interface PageRows {
+  readonly rows: number;
+  note(rows: readonly Row[]): void;
+}
+
+async function* pagesOf(
+  store: PostgresqlStore,
+  text: string,
+  params: readonly Cell[],
+  size: PageRows,
   given: AbortSignal,
 ): AsyncGenerator<readonly Row[]> {
   const leaving = new AbortController();
