@@ -30,7 +30,7 @@ function sharedPart({ type, license, author, engines, sideEffects, exports, file
 }
 
 it("every starter is found", () => {
-  expect(starters.length).toBeGreaterThanOrEqual(5);
+  expect(starters.length).toBeGreaterThanOrEqual(6);
 });
 
 describe.each(starters)("the shape of %s", (name) => {

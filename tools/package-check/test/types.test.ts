@@ -7,7 +7,10 @@ import { execute, pack, publishedPackages, root } from "../src/packages.ts";
 
 // Below the temporary folder, where nothing of this repository is found by looking upwards.
 const folder = realpathSync(mkdtempSync(join(tmpdir(), "omni-p2p-types-")));
-const names = ["core", "starter-memory", "starter-sqlite", "starter-redis", "starter-mongodb", "starter-elasticsearch"];
+const names = [
+  "core",
+  ...["memory", "sqlite", "redis", "mongodb", "elasticsearch", "postgresql"].map((store) => `starter-${store}`),
+];
 
 /** An application with the published files of core and the starters, and nothing that these do not name themselves. */
 beforeAll(async () => {
@@ -79,26 +82,28 @@ describe.each(RESOLUTIONS)("with moduleResolution $moduleResolution and skipLibC
 
   it("a starter's /register alone types its native queries", async () => {
     const code = `import type { P2PQuery } from "@omni/p2p-core";
-${["redis", "sqlite", "mongodb", "elasticsearch"].map(registered).join("\n")}
+${["redis", "sqlite", "mongodb", "elasticsearch", "postgresql"].map(registered).join("\n")}
 const length: number | undefined = 5;
 export const good: P2PQuery[] = [
   { native: { redis: { match: "a*", type: undefined } } },
   { native: { sqlite: { where: "length(body) > ?", params: [length] } } },
   { native: { mongodb: { filter: { tags: { $all: ["a"] } }, hint: undefined } } },
   { native: { elasticsearch: { query: { match: { body: "x" } } }, redis: undefined } },
+  { native: { postgresql: { sql: "SELECT * FROM docs WHERE length(body) > $1", params: [5n], key: undefined } } },
 ];
 export const wrong: P2PQuery[] = [
   { native: { redis: { mach: "a*" } } },
   { native: { sqlite: { where: 5 } } },
   { native: { mongodb: { filter: "x" } } },
   { native: { elasticsearch: { query: "x" } } },
+  { native: { postgresql: { sql: 5 } } },
   { native: { postgres: {} } },
 ];`;
     const errors = await errorsOf(code, resolution);
     expect(errors.map((error) => error.replace(/^TS\d+ /, ""))).toEqual(
       code
         .split("\n")
-        .slice(-6, -1)
+        .slice(-7, -1)
         .map((line) => line.trim()),
     );
   });
