@@ -65,6 +65,22 @@ describeWithService("postgresql", "reading", (server) => {
       expect(Math.max(...batches.map(({ bytes }) => bytes!))).toBeLessThan(2_600_000);
     });
 
+    it("refuses the positions and the parts of another table", async () => {
+      const schema = await scratch.schema(
+        "CREATE TABLE texts (id text PRIMARY KEY); INSERT INTO texts VALUES ('a'), ('b'), ('c'); CREATE TABLE ints (id int PRIMARY KEY); CREATE TABLE two (a int, b int, PRIMARY KEY (a, b))",
+      );
+      const texts = await schema.open("texts");
+      const [batch] = await readBatches(texts, {}, { batchSize: 1 });
+      const part = (await texts.partitions({}, 2, calm))[1]!;
+      for (const table of ["ints", "two"]) {
+        const other = await schema.open(table);
+        const going = await rejection(readAll(other, {}, { after: batch!.cursor }));
+        expect(going.code).toBe("CHECKPOINT_INVALID");
+        expect((await rejection(readAll(other, part))).code).toBe("INVALID_QUERY");
+        expect((await rejection(other.count(part, calm))).code).toBe("INVALID_QUERY");
+      }
+    });
+
     it("tells of a table that is dropped, made anew or altered meanwhile", async () => {
       const make =
         "CREATE TABLE t (id int PRIMARY KEY, v text); INSERT INTO t SELECT i, 'v' FROM generate_series(1, 30000) i";

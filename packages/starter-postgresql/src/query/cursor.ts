@@ -1,5 +1,5 @@
 /** Cursors: the position of a row in the order of its key, by the key's cells in the server's text form. */
-import { cursorPosition, foreignCursor, type JsonValue, P2PError } from "@omni/p2p-core/starter";
+import { cursorPosition, foreignCursor, foreignPartition, type JsonValue, P2PError } from "@omni/p2p-core/starter";
 import { sqlState } from "../client/errors.ts";
 import type { Cell } from "../client/session.ts";
 import type { Table } from "../client/table.ts";
@@ -25,8 +25,16 @@ export function decodePosition(table: Table, saved: JsonValue | undefined): stri
   return cells.every((cell) => typeof cell === "string" && !cell.includes("\0")) ? (cells as string[]) : undefined;
 }
 
-/** An error of the server that means that a position's cells are none of the key's types: the position is of another table. */
-export function positionError(error: unknown): unknown {
-  const isForeign = error instanceof P2PError && /^22(?!012)/.test(sqlState(error.cause) ?? "");
-  return isForeign ? foreignCursor(STORE) : error;
+/** What the cells of a statement's bounds may be wrong in. */
+export interface Bounds {
+  readonly after: readonly string[] | undefined;
+  readonly part: { readonly after: readonly string[] | undefined; readonly upTo: readonly string[] | undefined };
+}
+
+/** What an error of the first statement means where its bounds are none of the key's types: they are of another table. */
+export function boundsError(error: unknown, { after, part }: Bounds): unknown {
+  const isCast = error instanceof P2PError && /^22(?!012)/.test(sqlState(error.cause) ?? "");
+  if (!isCast) return error;
+  if (after !== undefined) return foreignCursor(STORE);
+  return part.after === undefined && part.upTo === undefined ? error : foreignPartition(STORE);
 }

@@ -1,12 +1,11 @@
 /** Counting: by the server where its filter is exact, else by looking at what it finds. */
-import { foreignPartition, type ParsedQuery } from "@omni/p2p-core/starter";
+import type { ParsedQuery } from "@omni/p2p-core/starter";
 import type { PostgresqlStore } from "../client/store.ts";
-import { positionError } from "../query/cursor.ts";
+import { boundsError } from "../query/cursor.ts";
 import { rowsAfter, rowsUpTo, storageOrder } from "../query/keyset.ts";
 import { allOf, whereClause } from "../query/params.ts";
 import { parsePartition } from "../query/partition.ts";
 import type { Relation } from "../query/relation.ts";
-import { STORE } from "../types.ts";
 import { readKeyOrder } from "./key-order.ts";
 import { Scan } from "./scan.ts";
 
@@ -32,7 +31,8 @@ export async function countRecords(
 }
 
 async function countRows({ store, relation, query, filter }: Scan, signal: AbortSignal): Promise<number> {
-  const { after, upTo } = parsePartition(relation.table, query.partition);
+  const part = parsePartition(relation.table, query.partition);
+  const { after, upTo } = part;
   const order = storageOrder(relation.table);
   const params = relation.params();
   const range = [after && rowsAfter(order, after), upTo && rowsUpTo(order, upTo)];
@@ -42,7 +42,7 @@ async function countRows({ store, relation, query, filter }: Scan, signal: Abort
     const { rows } = await store.query("read", signal, text, params.list);
     return Number(rows[0]![0]);
   } catch (error) {
-    throw query.partition !== undefined && positionError(error) !== error ? foreignPartition(STORE) : error;
+    throw boundsError(error, { after: undefined, part });
   }
 }
 

@@ -10,7 +10,7 @@ import {
   Yielder,
 } from "@omni/p2p-core/starter";
 import type { Row } from "../client/session.ts";
-import { decodePosition, encodePosition, ownPosition, positionError } from "../query/cursor.ts";
+import { boundsError, decodePosition, encodePosition, ownPosition } from "../query/cursor.ts";
 import { orderClause, rowsAfter, rowsUpTo, storageOrder } from "../query/keyset.ts";
 import { allOf, whereClause } from "../query/params.ts";
 import { type Part, parsePartition } from "../query/partition.ts";
@@ -130,6 +130,6 @@ async function* unsteadyPages(
       yield rows;
     }
   } catch (error) {
-    throw previous === undefined && start !== undefined ? positionError(error) : error;
+    throw previous === undefined ? boundsError(error, { after, part }) : error;
   }
 }

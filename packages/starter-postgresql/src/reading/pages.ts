@@ -3,7 +3,7 @@ import { P2PError } from "@omni/p2p-core/starter";
 import type { Answer, Row } from "../client/session.ts";
 import { quote } from "../client/sql.ts";
 import { typeNameOf } from "../query/column-kind.ts";
-import { positionError } from "../query/cursor.ts";
+import { boundsError } from "../query/cursor.ts";
 import { orderClause, rowsAfter, rowsUpTo, storageOrder, type Term } from "../query/keyset.ts";
 import { allOf, type Fragment, whereClause } from "../query/params.ts";
 import type { Part } from "../query/partition.ts";
@@ -95,7 +95,7 @@ export async function* keysetPages(scan: Scan, options: PageOptions): AsyncGener
         answer = await page.answer;
       } catch (error) {
         signal.throwIfAborted();
-        throw types === undefined && position !== undefined ? positionError(error) : error;
+        throw types === undefined ? boundsError(error, options) : error;
       }
       const now = JSON.stringify(answer.fields.map(({ typeOid, typmod }) => [typeOid, typmod]));
       if (types !== undefined && now !== types) throw altered(scan);
