@@ -40,11 +40,6 @@ export function typeText(type: ColumnType): string {
   return `${quote(schema)}.${quote(name)}`;
 }
 
-/** The name of the type of arrays of it. */
-export function arrayTypeText(type: string): string {
-  return `${type}[]`;
-}
-
 /** An array of one dimension as a literal, for a parameter. */
 export function listLiteral(cells: readonly Cell[]): string {
   return `{${cells.map((cell) => (cell === null ? "NULL" : `"${cell.replace(/["\\]/g, "\\$&")}"`)).join(",")}}`;
