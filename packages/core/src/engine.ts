@@ -1,6 +1,7 @@
 /** The door for engines and tools, which carry out transfers in their own way: plans, budgets, checkpoints, registries. */
 export { parseConfig } from "./config.ts";
 export type { ManagedTransferOptions } from "./connection/options.ts";
+export { mirrorWith } from "./live/mirror.ts";
 export { boundService } from "./storage/bound-service.ts";
 export { completeTarget } from "./storage/complete-target.ts";
 export { countOf, deleteOf, lacksOf, lookUpOf, openStore } from "./storage/contract-checks.ts";

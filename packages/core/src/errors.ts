@@ -47,6 +47,12 @@ export type P2PErrorCode =
   | "RECORD_TOO_LARGE"
   /** More records failed than the transfer was told to bear. */
   | "TOO_MANY_FAILURES"
+  /** A mirror would delete more records than it may. Nothing was changed. */
+  | "TOO_MANY_DELETES"
+  /** The source of a mirror holds no record, and the target does. Nothing was changed. */
+  | "EMPTY_SOURCE"
+  /** Several records have an id of one text, so that nobody can say which of them is meant. */
+  | "AMBIGUOUS_ID"
   | "CHECKPOINT_INVALID"
   /** The checkpoint belongs to another query, endpoint or transform, or to a store that was replaced or emptied since. */
   | "CHECKPOINT_MISMATCH"

@@ -21,6 +21,7 @@ const LAYERS: Readonly<Record<string, Layers>> = {
     ["storage"],
     ["kit"],
     ["transfer"],
+    ["live"],
     ["connection"],
     ["index.ts", "starter.ts", "engine.ts"],
   ],

@@ -1,4 +1,5 @@
 import type { EventEmitter } from "node:events";
+import type { MirrorResult } from "../live/options.ts";
 import type { MutableRecord } from "../model/record.ts";
 import type { EndpointInfo } from "../storage/endpoint.ts";
 import type { P2PQuery } from "../storage/query.ts";
@@ -6,7 +7,13 @@ import type { PartitionPlan } from "../transfer/partitioned/plan.ts";
 import type { ReadBatch } from "../transfer/read-batches.ts";
 import type { VerifyOptions, VerifyResult } from "../transfer/verify/verify.ts";
 import type { EventsOf } from "./events.ts";
-import type { Cancellable, CloseOptions, ManagedTransferOptions, P2PReadOptions } from "./options.ts";
+import type {
+  Cancellable,
+  CloseOptions,
+  ManagedMirrorOptions,
+  ManagedTransferOptions,
+  P2PReadOptions,
+} from "./options.ts";
 import type { RunningTransfer } from "./running-transfer.ts";
 import type { ConnectionStatistics } from "./statistics.ts";
 import type { ConnectionStatus } from "./status.ts";
@@ -16,7 +23,7 @@ export interface P2PConnectionEvents extends EventsOf<P2PConnection> {}
 
 /**
  * A lasting connection between two stores. It is made and kept by a manager, and does one thing at a time: a transfer, a
- * comparison or a read.
+ * mirror, a comparison or a read.
  *
  * @example
  * ```ts
@@ -44,6 +51,25 @@ export interface P2PConnection extends AsyncDisposable {
    * @throws P2PTransferError with the result until then; P2PError `INVALID_STATE` when the connection cannot transfer.
    */
   transfer<In extends object = MutableRecord>(query?: P2PQuery, options?: ManagedTransferOptions<In>): RunningTransfer;
+  /**
+   * Makes the target equal to what the query gives of the source: writes what is missing or different, and takes out
+   * (`deletes: "remove"`) or leaves (`"keep"`) what only the target has. Nothing is deleted before all of both sides has been read, and each
+   * record is looked up in the source right before and once after. It tells its begin and its end by the events of a transfer.
+   *
+   * @param query which records; without `limit` and `offset`. Default: all.
+   * @param options of this mirror. Default: the settings of the connection.
+   * @throws P2PTransferError with the result until then, for instance with the code `TOO_MANY_DELETES`, `EMPTY_SOURCE`, `AMBIGUOUS_ID` or
+   * `STORE_CHANGED`; P2PError `INVALID_CONFIG`, `UNSUPPORTED_QUERY` or `UNSUPPORTED_OPERATION` before anything was done.
+   * @example
+   * ```ts
+   * const connection = await manager.establish("sqlite:./knowledge.db?table=docs", "redis://localhost");
+   * const { successCount, deletedCount } = await connection.mirror({ type: "knowledge" }, { deletes: "remove" });
+   * ```
+   */
+  mirror<In extends object = MutableRecord>(
+    query?: P2PQuery,
+    options?: ManagedMirrorOptions<In>,
+  ): Promise<MirrorResult>;
   /**
    * Compares the two ends record by record; see {@link verify}.
    *

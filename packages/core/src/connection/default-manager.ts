@@ -3,6 +3,7 @@ import { Semaphore } from "../async/semaphore.ts";
 import { type ConnectionConfigInput, MAX_TIMER_MS, parseConfig } from "../config.ts";
 import { assertPlain } from "../described.ts";
 import { P2PError } from "../errors.ts";
+import type { MirrorResult } from "../live/options.ts";
 import type { MutableRecord } from "../model/record.ts";
 import { type EndpointInput, parseEndpoint } from "../storage/endpoint.ts";
 import type { P2PQuery } from "../storage/query.ts";
@@ -20,7 +21,7 @@ import { Drain } from "./drain.ts";
 import { emitSafely } from "./emit-safely.ts";
 import { type ConnectionListener, ManagedConnection } from "./managed-connection.ts";
 import type { P2PConnectionManager } from "./manager.ts";
-import type { Cancellable, CloseOptions, ManagedTransferOptions } from "./options.ts";
+import type { Cancellable, CloseOptions, ManagedMirrorOptions, ManagedTransferOptions } from "./options.ts";
 import { ServicePool } from "./service-pool.ts";
 import type { ConnectionStatistics } from "./statistics.ts";
 
@@ -191,6 +192,14 @@ export class DefaultP2PConnectionManager implements P2PConnectionManager {
     given?: number | "auto" | ManagedTransferOptions,
   ): Promise<TransferResult> {
     return this.#find(connectionId, "transfer").transfer(query, asOptions(given));
+  }
+
+  async mirrorThroughConnection<In extends object = MutableRecord>(
+    connectionId: string,
+    query: P2PQuery,
+    options?: ManagedMirrorOptions<In>,
+  ): Promise<MirrorResult> {
+    return this.#find(connectionId, "transfer").mirror(query, options);
   }
 
   async verify<In extends object = MutableRecord>(

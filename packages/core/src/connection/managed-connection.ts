@@ -6,6 +6,8 @@ import type { Semaphore } from "../async/semaphore.ts";
 import { type ConnectionConfig, parseConfig } from "../config.ts";
 import { assertPlain } from "../described.ts";
 import { isConnectionError, P2PError, toP2PError } from "../errors.ts";
+import { mirrorWith } from "../live/mirror.ts";
+import type { MirrorOptions, MirrorResult } from "../live/options.ts";
 import type { JsonValue } from "../model/json-value.ts";
 import type { MutableRecord } from "../model/record.ts";
 import { type EndpointInfo, endpointLabel, parseEndpoint } from "../storage/endpoint.ts";
@@ -26,10 +28,16 @@ import type { StandardSchemaV1 } from "../transfer/standard-schema.ts";
 import { type VerifyOptions, type VerifyResult, verifyWith } from "../transfer/verify/verify.ts";
 import { anySignal, cancelled, signalOf, withCallers } from "./cancel.ts";
 import type { P2PConnection, P2PConnectionEvents } from "./connection.ts";
-import { openTrace, publishState, transferTrace, verifyTrace } from "./diagnostics.ts";
+import { mirrorTrace, openTrace, publishState, transferTrace, verifyTrace } from "./diagnostics.ts";
 import { Drain } from "./drain.ts";
 import { emitSafely, type HappenedEvent } from "./emit-safely.ts";
-import type { Cancellable, CloseOptions, ManagedTransferOptions, P2PReadOptions } from "./options.ts";
+import type {
+  Cancellable,
+  CloseOptions,
+  ManagedMirrorOptions,
+  ManagedTransferOptions,
+  P2PReadOptions,
+} from "./options.ts";
 import { ReadSession, type ReadTurn } from "./read-session.ts";
 import { type RunningTransfer, runningTransfer } from "./running-transfer.ts";
 import type { ServiceLease, ServicePool } from "./service-pool.ts";
@@ -261,6 +269,49 @@ export class ManagedConnection implements P2PConnection {
       signal,
       running,
     );
+  }
+
+  async mirror<In extends object = MutableRecord>(
+    query: P2PQuery = {},
+    options: ManagedMirrorOptions<In> = {},
+  ): Promise<MirrorResult> {
+    this.#parts.closing.throwIfAborted();
+    assertPlain("mirror options", options);
+    parseQuery(query);
+    const { deadLetters, ...rest } = options as ManagedMirrorOptions;
+    const transferId = typeof rest.transferId === "string" ? rest.transferId : randomUUID();
+    const told = { connection: this, transferId };
+    this.#tell({ name: "transferStarted", event: { ...told, query } });
+    const run = async ({ source, target, cancelled: closed }: Turn) => {
+      const sink = await this.#deadLetters(deadLetters);
+      const given: MirrorOptions = {
+        ...rest,
+        signal: withCallers(closed, rest.signal),
+        deadLetters: sink.deadLetters,
+      };
+      try {
+        const result = await mirrorWith(source, target, query, given, this.#parts.config, transferId);
+        this.#statistics.enter(result);
+        return result;
+      } catch (error) {
+        throw redactError(error, sink.secrets ?? []);
+      } finally {
+        await sink.release?.();
+      }
+    };
+    try {
+      const result = await mirrorTrace.run(
+        () => this.#occupied(run, rest.signal),
+        () => ({ ...this.#traced, transferId, query }),
+      );
+      this.#tell({ name: "transferCompleted", event: { ...told, result } });
+      return result;
+    } catch (thrown) {
+      const error = toP2PError(thrown, "WRITE_FAILED", "The mirror failed");
+      const until = error instanceof P2PTransferError && { result: error.result };
+      this.#tell({ name: "transferFailed", event: { ...told, error, ...until } });
+      throw error;
+    }
   }
 
   async verify<In extends object = MutableRecord>(

@@ -1,5 +1,6 @@
 import type { EventEmitter } from "node:events";
 import type { ConnectionConfigInput } from "../config.ts";
+import type { MirrorResult } from "../live/options.ts";
 import type { MutableRecord } from "../model/record.ts";
 import type { EndpointInput } from "../storage/endpoint.ts";
 import type { P2PQuery } from "../storage/query.ts";
@@ -8,7 +9,7 @@ import type { PartitionPlan } from "../transfer/partitioned/plan.ts";
 import type { TransferResult } from "../transfer/result.ts";
 import type { VerifyOptions, VerifyResult } from "../transfer/verify/verify.ts";
 import type { P2PConnection, P2PConnectionEvents } from "./connection.ts";
-import type { Cancellable, CloseOptions, ManagedTransferOptions } from "./options.ts";
+import type { Cancellable, CloseOptions, ManagedMirrorOptions, ManagedTransferOptions } from "./options.ts";
 import type { ConnectionStatistics } from "./statistics.ts";
 
 /** What a manager tells of its connections: what each of them tells. */
@@ -62,6 +63,12 @@ export interface P2PConnectionManager extends AsyncDisposable {
     query: P2PQuery,
     batchSize: number | "auto" | undefined,
   ): Promise<TransferResult>;
+  /** The same as {@link P2PConnection.mirror}. */
+  mirrorThroughConnection<In extends object = MutableRecord>(
+    connectionId: string,
+    query: P2PQuery,
+    options?: ManagedMirrorOptions<In>,
+  ): Promise<MirrorResult>;
   /** The same as {@link P2PConnection.verify}. */
   verify<In extends object = MutableRecord>(
     connectionId: string,

@@ -1,3 +1,4 @@
+import type { MirrorOptions } from "../live/options.ts";
 import type { JsonValue } from "../model/json-value.ts";
 import type { MutableRecord } from "../model/record.ts";
 import type { EndpointInput } from "../storage/endpoint.ts";
@@ -20,6 +21,11 @@ export interface CloseOptions {
 
 /** Options of a transfer through a connection, which can also open a store for the dead letters. */
 export type ManagedTransferOptions<In extends object = MutableRecord> = Omit<TransferOptions<In>, "deadLetters"> & {
+  readonly deadLetters?: TransferOptions["deadLetters"] | { readonly endpoint: EndpointInput } | undefined;
+};
+
+/** Options of a mirror through a connection, which can also open a store for the dead letters. */
+export type ManagedMirrorOptions<In extends object = MutableRecord> = Omit<MirrorOptions<In>, "deadLetters"> & {
   readonly deadLetters?: TransferOptions["deadLetters"] | { readonly endpoint: EndpointInput } | undefined;
 };
 

@@ -13,6 +13,8 @@ export interface ConnectionStatistics {
   readonly failure_count: number;
   readonly skipped_count: number;
   readonly retry_count: number;
+  /** Records that mirrors took out of the target. */
+  readonly deleted_count: number;
   /** As the targets count them, else as the transfers estimate the records. */
   readonly total_bytes: number;
   readonly avg_duration_ms: number;
@@ -41,6 +43,7 @@ export class StatisticsBook {
   #failure = 0;
   #skipped = 0;
   #retries = 0;
+  #deleted = 0;
   #bytes = 0;
   #totalMs = 0;
   #maxMs = 0;
@@ -57,6 +60,7 @@ export class StatisticsBook {
     this.#failure += result.failureCount - (resumed?.failureCount ?? 0);
     this.#skipped += result.skippedCount - (resumed?.skippedCount ?? 0);
     this.#retries += result.retryCount - (resumed?.retryCount ?? 0);
+    this.#deleted += result.deletedCount ?? 0;
     this.#bytes += result.bytes;
     this.#totalMs += result.durationMs;
     this.#maxMs = Math.max(this.#maxMs, result.durationMs);
@@ -86,6 +90,7 @@ export class StatisticsBook {
       failure_count: this.#failure,
       skipped_count: this.#skipped,
       retry_count: this.#retries,
+      deleted_count: this.#deleted,
       total_bytes: this.#bytes,
       avg_duration_ms: this.#transfers === 0 ? 0 : this.#totalMs / this.#transfers,
       p50_duration_ms: percentile(sorted, 0.5),

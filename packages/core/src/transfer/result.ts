@@ -32,6 +32,8 @@ export interface TransferResult extends TransferCounts {
   readonly resumed?: TransferCounts;
   /** In how many parts it ran, where `partitions` were asked for. */
   readonly partitions?: number;
+  /** Of a mirror, the records that it took out of the target. */
+  readonly deletedCount?: number;
   /** Records that took the place of others of the same transfer; absent when none did, as far as it was looked. */
   readonly collisions?: IdCollisions;
   /** What the user should know, in sentences: for instance why there were fewer parts than asked for. */

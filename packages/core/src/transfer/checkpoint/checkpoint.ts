@@ -33,6 +33,14 @@ export interface Witness {
   readonly digest?: string;
 }
 
+/** What a mirror keeps beyond what a transfer does. */
+export interface MirrorMark {
+  /** What becomes of records that only the target has. */
+  readonly deletes: "remove" | "keep";
+  /** Ids, as text, of which a delete may have been sent: whatever of them is in the source is written again. */
+  readonly intended: readonly string[];
+}
+
 /** How far a transfer has come: everything up to `cursor` is acknowledged by the target or in the dead letters. */
 export interface Checkpoint {
   readonly version: number;
@@ -50,6 +58,8 @@ export interface Checkpoint {
   readonly deadLetterPosition: JsonValue;
   /** Of a transfer in parts: their queries as JSON text. Each part has a checkpoint of its own then, and `cursor` is `null`. */
   readonly parts?: readonly string[];
+  /** Of a mirror: what it may be in the middle of. */
+  readonly mirror?: MirrorMark;
   /** ISO 8601. For people: nothing is decided by it, since clocks jump. */
   readonly updatedAt: string;
 }
@@ -153,6 +163,7 @@ export function checkpointTrouble(value: unknown): string | undefined {
     "cursor" in checkpoint &&
     (checkpoint.stores === undefined ||
       (isStoreMark(checkpoint.stores?.source) && isStoreMark(checkpoint.stores?.target))) &&
+    (checkpoint.mirror === undefined || isMirrorMark(checkpoint.mirror)) &&
     (checkpoint.parts === undefined || isListOfTexts(checkpoint.parts)) &&
     "deadLetterPosition" in checkpoint;
   return whole ? undefined : "parts of it are missing";
@@ -166,6 +177,16 @@ function isStoreMark(value: unknown): boolean {
     (witnesses === undefined ||
       (Array.isArray(witnesses) &&
         witnesses.every((witness) => typeof witness === "object" && witness !== null && "id" in witness)))
+  );
+}
+
+function isMirrorMark(value: unknown): boolean {
+  if (typeof value !== "object" || value === null) return false;
+  const { deletes, intended } = value as Partial<MirrorMark>;
+  return (
+    (deletes === "remove" || deletes === "keep") &&
+    Array.isArray(intended) &&
+    intended.every((id) => typeof id === "string")
   );
 }
 

@@ -35,7 +35,7 @@ export async function withFields(
     await lookUp(side, records);
     if (!records.complete) await lookThrough(side, records);
   }
-  return found.map(({ contents, ...difference }) => {
+  return found.map(({ contents, content: _, ...difference }) => {
     const left = contents && ours.get(difference.id, contents[0]);
     const right = contents && theirs.get(difference.id, contents[1]);
     if (!left || !right) return difference;

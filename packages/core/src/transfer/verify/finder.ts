@@ -29,6 +29,15 @@ export interface Difference {
 /** A difference, with the hashes by which its two records are found again. */
 export interface FoundDifference extends Difference {
   readonly contents?: readonly [source: string, target: string];
+  /** Of one that is `extra`, the hash of its record. */
+  readonly content?: string;
+}
+
+/** Takes all differences, however many there are. */
+export interface DifferenceSink {
+  /** Begins; what was taken before counts no more. */
+  begin(): Promise<void>;
+  add(differences: readonly FoundDifference[]): Promise<void>;
 }
 
 /** What was found in the buckets that differ. */
@@ -70,6 +79,7 @@ interface Rules {
   readonly listExtra: boolean;
   /** Whether of several records of one id in the source the last counts. */
   readonly lastOfId: boolean;
+  readonly sink?: DifferenceSink | undefined;
 }
 
 /** Records compared in memory at a time. */
@@ -132,20 +142,24 @@ export class DifferenceFinder {
   }
 
   /** The differences found, counted all and listed up to a number. */
-  async findings({ listed, listExtra, lastOfId }: Rules): Promise<Findings> {
+  async findings({ listed, listExtra, lastOfId, sink }: Rules): Promise<Findings> {
+    await sink?.begin();
     const found: Findings = {
       ...{ missing: 0, extra: 0, different: 0, failed: 0, unreadable: 0 },
       ...{ repeated: { source: 0, target: 0 }, differences: [] },
     };
     for (const [part] of this.#files.entries()) {
+      const all: FoundDifference[] = [];
       for (const [id, notes] of await this.#notesOf(part)) {
         const single = lastOfId && notes.source.length > 1 ? { ...notes, source: lastOr(notes) } : notes;
         for (const difference of compareNotes(id, single, found.repeated)) {
           found[difference.kind]++;
+          if (sink) all.push(difference);
           if (difference.kind === "extra" && !listExtra) continue;
           if (found.differences.length < listed) found.differences.push(difference);
         }
       }
+      if (all.length > 0) await sink?.add(all);
     }
     found.differences.sort((a, b) => (a.id < b.id ? -1 : a.id > b.id ? 1 : 0));
     return found;
@@ -211,7 +225,7 @@ function* compareNotes(id: string, notes: NotesOfId, repeated: Findings["repeate
   }
   for (let i = 0; i < Math.max(left.length, right.length); i++) {
     const [ours, theirs] = [left[i], right[i]];
-    if (ours === undefined) yield { kind: "extra", id, ...occurrences };
+    if (ours === undefined) yield { kind: "extra", id, ...occurrences, content: theirs! };
     else if (failed.length > 0) yield { kind: "failed", id, ...occurrences };
     else if (theirs === undefined) yield { kind: "missing", id, ...occurrences };
     else yield { kind: "different", id, ...occurrences, contents: [ours, theirs] };

@@ -14,6 +14,8 @@ export interface Unread {
   /** Its id as text, as far as it is known. */
   readonly id: string;
   readonly error: P2PError;
+  /** It was read, with this very id, and the transform failed on it. */
+  readonly wasRead?: true;
 }
 
 /** What a side gives at a time. */
@@ -50,7 +52,7 @@ export async function* readSide(side: Side): AsyncGenerator<SideBatch> {
     yield {
       records,
       unread: [
-        ...failures.map(({ record, error }) => ({ id: idText(record), error })),
+        ...failures.map(({ record, error }) => ({ id: idText(record), error, wasRead: true as const })),
         ...(batch.failures ?? []).map(({ id, error }) => ({ id, error })),
       ],
     };

@@ -16,7 +16,7 @@ import { type Transform, TransformWindow } from "../transform.ts";
 import { BucketDigests, Fingerprinter, IdFilter } from "./buckets.ts";
 import { comparedText } from "./compared-text.ts";
 import { withFields } from "./details.ts";
-import { type Difference, DifferenceFinder, type Findings, type Note } from "./finder.ts";
+import { type Difference, DifferenceFinder, type DifferenceSink, type Findings, type Note } from "./finder.ts";
 import { readSide, type Side, type SideBatch } from "./read.ts";
 
 /** How two sides are compared. `In` is what the records of the source are. */
@@ -128,6 +128,37 @@ export async function verifyWith(
   }
 }
 
+/** What {@link findDifferences} found, and how a record is told from another one that came later. */
+export interface FoundDifferences extends VerifyResult {
+  /** Records of the source that could not be read, so that there may be any. */
+  readonly sourceUnread: number;
+  /** The hash of a record as the differences have it. */
+  contentOf(record: P2PRecord): string;
+}
+
+/**
+ * {@link verifyWith} for who is to act on the differences: gives all of them to a sink.
+ *
+ * @param looksAt sees each batch of the source as it is compared.
+ */
+export async function findDifferences(
+  source: TransferEnd,
+  target: TransferEnd,
+  query: P2PQuery,
+  options: VerifyOptions,
+  retry: RetryPolicy,
+  sink: DifferenceSink,
+  looksAt: (records: readonly P2PRecord[]) => void,
+): Promise<FoundDifferences> {
+  const comparison = new Comparison(source, target, query, options, retry, sink, looksAt);
+  const result = await comparison.run();
+  return {
+    ...result,
+    sourceUnread: comparison.sourceUnread,
+    contentOf: (record) => comparison.contentOf(record),
+  };
+}
+
 function checkOptions(options: VerifyOptions): void {
   assertPlain("options", options);
   const { schema, transform, transformTimeout, hookTimeout, signal, onProgress, failed } = options;
@@ -178,9 +209,22 @@ class Comparison {
   #total: number | undefined;
   #targetAbsent = false;
   #extra = 0;
+  readonly #sink: DifferenceSink | undefined;
+  readonly #looksAt: ((records: readonly P2PRecord[]) => void) | undefined;
+  sourceUnread = 0;
 
-  constructor(source: TransferEnd, target: TransferEnd, query: P2PQuery, options: VerifyOptions, retry: RetryPolicy) {
+  constructor(
+    source: TransferEnd,
+    target: TransferEnd,
+    query: P2PQuery,
+    options: VerifyOptions,
+    retry: RetryPolicy,
+    sink?: DifferenceSink,
+    looksAt?: (records: readonly P2PRecord[]) => void,
+  ) {
     this.#options = options;
+    this.#sink = sink;
+    this.#looksAt = looksAt;
     const { transform, terms } = transformStep(options);
     this.#canonical = comparableBy(source, target);
     const secrets = secretsOf(source.endpoint, target.endpoint);
@@ -259,12 +303,14 @@ class Comparison {
   async #digestSource(): Promise<BucketDigests> {
     const digests = new BucketDigests();
     for await (const { records, unread } of this.#reading({ ...this.#source, fields: this.#fields.source })) {
+      this.#looksAt?.(records);
       for (const record of records) {
         const print = this.#printOf(record);
         this.#sourceIds?.add(print.spread);
         digests.add(print);
       }
-      for (const { id } of unread) {
+      for (const { id, wasRead } of unread) {
+        if (!wasRead) this.sourceUnread++;
         const spread = this.#prints.spread(id);
         this.#sourceIds?.add(spread);
         digests.addUnread(spread);
@@ -303,7 +349,7 @@ class Comparison {
       ...found2,
       differences: await withFields(found2.differences, this.#source, side, (record) => {
         const canonical = this.#canonical(record);
-        return { record: canonical, content: textOf(this.#printOf(record).content) };
+        return { record: canonical, content: this.contentOf(record) };
       }),
     };
   }
@@ -335,10 +381,16 @@ class Comparison {
         listed: this.#options.maxDifferences ?? 1000,
         listExtra: !this.#extrasAllowed,
         lastOfId: this.#options.repeats === "allow",
+        sink: this.#sink,
       });
     } finally {
       await finder.close();
     }
+  }
+
+  /** The hash of a record as notes and differences have it. */
+  contentOf(record: P2PRecord): string {
+    return textOf(this.#printOf(record).content);
   }
 
   #notePrint(record: P2PRecord, spread?: string): Omit<Note, "kind"> {

@@ -1,0 +1,324 @@
+/** Reconciliation by id: what may differ is looked up in the source anew, and written to the target or taken out of it. */
+import { isP2PError, P2PError } from "../errors.ts";
+import { recordDigest } from "../model/digest.ts";
+import { idKey, type P2PRecord } from "../model/record.ts";
+import { estimateBytes } from "../model/size.ts";
+import { deleteOf, lookUpOf } from "../storage/contract-checks.ts";
+import { type P2PQuery, pickFields } from "../storage/query.ts";
+import type { DeleteRef, DeleteResult, IdRef, LookUpOutcome, SourceSchema } from "../storage/service.ts";
+import type { TransferEnd } from "../transfer/end.ts";
+import type { ResolvedTransfer } from "../transfer/options.ts";
+import { RetryBudget, writeWithRetry } from "../transfer/retry.ts";
+import { siftBatch, TransformWindow } from "../transfer/transform.ts";
+
+/** An id that was not reconciled, and why. */
+export interface NotReconciled {
+  readonly id: string;
+  readonly phase: "read" | "transform" | "write";
+  readonly error: P2PError;
+  readonly attempts: number;
+}
+
+/** What became of some ids that were to be written. */
+export interface Written {
+  written: number;
+  /** No longer in the source, or not wanted of it any more. */
+  vanished: number;
+  retries: number;
+  bytes: number;
+  readonly failures: NotReconciled[];
+}
+
+/** What became of some ids that were to be deleted. */
+export interface Deleted {
+  deleted: number;
+  /** Not in the target any more. */
+  absent: number;
+  /** Left: in the source after all, or not as they were compared. */
+  kept: number;
+  readonly failures: NotReconciled[];
+  /** In the source once more when the delete had been sent: they were written again. */
+  readonly restored: Written;
+}
+
+/** A record of the target alone. */
+export interface Extra {
+  readonly id: string;
+  /** The hash by which it was compared. */
+  readonly content: string | undefined;
+}
+
+/** What is reconciled, and how. */
+interface Terms {
+  readonly source: TransferEnd;
+  readonly target: TransferEnd;
+  /** What the source is asked for. */
+  readonly query: P2PQuery;
+  /** The fields of the target's records that were compared. */
+  readonly fields: readonly string[] | undefined;
+  readonly options: Pick<ResolvedTransfer, "transform" | "transformTerms" | "config">;
+  readonly schema: SourceSchema | undefined;
+  /** The hash of a record as the comparison made it. */
+  readonly contentOf: (record: P2PRecord) => string;
+  readonly signal: AbortSignal;
+  /** Makes sure, right before a delete, that the source can still be believed. */
+  readonly assertSource: () => Promise<void>;
+}
+
+const NOTHING_WRITTEN = (): Written => ({ written: 0, vanished: 0, retries: 0, bytes: 0, failures: [] });
+
+/** Reconciles ids in batches, one batch at a time: an id is never in two of them at once. */
+export class Reconciler {
+  readonly #terms: Terms;
+  readonly #window: TransformWindow;
+  /** Ids whose delete got no clear answer: it may still land, so they are looked at once more at the end. */
+  readonly unsure = new Set<string>();
+
+  constructor(terms: Terms) {
+    this.#terms = terms;
+    this.#window = new TransformWindow(terms.options.transformTerms);
+  }
+
+  /** Writes what the source has of these ids now. */
+  async write(ids: readonly string[]): Promise<Written> {
+    const { source, query } = this.#terms;
+    const refs = ids.map((id) => ({ id }));
+    return this.#writeFound(refs, await this.lookUp(source, refs, query));
+  }
+
+  /**
+   * Takes records out of the target that are not in the source: each is looked up there right before, and once after, and
+   * what came back is written.
+   */
+  async remove(extras: readonly Extra[]): Promise<Deleted> {
+    const result: Deleted = { deleted: 0, absent: 0, kept: 0, failures: [], restored: NOTHING_WRITTEN() };
+    const { config } = this.#terms.options;
+    const budget = new RetryBudget(config);
+    const sent = new Set<string>();
+    let rest = extras;
+    for (let attempts = 1; rest.length > 0; attempts++) {
+      const refs = await this.#deletable(rest, result);
+      if (refs.length === 0) break;
+      await this.#terms.assertSource();
+      for (const { extra } of refs) sent.add(extra.id);
+      try {
+        rest = await this.#send(refs, result, budget, attempts);
+      } catch (error) {
+        for (const { extra } of refs) this.unsure.add(extra.id);
+        this.#terms.signal.throwIfAborted();
+        if (!(await budget.again(error, this.#terms.signal))) throw error;
+        rest = refs.map(({ extra }) => extra);
+      }
+    }
+    await this.restore([...sent], result.restored);
+    return result;
+  }
+
+  /** Writes those of some ids that the source has and the target has not, or not so. */
+  async restore(ids: readonly string[], into: Written = NOTHING_WRITTEN()): Promise<Written> {
+    if (ids.length === 0) return into;
+    const { source, target, query, fields } = this.#terms;
+    const refs = ids.map((id) => ({ id }));
+    const ours = await this.lookUp(source, refs, query);
+    const back = refs.map((ref, at) => ({ ref, outcome: ours[at]! })).filter(({ outcome }) => isNotGone(outcome));
+    if (back.length === 0) return into;
+    const theirs = await this.#lookUpTarget(
+      target,
+      back.map(({ ref }) => ref),
+    );
+    const due: typeof back = [];
+    for (const [at, found] of back.entries()) {
+      const there = theirs[at]!;
+      if (!(await this.#isSame(found.outcome, there, fields))) due.push(found);
+    }
+    const written = await this.#writeFound(
+      due.map(({ ref }) => ref),
+      due.map(({ outcome }) => outcome),
+    );
+    add(into, written);
+    return into;
+  }
+
+  /** Whether the target has the very record that would be written. */
+  async #isSame(ours: LookUpOutcome, theirs: LookUpOutcome, fields: readonly string[] | undefined): Promise<boolean> {
+    if (ours.state !== "wanted" || theirs.state !== "wanted") return false;
+    const { contentOf, options, signal } = this.#terms;
+    const sifted = await siftBatch({ records: [ours.record] }, options.transform, signal, this.#window);
+    const [record] = sifted.records;
+    return record !== undefined && contentOf(record) === contentOf(pickFields(theirs.record, fields));
+  }
+
+  /** Those of the target's records that may be deleted at this moment, with where they lie and what they are. */
+  async #deletable(extras: readonly Extra[], result: Deleted): Promise<{ ref: DeleteRef; extra: Extra }[]> {
+    const { source, target, query, fields, contentOf } = this.#terms;
+    const theirs = await this.#lookUpTarget(
+      target,
+      extras.map(({ id }) => ({ id })),
+    );
+    const candidates: { ref: DeleteRef; extra: Extra }[] = [];
+    for (const [at, extra] of extras.entries()) {
+      const there = theirs[at]!;
+      if (there.state === "failed") result.failures.push(notRead(extra.id, there.error));
+      else if (there.state === "absent") {
+        // After a delete without an answer: it has landed.
+        if (this.unsure.has(extra.id)) result.deleted++;
+        else result.absent++;
+      } else if (there.state === "unwanted" || contentOf(pickFields(there.record, fields)) !== extra.content)
+        result.kept++;
+      else {
+        const { record, locator } = there;
+        const ref = { id: record.id, ...(locator !== undefined && { locator }), expected: recordDigest(record) };
+        candidates.push({ ref, extra });
+      }
+    }
+    if (candidates.length === 0) return [];
+    const ours = await this.lookUp(
+      source,
+      candidates.map(({ ref: { id } }) => ({ id })),
+      query,
+    );
+    return candidates.filter(({ extra }, at) => {
+      const here = ours[at]!;
+      if (here.state === "failed") result.failures.push(notRead(extra.id, here.error));
+      if (here.state === "wanted") result.kept++;
+      return here.state === "absent" || here.state === "unwanted";
+    });
+  }
+
+  /** Sends a delete, and gives back what is to be tried again. */
+  async #send(
+    refs: readonly { ref: DeleteRef; extra: Extra }[],
+    result: Deleted,
+    budget: RetryBudget,
+    attempts: number,
+  ): Promise<Extra[]> {
+    const { target, signal } = this.#terms;
+    const answer = await deleteOf(target)(
+      refs.map(({ ref }) => ref),
+      { signal },
+    );
+    assertAccounted(answer, refs.length);
+    result.deleted += answer.deleted;
+    result.absent += answer.absent;
+    result.kept += answer.changed.length;
+    const again = answer.failures.filter(({ error }) => error.retryable);
+    const final = answer.failures.filter(({ error }) => !error.retryable);
+    const [first] = again;
+    const mayTry = first !== undefined && (await budget.again(first.error, signal));
+    for (const { index, error } of mayTry ? final : answer.failures) {
+      result.failures.push({ id: refs[index]!.extra.id, phase: "write", error, attempts });
+    }
+    return mayTry ? again.map(({ index }) => refs[index]!.extra) : [];
+  }
+
+  async #writeFound(refs: readonly IdRef[], outcomes: readonly LookUpOutcome[]): Promise<Written> {
+    const result = NOTHING_WRITTEN();
+    const records: P2PRecord[] = [];
+    for (const [at, outcome] of outcomes.entries()) {
+      if (outcome.state === "wanted") records.push(outcome.record);
+      else if (outcome.state === "failed") result.failures.push(notRead(idKey(refs[at]!.id), outcome.error));
+      else result.vanished++;
+    }
+    const { options, signal, target, schema } = this.#terms;
+    const sifted = await siftBatch({ records }, options.transform, signal, this.#window);
+    result.vanished += sifted.dropped;
+    for (const { record, error } of sifted.failures) {
+      result.failures.push({ id: idKey(record.id), phase: "transform", error, attempts: 0 });
+    }
+    if (sifted.records.length === 0) return result;
+    const { config } = options;
+    const outcome = await writeWithRetry(
+      (items: readonly P2PRecord[], how) => target.service.writeToTarget(items, { ...how, ...(schema && { schema }) }),
+      sifted.records,
+      "upsert",
+      config,
+      signal,
+    );
+    result.written = outcome.written;
+    result.retries = outcome.retries;
+    result.bytes = outcome.bytes > 0 ? outcome.bytes : sifted.records.reduce((sum, one) => sum + estimateBytes(one), 0);
+    for (const { index, error, attempts } of outcome.failures) {
+      result.failures.push({ id: idKey(sifted.records[index]!.id), phase: "write", error, attempts });
+    }
+    return result;
+  }
+
+  async #lookUpTarget(target: TransferEnd, refs: readonly IdRef[]): Promise<readonly LookUpOutcome[]> {
+    try {
+      return await this.lookUp(target, refs, {});
+    } catch (error) {
+      // A target that nobody has made yet holds nothing. (A source that is not there is an error.)
+      if (isP2PError(error, "SOURCE_NOT_FOUND")) return refs.map(() => ({ state: "absent" }));
+      throw error;
+    }
+  }
+
+  /** Looks ids up, and asks once more for what could not be told for the moment. */
+  async lookUp(end: TransferEnd, refs: readonly IdRef[], query: P2PQuery): Promise<readonly LookUpOutcome[]> {
+    const { options, signal } = this.#terms;
+    const lookUp = lookUpOf(end);
+    const budget = new RetryBudget(options.config);
+    const outcomes: LookUpOutcome[] = new Array(refs.length);
+    let places = [...refs.keys()];
+    while (places.length > 0) {
+      try {
+        const asked = places.map((place) => refs[place]!);
+        const answers = await lookUp(asked, query, { signal });
+        assertAnswered(answers, asked.length);
+        for (const [at, place] of places.entries()) outcomes[place] = answers[at]!;
+      } catch (error) {
+        signal.throwIfAborted();
+        if (await budget.again(error, signal)) continue;
+        signal.throwIfAborted();
+        throw error;
+      }
+      const troubled = places.filter((place) => retryableOf(outcomes[place]!) !== undefined);
+      const [first] = troubled;
+      if (first === undefined || !(await budget.again(retryableOf(outcomes[first]!), signal))) break;
+      places = troubled;
+    }
+    signal.throwIfAborted();
+    return outcomes;
+  }
+}
+
+function retryableOf(outcome: LookUpOutcome): P2PError | undefined {
+  return outcome.state === "failed" && outcome.error.retryable ? outcome.error : undefined;
+}
+
+function isNotGone({ state }: LookUpOutcome): boolean {
+  return state === "wanted" || state === "failed";
+}
+
+function notRead(id: string, error: P2PError): NotReconciled {
+  return { id, phase: "read", error, attempts: 0 };
+}
+
+function add(into: Written, more: Written): void {
+  into.written += more.written;
+  into.vanished += more.vanished;
+  into.retries += more.retries;
+  into.bytes += more.bytes;
+  into.failures.push(...more.failures);
+}
+
+const STATES: readonly unknown[] = ["wanted", "unwanted", "absent", "failed"];
+
+/** An answer in part would be an absence of what it leaves out. */
+function assertAnswered(answers: readonly LookUpOutcome[], asked: number): void {
+  if (Array.isArray(answers) && answers.length === asked && !answers.includes(undefined as never)) {
+    if (answers.every(({ state }) => STATES.includes(state))) return;
+  }
+  throw new P2PError(
+    "STARTER_INCOMPATIBLE",
+    `A store was asked for ${asked} records by their ids, and its starter did not answer for each of them; it breaks the contract, so report it to its authors`,
+  );
+}
+
+function assertAccounted({ deleted, absent, changed, failures }: DeleteResult, sent: number): void {
+  if (deleted + absent + changed.length + failures.length === sent) return;
+  throw new P2PError(
+    "STARTER_INCOMPATIBLE",
+    `A store was told to delete ${sent} records, and its starter does not account for each of them; it breaks the contract, so report it to its authors`,
+  );
+}
