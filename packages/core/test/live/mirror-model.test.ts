@@ -69,8 +69,14 @@ class World {
     this.source.before = (call, refs) => this.#step(call, refs, this.source);
     this.target.before = (call, refs) => this.#step(call, refs, this.target);
     this.target.after = () => this.#after();
+    for (const id of this.source.content.keys()) this.#since.set(id, 0);
     this.target.deleted = (id) => {
-      if (this.steady.has(id)) this.wrongful.push(id);
+      const since = this.#since.get(id);
+      if (since === undefined) return;
+      this.#owed.add(id);
+      // The look-up before the delete could see it there.
+      const asked = this.#askedAt.get(id) ?? -1;
+      if (this.steady.has(id) || (!this.#landsLate && since < asked)) this.wrongful.push(id);
     };
   }
 
@@ -86,21 +92,41 @@ class World {
     for (const store of [this.source, this.target]) store.answer = (outcome) => outcome;
   }
 
+  /** Ids that were in the source when they were deleted from the target, and have been ever since: a run that ends well owes them. */
+  get owed(): string[] {
+    return [...this.#owed].filter((id) => this.source.content.has(id) && !this.target.content.has(id));
+  }
+
+  /** Calls so far, and when each id last came into the source, and was looked up there. */
+  #now = 0;
+  readonly #since = new Map<string, number>();
+  readonly #askedAt = new Map<string, number>();
+  readonly #owed = new Set<string>();
+  #landsLate = false;
   #then: "lost" | "kill" | undefined;
 
   #step(call: LiveCall, refs: readonly IdRef[], store: LiveStore): void {
     if (this.dead) throw killed();
     // A delete that was on the way when its sender was cut off lands at a step of its own choosing.
-    if (this.#late.length > 0 && this.#happenings.length % 2 === 0) this.target.applyDelete(this.#late.shift()!);
+    if (this.#late.length > 0 && this.#happenings.length % 2 === 0) {
+      this.#landsLate = true;
+      this.target.applyDelete(this.#late.shift()!);
+      this.#landsLate = false;
+    }
+    this.#now++;
+    if (store === this.source && call === "lookUp") for (const { id } of refs) this.#askedAt.set(String(id), this.#now);
     if (this.#resting) return;
     const next = this.#happenings.shift() ?? { kind: "none" };
     switch (next.kind) {
       case "put":
+        if (!this.source.content.has(next.id)) this.#since.set(next.id, this.#now);
         this.source.content.set(next.id, { id: next.id, version: next.version });
         return;
       case "remove":
         this.source.content.delete(next.id);
         this.steady.delete(next.id);
+        this.#since.delete(next.id);
+        this.#owed.delete(next.id);
         return;
       case "lost before":
         throw lost();
@@ -173,7 +199,8 @@ it("never takes out what is in the source all the while, and ends equal once the
         const checkpoint = new MemoryCheckpointStore();
         for (let run = 0; run < 3; run++) {
           world.begin();
-          await mirrorOf(world, checkpoint, run > 0).catch(() => {});
+          const ended = await mirrorOf(world, checkpoint, run > 0).catch(() => undefined);
+          if (ended?.failureCount === 0) expect(world.owed).toEqual([]);
           if (world.dead) kills++;
         }
         world.begin();
