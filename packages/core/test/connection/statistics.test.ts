@@ -9,6 +9,7 @@ expectNoUnhandledRejections();
 
 const NAMES = [
   "connection_id",
+  "deleted_count",
   "total_transfers",
   "failed_transfers",
   "total_records_transferred",
