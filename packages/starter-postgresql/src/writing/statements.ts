@@ -25,6 +25,26 @@ export function copyBinarySql(table: Table, columns: readonly WrittenColumn[]): 
   return `${lockSchemaSql(table)}; COPY ${qualified(table)} (${names(columns)}) FROM STDIN (FORMAT binary)`;
 }
 
+/** What binary rows are copied into where some of them are known: it lasts as long as the transaction. */
+const PAGE = '"pg_temp"."p2p:page"';
+
+/** COPY of binary rows for a table of ours into a temporary table, from which {@link upsertCopiedSql} takes them. */
+export function copyAsideSql(table: Table, columns: readonly WrittenColumn[]): string {
+  const definitions = columns.map(({ name, type }) => `${quote(name)} ${type}`).join(", ");
+  return (
+    `${lockSchemaSql(table)}; CREATE TEMP TABLE "p2p:page" (${definitions}) ON COMMIT DROP; ` +
+    `COPY ${PAGE} (${names(columns)}) FROM STDIN (FORMAT binary)`
+  );
+}
+
+export function upsertCopiedSql(table: Table, columns: readonly WrittenColumn[]): string {
+  const others = columns.filter(({ isKey }) => !isKey);
+  return (
+    `INSERT INTO ${qualified(table)} (${names(columns)}) SELECT ${names(columns)} FROM ${PAGE} ` +
+    `ON CONFLICT (${keyNames(table)}) DO UPDATE SET ${others.map(setExcluded).join(", ")}`
+  );
+}
+
 /** The SQLSTATE with which {@link lockSchemaSql} tells that a table has other columns: of a division by zero. */
 export const OTHER_COLUMNS = "22012";
 

@@ -26,7 +26,7 @@ import { compareKeys } from "./key-order.ts";
 import { addColumnsSql, createTableSql } from "./new-table.ts";
 import { OwnShape } from "./own-shape.ts";
 import { keyText, type PendingRow, type RowShape } from "./row-shape.ts";
-import { copyBinarySql, lockSchemaSql, OTHER_COLUMNS } from "./statements.ts";
+import { copyAsideSql, copyBinarySql, lockSchemaSql, OTHER_COLUMNS, upsertCopiedSql } from "./statements.ts";
 
 /** How often a batch is begun anew when others change the table at the same moment. */
 const MOST_ROUNDS = 5;
@@ -48,6 +48,8 @@ export class TableWriter {
   #pause = 0;
   #lastPause = 0;
   #checksDeferred = false;
+  /** Whether temporary tables can be had. */
+  #mayCopyAside = true;
 
   constructor(store: PostgresqlStore) {
     this.#store = store;
@@ -102,7 +104,10 @@ export class TableWriter {
    * @returns whether it went well; if not, nothing is written, and who knows better must look at each record.
    */
   async #copyWhole(given: Table, records: readonly P2PRecord[], { mode, signal }: WriteOptions): Promise<boolean> {
-    if (!given.own || this.#pause > 0 || records.length < FEWEST_TO_COPY || !mayCopy(given)) return false;
+    if (!given.own || records.length < FEWEST_TO_COPY || !mayCopy(given)) return false;
+    // Where many are known they are copied aside first, to replace those that are there.
+    const aside = this.#pause > 0;
+    if (aside && (mode !== "upsert" || !this.#mayCopyAside)) return false;
     let table = given;
     let made = await this.#binaryRows(table, records, mode, signal);
     if (made !== undefined && this.#hasNew(made.rows.unhoused)) {
@@ -112,19 +117,27 @@ export class TableWriter {
     }
     if (made === undefined) return false;
     const { rows, count } = made;
-    const sql = copyBinarySql(table, rows.columns);
+    const { columns } = rows;
+    const sql = aside ? copyAsideSql(table, columns) : copyBinarySql(table, columns);
     const chunks = rows.finish();
     try {
       await this.#store.transaction("write", signal, async (session) => {
-        if ((await session.copyIn(sql, chunks)) < count) throw IGNORED;
+        let written = await session.copyIn(sql, chunks);
+        if (aside) written = (await session.query(upsertCopiedSql(table, columns))).rowCount;
+        if (written < count) throw IGNORED;
       });
       rows.release();
-      this.#lastPause = 0;
+      if (aside) this.#pause--;
+      else this.#lastPause = 0;
       return true;
     } catch (error) {
       const cause = isP2PError(error) ? error.cause : undefined;
       if (error === IGNORED) return false;
       if (!isServerError(cause) || isStale(error)) throw error;
+      if (aside && MAY_MAKE_NO_TABLE.has(cause.code)) {
+        this.#mayCopyAside = false;
+        return false;
+      }
       if (cause.code === "23505") this.#pauseCopying();
       else if (recordError(cause, this.#store.label) === undefined) throw error;
       return false;
@@ -331,6 +344,9 @@ export class TableWriter {
     return changing;
   }
 }
+
+/** Rights to make temporary tables are lacking, or to make any in the middle of what goes on. */
+const MAY_MAKE_NO_TABLE: ReadonlySet<string> = new Set(["42501", "0A000", "25006"]);
 
 /** Something at the server took no notice of some rows. */
 const IGNORED = new P2PError("WRITE_FAILED", "Fewer rows were written than were copied");
