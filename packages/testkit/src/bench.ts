@@ -4,7 +4,6 @@ import {
   type EndpointInfo,
   type IdRef,
   idKey,
-  type JsonValue,
   type LookUpOutcome,
   type P2PDataTransferService,
   type P2PId,
@@ -17,6 +16,7 @@ import {
   type WriteMode,
   type WriteResult,
 } from "@omni/p2p-core/starter";
+import { overWire } from "./over-wire.ts";
 import type { AdapterUnderTest, ConformancePlace } from "./reference.ts";
 
 /** The time that an adapter under test has to connect, in milliseconds. */
@@ -234,7 +234,7 @@ export async function readRefs(
     }
     return records.map((record, i) => {
       // As it is kept between two runs.
-      const locator = locators?.[i] === undefined ? undefined : (JSON.parse(JSON.stringify(locators[i])) as JsonValue);
+      const locator = locators?.[i] === undefined ? undefined : overWire(locators[i]);
       return { record, ref: { id: record.id, ...(locator !== undefined && { locator }) } };
     });
   });

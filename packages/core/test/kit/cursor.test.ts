@@ -6,6 +6,7 @@ import {
   cursorPosition,
   foreignCursor,
   type JsonValue,
+  parseJson,
   parseQuery,
   recordAt,
   recordTrouble,
@@ -14,7 +15,7 @@ import {
 } from "../../src/starter.ts";
 import { objectOf, value } from "../support/arbitraries.ts";
 
-const wire = (cursor: JsonValue): JsonValue => JSON.parse(JSON.stringify(cursor)) as JsonValue;
+const wire = (cursor: JsonValue): JsonValue => parseJson(JSON.stringify(cursor));
 
 const record = fc
   .tuple(value, value, value)

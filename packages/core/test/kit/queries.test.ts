@@ -6,6 +6,7 @@ import {
   isIndivisible,
   type JsonValue,
   nativePart,
+  parseJson,
   parseQuery,
   partitionBounds,
   pickFields,
@@ -57,7 +58,7 @@ describe("partitionBounds", () => {
 
   it("gives back the bounds that a store wrote, also by way of JSON", () => {
     const partition = storePartition("sql", { after: 1, upTo: { $p2p: "bigint", value: "5" } });
-    const sent = JSON.parse(JSON.stringify(partition)) as JsonValue;
+    const sent = parseJson(JSON.stringify(partition));
     for (const one of [partition, sent])
       expect(partitionBounds("sql", one, names)).toEqual({ after: 1, upTo: { $p2p: "bigint", value: "5" } });
     expect(partitionBounds("sql", storePartition("sql", { after: 1, upTo: undefined }), names)).toEqual({ after: 1 });

@@ -19,6 +19,7 @@ import { AWKWARD_FIELDS, OPERATOR_TEXTS } from "../awkward-texts.ts";
 import { type Bench, type FilledPlace, lookUp, readRecords, readRefs, rejection, within } from "../bench.ts";
 import { assertSameRecords, describeValue } from "../compare.ts";
 import { holdable } from "../holding.ts";
+import { overWire } from "../over-wire.ts";
 import { RoundTrips } from "../round-trips.ts";
 import { sampleRecords } from "../sample-records.ts";
 import { objectOf } from "../samples.ts";
@@ -160,7 +161,7 @@ function refChecks(suite: Suite, records: readonly P2PRecord[], place: () => Fil
     );
     const again = refs.map(({ ref: { id } }, i) => {
       const { locator } = assertOutcome(outcomes[i]!, refs[i]!.record, id);
-      return { id, ...(locator !== undefined && { locator: JSON.parse(JSON.stringify(locator)) }) };
+      return { id, ...(locator !== undefined && { locator: overWire(locator) }) };
     });
     // In another service too, as a process that is started anew has it.
     const later = await lookUp(await bench.open(place().endpoint, "source"), again);

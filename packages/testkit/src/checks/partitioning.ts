@@ -3,6 +3,7 @@ import * as fc from "fast-check";
 import { expect } from "vitest";
 import { calm, readRecords } from "../bench.ts";
 import { assertSameRecords } from "../compare.ts";
+import { overWire } from "../over-wire.ts";
 import { sampleRecords } from "../sample-records.ts";
 import { check, group, queryText, type Suite, shared } from "../suite.ts";
 
@@ -76,7 +77,5 @@ async function assertParts(source: P2PDataTransferService, query: P2PQuery, part
 
 /** A part as another process gets it. */
 function overTheWire(part: P2PQuery): P2PQuery {
-  return part.partition === undefined
-    ? part
-    : { ...part, partition: JSON.parse(JSON.stringify(part.partition)) as NonNullable<P2PQuery["partition"]> };
+  return part.partition === undefined ? part : { ...part, partition: overWire(part.partition) };
 }

@@ -1,16 +1,11 @@
 import { MemoryCheckpointStore } from "@omni/p2p-core";
 import { boundService } from "@omni/p2p-core/engine";
-import {
-  type JsonValue,
-  type P2PDataTransferService,
-  P2PError,
-  type P2PQuery,
-  type P2PRecord,
-} from "@omni/p2p-core/starter";
+import { type P2PDataTransferService, P2PError, type P2PQuery, type P2PRecord } from "@omni/p2p-core/starter";
 import { expect } from "vitest";
 import { assertAllWritten, type Bench, calm, readBatches, readRecords, rejection } from "../bench.ts";
 import { assertSameRecords } from "../compare.ts";
 import { holds } from "../holding.ts";
+import { overWire } from "../over-wire.ts";
 import { decoded, documentsOf, interceptRaw, rawSource, rawTarget, readRaw, writeRaw } from "../raw-bench.ts";
 import { everyValueType, sampleRecords } from "../sample-records.ts";
 import { check, group, queryText, type Suite, shared } from "../suite.ts";
@@ -67,13 +62,13 @@ function readingChecks(suite: Suite, source: () => P2PDataTransferService): void
       let read = 0;
       for (const batch of await readRaw(raw, query, { batchSize: 7 })) {
         read += batch.documents.length;
-        const rest = await readRecords(source(), query, { after: wire(batch.cursor) });
+        const rest = await readRecords(source(), query, { after: overWire(batch.cursor) });
         assertSameRecords(rest, all.slice(read), { ordered: true, context: `records after ${read} documents` });
       }
       read = 0;
       for (const batch of await readBatches(source(), query, { batchSize: 9 })) {
         read += batch.records.length;
-        const rest = await readRaw(raw, query, { after: wire(batch.cursor) });
+        const rest = await readRaw(raw, query, { after: overWire(batch.cursor) });
         assertSameRecords(decoded(raw, rest), all.slice(read), {
           ordered: true,
           context: `documents after ${read} records`,
@@ -233,9 +228,4 @@ async function filledSide(bench: Bench, records: readonly P2PRecord[]): Promise<
   const endpoint = await bench.place();
   await bench.write(endpoint, records);
   return { bench, endpoint };
-}
-
-/** A cursor as another process gets it. */
-function wire(cursor: JsonValue): JsonValue {
-  return JSON.parse(JSON.stringify(cursor)) as JsonValue;
 }

@@ -9,6 +9,7 @@ import { expect } from "vitest";
 import { readBatches, readRecords, rejection } from "../bench.ts";
 import { assertSameRecords } from "../compare.ts";
 import type { Feature } from "../lacks.ts";
+import { overWire } from "../over-wire.ts";
 import { sampleRecords } from "../sample-records.ts";
 import { check, group, queryText, type Suite, shared } from "../suite.ts";
 
@@ -45,7 +46,7 @@ export function resumingChecks(suite: Suite): void {
       const all = await readRecords(source);
       const [first] = await readBatches(source, { limit: 20 }, { batchSize: 7 });
       const taken = first!.records.length;
-      const rest = await readRecords(source, { limit: 20 - taken }, { batchSize: 7, after: wire(first!.cursor) });
+      const rest = await readRecords(source, { limit: 20 - taken }, { batchSize: 7, after: overWire(first!.cursor) });
       assertSameRecords(rest, all.slice(taken, 20), { ordered: true });
     });
 
@@ -116,7 +117,7 @@ async function resumeEverywhere(
   for (const batch of batches) {
     read += batch.records.length;
     const service = await reopen();
-    const rest = await readRecords(service, query, { batchSize: 1000, after: wire(batch.cursor) });
+    const rest = await readRecords(service, query, { batchSize: 1000, after: overWire(batch.cursor) });
     assertSameRecords(rest, all.slice(read), {
       ordered: true,
       context: `after ${read} of ${all.length} records, cursor ${JSON.stringify(batch.cursor)}`,
@@ -124,9 +125,4 @@ async function resumeEverywhere(
     if (service !== source) await service.close();
   }
   expect(read).toBe(all.length);
-}
-
-/** A cursor as another process gets it. */
-function wire(cursor: JsonValue): JsonValue {
-  return JSON.parse(JSON.stringify(cursor)) as JsonValue;
 }

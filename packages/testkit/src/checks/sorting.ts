@@ -1,6 +1,5 @@
 import {
   compareRecords,
-  type JsonValue,
   matches,
   type P2PDataTransferService,
   type P2PId,
@@ -14,6 +13,7 @@ import {
 import * as fc from "fast-check";
 import { readBatches, readRecords } from "../bench.ts";
 import { assertSameRecords } from "../compare.ts";
+import { overWire } from "../over-wire.ts";
 import { objectOf } from "../samples.ts";
 import { check, group, queryText, type Suite, shared } from "../suite.ts";
 
@@ -154,7 +154,7 @@ export function sortingChecks(suite: Suite): void {
           const half = batches.slice(0, 5);
           const read = half.flatMap(({ records }) => records);
           const rest = await place.without(read.slice(0, 100).map(({ id }) => id));
-          const after = JSON.parse(JSON.stringify(half.at(-1)!.cursor)) as JsonValue;
+          const after = overWire(half.at(-1)!.cursor);
           const unread = batches.slice(5).flatMap(({ records }) => records);
           assertSameRecords(await readRecords(rest, { orderBy }, { batchSize: 17, after }), unread, { ordered: true });
         },
@@ -213,7 +213,7 @@ function sortRecords(idOf: (i: number) => string | number): P2PRecord[] {
 async function resumesSorted(source: P2PDataTransferService, query: P2PQuery, batchSize: number): Promise<void> {
   const batches = await readBatches(source, query, { batchSize });
   for (const [i, { cursor }] of batches.entries()) {
-    const after = JSON.parse(JSON.stringify(cursor)) as JsonValue;
+    const after = overWire(cursor);
     const rest = batches.slice(i + 1).flatMap(({ records }) => records);
     const context = `${queryText(query)} after batch ${i + 1} of ${batches.length} of ${batchSize}`;
     assertSameRecords(await readRecords(source, query, { batchSize: 1000, after }), rest, { ordered: true, context });
