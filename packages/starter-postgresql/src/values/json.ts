@@ -88,7 +88,7 @@ function hasExactNumbers(text: string): boolean {
 
 /** Whether a tag that stands in a text is written as this library does, so that it comes back. */
 function isCanonical(text: string, value: P2PValue): boolean {
-  return valuesEqual(JSON.parse(encodeForeignJson(value)) as P2PValue, JSON.parse(text) as P2PValue);
+  return valuesEqual(parseJson(encodeForeignJson(value)), parseJson(text));
 }
 
 const TOKEN = /"(?:[^"\\]+|\\.)*"([ \t\n\r]*:)?/g;
@@ -96,7 +96,7 @@ const TOKEN = /"(?:[^"\\]+|\\.)*"([ \t\n\r]*:)?/g;
 function hasDoubleNames(text: string): boolean {
   let names = 0;
   for (const token of text.matchAll(TOKEN)) if (token[1] !== undefined) names++;
-  return names !== countNames(JSON.parse(text) as JsonValue);
+  return names !== countNames(parseJson(text));
 }
 
 function countNames(value: JsonValue): number {
