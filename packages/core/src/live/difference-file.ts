@@ -1,7 +1,8 @@
 /** A spill file for differences: all of them, in order, in bounded memory. */
-import { type FileHandle, mkdtemp, open, rm } from "node:fs/promises";
-import { tmpdir } from "node:os";
+import { type FileHandle, open, rm } from "node:fs/promises";
 import { join } from "node:path";
+import { jsonLine } from "../model/json-line.ts";
+import { scratchFolder } from "../transfer/durable/scratch-folder.ts";
 import type { DifferenceSink, FoundDifference } from "../transfer/verify/finder.ts";
 
 /** A difference as the file keeps it. */
@@ -10,11 +11,7 @@ export interface KeptDifference {
   readonly id: string;
   /** Of one that is `extra`, the hash of its record. */
   readonly content: string | undefined;
-  /** Of one that is `unreadable`, on which side. */
-  readonly side: FoundDifference["side"];
 }
-
-const FOLDER = "omni-p2p-mirror-";
 
 /** Keeps the differences of a comparison in a file of the temporary folder. */
 export class DifferenceFile implements DifferenceSink {
@@ -29,7 +26,7 @@ export class DifferenceFile implements DifferenceSink {
   }
 
   static async open(): Promise<DifferenceFile> {
-    const folder = await mkdtemp(join(tmpdir(), FOLDER));
+    const folder = await scratchFolder("mirror");
     // Appending, so that what comes after a truncation stands at the beginning.
     return new DifferenceFile(folder, await open(join(folder, "differences"), "a+", 0o600));
   }
@@ -41,9 +38,7 @@ export class DifferenceFile implements DifferenceSink {
 
   async add(differences: readonly FoundDifference[]): Promise<void> {
     this.ambiguous ??= differences.find(({ occurrences }) => occurrences !== undefined);
-    const lines = differences.map(
-      ({ kind, id, content, side }) => `${JSON.stringify([kind, id, content ?? null, side ?? null])}\n`,
-    );
+    const lines = differences.map(({ kind, id, content }) => jsonLine([kind, id, content ?? null]));
     await this.#file.appendFile(lines.join(""));
   }
 
@@ -55,8 +50,8 @@ export class DifferenceFile implements DifferenceSink {
     let batch: KeptDifference[] = [];
     const lines = this.#file.readLines({ start: 0, autoClose: false, encoding: "utf8" });
     for await (const line of lines) {
-      const [kind, id, content, side] = JSON.parse(line) as [FoundDifference["kind"], string, string | null, "source"];
-      const difference = { kind, id, content: content ?? undefined, side: side ?? undefined };
+      const [kind, id, content] = JSON.parse(line) as [FoundDifference["kind"], string, string | null];
+      const difference = { kind, id, content: content ?? undefined };
       if (!isWanted(difference)) continue;
       batch.push(difference);
       if (batch.length < size) continue;

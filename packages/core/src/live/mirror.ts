@@ -257,10 +257,12 @@ class MirrorRun {
       );
     }
     if (this.#deletes === "keep") return undefined;
-    if (found.sourceCount === 0 && found.unreadable === 0 && found.targetCount > 0 && !this.#own.allowEmptySource) {
+    // (Where records of the source could not be read, nothing is deleted anyway.)
+    if (found.sourceCount === 0 && found.sourceUnread === 0 && found.targetCount > 0 && !this.#own.allowEmptySource) {
+      const borne = this.#options.transform ? " that the transform lets through" : "";
       return new P2PError(
         "EMPTY_SOURCE",
-        `The query gives no record of ${source}, and ${target} holds ${found.targetCount}: nothing was changed. If all of them are to go, allow it ` +
+        `The query gives no record of ${source}${borne}, and ${target} holds ${found.targetCount}: nothing was changed. If all of them are to go, allow it ` +
           "by allowEmptySource",
       );
     }

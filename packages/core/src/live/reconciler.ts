@@ -83,7 +83,9 @@ export class Reconciler {
   async write(ids: readonly string[]): Promise<Written> {
     const { source, query } = this.#terms;
     const refs = ids.map((id) => ({ id }));
-    return this.#writeFound(refs, await this.lookUp(source, refs, query));
+    const { records, result } = await this.#sift(refs, await this.lookUp(source, refs, query));
+    await this.#write(records, result);
+    return result;
   }
 
   /**
@@ -117,35 +119,29 @@ export class Reconciler {
   /** Writes those of some ids that the source has and the target has not, or not so. */
   async restore(ids: readonly string[], into: Written = NOTHING_WRITTEN()): Promise<Written> {
     if (ids.length === 0) return into;
-    const { source, target, query, fields } = this.#terms;
+    const { source, target, query, fields, contentOf } = this.#terms;
     const refs = ids.map((id) => ({ id }));
     const ours = await this.lookUp(source, refs, query);
     const back = refs.map((ref, at) => ({ ref, outcome: ours[at]! })).filter(({ outcome }) => isNotGone(outcome));
-    if (back.length === 0) return into;
-    const theirs = await this.#lookUpTarget(
-      target,
+    const { records, result } = await this.#sift(
       back.map(({ ref }) => ref),
+      back.map(({ outcome }) => outcome),
     );
-    const due: typeof back = [];
-    for (const [at, found] of back.entries()) {
-      const there = theirs[at]!;
-      if (!(await this.#isSame(found.outcome, there, fields))) due.push(found);
+    const due: P2PRecord[] = [];
+    if (records.length > 0) {
+      const theirs = await this.#lookUpTarget(
+        target,
+        records.map(({ id }) => ({ id: idKey(id) })),
+      );
+      for (const [at, record] of records.entries()) {
+        const there = theirs[at]!;
+        const isSame = there.state === "wanted" && contentOf(record) === contentOf(pickFields(there.record, fields));
+        if (!isSame) due.push(record);
+      }
     }
-    const written = await this.#writeFound(
-      due.map(({ ref }) => ref),
-      due.map(({ outcome }) => outcome),
-    );
-    add(into, written);
+    await this.#write(due, result);
+    add(into, result);
     return into;
-  }
-
-  /** Whether the target has the very record that would be written. */
-  async #isSame(ours: LookUpOutcome, theirs: LookUpOutcome, fields: readonly string[] | undefined): Promise<boolean> {
-    if (ours.state !== "wanted" || theirs.state !== "wanted") return false;
-    const { contentOf, options, signal } = this.#terms;
-    const sifted = await siftBatch({ records: [ours.record] }, options.transform, signal, this.#window);
-    const [record] = sifted.records;
-    return record !== undefined && contentOf(record) === contentOf(pickFields(theirs.record, fields));
   }
 
   /** Those of the target's records that may be deleted at this moment, with where they lie and what they are. */
@@ -211,36 +207,43 @@ export class Reconciler {
     return mayTry ? again.map(({ index }) => refs[index]!.extra) : [];
   }
 
-  async #writeFound(refs: readonly IdRef[], outcomes: readonly LookUpOutcome[]): Promise<Written> {
+  /** What is to be written of what was found, and what became of the rest. */
+  async #sift(
+    refs: readonly IdRef[],
+    outcomes: readonly LookUpOutcome[],
+  ): Promise<{ readonly records: readonly P2PRecord[]; readonly result: Written }> {
     const result = NOTHING_WRITTEN();
-    const records: P2PRecord[] = [];
+    const found: P2PRecord[] = [];
     for (const [at, outcome] of outcomes.entries()) {
-      if (outcome.state === "wanted") records.push(outcome.record);
+      if (outcome.state === "wanted") found.push(outcome.record);
       else if (outcome.state === "failed") result.failures.push(notRead(idKey(refs[at]!.id), outcome.error));
       else result.vanished++;
     }
-    const { options, signal, target, schema } = this.#terms;
-    const sifted = await siftBatch({ records }, options.transform, signal, this.#window);
-    result.vanished += sifted.dropped;
-    for (const { record, error } of sifted.failures) {
+    const { options, signal } = this.#terms;
+    const { records, dropped, failures } = await siftBatch({ records: found }, options.transform, signal, this.#window);
+    result.vanished += dropped;
+    for (const { record, error } of failures) {
       result.failures.push({ id: idKey(record.id), phase: "transform", error, attempts: 0 });
     }
-    if (sifted.records.length === 0) return result;
-    const { config } = options;
+    return { records, result };
+  }
+
+  async #write(records: readonly P2PRecord[], result: Written): Promise<void> {
+    if (records.length === 0) return;
+    const { options, signal, target, schema } = this.#terms;
     const outcome = await writeWithRetry(
       (items: readonly P2PRecord[], how) => target.service.writeToTarget(items, { ...how, ...(schema && { schema }) }),
-      sifted.records,
+      records,
       "upsert",
-      config,
+      options.config,
       signal,
     );
     result.written = outcome.written;
     result.retries = outcome.retries;
-    result.bytes = outcome.bytes > 0 ? outcome.bytes : sifted.records.reduce((sum, one) => sum + estimateBytes(one), 0);
+    result.bytes = outcome.bytes > 0 ? outcome.bytes : records.reduce((sum, one) => sum + estimateBytes(one), 0);
     for (const { index, error, attempts } of outcome.failures) {
-      result.failures.push({ id: idKey(sifted.records[index]!.id), phase: "write", error, attempts });
+      result.failures.push({ id: idKey(records[index]!.id), phase: "write", error, attempts });
     }
-    return result;
   }
 
   async #lookUpTarget(target: TransferEnd, refs: readonly IdRef[]): Promise<readonly LookUpOutcome[]> {

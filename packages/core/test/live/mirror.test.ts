@@ -65,6 +65,14 @@ describe("a mirror", () => {
     expect([target.writes, target.deletes]).toEqual([20, 10]);
   });
 
+  it("writes and deletes records whatever text their ids are", async () => {
+    const texts = ["\u2028", "a\u2029b", "\n", "\r", '"', "\u0085", "\\u2028"];
+    const [source, target] = [new LiveStore(), new LiveStore()];
+    for (const [at, id] of texts.entries()) (at % 2 === 0 ? source : target).content.set(id, { id });
+    expect(await mirror(source, target)).toMatchObject({ successCount: 4, deletedCount: 3, failureCount: 0 });
+    expect(target.records).toEqual(source.records);
+  });
+
   it("keeps what only the target has when it is told so", async () => {
     const target = drifted();
     const result = await mirror(new LiveStore(records(1000)), target, { deletes: "keep" });
@@ -156,6 +164,13 @@ describe("a mirror's guards", () => {
     expect(await mirror(new LiveStore(), target, { allowEmptySource: true })).toMatchObject({ deletedCount: 1000 });
   });
 
+  it("refuse an empty source also where a record of the target cannot be read", async () => {
+    const target = new LiveStore(records(50));
+    target.unreadable.add("r00003");
+    await expect(mirror(new LiveStore(), target)).rejects.toMatchObject({ code: "EMPTY_SOURCE" });
+    untouched(target);
+  });
+
   it("let nothing be deleted while records of the source cannot be read", async () => {
     const [source, target] = [new LiveStore(records(1000)), drifted()];
     source.unreadable.add("r00500");
@@ -233,6 +248,18 @@ describe("a mirror's guards", () => {
     };
     await mirror(source, target);
     expect(target.content.get("x5")).toEqual({ id: "x5", back: true });
+  });
+
+  it("write what came back as the transform makes it, which may change the record that it is given", async () => {
+    const [source, target] = [new LiveStore(records(1000)), drifted()];
+    const transform: MirrorOptions["transform"] = (record) => Object.assign(record, { at: Number(record.at) + 1 });
+    target.after = (call) => {
+      if (call !== "delete") return;
+      source.content.set("x5", { id: "x5", at: 5 });
+      target.content.set("x5", { id: "x5", at: 100 });
+    };
+    await mirror(source, target, { transform, targetQuery: {}, maxDeletes: "all" });
+    expect(target.content.get("x5")).toEqual({ id: "x5", at: 6 });
   });
 });
 

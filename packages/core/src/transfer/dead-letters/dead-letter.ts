@@ -1,6 +1,7 @@
 /** Dead letters: their format, and the sink that takes them. */
 import type { P2PErrorCode } from "../../errors.ts";
 import { toJson } from "../../model/json.ts";
+import { jsonLine } from "../../model/json-line.ts";
 import type { JsonValue } from "../../model/json-value.ts";
 import type { P2PRecord } from "../../model/record.ts";
 import { isSingleObject } from "../../model/value-kinds.ts";
@@ -67,13 +68,13 @@ export function letterLine(letter: DeadLetter, most = MAX_LETTER_BYTES): Buffer 
   if (line !== undefined && line.length <= most + 1) return line;
   const { record: _, ...rest } = letter;
   const reason = `${letter.reason} (the record is longer than the ${most} bytes that a dead letter may have, and not in it; fetch it from the source)`;
-  return Buffer.from(`${JSON.stringify({ ...rest, reason })}\n`);
+  return Buffer.from(jsonLine({ ...rest, reason }));
 }
 
 /** Nothing when it is longer than a text can be. */
 function lineOf(letter: DeadLetter): Buffer | undefined {
   try {
-    return Buffer.from(`${JSON.stringify(letterToJson(letter))}\n`);
+    return Buffer.from(jsonLine(letterToJson(letter)));
   } catch (error) {
     if (error instanceof RangeError) return undefined;
     throw error;

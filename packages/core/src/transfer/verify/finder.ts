@@ -1,7 +1,7 @@
 /** Finds the differing records in the buckets that differ. */
-import { type FileHandle, lstat, mkdtemp, open, readdir, readFile, rm } from "node:fs/promises";
-import { tmpdir } from "node:os";
+import { type FileHandle, open, readFile, rm } from "node:fs/promises";
 import { join } from "node:path";
+import { scratchFolder } from "../durable/scratch-folder.ts";
 import { BucketDigests, bucketOf } from "./buckets.ts";
 import type { FieldDifference } from "./fields.ts";
 
@@ -88,24 +88,6 @@ const RECORDS_PER_PART = 100_000;
 /** Most files open at a time. */
 const MAX_PARTS = 256;
 
-const FOLDER = "omni-p2p-verify-";
-
-/** After this time a folder that nobody has written into was left by a killed run, in ms: no clock is off by so much. */
-const LEFT_MS = 24 * 3600 * 1000;
-
-/** Removes the folders of comparisons of this user that were killed. */
-async function sweep(above: string): Promise<void> {
-  for (const name of await readdir(above)) {
-    if (!name.startsWith(FOLDER)) continue;
-    const folder = join(above, name);
-    const found = await lstat(folder);
-    if (!found.isDirectory() || found.uid !== process.getuid?.()) continue;
-    const files = await Promise.all((await readdir(folder)).map((file) => lstat(join(folder, file))));
-    const written = Math.max(found.mtimeMs, ...files.map(({ mtimeMs }) => mtimeMs));
-    if (Date.now() - written > LEFT_MS) await rm(folder, { recursive: true, force: true });
-  }
-}
-
 /** Finds the differing records of some buckets: a hash join through files in the temporary folder. */
 export class DifferenceFinder {
   readonly #buckets: ReadonlySet<number>;
@@ -120,8 +102,7 @@ export class DifferenceFinder {
 
   /** @param records how many there are on both sides together. */
   static async open(buckets: ReadonlySet<number>, records: number): Promise<DifferenceFinder> {
-    await sweep(tmpdir()).catch(() => {});
-    const folder = await mkdtemp(join(tmpdir(), FOLDER));
+    const folder = await scratchFolder("verify");
     const expected = records * BucketDigests.shareOf(buckets);
     const parts = Math.min(MAX_PARTS, Math.max(1, Math.ceil(expected / RECORDS_PER_PART)));
     const files = await Promise.all(
