@@ -172,7 +172,8 @@ export function parsePostgresqlEndpoint(
   }
   const options = parseOptions(postgresqlOptions, { ...endpoint, metadata });
   const user = nonEmpty(options.username ?? env.PGUSER) ?? systemUser(endpoint);
-  const database = endpoint.database ?? nonEmpty(env.PGDATABASE) ?? user;
+  const named = endpoint.database ?? nonEmpty(env.PGDATABASE);
+  const database = named ?? user;
   const hosts = hostsOf(endpoint, options, env);
   for (const [what, name] of [
     ["user", user],
@@ -192,7 +193,7 @@ export function parsePostgresqlEndpoint(
   }
   const password = options.password ?? nonEmpty(env.PGPASSWORD);
   return {
-    label: endpointLabel(labelled(endpoint, hosts[0]!, database)),
+    label: endpointLabel(labelled(endpoint, hosts[0]!, named)),
     hosts,
     user,
     password,
@@ -231,7 +232,8 @@ function defaultSslMode(options: PostgresqlOptions, env: Environment): SslMode {
   return (options.sslrootcert ?? env.PGSSLROOTCERT) === "system" ? "verify-full" : "prefer";
 }
 
-function labelled(endpoint: EndpointInfo, first: HostPort, database: string): EndpointInfo {
+/** The database is left out where it is named as the user, whose name no message shows. */
+function labelled(endpoint: EndpointInfo, first: HostPort, database: string | undefined): EndpointInfo {
   // A folder of sockets is no host that a URL could show.
   if (first.host.startsWith("/")) return { ...endpoint, host: undefined, port: undefined, database };
   const port = endpoint.port ?? (first.port === DEFAULT_PORT ? undefined : first.port);

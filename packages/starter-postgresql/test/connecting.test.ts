@@ -4,7 +4,7 @@ import { type AddressInfo, createServer, type Server, type Socket } from "node:n
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { createServer as createTlsServer } from "node:tls";
-import type { EndpointInfo, OpenContext, P2PError } from "@omni/p2p-core/starter";
+import { type EndpointInfo, type OpenContext, type P2PError, redactText, secretsOf } from "@omni/p2p-core/starter";
 import { describeWithOwnService, describeWithService } from "@omni/p2p-test-services/suite";
 import { afterAll, describe, expect, it } from "vitest";
 import { openStore } from "../src/client/open.ts";
@@ -160,8 +160,24 @@ describeWithService("postgresql", "connecting", ({ url }) => {
       "SOURCE_NOT_FOUND",
       expect.stringMatching(/no database "postgers" \(did you mean "postgres"\?\); there are .*postgres/),
     ]);
+    // The user's name is taken out of what is shown.
+    expect(redactText(error.message, secretsOf(server({}, "postgers")))).toMatch(
+      /there are .*\[redacted\] \(named as the user\)/,
+    );
     const target = await refusal(server({}, "postgers"), "target");
     expect([target.code, target.message]).toEqual(["INVALID_ENDPOINT", expect.stringMatching(/CREATE DATABASE/)]);
+  });
+
+  it("says that the database is missing which the user's name stands for", async () => {
+    const user = `t_nobody_${process.pid}`;
+    await scratch.sql(`CREATE ROLE ${user} LOGIN PASSWORD 'pw'`);
+    cleanUp(() => scratch.sql(`DROP ROLE ${user}`));
+    const endpoint = { ...server({ username: user, password: "pw" }), database: undefined };
+    const error = await refusal(endpoint);
+    expect(error.code).toBe("SOURCE_NOT_FOUND");
+    expect(redactText(error.message, secretsOf(endpoint))).toMatch(
+      /^Cannot connect to postgresql:\/\/127\.0\.0\.1:\d+: there is no database "\[redacted\]" \(named as the user\); there are .*postgres/,
+    );
   });
 
   it("encrypts as sslmode says", async () => {

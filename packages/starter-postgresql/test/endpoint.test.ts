@@ -22,6 +22,7 @@ describe("an endpoint of PostgreSQL", () => {
     });
     expect(parse("postgresql://db/app", "target").sessionKind).toBe("read-write");
     expect(parse("postgresql://db").database).toBe("me");
+    expect(parse("postgresql://db").label).toBe("postgresql://db");
   });
 
   it("takes what is left open from libpq's variables", () => {

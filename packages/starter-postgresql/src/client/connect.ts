@@ -113,13 +113,16 @@ export class Connector {
 
   /** Says that the database is missing, and which there are where the user may be told so. */
   async #databaseMissing(error: unknown, signal: AbortSignal): Promise<P2PError> {
-    const { label, database, sessionKind, hosts } = this.endpoint;
+    const { label, database, user, sessionKind, hosts } = this.endpoint;
     const names = await this.#databases(hosts[0]!, signal);
-    const known = names.length === 0 ? "" : `; there are ${names.slice(0, MOST_LISTED).join(", ")}`;
+    // Whoever shows the message takes the user's name out of it, and with it that of the database.
+    const namesake = (name: string) => (name === user ? " (named as the user)" : "");
+    const shown = names.slice(0, MOST_LISTED).map((name) => `${name}${namesake(name)}`);
+    const known = names.length === 0 ? "" : `; there are ${shown.join(", ")}`;
     const isTarget = sessionKind === "read-write";
     return new P2PError(
       isTarget ? "INVALID_ENDPOINT" : "SOURCE_NOT_FOUND",
-      `Cannot connect to ${label}: there is no database ${JSON.stringify(database)}${suggest(database, names)}${known}${isTarget ? ". Name one of them, or make it by CREATE DATABASE" : ""}`,
+      `Cannot connect to ${label}: there is no database ${JSON.stringify(database)}${namesake(database)}${suggest(database, names)}${known}${isTarget ? ". Name one of them, or make it by CREATE DATABASE" : ""}`,
       { cause: error },
     );
   }
