@@ -1,10 +1,9 @@
 import type { EndpointInfo } from "@omni/p2p-core/starter";
-import { startService } from "@omni/p2p-test-services";
+import { startProxy, startService } from "@omni/p2p-test-services";
 import { describeWithService } from "@omni/p2p-test-services/suite";
 import { expect, test } from "vitest";
 import { mongodbStarter } from "../src/index.ts";
 import { calm, endpointFor, open, readAll, rejection, scratchCollections } from "./scratch.ts";
-import { startProxy } from "./tcp-proxy.ts";
 
 const SECRET = "s3cr3t-planted";
 

@@ -5,12 +5,12 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { createServer as createTlsServer } from "node:tls";
 import { type EndpointInfo, type OpenContext, type P2PError, redactText, secretsOf } from "@omni/p2p-core/starter";
+import { startProxy } from "@omni/p2p-test-services";
 import { describeWithOwnService, describeWithService } from "@omni/p2p-test-services/suite";
 import { afterAll, describe, expect, it } from "vitest";
 import { openStore } from "../src/client/open.ts";
 import { parsePostgresqlEndpoint } from "../src/endpoint.ts";
 import { calm, cleanUp, rejection, Scratch, serverEndpoint } from "./support.ts";
-import { startProxy } from "./tcp-proxy.ts";
 
 const open = async (
   endpoint: EndpointInfo,

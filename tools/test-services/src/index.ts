@@ -15,3 +15,4 @@ export {
   type UnavailableService,
 } from "./service.ts";
 export { startService, startServices } from "./start.ts";
+export { startProxy } from "./tcp-proxy.ts";

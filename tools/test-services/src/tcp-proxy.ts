@@ -8,6 +8,8 @@ export interface TcpProxy extends AsyncDisposable {
   onServerData: (data: Buffer) => void;
   /** Lets nothing through any more, without closing anything. */
   stall(): void;
+  /** Lets through again what comes from now on. */
+  resume(): void;
   /** Resets all connections. */
   cut(): void;
 }
@@ -21,6 +23,9 @@ export async function startProxy(url: string): Promise<TcpProxy> {
     onServerData: (_: Buffer) => {},
     stall: () => {
       stalled = true;
+    },
+    resume: () => {
+      stalled = false;
     },
     cut: () => {
       for (const socket of sockets) socket.resetAndDestroy();
