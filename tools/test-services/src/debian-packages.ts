@@ -1,6 +1,9 @@
-import { mkdir, readdir, rm } from "node:fs/promises";
+import { mkdir, readdir, readFile, rm, writeFile } from "node:fs/promises";
 import { join, relative } from "node:path";
 import { runProgram } from "./run-program.ts";
+
+/** The file that names the folders with libraries, relative to its own. */
+const LIBRARIES = "libraries.json";
 
 /** Which of the packages that a package depends on are unpacked too. */
 export interface DebianDependencies {
@@ -12,13 +15,13 @@ export interface DebianDependencies {
 
 /**
  * Unpacks Debian packages, and those libraries of theirs that the machine lacks, into a folder, without installing
- * anything. Resolves with the folders that hold libraries, relative to it.
+ * anything, and notes there which folders hold libraries.
  */
 export async function fetchDebianPrograms(
   packages: readonly string[],
   folder: string,
   dependencies: DebianDependencies = {},
-): Promise<string[]> {
+): Promise<void> {
   const downloads = join(folder, "packages");
   await mkdir(downloads);
   const apt = await refreshable(folder);
@@ -39,7 +42,7 @@ export async function fetchDebianPrograms(
   }
   await apt.cleanUp();
   await rm(downloads, { recursive: true });
-  return librariesBelow(folder);
+  await writeFile(join(folder, LIBRARIES), JSON.stringify(await librariesBelow(folder)));
 }
 
 interface Apt {
@@ -103,7 +106,8 @@ async function librariesBelow(folder: string): Promise<string[]> {
 }
 
 /** The variable by which a program finds the libraries that were unpacked below the folder, before the machine's own. */
-export function libraryPath(folder: string, libraries: readonly string[]): Record<string, string> {
+export async function libraryPath(folder: string): Promise<Record<string, string>> {
+  const libraries = JSON.parse(await readFile(join(folder, LIBRARIES), "utf8")) as string[];
   const { LD_LIBRARY_PATH } = process.env;
   const paths = libraries.map((path) => join(folder, path));
   return { LD_LIBRARY_PATH: [...paths, ...(LD_LIBRARY_PATH ? [LD_LIBRARY_PATH] : [])].join(":") };

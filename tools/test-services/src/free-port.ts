@@ -14,10 +14,14 @@ export async function freePort(): Promise<number> {
 }
 
 /**
- * Starts a server that cannot choose a port and say which: between our choice and its bind another process may be faster,
- * so that it is tried again on another one.
+ * Starts a server that cannot choose a port and say which, on the given port or on a free one: between our choice and its
+ * bind another process may be faster, so that it is tried again on another one.
  */
-export async function withFreePort<Started>(start: (port: number) => Promise<Started>): Promise<Started> {
+export async function onPort<Started>(
+  given: number | undefined,
+  start: (port: number) => Promise<Started>,
+): Promise<Started> {
+  if (given !== undefined) return start(given);
   for (let attempt = 1; ; attempt++) {
     try {
       return await start(await freePort());

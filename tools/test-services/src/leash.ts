@@ -35,14 +35,17 @@ export function startOnLeash(
   return startChild("sh", ["-c", leash, "sh", signal, command, ...args], { ...options, pidFrom: Number });
 }
 
-/** Waits until the server is listening and has loaded its data. */
+/** Waits until the server is listening and has loaded its data; one that does not is killed. */
 export async function untilItAnswers<Answer>(ask: () => Promise<Answer>, child: Child): Promise<Answer> {
   const deadline = Date.now() + 30_000;
   for (;;) {
     try {
       return await Promise.race([ask(), child.died]);
     } catch (error) {
-      if (child.hasEnded() || Date.now() > deadline) throw error;
+      if (child.hasEnded() || Date.now() > deadline) {
+        await child.kill();
+        throw error;
+      }
       await new Promise((resolve) => setTimeout(resolve, 25));
     }
   }

@@ -1,7 +1,7 @@
 import { chmod, readFile, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { fetchDebianPrograms, libraryPath } from "./debian-packages.ts";
-import { withFreePort } from "./free-port.ts";
+import { onPort } from "./free-port.ts";
 import { startOnLeash, untilItAnswers } from "./leash.ts";
 import { cached, fingerprint } from "./native-cache.ts";
 import { type NativeStart, startNative } from "./native-server.ts";
@@ -23,8 +23,7 @@ export async function preparePgbouncer(log: (line: string) => void): Promise<str
   const release = await readFile("/etc/os-release", "utf8").catch(() => "");
   return cached("pgbouncer", await fingerprint(undefined, "pgbouncer", release), async (building) => {
     log("postgresql: fetching PgBouncer for the first time, which takes some seconds");
-    const libraries = await fetchDebianPrograms(["pgbouncer"], building);
-    await writeFile(join(building, "libraries.json"), JSON.stringify(libraries));
+    await fetchDebianPrograms(["pgbouncer"], building);
     const { command, env } = await programIn(building);
     await runProgram(command, ["--version"], { env, timeoutMs: 10_000 });
     await chmod(building, 0o755);
@@ -37,8 +36,7 @@ interface Program {
 }
 
 async function programIn(folder: string): Promise<Program> {
-  const libraries = JSON.parse(await readFile(join(folder, "libraries.json"), "utf8")) as string[];
-  return { command: join(folder, "usr", "sbin", "pgbouncer"), env: libraryPath(folder, libraries) };
+  return { command: join(folder, "usr", "sbin", "pgbouncer"), env: await libraryPath(folder) };
 }
 
 /**
@@ -60,8 +58,7 @@ export async function startPgbouncer(
       product: "PgBouncer",
       async start(dataFolder, port) {
         program ??= await programIn(await withinReach(folder, dataFolder, "PgBouncer"));
-        const start = (port: number) => startOn(port, program as Program, dataFolder, new URL(server), settings);
-        return port === undefined ? withFreePort(start) : start(port);
+        return onPort(port, (port) => startOn(port, program as Program, dataFolder, new URL(server), settings));
       },
     });
   } catch (error) {
@@ -104,11 +101,6 @@ async function startOn(
   const url = new URL(server.href);
   url.hostname = "127.0.0.1";
   url.port = String(port);
-  try {
-    const { version } = await untilItAnswers(() => probePostgresql(url.href), child);
-    return { child, url: url.href, version };
-  } catch (error) {
-    await child.kill();
-    throw error;
-  }
+  const { version } = await untilItAnswers(() => probePostgresql(url.href), child);
+  return { child, url: url.href, version };
 }

@@ -2,7 +2,7 @@ import { chmod, readdir, readFile, rm, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import type { Child } from "./child.ts";
 import { fetchDebianPrograms, libraryPath } from "./debian-packages.ts";
-import { withFreePort } from "./free-port.ts";
+import { onPort } from "./free-port.ts";
 import { startOnLeash, untilItAnswers } from "./leash.ts";
 import { cached, fingerprint } from "./native-cache.ts";
 import { type NativeStart, startNative } from "./native-server.ts";
@@ -28,13 +28,12 @@ export async function preparePostgresql(log: (line: string) => void): Promise<st
   const release = await readFile("/etc/os-release", "utf8").catch(() => "");
   return cached("postgresql", await fingerprint(undefined, "postgresql", release), async (building) => {
     log("postgresql: fetching PostgreSQL for the first time, which takes some seconds");
-    const libraries = await fetchDebianPrograms(["postgresql"], building, packages);
+    await fetchDebianPrograms(["postgresql"], building, packages);
     // Half of it is translations, and the input of a compiler that is off.
     for (const needless of ["share/doc", "share/locale", "share/man"]) await remove(building, needless);
     for (const version of await readdir(join(building, "usr/lib/postgresql"))) {
       await remove(building, `lib/postgresql/${version}/lib/bitcode`);
     }
-    await writeFile(join(building, "libraries.json"), JSON.stringify(libraries));
     const { bin, env } = await programsIn(building);
     await runProgram(join(bin, "postgres"), ["--version"], { env, timeoutMs: 10_000 });
     // mkdtemp gave it to us alone, and a server that root starts runs as another.
@@ -53,11 +52,10 @@ interface Programs {
 }
 
 async function programsIn(folder: string): Promise<Programs> {
-  const libraries = JSON.parse(await readFile(join(folder, "libraries.json"), "utf8")) as string[];
   const versions = await readdir(join(folder, "usr/lib/postgresql"));
   const bin = join(folder, "usr/lib/postgresql", String(versions.at(-1)), "bin");
   // Its messages are searched for words, and a locale that the machine lacks would stop initdb.
-  return { bin, env: { ...libraryPath(folder, libraries), LC_ALL: "C.UTF-8" } };
+  return { bin, env: { ...(await libraryPath(folder)), LC_ALL: "C.UTF-8" } };
 }
 
 /** Starts a PostgreSQL server with TLS and a superuser whose password is in the URL. */
@@ -73,8 +71,7 @@ export async function startPostgresql(
     product: "PostgreSQL",
     async start(dataFolder, port) {
       programs ??= await makeCluster(folder, dataFolder, password);
-      const start = (port: number) => startOn(port, programs as Programs, dataFolder, password, options);
-      return port === undefined ? withFreePort(start) : start(port);
+      return onPort(port, (port) => startOn(port, programs as Programs, dataFolder, password, options));
     },
   });
 }
@@ -124,13 +121,8 @@ async function startOn(
     exitSignal: "SIGQUIT",
   });
   const url = urlOf(password, port);
-  try {
-    const { version } = await untilItAnswers(() => probePostgresql(url), child);
-    return { child: { ...child, kill: () => crash(child) }, url, version };
-  } catch (error) {
-    await child.kill();
-    throw error;
-  }
+  const { version } = await untilItAnswers(() => probePostgresql(url), child);
+  return { child: { ...child, kill: () => crash(child) }, url, version };
 }
 
 /** The whole server at once: a session that outlived it would keep the next one from starting. */

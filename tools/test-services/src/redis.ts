@@ -1,7 +1,7 @@
-import { readFile, writeFile } from "node:fs/promises";
+import { readFile } from "node:fs/promises";
 import { join } from "node:path";
 import { fetchDebianPrograms, libraryPath } from "./debian-packages.ts";
-import { withFreePort } from "./free-port.ts";
+import { onPort } from "./free-port.ts";
 import { startOnLeash, untilItAnswers } from "./leash.ts";
 import { cached, fingerprint } from "./native-cache.ts";
 import { type NativeStart, startNative } from "./native-server.ts";
@@ -23,8 +23,7 @@ export async function prepareRedis(log: (line: string) => void): Promise<RedisPr
   const release = await readFile("/etc/os-release", "utf8").catch(() => "");
   const folder = await cached("redis", await fingerprint(undefined, "redis-server", release), async (building) => {
     log("redis: fetching redis-server for the first time, which takes some seconds");
-    const libraries = await fetchDebianPrograms(["redis-server", "redis-tools"], building);
-    await writeFile(join(building, "libraries.json"), JSON.stringify(libraries));
+    await fetchDebianPrograms(["redis-server", "redis-tools"], building);
     const program = await unpacked(building);
     await runProgram(program.command, ["--version"], { env: program.env, timeoutMs: 10_000 });
   });
@@ -32,8 +31,7 @@ export async function prepareRedis(log: (line: string) => void): Promise<RedisPr
 }
 
 async function unpacked(folder: string): Promise<RedisProgram> {
-  const libraries = JSON.parse(await readFile(join(folder, "libraries.json"), "utf8")) as string[];
-  return { command: join(folder, "usr", "bin", "redis-server"), env: libraryPath(folder, libraries) };
+  return { command: join(folder, "usr", "bin", "redis-server"), env: await libraryPath(folder) };
 }
 
 async function runs({ command, env }: RedisProgram): Promise<boolean> {
@@ -49,10 +47,7 @@ export async function startRedis(log: (line: string) => void, options: RedisServ
   return startNative({
     kind: "redis",
     product: "Redis",
-    start: (dataFolder, port) =>
-      port === undefined
-        ? withFreePort((free) => startOn(free, program, dataFolder, options))
-        : startOn(port, program, dataFolder, options),
+    start: (dataFolder, port) => onPort(port, (port) => startOn(port, program, dataFolder, options)),
   });
 }
 
@@ -73,11 +68,6 @@ async function startOn(
   ].flat();
   const child = await startOnLeash(command, [...settings, ...args], { name: "redis-server", cwd: dataFolder, env });
   const url = `redis://${password === undefined ? "" : `:${encodeURIComponent(password)}@`}127.0.0.1:${port}`;
-  try {
-    const { version } = await untilItAnswers(() => probeRedis(url), child);
-    return { child, url, version };
-  } catch (error) {
-    await child.kill();
-    throw error;
-  }
+  const { version } = await untilItAnswers(() => probeRedis(url), child);
+  return { child, url, version };
 }
