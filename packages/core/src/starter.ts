@@ -36,13 +36,14 @@ export { dateOfIso, dateOfText, hasPlainYear, isoText, YEAR_0 } from "./model/is
 export { decodeJson, encodeJson, fromJson, JSON_TAG, toJson } from "./model/json.ts";
 export type { JsonValue } from "./model/json-value.ts";
 export { compareStrings, compareValues, kindOrder } from "./model/order.ts";
-export { parseJson } from "./model/parse-json.ts";
+export { endOfJsonString, parseJson } from "./model/parse-json.ts";
 export { assertRecord, idKey, isNoBytesKey, type P2PId, type P2PRecord, recordTrouble } from "./model/record.ts";
 export { estimateBytes } from "./model/size.ts";
 export {
   cloneValue,
   findInvalidValue,
   getField,
+  MAX_BIGINT_DIGITS,
   MAX_DEPTH,
   type P2PObject,
   type P2PValue,

@@ -93,4 +93,14 @@ describe("parseJson", () => {
     ]);
     expect(() => parseJson(`${'{"\\n":'.repeat(100_000)}1${"}".repeat(100_000)}`)).not.toThrow();
   });
+
+  it("takes as long as a text is, also where it is no JSON", () => {
+    // A pattern that divides a text in every way takes hours for these, and one that keeps a stack cannot read them.
+    for (const text of [`"\\n${"a".repeat(100)}`, `{"\\n":"${"a".repeat(100)}`, `"${"\\n".repeat(10_000_000)}`]) {
+      expect(() => parseJson(text)).toThrow(SyntaxError);
+    }
+    const long = "\\n".repeat(10_000_000);
+    expect(parseJson(`"${long}"`)).toHaveLength(10_000_000);
+    expect((parseJson(`{"\\n":["${long}"]}`) as { "\n": string[] })["\n"][0]).toHaveLength(10_000_000);
+  });
 });
