@@ -18,9 +18,11 @@ function precisionOf(name: string, typmod: number): number {
 /** Whether a column of a type of dates and times keeps all that a text says that is not one of another form. */
 export function keepsTime(name: string, typmod: number, text: string): boolean {
   if (name !== "interval" && MOVING.test(text)) return false;
-  const fraction = /\.(\d+)/.exec(text)?.[1]?.replace(/0+$/, "") ?? "";
-  if (fraction.length > precisionOf(name, typmod)) return false;
-  const [, hour, minute, second, zone = ""] = CLOCK.exec(text) ?? [];
+  const fraction = /\.(\d+)/.exec(text)?.[1] ?? "";
+  if (/[1-9]/.test(fraction.slice(precisionOf(name, typmod)))) return false;
+  const [, hour, minute, second, behind = ""] = CLOCK.exec(text) ?? [];
+  // Runs of spaces, of which these patterns would try every division, as one.
+  const zone = behind.replace(/\s+/g, " ");
   switch (name) {
     case "date":
       return Number(hour ?? 0) + Number(minute ?? 0) + Number(second ?? 0) === 0 && UTC_OR_NO_ZONE.test(zone);
@@ -43,7 +45,7 @@ const PARTS = [
   [/^[^T]*\dM/, 1],
   [/\dD/, 3],
   [/\dH/, 10],
-  [/T.*\dM/, 11],
+  [/^[^T]*T.*\dM/, 11],
   [/\dS/, 12],
 ] as const;
 
