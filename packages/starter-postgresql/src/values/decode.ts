@@ -41,16 +41,17 @@ export function isFlat({ element }: ColumnType): boolean {
 
 /** The decoder of a column of a table that others made, or of a query. */
 export function decoderOf({ type, typmod }: Pick<Column, "type" | "typmod">, { plain }: DecodeOptions): Decoder {
-  return decoderOfType(baseOf(type), typmod, { plain, own: false });
+  return decoderOfType(baseOf(type), typmod, { plain, own: false, depth: 0 });
 }
 
 /** The decoder of a column of a table of ours. Its decimals are bigints, however small. */
 export function ownDecoderOf({ type, typmod }: Pick<Column, "type" | "typmod">, { plain }: DecodeOptions): Decoder {
-  const decode = decoderOfType(baseOf(type), typmod, { plain, own: true });
+  const decode = decoderOfType(baseOf(type), typmod, { plain, own: true, depth: 0 });
   if (baseOf(type).name !== "numeric") return decode;
   return (text) => {
     const value = decode(text);
-    return Number.isInteger(value) ? BigInt(text) : value;
+    // Others may have given the column a scale, which adds zeros.
+    return Number.isInteger(value) ? BigInt(text.split(".", 1)[0]!) : value;
   };
 }
 
@@ -122,7 +123,7 @@ function arrayDecoder(type: ColumnType, typmod: number, reading: Reading): Decod
   const { element, delimiter } = type;
   const tag = tagger(type.name, reading);
   if (element === undefined) return tag;
-  const decode = decoderOfType(baseOf(element), typmod, reading);
+  const decode = decoderOfType(baseOf(element), typmod, { ...reading, depth: reading.depth + 1 });
   const separator = element.delimiter || delimiter;
   const list = (items: ArrayItems): P2PValue[] =>
     items.map((item) => (item === null ? null : typeof item === "string" ? decode(item) : list(item)));

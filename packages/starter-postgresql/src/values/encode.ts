@@ -114,8 +114,10 @@ function scalarText(value: P2PValue): string | undefined {
 
 /** The server drops spaces beyond the length without a word; what else is too long it refuses. */
 function fitsLength(text: string | undefined, typmod: number): string | undefined {
-  if (text === undefined || typmod < 4 || text.length <= typmod - 4 || !text.endsWith(" ")) return text;
-  return [...text].length <= typmod - 4 ? text : undefined;
+  const most = typmod - 4;
+  if (text === undefined || typmod < 4 || text.length <= most || !text.endsWith(" ")) return text;
+  // A character is of two units at most.
+  return text.length <= 2 * most && [...text].length <= most ? text : undefined;
 }
 
 function isJson({ kind, name }: ColumnType): boolean {

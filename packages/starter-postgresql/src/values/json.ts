@@ -2,6 +2,7 @@
 import {
   decodeJson,
   encodeJson,
+  endOfJsonString,
   fromJson,
   JSON_TAG,
   type JsonValue,
@@ -17,7 +18,7 @@ import {
 import { sameDecimal, wholeNumber } from "./numeric.ts";
 
 /** Numbers of so many digits that JavaScript may have rounded them; and, of `json`, exponents that may be too large. */
-const LONG_NUMBERS = /-?\d[\d.]{15,}(?:[eE][+-]?\d+)?|-?\d[\d.]*[eE][+-]?\d{3,}/g;
+const LONG_NUMBERS = /-?\d[\d.]{14}[\d.]+(?:[eE][+-]?\d+)?|-?\d[\d.]*[eE][+-]?\d{3,}/g;
 /** Finds whether there is one in a fraction of the time. */
 const LONG_NUMBER = /\d[\d.]{15}|\d[eE][+-]?\d{3}/;
 /** Half of a character outside of the basic plane, which only `json` lets stand alone. */
@@ -33,23 +34,33 @@ export interface JsonReading {
   readonly plain: boolean;
   /** This starter wrote the cell: null is null, and tags are its own. */
   readonly own: boolean;
+  /** How many lists the value stands in, within its field. */
+  readonly depth: number;
 }
 
 /**
  * The value of a JSON text, with bigints for whole numbers past those of JavaScript; `undefined` where the value would not say
  * all of it: `null`, which is not NULL, numbers that no number here is, names that stand twice, and what no record may hold.
  */
-export function decodeJsonCell(text: string, { isText, plain, own }: JsonReading): P2PValue | undefined {
+export function decodeJsonCell(text: string, { isText, plain, own, depth }: JsonReading): P2PValue | undefined {
   if (text === "null") return own || plain ? null : undefined;
   const isTagged = text.includes(JSON_TAG);
   const value = hasExactNumbers(text) ? decoded(text, isTagged) : decodedLong(text, plain);
   if (value === undefined) return plain ? text : undefined;
+  // First of all, since the others go as deep as the value does.
   const isOdd =
+    ((isDeep(text) || (isText && SURROGATE.test(text))) && hasTrouble(value, depth)) ||
     (isText && !plain && hasDoubleNames(text)) ||
-    (isTagged && !own && !isCanonical(text, value)) ||
-    ((isDeep(text) || (isText && SURROGATE.test(text))) && recordTrouble({ id: 0, value }) !== undefined);
+    (isTagged && !own && !isCanonical(text, value));
   if (!isOdd) return value;
   return plain ? text : undefined;
+}
+
+/** Whether no record may hold a value in so many lists. */
+function hasTrouble(value: P2PValue, depth: number): boolean {
+  let held = value;
+  for (let list = 0; list < depth; list++) held = [held];
+  return recordTrouble({ id: 0, value: held }) !== undefined;
 }
 
 function decoded(text: string, isTagged: boolean): P2PValue | undefined {
@@ -91,11 +102,15 @@ function isCanonical(text: string, value: P2PValue): boolean {
   return valuesEqual(parseJson(encodeForeignJson(value)), parseJson(text));
 }
 
-const TOKEN = /"(?:[^"\\]+|\\.)*"([ \t\n\r]*:)?/g;
+const COLON = /[ \t\n\r]*:/y;
 
 function hasDoubleNames(text: string): boolean {
   let names = 0;
-  for (const token of text.matchAll(TOKEN)) if (token[1] !== undefined) names++;
+  for (let at = text.indexOf('"'); at >= 0; at = text.indexOf('"', at)) {
+    at = endOfJsonString(text, at + 1);
+    COLON.lastIndex = at;
+    if (COLON.test(text)) names++;
+  }
   return names !== countNames(parseJson(text));
 }
 
@@ -112,9 +127,11 @@ function isDeep(text: string): boolean {
   let depth = 0;
   for (let at = 0; at < text.length; at++) {
     const code = text.charCodeAt(at);
-    if (code === 0x5b || code === 0x7b) {
+    // Brackets in strings are none.
+    if (code === 0x22) at = endOfJsonString(text, at + 1) - 1;
+    else if (code === 0x5b || code === 0x7b) {
       if (++depth > 80) return true;
-    } else if ((code === 0x5d || code === 0x7d) && depth > 0) depth--;
+    } else if (code === 0x5d || code === 0x7d) depth--;
   }
   return false;
 }

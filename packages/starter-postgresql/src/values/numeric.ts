@@ -1,5 +1,5 @@
 /** Decimals: what of the type `numeric` a number or a bigint of JavaScript says exactly. */
-import { recordTrouble } from "@omni/p2p-core/starter";
+import { MAX_BIGINT_DIGITS } from "@omni/p2p-core/starter";
 
 /** Precision and scale of a `numeric` with a type modifier; `undefined` without one. Source: `numeric_in` of PostgreSQL. */
 export function scaleOf(typmod: number): { readonly precision: number; readonly scale: number } | undefined {
@@ -35,11 +35,10 @@ function isSigned(text: string, start: string): boolean {
   return text.startsWith(start) && Number(text) === 0;
 }
 
-/** The bigint of a text of digits; `undefined` for other texts, and where no record may hold it. */
+/** The bigint of a text of digits, without zeros before them; `undefined` for other texts, and where no record may hold it. */
 export function wholeNumber(text: string): bigint | undefined {
-  if (!/^-?\d+$/.test(text) || text.length > 400_000) return undefined;
-  const value = BigInt(text);
-  return text.length > 10_000 && recordTrouble({ id: 0, value }) !== undefined ? undefined : value;
+  const digits = text.startsWith("-") ? text.length - 1 : text.length;
+  return digits > MAX_BIGINT_DIGITS || !/^-?\d+$/.test(text) ? undefined : BigInt(text);
 }
 
 const DECIMAL = /^(-?)(\d*)(?:\.(\d*))?(?:e([+-]?\d+))?$/i;
