@@ -1,3 +1,6 @@
+import { mkdtempSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
 import { DefaultP2PConnectionManager } from "@omni/p2p-core";
 import { afterEach, describe, expect, test } from "vitest";
 import { memoryStarter, memoryStore } from "../src/index.ts";
@@ -35,6 +38,19 @@ describe("a mirror by a connection", () => {
     source.put({ id: 0 });
     await expect(mirror()).rejects.toMatchObject({ code: "TOO_MANY_DELETES" });
     expect(target.size).toBe(300);
+    await connection.close();
+  });
+
+  test("has its letters in a file of its own name", async () => {
+    memoryStore("mirrored").put({ id: 1 });
+    const connection = await connected();
+    const folder = mkdtempSync(join(tmpdir(), "p2p-"));
+    const transform = () => {
+      throw new Error("no");
+    };
+    const { transferId, deadLetters } = await connection.mirror({}, { transform, checkpoint: folder });
+    expect(deadLetters).toBe(join(folder, `${transferId}.dead-letters.ndjson`));
+    rmSync(folder, { recursive: true });
     await connection.close();
   });
 });

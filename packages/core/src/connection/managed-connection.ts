@@ -7,7 +7,7 @@ import { type ConnectionConfig, parseConfig } from "../config.ts";
 import { assertPlain } from "../described.ts";
 import { isConnectionError, P2PError, toP2PError } from "../errors.ts";
 import { mirrorWith } from "../live/mirror.ts";
-import type { MirrorOptions, MirrorResult } from "../live/options.ts";
+import type { MirrorResult } from "../live/options.ts";
 import type { JsonValue } from "../model/json-value.ts";
 import type { MutableRecord } from "../model/record.ts";
 import { type EndpointInfo, endpointLabel, parseEndpoint } from "../storage/endpoint.ts";
@@ -20,7 +20,7 @@ import { EndpointDeadLetterSink } from "../transfer/dead-letters/endpoint-dead-l
 import type { AnotherService, TransferEnd } from "../transfer/end.ts";
 import { isTimeout, SCHEMA_WORDS, TIMEOUT_WORDS, type TransferOptions } from "../transfer/options.ts";
 import { type PartitionPlan, planPartitions } from "../transfer/partitioned/plan.ts";
-import { METER, type Metered, ProgressMeter } from "../transfer/progress.ts";
+import { METER, ProgressMeter } from "../transfer/progress.ts";
 import { type ReadBatch, readBatches } from "../transfer/read-batches.ts";
 import { P2PTransferError, type TransferResult } from "../transfer/result.ts";
 import { isSchema } from "../transfer/schema.ts";
@@ -78,6 +78,9 @@ interface Work {
   /** Resolves when it has ended, well or not. */
   readonly ended: Promise<void>;
 }
+
+/** What the options of all that moves records have in common. */
+type Managed = Pick<ManagedTransferOptions, "deadLetters" | "signal">;
 
 /** The connection, taken for a piece of work. */
 interface Turn {
@@ -202,7 +205,7 @@ export class ManagedConnection implements P2PConnection {
   }
 
   /** Knows the id of a transfer before it begins, and lets the events tell of progress while somebody listens. */
-  #meter(options: ManagedTransferOptions | null | undefined): ProgressMeter {
+  #meter(options: Pick<ManagedTransferOptions, "transferId"> | null | undefined): ProgressMeter {
     const { transferId } = options ?? {};
     const meter = new ProgressMeter(typeof transferId === "string" ? transferId : randomUUID(), {
       isThere: () => this.events.listenerCount("progress") > 0 || this.#parts.listener.listensTo("progress"),
@@ -222,16 +225,51 @@ export class ManagedConnection implements P2PConnection {
     this.#parts.closing.throwIfAborted();
     assertPlain("transfer options", options);
     parseQuery(query);
-    const told = { connection: this, transferId: running.transferId };
-    this.#tell({ name: "transferStarted", event: { ...told, query } });
-    let result: TransferResult;
-    try {
-      result = await transferTrace.run(
-        () => this.#move(running, query, options, meter),
-        () => ({ ...this.#traced, transferId: running.transferId, query }),
+    const { transferId } = running;
+    const move = () =>
+      this.#moving(
+        options,
+        meter,
+        ({ source, target }, given) => this.#parts.bridge.transfer(source, target, query, given, this.#parts.config),
+        running,
       );
+    return this.#telling("The transfer failed", transferId, query, () =>
+      transferTrace.run(move, () => ({ ...this.#traced, transferId, query })),
+    );
+  }
+
+  async mirror<In extends object = MutableRecord>(
+    query: P2PQuery = {},
+    options: ManagedMirrorOptions<In> = {},
+  ): Promise<MirrorResult> {
+    this.#parts.closing.throwIfAborted();
+    assertPlain("mirror options", options);
+    parseQuery(query);
+    const meter = this.#meter(options as ManagedMirrorOptions);
+    const { transferId } = meter;
+    const move = () =>
+      this.#moving(options as ManagedMirrorOptions, meter, ({ source, target }, given) =>
+        mirrorWith(source, target, query, given, this.#parts.config),
+      );
+    return this.#telling("The mirror failed", transferId, query, () =>
+      mirrorTrace.run(move, () => ({ ...this.#traced, transferId, query })),
+    );
+  }
+
+  /** Tells the beginning and the end of what moves records to those who listen. */
+  async #telling<R extends TransferResult>(
+    failed: string,
+    transferId: string,
+    query: P2PQuery,
+    work: () => Promise<R>,
+  ): Promise<R> {
+    const told = { connection: this, transferId };
+    this.#tell({ name: "transferStarted", event: { ...told, query } });
+    let result: R;
+    try {
+      result = await work();
     } catch (thrown) {
-      const error = toP2PError(thrown, "WRITE_FAILED", "The transfer failed");
+      const error = toP2PError(thrown, "WRITE_FAILED", failed);
       const until = error instanceof P2PTransferError && { result: error.result };
       this.#tell({ name: "transferFailed", event: { ...told, error, ...until } });
       throw error;
@@ -240,24 +278,24 @@ export class ManagedConnection implements P2PConnection {
     return result;
   }
 
-  async #move(
-    running: RunningTransfer,
-    query: P2PQuery,
-    { deadLetters, ...rest }: ManagedTransferOptions,
+  /** Moves records with both ends, and with the store that was named for the dead letters, if one was. */
+  async #moving<O extends Managed, R extends TransferResult>(
+    { deadLetters, ...rest }: O,
     meter: ProgressMeter,
-  ): Promise<TransferResult> {
+    work: (ends: Turn, options: Omit<O, "deadLetters"> & Pick<TransferOptions, "deadLetters">) => Promise<R>,
+    running?: RunningTransfer,
+  ): Promise<R> {
     const { signal } = rest;
     return this.#occupied(
-      async ({ source, target, cancelled: closed }) => {
+      async (turn) => {
         const sink = await this.#deadLetters(deadLetters);
-        const options: TransferOptions & Metered = {
-          ...rest,
-          signal: withCallers(closed, signal),
-          deadLetters: sink.deadLetters,
-          [METER]: meter,
-        };
         try {
-          const result = await this.#parts.bridge.transfer(source, target, query, options, this.#parts.config);
+          const result = await work(turn, {
+            ...rest,
+            signal: withCallers(turn.cancelled, signal),
+            deadLetters: sink.deadLetters,
+            [METER]: meter,
+          });
           this.#statistics.enter(result);
           return result;
         } catch (error) {
@@ -269,49 +307,6 @@ export class ManagedConnection implements P2PConnection {
       signal,
       running,
     );
-  }
-
-  async mirror<In extends object = MutableRecord>(
-    query: P2PQuery = {},
-    options: ManagedMirrorOptions<In> = {},
-  ): Promise<MirrorResult> {
-    this.#parts.closing.throwIfAborted();
-    assertPlain("mirror options", options);
-    parseQuery(query);
-    const { deadLetters, ...rest } = options as ManagedMirrorOptions;
-    const transferId = typeof rest.transferId === "string" ? rest.transferId : randomUUID();
-    const told = { connection: this, transferId };
-    this.#tell({ name: "transferStarted", event: { ...told, query } });
-    const run = async ({ source, target, cancelled: closed }: Turn) => {
-      const sink = await this.#deadLetters(deadLetters);
-      const given: MirrorOptions = {
-        ...rest,
-        signal: withCallers(closed, rest.signal),
-        deadLetters: sink.deadLetters,
-      };
-      try {
-        const result = await mirrorWith(source, target, query, given, this.#parts.config, transferId);
-        this.#statistics.enter(result);
-        return result;
-      } catch (error) {
-        throw redactError(error, sink.secrets ?? []);
-      } finally {
-        await sink.release?.();
-      }
-    };
-    try {
-      const result = await mirrorTrace.run(
-        () => this.#occupied(run, rest.signal),
-        () => ({ ...this.#traced, transferId, query }),
-      );
-      this.#tell({ name: "transferCompleted", event: { ...told, result } });
-      return result;
-    } catch (thrown) {
-      const error = toP2PError(thrown, "WRITE_FAILED", "The mirror failed");
-      const until = error instanceof P2PTransferError && { result: error.result };
-      this.#tell({ name: "transferFailed", event: { ...told, error, ...until } });
-      throw error;
-    }
   }
 
   async verify<In extends object = MutableRecord>(

@@ -63,12 +63,9 @@ export async function mirrorWith(
   query: P2PQuery,
   options: MirrorOptions,
   defaults: ConnectionConfig,
-  transferId?: string,
 ): Promise<MirrorResult> {
   const { own, rest } = splitOptions(options);
-  const resolved = resolveTransfer(rest, defaults);
-  const named = transferId === undefined || rest.transferId !== undefined ? resolved : { ...resolved, transferId };
-  return new MirrorRun(source, target, query, named, own).run();
+  return new MirrorRun(source, target, query, resolveTransfer(rest, defaults), own).run();
 }
 
 /** One run of a mirror. */
