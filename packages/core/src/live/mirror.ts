@@ -12,6 +12,7 @@ import {
   assertResumable,
   CHECKPOINT_VERSION,
   type Checkpoint,
+  changedParts,
   type MirrorMark,
 } from "../transfer/checkpoint/checkpoint.ts";
 import { identityOf } from "../transfer/checkpoint/identity.ts";
@@ -184,19 +185,37 @@ class MirrorRun {
 
   async #earlierCheckpoint(): Promise<Checkpoint | undefined> {
     const { checkpoints, transferId, resume } = this.#options;
-    const checkpoint = checkpoints && (await unlessAborted(checkpoints.load(transferId), this.#signal));
+    if (!checkpoints) return undefined;
+    let checkpoint: Checkpoint | undefined;
+    try {
+      checkpoint = await unlessAborted(checkpoints.load(transferId), this.#signal);
+    } catch (error) {
+      // Who does not resume replaces it.
+      if (resume || !isP2PError(error, "CHECKPOINT_INVALID")) throw error;
+    }
     if (!checkpoint) return undefined;
     if (resume) assertResumable(checkpoint, transferId, this.#identity());
     return checkpoint.mirror ? checkpoint : undefined;
   }
 
+  /** With the records of the target that are meant: those beside them were never spoken of. */
   #identity(): Checkpoint["identity"] {
-    return { ...identityOf(this.#source, this.#target, this.#query, this.#options), mode: "mirror" };
+    const { targetQuery } = this.#own;
+    const meant = targetQuery ? { ...this.#query, targetQuery } : this.#query;
+    return { ...identityOf(this.#source, this.#target, meant, this.#options), mode: "mirror" };
+  }
+
+  /** What an earlier mirror was told of extras, if it was one of the same records into the same target. */
+  #remembered(earlier: Checkpoint | undefined): "remove" | "keep" | undefined {
+    if (!earlier || changedParts(earlier, this.#identity()).some((part) => part !== "transform")) return undefined;
+    const before = earlier.stores?.target.incarnation;
+    const isReplaced = before !== undefined && before !== this.#guard.stores.stores?.target.incarnation;
+    return isReplaced ? undefined : earlier.mirror?.deletes;
   }
 
   /** @throws P2PError `INVALID_CONFIG` at the first mirror onto a target that holds something, unless it was told. */
   async #whatBecomesOfExtras(earlier: Checkpoint | undefined): Promise<"remove" | "keep"> {
-    const told = this.#own.deletes ?? earlier?.mirror?.deletes;
+    const told = this.#own.deletes ?? this.#remembered(earlier);
     if (told !== undefined) return told;
     const reading = this.#target.service.readFromSource(
       { ...this.#targetQuery, limit: 1 },

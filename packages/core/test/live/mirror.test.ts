@@ -92,6 +92,46 @@ describe("a mirror", () => {
     expect(await mirror(source, new LiveStore(), { deletes: undefined })).toMatchObject({ deletes: "remove" });
   });
 
+  it("remembers it for the same records of the same target alone", async () => {
+    const source = new LiveStore(records(1000));
+    const checkpoint = new MemoryCheckpointStore();
+    const options: MirrorOptions = { deadLetters: false, transferId: "nightly", checkpoint };
+    const first = { ...options, deletes: "remove" } as const;
+    await mirrorWith(end(source, "a"), end(drifted(), "b"), {}, first, config);
+    const refused: [source: string, target: string, query: P2PQuery, more: MirrorOptions, incarnation: string][] = [
+      ["a", "other", {}, {}, "1"],
+      ["other", "b", {}, {}, "1"],
+      ["a", "b", { where: { at: { gte: 0 } } }, {}, "1"],
+      ["a", "b", {}, { targetQuery: {} }, "1"],
+      ["a", "b", {}, {}, "another of its name"],
+    ];
+    for (const [from, to, query, more, incarnation] of refused) {
+      const target = drifted();
+      target.incarnation = incarnation;
+      await expect(
+        mirrorWith(end(source, from), end(target, to), query, { ...options, ...more }, config),
+      ).rejects.toMatchObject({ code: "INVALID_CONFIG" });
+      untouched(target);
+    }
+    const transform: MirrorOptions["transform"] = (record) => record;
+    expect(
+      await mirrorWith(end(source, "a"), end(drifted(), "b"), {}, { ...options, transform }, config),
+    ).toMatchObject({ deletes: "remove", deletedCount: 10 });
+  });
+
+  it("goes by no checkpoint that is torn, unless it is to resume", async () => {
+    const checkpoint = new MemoryCheckpointStore();
+    checkpoint.load = async () => {
+      throw new P2PError("CHECKPOINT_INVALID", "the file is cut off");
+    };
+    const options = { transferId: "nightly", checkpoint };
+    const source = new LiveStore(records(1000));
+    await expect(mirror(source, drifted(), { ...options, resume: true })).rejects.toMatchObject({
+      code: "CHECKPOINT_INVALID",
+    });
+    expect(await mirror(source, drifted(), options)).toMatchObject({ deletedCount: 10 });
+  });
+
   it("tells what it would do in a dry run, with samples, and changes nothing", async () => {
     const target = drifted();
     const result = await mirror(new LiveStore(records(1000)), target, { dryRun: true });

@@ -129,14 +129,19 @@ export function assertResumable(checkpoint: Checkpoint, transferId: string, iden
   if (invalid) throw invalidCheckpoint(transferId, invalid);
   if (checkpoint.transferId !== transferId)
     throw invalidCheckpoint(transferId, `it belongs to the transfer "${checkpoint.transferId}"`);
-  const changed = (Object.keys(identity) as (keyof TransferIdentity)[]).filter(
-    (key) => identity[key] !== checkpoint.identity[key],
-  );
+  const changed = changedParts(checkpoint, identity);
   if (changed.length === 0) return;
   const what = changed.map((key) => `${key} (was ${checkpoint.identity[key]}, is ${identity[key]})`).join("; ");
   throw new P2PError(
     "CHECKPOINT_MISMATCH",
     `The transfer "${transferId}" cannot be resumed, since this changed: ${what}. Call it as before, or start it anew without resume`,
+  );
+}
+
+/** In what a checkpoint is about something else. */
+export function changedParts(checkpoint: Checkpoint, identity: TransferIdentity): (keyof TransferIdentity)[] {
+  return (Object.keys(identity) as (keyof TransferIdentity)[]).filter(
+    (key) => identity[key] !== checkpoint.identity[key],
   );
 }
 
