@@ -19,7 +19,8 @@ export interface MirrorProgress {
 interface OwnOptions {
   /**
    * What becomes of records that only the target has: `"remove"` takes them out, `"keep"` leaves them. The first mirror onto a target
-   * that holds something must be told; later ones of the same `transferId` remember it. Default: `"remove"` where the target is empty.
+   * that holds something must be told; later ones of the same `transferId`, source, target and query
+   * remember it. Default: `"remove"` where the target is empty.
    */
   readonly deletes?: "remove" | "keep" | undefined;
   /**
