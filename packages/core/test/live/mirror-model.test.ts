@@ -16,7 +16,9 @@ const IDS = ["a", "b", "c", "d", "e", "f", "g", "h"];
 type Happening =
   | { readonly kind: "none" | "lost before" | "lost after" | "late delete" | "kill before" | "kill after" | "unsure" }
   | { readonly kind: "put"; readonly id: string; readonly version: number }
-  | { readonly kind: "remove"; readonly id: string };
+  | { readonly kind: "remove"; readonly id: string }
+  /** Of the next delete, the record at this place comes back to the source when its last look-up is over. */
+  | { readonly kind: "back"; readonly place: number; readonly version: number };
 
 const happening: fc.Arbitrary<Happening> = fc.oneof(
   { weight: 6, arbitrary: fc.constant<Happening>({ kind: "none" }) },
@@ -29,6 +31,14 @@ const happening: fc.Arbitrary<Happening> = fc.oneof(
     }),
   },
   { weight: 3, arbitrary: fc.record({ kind: fc.constant("remove" as const), id: fc.constantFrom(...IDS) }) },
+  {
+    weight: 2,
+    arbitrary: fc.record({
+      kind: fc.constant("back" as const),
+      place: fc.integer({ min: 0, max: 2 }),
+      version: fc.integer({ min: 0, max: 3 }),
+    }),
+  },
   {
     weight: 4,
     arbitrary: fc.constantFrom<Happening>(
@@ -103,6 +113,9 @@ class World {
   readonly #askedAt = new Map<string, number>();
   readonly #owed = new Set<string>();
   #landsLate = false;
+  #back: Extract<Happening, { kind: "back" }> | undefined;
+  /** Records that came back between the last look-up and the delete. */
+  returned = 0;
   #then: "lost" | "kill" | undefined;
 
   #step(call: LiveCall, refs: readonly IdRef[], store: LiveStore): void {
@@ -116,17 +129,25 @@ class World {
     this.#now++;
     if (store === this.source && call === "lookUp") for (const { id } of refs) this.#askedAt.set(String(id), this.#now);
     if (this.#resting) return;
+    if (call === "delete" && this.#back) {
+      const { place, version } = this.#back;
+      this.#back = undefined;
+      this.#put(String(refs[place % refs.length]!.id), version);
+      this.returned++;
+    }
     const next = this.#happenings.shift() ?? { kind: "none" };
     switch (next.kind) {
       case "put":
-        if (!this.source.content.has(next.id)) this.#since.set(next.id, this.#now);
-        this.source.content.set(next.id, { id: next.id, version: next.version });
+        this.#put(next.id, next.version);
         return;
       case "remove":
         this.source.content.delete(next.id);
         this.steady.delete(next.id);
         this.#since.delete(next.id);
         this.#owed.delete(next.id);
+        return;
+      case "back":
+        this.#back = next;
         return;
       case "lost before":
         throw lost();
@@ -155,6 +176,11 @@ class World {
       default:
         return;
     }
+  }
+
+  #put(id: string, version: number): void {
+    if (!this.source.content.has(id)) this.#since.set(id, this.#now);
+    this.source.content.set(id, { id, version });
   }
 
   #kill(): never {
@@ -189,6 +215,7 @@ function mirrorOf(world: World, checkpoint: MemoryCheckpointStore, resume: boole
 it("never takes out what is in the source all the while, and ends equal once the source rests", async () => {
   let deletes = 0;
   let kills = 0;
+  let returned = 0;
   await fc.assert(
     fc.asyncProperty(
       content,
@@ -207,6 +234,7 @@ it("never takes out what is in the source all the while, and ends equal once the
         world.rest();
         const last = await mirrorOf(world, checkpoint, true);
         deletes += world.target.deletes;
+        returned += world.returned;
         expect(world.wrongful).toEqual([]);
         expect(last.failureCount).toBe(0);
         expect(world.target.records).toEqual(world.source.records);
@@ -221,4 +249,5 @@ it("never takes out what is in the source all the while, and ends equal once the
   // Histories in which nothing happens would prove nothing.
   expect(deletes).toBeGreaterThan(50);
   expect(kills).toBeGreaterThan(30);
+  expect(returned).toBeGreaterThan(10);
 }, 120_000);
