@@ -110,6 +110,27 @@ describeWithService("postgresql", "writing", ({ url }) => {
     expect(await contents(stores[0]!)).toEqual([0, 1, 2, 3].flatMap(records));
   });
 
+  for (const count of [5, 100]) {
+    it(`looks anew where a table of the same name has taken the place of the one that it knew: ${count} records`, async () => {
+      const schema = await scratch.schema();
+      const store = await schema.store("docs");
+      const { write } = writerOf(store);
+      await write(many(count));
+      await schema.sql(
+        "ALTER TABLE docs RENAME TO old; CREATE TABLE docs (LIKE old INCLUDING ALL, x float8); INSERT INTO docs VALUES ('r000000', 1, NULL, 5)",
+      );
+      expect(await write(many(count))).toMatchObject({ written: count, failures: [] });
+      expect(await contents(store)).toEqual(many(count));
+      // Not one of ours any more, with a rule of its own.
+      await schema.sql(
+        "ALTER TABLE docs RENAME TO older; CREATE TABLE docs (id text PRIMARY KEY, n float8 CHECK (n <> 3), _p2p text DEFAULT 'theirs')",
+      );
+      const { failures } = await write(many(count));
+      expect(failures.map(({ index }) => index)).toEqual([3]);
+      expect(await schema.sql("SELECT count(*) FROM docs WHERE _p2p = 'theirs'")).toEqual([[String(count - 1)]]);
+    });
+  }
+
   it("keeps fields beyond the columns that a row can have", async () => {
     const store = await (await scratch.schema()).store("docs");
     const wide = Object.fromEntries(Array.from({ length: 2000 }, (_, at) => [`f${at}`, `value ${at} of some length`]));

@@ -1,6 +1,6 @@
 /** The SQL of writing: COPY, and statements whose rows come as one array of texts a column. */
 import type { Cell, Row } from "../client/session.ts";
-import { qualified, quote, type Sql } from "../client/sql.ts";
+import { literal, qualified, quote, type Sql } from "../client/sql.ts";
 import type { Table } from "../client/table.ts";
 import type { PendingRow, WrittenColumn } from "./row-shape.ts";
 
@@ -49,15 +49,15 @@ export function upsertCopiedSql(table: Table, columns: readonly WrittenColumn[])
 export const OTHER_COLUMNS = "22012";
 
 /**
- * Keeps others from changing a table of ours until the end of the transaction, and fails where they have: a record that is replaced
- * must lose what it had in all of its columns.
+ * Keeps others from changing a table of ours until the end of the transaction, and fails where they have, or have put another in its
+ * place: a record that is replaced must lose what it had in all of its columns.
  */
 export function lockSchemaSql(table: Table): string {
   // Beside the columns there is the sidecar.
   return (
     `LOCK TABLE ${qualified(table)} IN ROW EXCLUSIVE MODE; ` +
     `SELECT 1 / (CASE WHEN pg_catalog.count(*) = ${table.columns.length + 1} THEN 1 ELSE 0 END) FROM pg_catalog.pg_attribute ` +
-    `WHERE attrelid = ${table.oid} AND attnum > 0 AND NOT attisdropped`
+    `WHERE attrelid = ${table.oid} AND attrelid = ${literal(qualified(table))}::pg_catalog.regclass AND attnum > 0 AND NOT attisdropped`
   );
 }
 
