@@ -201,6 +201,109 @@ describeWithService("postgresql", "tables of others", ({ url }) => {
     expect(await schema.sql("SELECT count(*) FROM child")).toEqual([["100"]]);
   });
 
+  for (const code of ["XY001", "45000", "20000", "42501", "42P01", "0A000", "P0999"]) {
+    for (const when of code === "XY001" || code === "42501" ? ["BEFORE", "AFTER", "deferred"] : ["BEFORE"]) {
+      it(`tells of the records alone that a trigger refuses by ${code}: ${when}`, async () => {
+        const schema = await scratch.schema(`
+          CREATE TABLE t (id int PRIMARY KEY, x int);
+          CREATE FUNCTION judge() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN
+            IF coalesce(NEW.x, OLD.x) = 1 THEN RAISE 'never one' USING ERRCODE = '${code}'; END IF;
+            RETURN coalesce(NEW, OLD); END $$;
+          CREATE ${when === "deferred" ? "CONSTRAINT TRIGGER judge AFTER" : `TRIGGER judge ${when}`} INSERT OR UPDATE OR DELETE ON t
+            ${when === "deferred" ? "DEFERRABLE INITIALLY DEFERRED" : ""} FOR EACH ROW EXECUTE FUNCTION judge()`);
+        const service = await target(schema, "t");
+        for (const count of [10, 64]) {
+          const records = many(count, (n) => ({ x: n % 7 === 3 ? 1 : 0 }));
+          const bad = records.flatMap(({ x }, at) => (x === 1 ? [at] : []));
+          for (const mode of ["insert", "upsert", "upsert"] as const) {
+            if (mode === "insert") await schema.sql("TRUNCATE t");
+            const result = await write(service, records, mode);
+            expect(indexes(result), mode).toEqual(bad);
+            expect(result.written).toBe(count - bad.length);
+            for (const { error } of result.failures) {
+              expect(error).toMatchObject({ code: "WRITE_FAILED", message: expect.stringContaining("never one") });
+            }
+          }
+        }
+        await schema.sql(
+          "ALTER TABLE t DISABLE TRIGGER judge; INSERT INTO t VALUES (3, 1); ALTER TABLE t ENABLE TRIGGER judge",
+        );
+        const deleted = await service.deleteFromTarget!([{ id: 2 }, { id: 3 }, { id: 4 }], { signal: calm });
+        expect(deleted).toMatchObject({ deleted: 2, absent: 0, failures: [{ index: 1, id: 3 }] });
+      });
+    }
+  }
+
+  it("tells once of a trigger that cannot run, or that raises what is to stop or repeat the batch", async () => {
+    const schema = await scratch.schema(`
+      CREATE TABLE t (id int PRIMARY KEY, code text);
+      CREATE FUNCTION fail() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN
+        IF NEW.code = 'missing' THEN INSERT INTO nowhere.log VALUES (1);
+        ELSE RAISE 'as told' USING ERRCODE = NEW.code; END IF; RETURN NEW; END $$;
+      CREATE TRIGGER fail BEFORE INSERT ON t FOR EACH ROW EXECUTE FUNCTION fail()`);
+    const service = await target(schema, "t");
+    for (const [code, told] of [
+      ["missing", "WRITE_FAILED"],
+      ["40001", "BUSY"],
+      ["53100", "STORAGE_FULL"],
+      ["57014", "TIMEOUT"],
+    ] as const) {
+      for (const count of [1, 5, 100]) {
+        const error = await rejection(
+          write(
+            service,
+            many(count, () => ({ code })),
+          ),
+        );
+        expect(error.code, code).toBe(told);
+      }
+    }
+  });
+
+  const names = {
+    regclass: ["pg_class", "-", "nope", "nowhere.nope", "a.b.c", "a.b.c.d", "a..b"],
+    regproc: ["pg_backend_pid", "-", "nope", "nowhere.nope", "abs"],
+    regprocedure: ["abs(integer)", "-", "nope(integer)", "abs(nope)"],
+    regoper: ["pg_catalog.||/", "0", "+", "@#@#"],
+    regoperator: ["+(integer,integer)", "0", "@#@#(integer,integer)"],
+    regtype: ["integer", "-", "nope", "no such type", "nowhere.nope", "a b ("],
+    regconfig: ["english", "-", "nope"],
+    regdictionary: ["simple", "-", "nope"],
+    regnamespace: ["pg_catalog", "-", "nope"],
+    regrole: ["pg_monitor", "-", "nope"],
+    "regclass[]": ["{pg_class}", "{-}", "{-,nope}"],
+    regcollation: ['"C"', "-", "nope"],
+  };
+  for (const [type, [known, none, ...unknown]] of Object.entries(names)) {
+    it(`tells of the records alone whose names are not there: ${type}`, async () => {
+      const schema = await scratch.schema(`
+        CREATE TABLE t (id int PRIMARY KEY, r ${type});
+        CREATE TABLE late (id int PRIMARY KEY DEFERRABLE, r ${type})`);
+      for (const table of ["t", "late"]) {
+        const service = await target(schema, table);
+        for (const count of [10, 64]) {
+          const values = (n: number) =>
+            n % 8 === 5 ? unknown[(n >> 3) % unknown.length]! : n % 2 === 0 ? known! : none!;
+          const records = many(count, (n) => ({ r: values(n) }));
+          const bad = records.flatMap((_, n) => (n % 8 === 5 ? [n] : []));
+          for (const mode of ["upsert", "upsert", "skip", "insert"] as const) {
+            if (mode === "skip") await schema.sql(`TRUNCATE ${table}`);
+            const result = await write(
+              service,
+              mode === "insert" ? records.map((r) => ({ ...r, id: Number(r.id) + 1000 })) : records,
+              mode,
+            );
+            expect(indexes(result), `${type} ${table} ${mode}`).toEqual(bad);
+            expect(result.written).toBe(count - bad.length);
+            expect(result.failures[0]!.error.message).toContain("refused the record");
+          }
+        }
+        expect(await schema.sql(`SELECT r FROM ${table} WHERE id = 1`), type).toEqual([[none]]);
+        await schema.sql(`DROP TABLE ${table}`);
+      }
+    });
+  }
+
   it("finds the records that refer to nothing, also where that is checked at the end", async () => {
     for (const deferred of ["", "DEFERRABLE INITIALLY DEFERRED"]) {
       const schema = await scratch.schema(`CREATE TABLE t (id int PRIMARY KEY, up int REFERENCES t ${deferred})`);

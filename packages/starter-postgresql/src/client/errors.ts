@@ -30,6 +30,12 @@ export interface ServerError extends Error {
   readonly table?: string;
   readonly column?: string;
   readonly constraint?: string;
+  /** Where in the statement it came up, if it did while that was analysed. */
+  readonly position?: string;
+  /** The statement of a function that it came up in. */
+  readonly internalQuery?: string;
+  /** The function of the server's source that told it. */
+  readonly routine?: string;
 }
 
 const lost: Verdict = {
@@ -121,6 +127,10 @@ const taken: Verdict = {
 };
 const tooLarge: Verdict = { code: "RECORD_TOO_LARGE", advice: "Leave large fields out, or drop the index on them" };
 const raised: Verdict = { code: "WRITE_FAILED", advice: "A trigger or a function of the table refused it" };
+const unknownName: Verdict = {
+  code: "TYPE_MISMATCH",
+  advice: "The column takes names of what this database has: make it there first, or change the value by a transform",
+};
 
 /** What further codes mean when it is a single record that is refused. */
 const RECORD_VERDICTS = verdictsByCode<string>([
@@ -128,7 +138,6 @@ const RECORD_VERDICTS = verdictsByCode<string>([
   [noReference, ["23503"]],
   [tooLarge, ["54000", "54011", "54023"]],
   [mismatch, ["42804", "42846", "428C9", "44000"]],
-  [raised, ["P0001", "P0002", "P0003", "P0004"]],
 ]);
 
 /** Whether an error is one of the server's, with its SQLSTATE. */
@@ -149,20 +158,54 @@ export function sqlState(error: unknown): string | undefined {
  */
 export function recordError(error: unknown, label: string): P2PError | undefined {
   if (!isServerError(error)) return undefined;
-  const verdict = RECORD_VERDICTS.get(error.code) ?? recordVerdict(error);
+  const verdict = RECORD_VERDICTS.get(error.code) ?? recordVerdict(error) ?? verdictByOrigin(error);
   if (verdict === undefined) return undefined;
   return new P2PError(verdictCode(verdict, "write"), `${label} refused the record: ${said(error)} ${verdict.advice}.`, {
     cause: error,
   });
 }
 
-function recordVerdict({ code, message }: ServerError): Verdict | undefined {
+/**
+ * Classes of SQLSTATE that the server tells of a connection, a transaction, its resources or a whole statement. The others are told of
+ * rows, or are what a trigger made up.
+ */
+const NOT_OF_A_RECORD = /^(?:0[0-8A-P]|2[4568BD]|3[4BDF]|4[02]|5[34578]|72|F0|HV|XX)/;
+
+/** What a trigger may raise to have the whole batch tried again, or stopped. */
+const OF_THE_BATCH = /^(?:08|25|40|5[378]|55006|55P03|F0|XX)/;
+
+/** What is said of a name that there is none of, or that is none: of a table, a function, a type, a schema. */
+const OF_A_NAME: ReadonlySet<string> = new Set(["3F000", "42601", "42602", "42704", "42725", "42883", "42P01"]);
+
+/**
+ * Whether it is about the name that a value of a type like `regclass` is, and not about one in a statement (which has a position) or in
+ * a function (which has a context).
+ */
+function isOfNameInValue({ code, where, position, internalQuery, routine }: ServerError): boolean {
+  // A table of another database is "not implemented".
+  const isOfName = OF_A_NAME.has(code) || (code === "0A000" && routine === "RangeVarGetRelidExtended");
+  if (!isOfName || internalQuery !== undefined) return false;
+  if (where === undefined) return position === undefined;
+  // The text of a type has a syntax, and thus positions of its own.
+  return where.startsWith("COPY ") || code === "42601";
+}
+
+function recordVerdict(error: ServerError): Verdict | undefined {
+  const { code, message } = error;
   if (/^2[23]/.test(code)) return mismatch;
   // A policy that forbids the row has the code of a right that is lacking.
   if (code === "42501" && /row-level security policy/.test(message)) {
     return { code: "WRITE_FAILED", advice: "A policy of row-level security forbids it" };
   }
   return undefined;
+}
+
+/** What the place says where it came up, for what the SQLSTATE alone does not. */
+function verdictByOrigin(error: ServerError): Verdict | undefined {
+  if (isOfNameInValue(error)) return unknownName;
+  // PL/pgSQL's RAISE may choose any SQLSTATE, that of a missing right for instance.
+  const others = error.routine === "exec_stmt_raise" ? OF_THE_BATCH : NOT_OF_A_RECORD;
+  return others.test(error.code) ? undefined : raised;
 }
 
 /** An error of the server, the driver or the socket, as a {@link P2PError} that names the endpoint and says what to do. */

@@ -10,7 +10,7 @@ import {
   type WriteFailure,
   Yielder,
 } from "@omni/p2p-core/starter";
-import { isServerError, recordError, sqlState } from "../client/errors.ts";
+import { recordError, sqlState } from "../client/errors.ts";
 import type { Cell, Session } from "../client/session.ts";
 import type { PostgresqlStore } from "../client/store.ts";
 import type { Table } from "../client/table.ts";
@@ -53,9 +53,8 @@ export async function deleteRecords(
         return result;
       });
     } catch (error) {
-      if (isOver && !checksDeferred && isServerError((error as P2PError).cause)) {
-        if (/^(?:23|P0001)/.test(sqlState((error as P2PError).cause)!)) return undefined;
-      }
+      if (isOver && !checksDeferred && recordError((error as P2PError).cause, store.label) !== undefined)
+        return undefined;
       throw error;
     }
   };

@@ -20,9 +20,12 @@ export interface WrittenColumn {
 }
 
 export function writtenColumn(column: Column, isKey: boolean): WrittenColumn {
+  const type = baseOf(column.type);
+  // The cast from text to regclass does not know "-", which is no table, as its input function does, by which other types go.
+  const by = type.schema === "pg_catalog" && type.name === "regclass" ? '"pg_catalog"."bpchar"::' : "";
   return {
     name: column.name,
-    type: qualified(baseOf(column.type)),
+    type: `${by}${qualified(type)}`,
     isKey,
     isAlwaysIdentity: column.identity === "always",
   };

@@ -92,7 +92,7 @@ export class TableWriter {
       };
     } catch (error) {
       // The end of the transaction does not say which record broke a constraint that is checked there.
-      if (!isOver || this.#checksDeferred || !isRefusedAtEnd(error)) throw error;
+      if (!isOver || this.#checksDeferred || !isRefusedAtEnd(error, this.#store.label)) throw error;
       this.#checksDeferred = true;
       return this.#writeOnce(records, options);
     }
@@ -423,9 +423,8 @@ function isStale(error: unknown): boolean {
 }
 
 /** Whether the server refused rows when the transaction was to end. */
-function isRefusedAtEnd(error: unknown): boolean {
-  const cause = isP2PError(error) ? error.cause : undefined;
-  return isServerError(cause) && /^(?:2[23]|P0001)/.test(cause.code);
+function isRefusedAtEnd(error: unknown, label: string): boolean {
+  return isP2PError(error) && recordError(error.cause, label) !== undefined;
 }
 
 function notMade({ label, tableName }: PostgresqlStore): P2PError {
