@@ -1,13 +1,11 @@
 /** Ids in tables of ours: what the column `id` holds for them. */
 import { createHash } from "node:crypto";
-import { idKey, type P2PId } from "@omni/p2p-core/starter";
+import { idKey, integerOfIdText, type P2PId } from "@omni/p2p-core/starter";
 
 /** Longer texts may not fit into a page of the index (a third of 8 kB, less what the index needs itself). */
 const MOST_BYTES = 2000;
 /** What of a text that cannot stand in the column is there to be seen. */
 const SHOWN_CHARACTERS = 60;
-/** Integers up to this one stand for ids that are none. Nobody counts that far down. */
-const LAST_HASH = -(2n ** 62n);
 
 /** The type of a column `id`: `text` holds canonical texts, so that 1 and "1" are one record; `bigint` the integers they spell. */
 export type OwnIdType = "text" | "bigint";
@@ -18,10 +16,7 @@ export type OwnIdType = "text" | "bigint";
  */
 export function storeId(type: OwnIdType, id: P2PId): string {
   const text = idKey(id);
-  if (type === "bigint") {
-    const integer = canonicalInteger(text);
-    return (integer !== undefined && integer > LAST_HASH ? integer : hashedInteger(text)).toString();
-  }
+  if (type === "bigint") return integerOfIdText(text).toString();
   return fitsText(text) ? text : hashedText(text);
 }
 
@@ -41,17 +36,6 @@ export function idOfCell(type: OwnIdType, cell: string): P2PId {
 function fitsText(text: string): boolean {
   if (text.includes("\0")) return false;
   return text.length * 3 <= MOST_BYTES || Buffer.byteLength(text) <= MOST_BYTES;
-}
-
-function canonicalInteger(text: string): bigint | undefined {
-  if (!/^(0|-?[1-9]\d{0,18})$/.test(text)) return undefined;
-  const integer = BigInt(text);
-  return integer >= -(2n ** 63n) && integer < 2n ** 63n ? integer : undefined;
-}
-
-function hashedInteger(text: string): bigint {
-  const hash = createHash("sha256").update(text, "utf8").digest().readBigUInt64BE();
-  return -(2n ** 63n) + (hash & (2n ** 62n - 1n));
 }
 
 function hashedText(text: string): string {

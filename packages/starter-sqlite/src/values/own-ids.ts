@@ -1,5 +1,4 @@
-import { createHash } from "node:crypto";
-import { idKey, type P2PId } from "@omni/p2p-core/starter";
+import { idKey, integerOfIdText, LAST_HASHED_ID, type P2PId } from "@omni/p2p-core/starter";
 import type { ColumnKind } from "../types.ts";
 
 /**
@@ -14,9 +13,7 @@ import type { ColumnKind } from "../types.ts";
 export function storeId(kind: ColumnKind, id: P2PId): string | number | bigint {
   if (kind === "text") return typeof id === "string" ? id : idKey(id);
   if (typeof id === "number" && Number.isSafeInteger(id)) return id === 0 ? 0 : id;
-  const text = idKey(id);
-  const integer = canonicalInteger(text);
-  return integer !== undefined && integer > LAST_HASH ? integer : hashedId(text);
+  return integerOfIdText(idKey(id));
 }
 
 /** Whether the column says all of the id, its type included. */
@@ -25,7 +22,7 @@ export function isPlainId(kind: ColumnKind, id: P2PId): boolean {
     case "text":
       return typeof id === "string";
     case "bigint":
-      return typeof id === "bigint" && id > LAST_HASH && id < 2n ** 63n;
+      return typeof id === "bigint" && id > LAST_HASHED_ID && id < 2n ** 63n;
     case "number":
     case "boolean":
     case "timestamp":
@@ -38,19 +35,4 @@ export function isPlainId(kind: ColumnKind, id: P2PId): boolean {
     case "json":
       return typeof id === "number" && Number.isSafeInteger(id) && !Object.is(id, -0);
   }
-}
-
-/** Integers up to this one stand for ids that are none. Nobody counts that far down. */
-const LAST_HASH = -(2n ** 62n);
-
-/** The integer that a text spells in the one way in which it is usually spelled, if SQLite can hold it. */
-function canonicalInteger(text: string): bigint | undefined {
-  if (!/^(0|-?[1-9]\d{0,18})$/.test(text)) return undefined;
-  const integer = BigInt(text);
-  return integer >= -(2n ** 63n) && integer < 2n ** 63n ? integer : undefined;
-}
-
-function hashedId(text: string): bigint {
-  const hash = createHash("sha256").update(text, "utf8").digest().readBigUInt64BE();
-  return -(2n ** 63n) + (hash & (2n ** 62n - 1n));
 }
