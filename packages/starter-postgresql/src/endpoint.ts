@@ -1,5 +1,6 @@
 /** The endpoint of PostgreSQL: its options, and how they, the environment and libpq's defaults say where to connect to. */
 import { existsSync } from "node:fs";
+import { isIPv6 } from "node:net";
 import { userInfo } from "node:os";
 import {
   type EndpointInfo,
@@ -242,8 +243,8 @@ function labelled(endpoint: EndpointInfo, first: HostPort, database: string | un
 
 function hostsOf(endpoint: EndpointInfo, options: PostgresqlOptions, env: Environment): HostPort[] {
   if (options.hosts !== undefined) return listOf(endpoint, options.hosts, endpoint.port ?? DEFAULT_PORT);
-  const port = endpoint.port ?? undefined;
-  if (endpoint.host !== undefined) return [{ host: decodedFolder(endpoint.host), port: port ?? DEFAULT_PORT }];
+  const { port } = endpoint;
+  if (endpoint.host !== undefined) return [{ host: decodedFolder(endpoint), port: port ?? DEFAULT_PORT }];
   const host = options.host ?? nonEmpty(env.PGHOST);
   const ports = (port === undefined ? (nonEmpty(env.PGPORT) ?? String(DEFAULT_PORT)) : String(port)).split(",");
   if (host === undefined) return [{ host: usualHost(portOf(endpoint, ports[0]!)), port: portOf(endpoint, ports[0]!) }];
@@ -259,7 +260,7 @@ function hostsOf(endpoint: EndpointInfo, options: PostgresqlOptions, env: Enviro
     const own = portOf(endpoint, ports[ports.length === 1 ? 0 : at]!);
     if (name.startsWith("/") || name.startsWith("@")) return [{ host: name, port: own }];
     // An address of IPv6 has no brackets here.
-    return listOf(endpoint, /^[\da-f]*:[\da-f:.]*:[\da-f:.]*$/i.test(name) ? `[${name}]` : name, own);
+    return listOf(endpoint, isIPv6(name) ? `[${name}]` : name, own);
   });
 }
 
@@ -270,8 +271,14 @@ function listOf(endpoint: EndpointInfo, hosts: string, port: number): HostPort[]
 }
 
 /** A folder as a URL must write it: `%2Fvar%2Frun%2Fpostgresql`. */
-function decodedFolder(host: string): string {
-  return /^%2f/i.test(host) ? decodeURIComponent(host) : host;
+function decodedFolder(endpoint: EndpointInfo): string {
+  const host = endpoint.host!;
+  if (!/^%2f/i.test(host)) return host;
+  try {
+    return decodeURIComponent(host);
+  } catch {
+    throw invalid(endpoint, "the folder of its Unix socket holds a % that begins no escape; write %25 for it");
+  }
 }
 
 function usualHost(port: number): string {
@@ -360,16 +367,17 @@ function invalid(endpoint: EndpointInfo, what: string): P2PError {
  */
 function parseNames(text: string, separator: "." | ","): string[] | undefined {
   const names: string[] = [];
+  // Spaces before what has no quotes have one way to match: with two, many of them would take their number cubed.
   const pattern =
-    separator === "." ? /\s*(?:"((?:[^"]|"")*)"|([^".]*))\s*(\.|$)/y : /\s*(?:"((?:[^"]|"")*)"|([^",]*))\s*(,|$)/y;
+    separator === "." ? /\s*"((?:[^"]|"")*)"\s*(\.|$)|([^".]*)(\.|$)/y : /\s*"((?:[^"]|"")*)"\s*(,|$)|([^",]*)(,|$)/y;
   while (true) {
     const match = pattern.exec(text);
     if (match === null) return undefined;
-    const [, quoted, plain, end] = match;
+    const [, quoted, quotedEnd, plain, plainEnd] = match;
     const name = quoted === undefined ? plain!.trim() : quoted.replaceAll('""', '"');
     if (name === "" || name.includes("\0")) return undefined;
     names.push(name);
-    if (end === "") return names;
+    if ((quotedEnd ?? plainEnd) === "") return names;
   }
 }
 

@@ -69,6 +69,10 @@ describe("an endpoint of PostgreSQL", () => {
       hosts: [{ host: "/var/run/pg", port: 5432 }],
       label: "postgresql:app",
     });
+    expect(parse("postgresql:///app?host=::1,fe80::2").hosts).toEqual([
+      { host: "::1", port: 5432 },
+      { host: "fe80::2", port: 5432 },
+    ]);
   });
 
   it("knows several hosts", () => {
@@ -96,6 +100,23 @@ describe("an endpoint of PostgreSQL", () => {
     expect(() => keys("a,a")).toThrow(/each once/);
   });
 
+  it("refuses names and hosts of any length soon", () => {
+    const started = performance.now();
+    const spaces = " ".repeat(60_000);
+    const refuse = (metadata: Record<string, unknown>, what: RegExp) =>
+      expect(() => parse({ storageType: "postgresql", metadata })).toThrow(what);
+    for (const bad of [`${spaces}x"`, `"x"${spaces}y`, `x${spaces}"`, `"${'""'.repeat(30_000)}x`, `""${spaces}`]) {
+      refuse({ table: bad }, /option "table"/);
+      refuse({ key: bad }, /option "key"/);
+    }
+    refuse({ host: `${":".repeat(60_000)}x` }, /hosts must be like/);
+    expect(performance.now() - started).toBeLessThan(1000);
+    expect(parse({ storageType: "postgresql", metadata: { table: '  a . "b" ' } }).table).toEqual({
+      schema: "a",
+      name: "b",
+    });
+  });
+
   it("refuses what cannot be meant", () => {
     const refuse = (metadata: Record<string, unknown>, what: RegExp) =>
       expect(() => parse({ storageType: "postgresql", host: "h", metadata })).toThrow(what);
@@ -104,6 +125,7 @@ describe("an endpoint of PostgreSQL", () => {
     refuse({ table: "a.b", schema: "c" }, /option "schema" another/);
     refuse({ table: "ä".repeat(40) }, /has 80 bytes/);
     refuse({ protocol: "tls" }, /no postgresql\+tls/);
+    expect(() => parse("postgresql://%2Fvar%zz/app")).toThrow(/Invalid endpoint .* write %25/);
     expect(() => parse("postgresql://h", "source", { PGUSER: "me", PGSSLMODE: "yes" })).toThrow(/PGSSLMODE/);
     expect(() =>
       parse({ storageType: "postgresql" }, "source", { PGUSER: "me", PGHOST: "a,b,c", PGPORT: "1,2" }),
