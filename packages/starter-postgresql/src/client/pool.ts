@@ -5,6 +5,8 @@ import { sqlState } from "./errors.ts";
 
 /** Longest wait, in ms, for a connection to take leave. */
 const CLOSE_MS = 2000;
+/** Time after which a server that was full is asked again, in ms, where no connection of ours has become free. */
+const FULL_MS = 1000;
 
 /** Who waits for a connection. */
 interface Waiter {
@@ -31,9 +33,13 @@ export class Pool {
 
   /** Takes in a connection that was opened elsewhere. */
   add(connection: Connection): void {
+    this.#own(connection);
+    this.#idle.push(connection);
+  }
+
+  #own(connection: Connection): void {
     this.#all.add(connection);
     connection.onGone = () => this.#forget(connection);
-    this.#idle.push(connection);
   }
 
   /**
@@ -59,17 +65,18 @@ export class Pool {
           connection.destroy();
           throw this.#closedError();
         }
-        this.#all.add(connection);
-        connection.onGone = () => this.#forget(connection);
+        this.#own(connection);
         return connection;
       } catch (error) {
-        // A server that is full leaves us those that we have.
-        if (!isFull(error) || this.#all.size === 0) throw error;
+        // A server that is full leaves us those that we have. Nobody else is woken: it would refuse them as well.
+        if (!isFull(error) || this.#all.size === 0) {
+          this.#wakeOne();
+          throw error;
+        }
       } finally {
         this.#opening--;
-        this.#wakeOne();
       }
-      if (this.#idle.length === 0) await this.#turn(signal);
+      if (this.#idle.length === 0) await this.#turn(signal, FULL_MS);
     }
   }
 
@@ -105,8 +112,10 @@ export class Pool {
     this.#all.clear();
   }
 
-  async #turn(signal: AbortSignal): Promise<void> {
+  /** Waits until it is worth looking again, and no longer than so many ms. */
+  async #turn(signal: AbortSignal, mostMs?: number): Promise<void> {
     const { promise, resolve } = Promise.withResolvers<void>();
+    const timer = mostMs === undefined ? undefined : setTimeout(resolve, mostMs);
     const waiter = { resolve };
     this.#waiters.push(waiter);
     const forget = onAbort(signal, resolve);
@@ -114,6 +123,7 @@ export class Pool {
       await promise;
     } finally {
       forget();
+      clearTimeout(timer);
       const at = this.#waiters.indexOf(waiter);
       if (at >= 0) this.#waiters.splice(at, 1);
       // One who was woken and goes away wakes the next.
