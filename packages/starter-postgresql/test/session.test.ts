@@ -179,6 +179,35 @@ describeWithService("postgresql", "a session", ({ url }) => {
     expect((await rejection(store.describeQuery(calm, "SELEC 1"))).message).toMatch(/syntax error/);
   });
 
+  it("calls off the description of a query that waits for a lock", async () => {
+    const schema = await scratch.schema("CREATE TABLE t (a int)");
+    const store = await schema.store(undefined, { application_name: schema.name });
+    const sql = `SELECT * FROM "${schema.name}".t`;
+    await schema.sql("BEGIN; LOCK TABLE t");
+    const controller = new AbortController();
+    const described = rejection(store.describeQuery(controller.signal, sql));
+    const waiting = async () =>
+      (
+        await scratch.sql(
+          `SELECT FROM pg_stat_activity WHERE application_name = '${schema.name}' AND wait_event_type = 'Lock'`,
+        )
+      ).length;
+    // Statistics are those of when a transaction first looked.
+    await expect
+      .poll(async () => {
+        await scratch.sql("SELECT pg_stat_clear_snapshot()");
+        return waiting();
+      })
+      .toBe(1);
+    controller.abort(new Error("enough"));
+    expect((await described).message).toBe("enough");
+    expect((await store.query("read", calm, "SELECT 1")).rows).toEqual([["1"]]);
+    await scratch.sql("SELECT pg_stat_clear_snapshot()");
+    expect(await waiting()).toBe(0);
+    await schema.sql("ROLLBACK");
+    expect(await store.describeQuery(calm, sql)).toMatchObject([{ name: "a" }]);
+  });
+
   it("does not leave a session behind when a connection is killed", async () => {
     const schema = await scratch.schema();
     const store = await schema.store(undefined, { application_name: schema.name });

@@ -2,8 +2,7 @@
 import type { Client } from "pg";
 import { type BackendKey, cancelStatement } from "./cancel.ts";
 import type { SocketRequest } from "./socket.ts";
-import type { Statement } from "./work.ts";
-import { type Completed, Pipeline } from "./work.ts";
+import { type Completed, Pipeline, type Statement } from "./work.ts";
 
 /** Work that the driver can be given, with its result. */
 interface Submitted<T> {

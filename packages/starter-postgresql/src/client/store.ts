@@ -10,7 +10,6 @@ import type { Answer, Cell, Session } from "./session.ts";
 import type { ColumnType, Table } from "./table.ts";
 import { assertKeyed, onlyTable, tableMissing } from "./tables.ts";
 import { TransactionSession } from "./transaction.ts";
-import { Description } from "./work.ts";
 
 /** Most connections of one endpoint. */
 const MOST_CONNECTIONS = 8;
@@ -189,26 +188,13 @@ export class PostgresqlStore {
   }
 
   /** What a query gives, which is not run. */
-  async describeQuery(signal: AbortSignal, sql: string): Promise<readonly QueryColumn[]> {
-    signal.throwIfAborted();
-    const connection = await this.#acquire("read", signal);
-    try {
-      const fields = await unlessAborted(connection.run(new Description(sql)), signal);
-      const types = await unlessAborted(
-        resolveTypes(
-          async (text, params) => (await connection.pipeline([{ text, params }]))[0]!,
-          fields.map(({ typeOid }) => typeOid),
-        ),
-        signal,
-      );
+  describeQuery(signal: AbortSignal, sql: string): Promise<readonly QueryColumn[]> {
+    return this.#within("read", signal, async (session) => {
+      const fields = await session.describe(sql);
+      const oids = fields.map(({ typeOid }) => typeOid);
+      const types = await resolveTypes((text, params) => session.query(text, params), oids);
       return fields.map(({ name, typeOid, typmod }) => ({ name, typmod, type: types.get(typeOid)! }));
-    } catch (error) {
-      signal.throwIfAborted();
-      throw this.#understood(error, "read");
-    } finally {
-      if (connection.isAlive && connection.isIdle) this.#pool.release(connection);
-      else this.#pool.discard(connection);
-    }
+    });
   }
 
   close(): Promise<void> {

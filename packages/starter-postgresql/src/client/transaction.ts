@@ -3,7 +3,7 @@ import { endsWithin, onAbort, P2PError } from "@omni/p2p-core/starter";
 import type { Connection } from "./connection.ts";
 import type { Answer, Cell, Session } from "./session.ts";
 import { literal } from "./sql.ts";
-import { type Completed, CopyIn, CopyOut, Script, type Statement } from "./work.ts";
+import { CopyIn, CopyOut, Description, Script, type Statement } from "./work.ts";
 
 /** How long a statement that was cancelled may take to end, in ms, before its connection is dropped. */
 const CANCEL_GRACE_MS = 1000;
@@ -40,6 +40,11 @@ function beginning({ readOnly, lockTimeoutMs }: TransactionMode): readonly strin
   ];
 }
 
+/** A statement whose answer nobody looks at. */
+function plainly(text: string): Statement {
+  return { text, plain: true };
+}
+
 /** A session that has a transaction: it begins with the first statement, in the same round trip. */
 export class TransactionSession implements Session {
   readonly #connection: Connection;
@@ -64,10 +69,14 @@ export class TransactionSession implements Session {
 
   async query(text: string, params?: readonly Cell[]): Promise<Answer> {
     const before = this.#beginning();
-    const answers = await this.#run(() =>
-      this.#connection.pipeline([...before.map((sql) => ({ text: sql, plain: true })), { text, params }]),
-    );
+    const answers = await this.#run(() => this.#connection.pipeline([...before.map(plainly), { text, params }]));
     return answers.at(-1)!;
+  }
+
+  /** The columns that a statement would give, which is not run. */
+  describe(text: string): Promise<Answer["fields"]> {
+    const work = new Description(this.#beginning().map(plainly), text);
+    return this.#run(() => this.#connection.run(work));
   }
 
   async script(text: string): Promise<Answer[]> {
@@ -105,10 +114,8 @@ export class TransactionSession implements Session {
 
   /** One statement and the end of the transaction, in the round trip that began it. */
   async only(text: string, params: readonly Cell[] | undefined): Promise<Answer> {
-    const before = this.#beginning().map((sql): Statement => ({ text: sql, plain: true }));
-    const answers = await this.#run(() =>
-      this.#connection.pipeline([...before, { text, params }, { text: "COMMIT", plain: true }]),
-    );
+    const before = this.#beginning().map(plainly);
+    const answers = await this.#run(() => this.#connection.pipeline([...before, { text, params }, plainly("COMMIT")]));
     return answers.at(-2)!;
   }
 
@@ -116,9 +123,7 @@ export class TransactionSession implements Session {
   async commit(): Promise<void> {
     // `finish` rolls back, where nothing was written.
     if (!this.#begun || (this.#leftEarly && this.#readOnly)) return;
-    const [answer] = (await this.#run(() =>
-      this.#connection.pipeline([{ text: "COMMIT", plain: true }]),
-    )) as readonly Completed[];
+    const [answer] = await this.#run(() => this.#connection.pipeline([plainly("COMMIT")]));
     // Of a transaction in which something failed, COMMIT makes nothing.
     if (answer?.command === "ROLLBACK") {
       throw new P2PError("WRITE_FAILED", "A statement of the transaction failed, so that it was rolled back");
@@ -136,7 +141,7 @@ export class TransactionSession implements Session {
     if (this.#running !== undefined && !(await this.#calledOff())) return false;
     await this.#cancelling;
     if (this.#connection.isIdle) return true;
-    const rolledBack = this.#connection.pipeline([{ text: "ROLLBACK", plain: true }]);
+    const rolledBack = this.#connection.pipeline([plainly("ROLLBACK")]);
     return (await endsWithin(rolledBack, CANCEL_GRACE_MS)) && this.#connection.isIdle;
   }
 

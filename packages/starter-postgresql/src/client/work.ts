@@ -141,20 +141,23 @@ export class Pipeline extends AnsweringWork {
     const { stream } = wire;
     stream.cork();
     try {
-      for (const { text, params, plain } of this.#statements) {
-        wire.parse({ text, name: "", types: [] }, true);
-        wire.bind(
-          { portal: "", statement: "", values: params === undefined ? [] : [...params], binary: false } as never,
-          true,
-        );
-        if (plain !== true) wire.describe({ type: "P", name: "" }, true);
-        wire.execute({ portal: "" } as never, true);
-      }
+      for (const statement of this.#statements) submitStatement(wire, statement);
       wire.sync();
     } finally {
       stream.uncork();
     }
   }
+}
+
+/** Sends a statement by the extended protocol. */
+function submitStatement(wire: Wire, { text, params, plain }: Statement): void {
+  wire.parse({ text, name: "", types: [] }, true);
+  wire.bind(
+    { portal: "", statement: "", values: params === undefined ? [] : [...params], binary: false } as never,
+    true,
+  );
+  if (plain !== true) wire.describe({ type: "P", name: "" }, true);
+  wire.execute({ portal: "" } as never, true);
 }
 
 /** Statements by the simple protocol, in one text. */
@@ -171,18 +174,21 @@ export class Script extends AnsweringWork {
   }
 }
 
-/** What a statement would give, which is not run. */
+/** What a statement would give, which is not run, after others that are. */
 export class Description extends Work<Answer["fields"]> {
+  readonly #before: readonly Statement[];
   readonly #text: string;
   readonly #building = new AnswerBuilder();
 
-  constructor(text: string) {
+  constructor(before: readonly Statement[], text: string) {
     super();
+    this.#before = before;
     this.#text = text;
   }
 
   submit(wire: Wire): void {
     wire.stream.cork();
+    for (const statement of this.#before) submitStatement(wire, statement);
     wire.parse({ text: this.#text, name: "", types: [] }, true);
     wire.describe({ type: "S", name: "" }, true);
     wire.sync();
