@@ -50,7 +50,7 @@ const LAYERS: Readonly<Record<string, Layers>> = {
     ["index.ts"],
   ],
   testkit: [
-    ["awkward-texts.ts", "lacks.ts", "readme-tables.ts", "round-trips.ts"],
+    ["awkward-texts.ts", "lacks.ts", "over-wire.ts", "readme-tables.ts", "round-trips.ts"],
     ["samples.ts"],
     ["arbitraries.ts", "compare.ts", "holding.ts", "reference.ts", "sample-records.ts"],
     ["bench.ts"],
