@@ -32,8 +32,11 @@ export interface Scan {
   readonly condition: Sql | undefined;
   readonly check: Filter["check"];
   readonly conditions: readonly QueryCondition[];
-  /** Statements of which rows were drawn for nothing: see {@link drawForNothing}. */
-  readonly drawn: WeakSet<RowStatement>;
+  /**
+   * Statements of which rows were drawn for nothing: see {@link drawForNothing}. Absent where the first rows of a statement cost
+   * more than is won: those of a view, those that are sorted or must be searched for.
+   */
+  readonly drawn?: WeakSet<RowStatement>;
   /** Pages that are still read with exact integers, since a large one was met: they come together. */
   readonly exactPages: { left: number };
   /** The fields to pick after the check; `undefined` when the plan reads just those. */
@@ -63,7 +66,6 @@ export function makeScan(
     condition: allOf([filter.sql && { ...filter.sql, text: `(${filter.sql.text})` }, where]),
     check: filter.check,
     conditions: query.conditions,
-    drawn: new WeakSet(),
     exactPages: { left: 0 },
     pick,
   };
@@ -209,7 +211,10 @@ function fillPage(scan: Scan, request: PageRequest, exact: boolean): Page | unde
   let others: SqlValue[] = [];
   const withSidecar = scan.relation.table.own && plan !== scan.plainPlan;
   const statement = store.rows(sql.text, exact);
-  if (request.atOnce) drawForNothing(scan, statement, sql.params);
+  if (request.atOnce && scan.drawn !== undefined && !scan.drawn.has(statement)) {
+    scan.drawn.add(statement);
+    drawForNothing(plan, statement, sql.params, exact);
+  }
   const rows = request.atOnce ? statement.all(...sql.params) : statement.iterate(...sql.params);
   for (const row of rows as Iterable<Row>) {
     const rowBytes = plan.measure(row, exact);
@@ -250,8 +255,9 @@ function fillPage(scan: Scan, request: PageRequest, exact: boolean): Page | unde
   };
 }
 
-/** Rows that are drawn for nothing from a new statement. */
+/** Rows that are drawn for nothing from a new statement at most, and about how many bytes: of large rows it takes no few hundred to fill the memory. */
 const DRAWN_ROWS = 400;
+const DRAWN_BYTES = 1024 * 1024;
 
 /**
  * Draws some rows of a new statement and drops them. The driver makes the rows of a statement by an object literal, and V8 decides
@@ -259,12 +265,12 @@ const DRAWN_ROWS = 400;
  * long as the first writes take; going by them alone it would put the rows of the whole table where only a full
  * collection finds them, and reading would take a quarter longer.
  */
-function drawForNothing({ drawn, condition }: Scan, statement: RowStatement, params: readonly SqlValue[]): void {
-  // Rows that must be searched for cost more than is won.
-  if (drawn.has(statement) || condition !== undefined) return;
-  drawn.add(statement);
-  let left = DRAWN_ROWS;
-  for (const _ of statement.iterate(...params)) if (--left === 0) break;
+function drawForNothing(plan: RowPlan, statement: RowStatement, params: readonly SqlValue[], exact: boolean): void {
+  let [rows, bytes] = [0, 0];
+  for (const row of statement.iterate(...params)) {
+    bytes += plan.measure(row as Row, exact);
+    if (++rows === DRAWN_ROWS || bytes > DRAWN_BYTES) break;
+  }
 }
 
 /** A row whose key is NULL names no record. */

@@ -39,7 +39,8 @@ export async function* readStorageOrder(
   const keyed: Sql | undefined = loose
     ? { text: table.key.columns.map(({ column }) => `${quote(column.name)} IS NOT NULL`).join(" AND "), params: [] }
     : undefined;
-  const scan = makeScan(store, relation, query, allOf([keyed, where]), order, position);
+  const made = makeScan(store, relation, query, allOf([keyed, where]), order, position);
+  const scan: Scan = table.type === "table" && made.condition === undefined ? { ...made, drawn: new WeakSet() } : made;
   const plain: Scan = scan.plainPlan === undefined ? scan : { ...scan, plan: scan.plainPlan };
   let isPlain = scan.plainPlan !== undefined;
   const windows = new Windows(scan);
