@@ -160,6 +160,18 @@ describeWithService("postgresql", "writing", ({ url }) => {
     expect(await target.delete(refs)).toEqual({ deleted: 998, absent: 2, changed: [], failures: [] });
   });
 
+  it("deletes no record that has got a value in a column that came after the table was looked at", async () => {
+    const schema = await scratch.schema();
+    const store = await schema.store("docs");
+    const { write, delete: remove } = writerOf(store);
+    const [one, other] = many(2);
+    await write([one!, other!]);
+    await schema.sql("ALTER TABLE docs ADD COLUMN x float8; UPDATE docs SET x = 5 WHERE id = 'r000001'");
+    const refs = [one!, other!].map((record) => ({ id: record.id, expected: recordDigest(record) }));
+    expect(await remove(refs)).toEqual({ deleted: 1, absent: 0, changed: [1], failures: [] });
+    expect(await contents(store)).toEqual([{ ...other, x: 5 }]);
+  });
+
   it("tells of a schema that is not there, and makes no table where it may not", async () => {
     const schema = await scratch.schema();
     const nowhere = await schema.store("docs", { schema: "no_such_schema" });

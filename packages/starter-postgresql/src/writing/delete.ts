@@ -20,7 +20,8 @@ import { ForeignShape } from "./foreign-shape.ts";
 import { compareKeys } from "./key-order.ts";
 import { keyText, type PendingRow, type WrittenColumn, writtenColumn } from "./row-shape.ts";
 import { Savepoint } from "./savepoint.ts";
-import { deleteSql, lockSql, numbersOf, presentSql } from "./statements.ts";
+import { isStale, MOST_ROUNDS } from "./stale.ts";
+import { deleteSql, lockSchemaSql, lockSql, numbersOf, presentSql } from "./statements.ts";
 
 /** Records that are read whole to be compared at a time, however large they are. */
 const COMPARED = 256;
@@ -31,8 +32,10 @@ const DELETED = 5000;
 export async function deleteRecords(
   store: PostgresqlStore,
   refs: readonly DeleteRef[],
-  { signal }: DeleteOptions,
+  options: DeleteOptions,
+  round = 1,
 ): Promise<DeleteResult> {
+  const { signal } = options;
   signal.throwIfAborted();
   const table = await store.table(signal);
   // A target is made when its first records come.
@@ -47,6 +50,8 @@ export async function deleteRecords(
     let isOver = false;
     try {
       return await store.transaction("write", signal, async (session) => {
+        // A digest without a column that has come meanwhile would be that of another record.
+        if (table.own) await session.script(lockSchemaSql(table));
         const batch = new DeleteBatch(session, store, table, some, checksDeferred);
         const result = await batch.run();
         isOver = true;
@@ -63,8 +68,9 @@ export async function deleteRecords(
     return (await deleteTogether(refs, false)) ?? (await deleteTogether(refs, true))!;
   } catch (error) {
     signal.throwIfAborted();
-    if (sqlState((error as P2PError).cause) === "42P01") {
+    if (isStale(error)) {
       store.forgetTable();
+      if (table.own && round < MOST_ROUNDS) return deleteRecords(store, refs, options, round + 1);
       if ((await store.table(signal)) === undefined)
         return { deleted: 0, absent: refs.length, changed: [], failures: [] };
     }

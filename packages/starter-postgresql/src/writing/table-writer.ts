@@ -26,10 +26,9 @@ import { compareKeys } from "./key-order.ts";
 import { addColumnsSql, createTableSql } from "./new-table.ts";
 import { OwnShape } from "./own-shape.ts";
 import { keyText, type PendingRow, type RowShape } from "./row-shape.ts";
-import { copyAsideSql, copyBinarySql, lockSchemaSql, OTHER_COLUMNS, upsertCopiedSql } from "./statements.ts";
+import { isStale, MOST_ROUNDS } from "./stale.ts";
+import { copyAsideSql, copyBinarySql, lockSchemaSql, upsertCopiedSql } from "./statements.ts";
 
-/** How often a batch is begun anew when others change the table at the same moment. */
-const MOST_ROUNDS = 5;
 /** Batches that go by without a trial of COPY at most, after it has met records that were there. */
 const LONGEST_PAUSE = 16;
 /** Shapes of records that are kept for a table. */
@@ -409,17 +408,6 @@ function encodingError(error: unknown): P2PError | undefined {
   if (isP2PError(error)) return error;
   // A text that would be longer than JavaScript can have.
   return error instanceof RangeError ? tooLarge("more than 512 million characters") : undefined;
-}
-
-/** A table, a column or a type that is not there any more, or columns that were not there before. */
-const STALE: ReadonlySet<string> = new Set(["42P01", "42703", "42704", OTHER_COLUMNS]);
-
-/** Whether a table, or a column, is not the one that it was described as. */
-function isStale(error: unknown): boolean {
-  if (!isP2PError(error)) return false;
-  const { cause } = error;
-  // With a context it is that of a function, a trigger, or a row.
-  return isServerError(cause) && STALE.has(cause.code) && cause.where === undefined;
 }
 
 /** Whether the server refused rows when the transaction was to end. */
