@@ -220,6 +220,16 @@ describe("a mirror's guards", () => {
     expect(target.deletes).toBe(0);
   });
 
+  it("let nothing be deleted where a record cannot be read any more when both sides are read once more", async () => {
+    const [source, target] = [new LiveStore(records(1000)), drifted()];
+    let reads = 0;
+    source.before = (call) => {
+      if (call === "read" && ++reads === 3) source.unreadable.add("r00500");
+    };
+    expect(await mirror(source, target)).toMatchObject({ deletedCount: 0, keptCount: 10 });
+    expect(target.deletes).toBe(0);
+  });
+
   it.each<[string, (source: LiveStore) => unknown]>([
     ["emptied", (source) => source.content.clear()],
     ["replaced", (source) => Object.assign(source, { incarnation: "2" })],

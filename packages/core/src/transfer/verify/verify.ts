@@ -309,8 +309,8 @@ class Comparison {
         this.#sourceIds?.add(print.spread);
         digests.add(print);
       }
-      for (const { id, wasRead } of unread) {
-        if (!wasRead) this.sourceUnread++;
+      this.sourceUnread += neverRead(unread);
+      for (const { id } of unread) {
         const spread = this.#prints.spread(id);
         this.#sourceIds?.add(spread);
         digests.addUnread(spread);
@@ -362,9 +362,13 @@ class Comparison {
   ): Promise<Findings> {
     const finder = await DifferenceFinder.open(buckets, records);
     try {
+      let unread = 0;
       for await (const batch of this.#reading(this.#source)) {
+        unread += neverRead(batch.unread);
         await finder.add(this.#notes(batch, "source", (record) => ({ kind: "source", ...this.#notePrint(record) })));
       }
+      // What was read the first time may be unreadable now.
+      this.sourceUnread = Math.max(this.sourceUnread, unread);
       for await (const batch of this.#reading(target)) {
         await finder.add(
           this.#notes(batch, "target", (record) => {
@@ -453,6 +457,11 @@ class Comparison {
       yield batch;
     }
   }
+}
+
+/** How many may be any record, and not those that a transform failed on. */
+function neverRead(unread: SideBatch["unread"]): number {
+  return unread.filter(({ wasRead }) => !wasRead).length;
 }
 
 /** A hash as it stands in the files. */
