@@ -130,7 +130,7 @@ export interface TlsSettings {
 export interface PostgresqlEndpoint {
   /** How messages call it. */
   readonly label: string;
-  /** Tried in this order. A host that begins with `/` is the folder of a Unix socket. */
+  /** Tried in this order. A host may be the folder of a Unix socket ({@link isSocketFolder}). */
   readonly hosts: readonly HostPort[];
   readonly user: string;
   /** Absent where the password file is to be asked. */
@@ -236,7 +236,7 @@ function defaultSslMode(options: PostgresqlOptions, env: Environment): SslMode {
 /** The database is left out where it is named as the user, whose name no message shows. */
 function labelled(endpoint: EndpointInfo, first: HostPort, database: string | undefined): EndpointInfo {
   // A folder of sockets is no host that a URL could show.
-  if (first.host.startsWith("/")) return { ...endpoint, host: undefined, port: undefined, database };
+  if (isSocketFolder(first.host)) return { ...endpoint, host: undefined, port: undefined, database };
   const port = endpoint.port ?? (first.port === DEFAULT_PORT ? undefined : first.port);
   return { ...endpoint, host: first.host, port, database };
 }
@@ -258,7 +258,7 @@ function hostsOf(endpoint: EndpointInfo, options: PostgresqlOptions, env: Enviro
   }
   return names.flatMap((name, at) => {
     const own = portOf(endpoint, ports[ports.length === 1 ? 0 : at]!);
-    if (name.startsWith("/") || name.startsWith("@")) return [{ host: name, port: own }];
+    if (isSocketFolder(name)) return [{ host: name, port: own }];
     // An address of IPv6 has no brackets here.
     return listOf(endpoint, isIPv6(name) ? `[${name}]` : name, own);
   });
@@ -268,6 +268,16 @@ function listOf(endpoint: EndpointInfo, hosts: string, port: number): HostPort[]
   const found = parseHosts(hosts, port);
   if (found === undefined) throw invalid(endpoint, "hosts must be like h1:5432,h2:5432");
   return found;
+}
+
+/** Whether a host is the folder of a Unix socket, or, with `@`, a name of Linux's abstract ones. */
+export function isSocketFolder(host: string): boolean {
+  return host.startsWith("/") || host.startsWith("@");
+}
+
+/** The name of a server's socket in such a folder. */
+export function socketPath({ host, port }: HostPort): string {
+  return `${host}/.s.PGSQL.${port}`;
 }
 
 /** A folder as a URL must write it: `%2Fvar%2Frun%2Fpostgresql`. */
@@ -282,7 +292,7 @@ function decodedFolder(endpoint: EndpointInfo): string {
 }
 
 function usualHost(port: number): string {
-  return SOCKET_FOLDERS.find((folder) => existsSync(`${folder}/.s.PGSQL.${port}`)) ?? "localhost";
+  return SOCKET_FOLDERS.find((folder) => existsSync(socketPath({ host: folder, port }))) ?? "localhost";
 }
 
 function portOf(endpoint: EndpointInfo, given: string): number {

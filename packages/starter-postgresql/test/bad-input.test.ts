@@ -58,6 +58,10 @@ describeWithService("postgresql", "bad input", ({ url }) => {
       "SOURCE_NOT_FOUND",
       "SOURCE_NOT_FOUND",
     ]);
+    // The schema in capitals, as its table may be.
+    const capitals = { schema: schema.name.toUpperCase() };
+    expect((await refusal(schema, undefined, capitals)).message).toMatch(/has several tables.*option table/);
+    await (await schema.open("ARTICLES", capitals)).close();
     // A dot in a name that was not quoted.
     const dotted = await rejection(openEndpoint(serverEndpoint(url, { table: "a.b" })));
     expect(dotted.code).toBe("SOURCE_NOT_FOUND");

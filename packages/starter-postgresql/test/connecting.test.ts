@@ -66,6 +66,22 @@ describe("connecting to what is no PostgreSQL server", () => {
     metadata: { username: "al", password: "very-secret", ...options },
   });
 
+  it("finds Linux's abstract Unix sockets", async () => {
+    if (process.platform !== "linux") {
+      console.log("not run: there are no abstract Unix sockets on this system");
+      return;
+    }
+    const host = `@p2p-${process.pid}`;
+    const server = createServer((socket) => socket.end("HTTP/1.1 400 Bad Request"));
+    await new Promise<void>((resolve) => server.listen(`\0${host.slice(1)}/.s.PGSQL.5432`, resolve));
+    cleanUp(() => server.close());
+    const error = await refusal({ ...at(5432, { host }), host: undefined });
+    expect([error.code, error.message]).toEqual([
+      "CONNECTION_FAILED",
+      expect.stringMatching(/^Cannot connect to postgresql:app: .*no PostgreSQL server/),
+    ]);
+  });
+
   it("says so of a server of HTTP, whatever sslmode says", async () => {
     const port = await listening(createHttpServer((_, response) => response.end("hello")));
     for (const sslmode of ["disable", "prefer", "require"]) {

@@ -12,7 +12,7 @@ import {
   withDeadline,
 } from "@omni/p2p-core/starter";
 import type * as Pg from "pg";
-import type { PostgresqlEndpoint, SessionKind } from "../endpoint.ts";
+import { isSocketFolder, type PostgresqlEndpoint, type SessionKind, socketPath } from "../endpoint.ts";
 import { Connection } from "./connection.ts";
 import { isServerError, postgresqlError, sqlState } from "./errors.ts";
 import { type PasswordAnswer, passwordByFile } from "./password-file.ts";
@@ -369,5 +369,5 @@ function assertKind({ inRecovery, readOnly }: Greeting, kind: SessionKind, label
 }
 
 function shownHost(at: HostPort): string {
-  return at.host.startsWith("/") ? `${at.host}/.s.PGSQL.${at.port}` : hostText(at);
+  return isSocketFolder(at.host) ? socketPath(at) : hostText(at);
 }

@@ -2,6 +2,7 @@
 import { connect as connectTcp, isIP, type Socket } from "node:net";
 import { type ConnectionOptions, connect as connectTls, type TLSSocket } from "node:tls";
 import { type HostPort, onAbort } from "@omni/p2p-core/starter";
+import { isSocketFolder, socketPath } from "../endpoint.ts";
 
 /** Silence on a socket after which the system asks whether the other side is still there, in ms. */
 const KEEP_ALIVE_MS = 10_000;
@@ -32,7 +33,7 @@ export interface SocketRequest {
 
 /** Opens a socket, encrypted if asked for; it is destroyed when that fails or the signal aborts. */
 export async function openSocket({ at, tls, direct }: SocketRequest, signal: AbortSignal): Promise<Socket> {
-  const socket = isFolder(at.host) ? connectTcp(`${at.host}/.s.PGSQL.${at.port}`) : connectTcp(at.port, at.host);
+  const socket = isSocketFolder(at.host) ? connectTcp(pathOf(at)) : connectTcp(at.port, at.host);
   const forget = onAbort(signal, () => socket.destroy(signal.reason as Error));
   try {
     await heard(socket, "connect");
@@ -50,8 +51,9 @@ export async function openSocket({ at, tls, direct }: SocketRequest, signal: Abo
   }
 }
 
-function isFolder(host: string): boolean {
-  return host.startsWith("/") || host.startsWith("@");
+/** The path of a server's Unix socket; Node begins that of an abstract one by a NUL character. */
+function pathOf(at: HostPort): string {
+  return socketPath(at).replace(/^@/, "\0");
 }
 
 async function askForTls(socket: Socket): Promise<void> {

@@ -25,14 +25,16 @@ const NOT_OWN = "n.nspname <> 'information_schema' AND n.nspname !~ '^pg_'";
 /**
  * The tables and views of a database, those of extensions and the partitions of others left out.
  *
- * @param schema the only one to look at; all of them when `undefined`.
+ * @param schema the only one to look at, in lower case where there is none as it is written; all of them when `undefined`.
  */
 export async function listTables(ask: Ask, schema: string | undefined): Promise<ListedTable[]> {
   const { rows } = await ask(
     `SELECT c.oid::pg_catalog.int8, n.nspname, c.relname, c.relkind, pg_catalog.pg_table_is_visible(c.oid)
      FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
      WHERE c.relkind IN (${KINDS}) AND NOT c.relispartition AND ${NOT_OWN}
-       AND ($1::pg_catalog.text IS NULL OR n.nspname = $1::pg_catalog.text)
+       AND ($1::pg_catalog.text IS NULL OR n.nspname = coalesce(
+         (SELECT s.nspname::pg_catalog.text FROM pg_catalog.pg_namespace s WHERE s.nspname = $1::pg_catalog.text),
+         pg_catalog.lower($1::pg_catalog.text)))
        AND NOT EXISTS (SELECT FROM pg_catalog.pg_depend d WHERE d.classid = 'pg_catalog.pg_class'::pg_catalog.regclass
          AND d.objid = c.oid AND d.deptype = 'e')
      ORDER BY n.nspname COLLATE "C", c.relname COLLATE "C"`,

@@ -4,7 +4,7 @@ import { homedir } from "node:os";
 import { join } from "node:path";
 import type { ConnectionOptions } from "node:tls";
 import { P2PError } from "@omni/p2p-core/starter";
-import type { SslMode, TlsSettings } from "../endpoint.ts";
+import { isSocketFolder, type SslMode, type TlsSettings } from "../endpoint.ts";
 
 /** How a connection is tried: encrypted, or not. */
 export type Attempt = "tls" | "plain";
@@ -20,7 +20,7 @@ const ATTEMPTS: Readonly<Record<SslMode, readonly Attempt[]>> = {
 
 /** The order of attempts; what goes through a Unix socket is never encrypted. */
 export function attemptsOf({ mode }: TlsSettings, host: string): readonly Attempt[] {
-  return host.startsWith("/") || host.startsWith("@") ? ["plain"] : ATTEMPTS[mode];
+  return isSocketFolder(host) ? ["plain"] : ATTEMPTS[mode];
 }
 
 /**
