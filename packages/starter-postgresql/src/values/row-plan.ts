@@ -30,7 +30,7 @@ export class RowPlan {
   readonly #make: (row: Row) => P2PRecord;
   readonly #sidecarAt: number | undefined;
   /** Columns in which NULL means that the field is absent, with their places in a row. */
-  readonly #optional: readonly { readonly field: string; readonly at: number }[];
+  readonly #optional: ReadonlyMap<string, number>;
   readonly #columnAt: ReadonlyMap<string, number>;
 
   /**
@@ -74,9 +74,7 @@ export class RowPlan {
     const make = makeRecords([{ field: "id", at: idAt, decode: idDecoder(table, key, decoders) }, ...cells]);
     const parts = decoders.slice(0, key.length);
     this.#make = key.length === 1 ? make : (row) => make([...row, compositeId(parts, row)]);
-    this.#optional = columns
-      .map(({ field, optional }, at) => ({ field, at, optional }))
-      .filter(({ optional }) => optional);
+    this.#optional = new Map(columns.flatMap(({ field, optional }, at) => (optional ? [[field, at] as const] : [])));
     this.soundValues = !table.own;
     this.distinctIds = hasDistinctIds(table);
   }
@@ -101,19 +99,18 @@ export class RowPlan {
     const record = this.#make(row);
     if (this.#sidecarAt === undefined) return record;
     const sidecar = row[this.#sidecarAt]!;
-    return sidecar === null && this.#optional.length === 0 ? record : this.#completed(record, row, sidecar);
+    return sidecar === null && this.#optional.size === 0 ? record : this.#completed(record, row, sidecar);
   }
 
   #completed(record: P2PRecord, row: Row, text: Cell): P2PRecord {
     const sidecar = text === null ? undefined : this.#sidecar(text, record.id);
-    const absent = this.#optional.filter(({ at }) => row[at] === null).map(({ field }) => field);
-    for (const field of sidecar?.absent ?? []) {
-      const at = this.#columnAt.get(field);
-      if (at !== undefined && row[at] === null) absent.push(field);
-    }
+    const stated = sidecar !== undefined && sidecar.absent.length > 0 ? new Set(sidecar.absent) : undefined;
     // Made anew, so that no field is deleted of the one there is, which would make it slow for all who read it.
     const made: Record<string, P2PValue> = {};
-    for (const field of Object.keys(record)) if (!absent.includes(field)) setField(made, field, record[field]!);
+    for (const field of Object.keys(record)) {
+      const at = this.#optional.get(field) ?? (stated?.has(field) ? this.#columnAt.get(field) : undefined);
+      if (at === undefined || row[at] !== null) setField(made, field, record[field]!);
+    }
     if (sidecar !== undefined) this.#applySidecar(made, sidecar.values as Record<string, P2PValue>, row);
     return made as P2PRecord;
   }
