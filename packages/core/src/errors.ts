@@ -53,6 +53,10 @@ export type P2PErrorCode =
   | "EMPTY_SOURCE"
   /** Several records have an id of one text, so that nobody can say which of them is meant. */
   | "AMBIGUOUS_ID"
+  /** The store does not tell of its changes until something is turned on, which the message names. */
+  | "CHANGES_UNAVAILABLE"
+  /** Changes after a position can no longer be told: a mirror makes up for them. */
+  | "CHANGES_LOST"
   | "CHECKPOINT_INVALID"
   /** The checkpoint belongs to another query, endpoint or transform, or to a store that was replaced or emptied since. */
   | "CHECKPOINT_MISMATCH"

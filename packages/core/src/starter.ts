@@ -56,7 +56,15 @@ export {
   valueType,
 } from "./model/value.ts";
 export { isSingleObject, type SingleObject } from "./model/value-kinds.ts";
+export type {
+  ChangeBatch,
+  ChangeFeed,
+  ChangeReadOptions,
+  ChangeStatus,
+  KeptForFollower,
+} from "./storage/change-feed.ts";
 export { type EndpointInfo, type EndpointInput, endpointLabel, parseEndpoint } from "./storage/endpoint.ts";
+export type { IdRef } from "./storage/id-ref.ts";
 export { type OptionSpec, type OptionSpecs, type OptionsOf, parseOptions } from "./storage/options.ts";
 export {
   compareRecords,
@@ -75,13 +83,13 @@ export {
 export { redactText, secretsOf } from "./storage/redact.ts";
 export { registerStarter } from "./storage/registry.ts";
 export {
+  type ChangeControl,
   CONTRACT_VERSION,
   type DeleteOptions,
   type DeleteRef,
   type DeleteResult,
   type DescribeContext,
   type FieldMapping,
-  type IdRef,
   type InspectedCollection,
   type LookUpOptions,
   type LookUpOutcome,

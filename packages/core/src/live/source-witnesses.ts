@@ -1,7 +1,7 @@
 /** A reservoir sample of the source's records: by it a source that was emptied under way is told from one that lost a few. */
 
 import type { P2PRecord } from "../model/record.ts";
-import type { IdRef } from "../storage/service.ts";
+import type { IdRef } from "../storage/id-ref.ts";
 
 /** Records remembered. */
 const SAMPLE = 16;

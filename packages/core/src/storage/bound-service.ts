@@ -1,6 +1,7 @@
 import type { P2PId, P2PRecord } from "../model/record.ts";
+import type { IdRef } from "./id-ref.ts";
 import type { P2PQuery } from "./query.ts";
-import type { DeleteOptions, DeleteRef, IdRef, LookUpOptions, P2PDataTransferService } from "./service.ts";
+import type { DeleteOptions, DeleteRef, LookUpOptions, P2PDataTransferService } from "./service.ts";
 
 /**
  * The same service as a plain object, whose methods can be replaced one by one. It has no raw lanes: they would lead
@@ -27,6 +28,7 @@ export function boundService(service: P2PDataTransferService): P2PDataTransferSe
       deleteFromTarget: (refs: readonly DeleteRef[], options: DeleteOptions) =>
         service.deleteFromTarget!(refs, options),
     }),
+    ...(service.changes && { changes: service.changes }),
     partitions: (query, parts, signal) => service.partitions(query, parts, signal),
     ping: (signal) => service.ping(signal),
     close: () => service.close(),

@@ -3,7 +3,9 @@ import type { P2PError } from "../errors.ts";
 import type { JsonValue } from "../model/json-value.ts";
 import type { P2PId, P2PRecord } from "../model/record.ts";
 import type { ValueType } from "../model/value.ts";
+import type { ChangeFeed, ChangeStatus } from "./change-feed.ts";
 import type { EndpointInfo } from "./endpoint.ts";
+import type { IdRef } from "./id-ref.ts";
 import type { OptionSpecs } from "./options.ts";
 import type { P2PQuery } from "./query.ts";
 
@@ -40,7 +42,7 @@ export interface P2PCapabilities {
   readonly lookUp: boolean;
   /** `deleteFromTarget` can be asked. Since contract 2. */
   readonly deletes: boolean;
-  /** There is a feed of changes. Since contract 2, and `false` until there are feeds. */
+  /** There is a feed of changes. Since contract 2. */
   readonly changes: boolean;
   /** What becomes of each kind of value. */
   readonly valueTypes: Readonly<Record<ValueType, ValueSupport>>;
@@ -125,17 +127,6 @@ export interface WriteResult {
   readonly failures: readonly WriteFailure[];
   /** Bytes sent, where known. Default: what the transfer estimates the written records to be. */
   readonly bytes?: number;
-}
-
-/** The id of a record, with what its store needs besides to reach it. */
-export interface IdRef {
-  readonly id: P2PId;
-  /**
-   * Where the record lies, as its own store told (`RecordBatch.locators`, a look-up, a feed of changes): MongoDB's shard key,
-   * the index and the routing of Elasticsearch. Plain JSON; only that store knows what it means. Optional: a store then
-   * looks everywhere where a record of this id could be.
-   */
-  readonly locator?: JsonValue;
 }
 
 /** How to look records up. */
@@ -316,6 +307,8 @@ export interface P2PDataTransferService {
    * @throws P2PError when the whole call failed; some may be deleted then, and asking again does no harm.
    */
   deleteFromTarget?(refs: readonly DeleteRef[], options: DeleteOptions): Promise<DeleteResult>;
+  /** What the store tells of its changes, however they were made. Present where `capabilities.changes` is true; since contract 2. */
+  readonly changes?: ChangeFeed;
   /** Asks the store for a sign of life; rejects with a connection error when there is none. */
   ping(signal: AbortSignal): Promise<void>;
   close(): Promise<void>;
@@ -370,6 +363,19 @@ export interface FieldMapping {
   readonly note?: string;
 }
 
+/** Turns the feed of an endpoint on and off, where it needs something in the store. */
+export interface ChangeControl {
+  status(endpoint: EndpointInfo, context: OpenContext): Promise<ChangeStatus>;
+  /** Twice is no error. @throws P2PError `CHANGES_UNAVAILABLE` when it cannot be turned on, with the reason and the way out. */
+  enable(endpoint: EndpointInfo, context: OpenContext): Promise<ChangeStatus>;
+  /**
+   * Takes away what `enable` and followers made. Twice is no error.
+   *
+   * @param follower only what is kept for this one. Default: everything.
+   */
+  disable(endpoint: EndpointInfo, context: OpenContext, follower?: string): Promise<ChangeStatus>;
+}
+
 /** What a starter package exports: how to open endpoints of one storage type. */
 export interface P2PStarter {
   readonly storageType: string;
@@ -407,4 +413,6 @@ export interface P2PStarter {
     sample: readonly P2PRecord[],
     context: DescribeContext,
   ): Promise<readonly FieldMapping[]>;
+  /** Turns the feed of an endpoint on and off, and tells how it stands. Optional. */
+  readonly changes?: ChangeControl;
 }
