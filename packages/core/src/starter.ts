@@ -55,7 +55,7 @@ export {
   valuesEqual,
   valueType,
 } from "./model/value.ts";
-export { isSingleObject, type SingleObject } from "./model/value-kinds.ts";
+export { isSingleObject, type SingleObject } from "./model/value-types.ts";
 export type {
   ChangeBatch,
   ChangeFeed,

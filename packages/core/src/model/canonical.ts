@@ -2,7 +2,7 @@
 import { FieldOrders } from "./field-orders.ts";
 import { JSON_TAG, toJson } from "./json.ts";
 import { type P2PObject, type P2PValue, type TaggedValue, valueType } from "./value.ts";
-import { type SingleObject, singleKindNamed } from "./value-kinds.ts";
+import { type SingleObject, singleKindNamed } from "./value-types.ts";
 
 /**
  * A text that two values share exactly when they are equal: their tagged JSON with the fields of every object in

@@ -11,7 +11,7 @@ import {
   TaggedValue,
   valueType,
 } from "./value.ts";
-import { SINGLE_KINDS, type SingleObject, singleKindNamed } from "./value-kinds.ts";
+import { SINGLE_KINDS, type SingleObject, singleKindNamed } from "./value-types.ts";
 
 /** The key that marks a tag: `{"$p2p":"date","value":"2024-01-01T00:00:00.000Z"}`. */
 export const JSON_TAG = "$p2p";

@@ -1,7 +1,7 @@
 /** The total order of values. */
 
 import { type P2PObject, type P2PValue, type TaggedValue, type ValueType, valueType } from "./value.ts";
-import { SINGLE_KINDS, type SingleObject, type SingleType, singleKindNamed, singleKindOf } from "./value-kinds.ts";
+import { SINGLE_KINDS, type SingleObject, type SingleType, singleKindNamed, singleKindOf } from "./value-types.ts";
 
 /**
  * Compares two strings by code point, as stores that hold UTF-8 do. JavaScript's `<` compares UTF-16 units and puts

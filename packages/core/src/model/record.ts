@@ -2,7 +2,7 @@
 import { P2PError } from "../errors.ts";
 import { encodeJson } from "./json.ts";
 import { findInvalidValue, getField, type P2PObject, type P2PValue, TaggedValue } from "./value.ts";
-import { type SingleObject, singleKindOf } from "./value-kinds.ts";
+import { type SingleObject, singleKindOf } from "./value-types.ts";
 
 /** What names a record within its store: any value but `null` and arrays. */
 export type P2PId = Exclude<P2PValue, null | readonly P2PValue[]>;

@@ -1,5 +1,5 @@
 import { type P2PObject, type P2PValue, type TaggedValue, valueType } from "./value.ts";
-import { type SingleObject, singleKindNamed } from "./value-kinds.ts";
+import { type SingleObject, singleKindNamed } from "./value-types.ts";
 
 /** About how many bytes a value takes in memory: enough to keep a budget, not to account for it. */
 export function estimateBytes(value: P2PValue | undefined): number {

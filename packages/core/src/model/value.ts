@@ -6,7 +6,7 @@ import {
   singleKindNamed,
   singleKindOf,
   singleKindOfPrototype,
-} from "./value-kinds.ts";
+} from "./value-types.ts";
 
 const brand = Symbol.for("@omni/p2p-core/tagged-value");
 

@@ -5,7 +5,7 @@ import type { JsonValue } from "../model/json-value.ts";
 import { compareLike, compareStrings, compareValues } from "../model/order.ts";
 import { idKey, type P2PId, type P2PRecord } from "../model/record.ts";
 import { cloneValue, getField, type P2PValue, setField, valueType } from "../model/value.ts";
-import { isSingleObject, type SingleObject, singleKindOf } from "../model/value-kinds.ts";
+import { isSingleObject, type SingleObject, singleKindOf } from "../model/value-types.ts";
 import { shownName } from "../suggest.ts";
 
 /** The operators of a `where` clause. All those named must hold. */

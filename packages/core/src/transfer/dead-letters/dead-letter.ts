@@ -4,7 +4,7 @@ import { toJson } from "../../model/json.ts";
 import { jsonLine } from "../../model/json-line.ts";
 import type { JsonValue } from "../../model/json-value.ts";
 import type { P2PRecord } from "../../model/record.ts";
-import { isSingleObject } from "../../model/value-kinds.ts";
+import { isSingleObject } from "../../model/value-types.ts";
 
 /** A record that failed for good, with all that is needed to mend and replay it. */
 export interface DeadLetter {

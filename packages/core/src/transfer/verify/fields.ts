@@ -7,7 +7,7 @@ import {
   valuesEqual,
   valueType,
 } from "../../model/value.ts";
-import { type SingleObject, singleKindNamed } from "../../model/value-kinds.ts";
+import { type SingleObject, singleKindNamed } from "../../model/value-types.ts";
 
 /** A field that two records of one id do not have alike. */
 export interface FieldDifference {

@@ -1,3 +1,4 @@
+/** Value types: the one entry of each that a field may hold beyond those of JSON. */
 import { types } from "node:util";
 import { base64, fromBase64 } from "./base64.ts";
 import { dateOfText, isoText } from "./iso-date.ts";

@@ -1,6 +1,6 @@
 import { runInNewContext } from "node:vm";
 import { describe, expect, it } from "vitest";
-import { SINGLE_KINDS, singleKindNamed } from "../../src/model/value-kinds.ts";
+import { SINGLE_KINDS, singleKindNamed } from "../../src/model/value-types.ts";
 import { compareValues, encodeJson, isSingleObject, kindOrder, type P2PValue, valueType } from "../../src/starter.ts";
 
 const SAMPLES: Record<(typeof SINGLE_KINDS)[number]["name"], readonly P2PValue[]> = {
