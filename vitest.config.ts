@@ -9,6 +9,7 @@ export default defineConfig({
       "docs/vitest.config.ts",
       "bench/vitest.config.ts",
     ],
-    reporters: ["default", ["json", { outputFile: ".cache/test-results.json" }]],
+    reporters: ["default", "json"],
+    outputFile: { json: ".cache/test-results.json" },
   },
 });

@@ -53,8 +53,7 @@ function vitest(report, args) {
     stream.write(data);
     printed += data;
   };
-  const reporters = ["--reporter=default", "--reporter=json", `--outputFile.json=${report}`];
-  return run("vitest", ["run", ...reporters, ...args], keep);
+  return run("vitest", ["run", `--outputFile.json=${report}`, ...args], keep);
 }
 
 /** The whole: both lanes, and then the rest. Resolves with the exit code; the reports become one. */
