@@ -6,6 +6,7 @@ export type {
   CountEvent,
   DryRunEvent,
   ErrorEvent,
+  MirrorProgressEvent,
   PartitionEvent,
   PingEvent,
   ProgressEvent,

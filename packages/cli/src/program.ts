@@ -4,6 +4,7 @@ import type { ExitCode } from "./exit-code.ts";
 import { type CopyFlags, withCopyFlags } from "./flags/copy.ts";
 import { type CountFlags, withCountFlags } from "./flags/count.ts";
 import { type InspectFlags, withInspectFlags } from "./flags/inspect.ts";
+import { type MirrorFlags, withMirrorFlags } from "./flags/mirror.ts";
 import { type OutputFlags, withOutput } from "./flags/output.ts";
 import { type PingFlags, withPingFlags } from "./flags/ping.ts";
 import { type ReplayFlags, withReplayFlags } from "./flags/replay.ts";
@@ -48,6 +49,16 @@ function addMoving(program: Command, execute: Execute): void {
     .action((source: string, target: string, flags: CopyFlags) =>
       execute(flags, async (session) =>
         (await import("./commands/copy.ts")).copyCommand({ source, target }, flags, session),
+      ),
+    );
+
+  const mirror = program.command("mirror").description("Make the target what the source is, deletes included");
+  mirror.argument("<source>", SOURCE).argument("<target>", TARGET).helpGroup("Moving records:");
+  withMirrorFlags(mirror)
+    .addHelpText("after", MIRROR_EXAMPLES)
+    .action((source: string, target: string, flags: MirrorFlags) =>
+      execute(flags, async (session) =>
+        (await import("./commands/mirror.ts")).mirrorCommand({ source, target }, flags, session),
       ),
     );
 
@@ -173,6 +184,13 @@ Examples:
   omni-p2p copy 'sqlite:./knowledge.db?table=docs' elasticsearch://localhost:9200/docs --where 'version>=2' --verify
   omni-p2p copy mongodb://localhost/shop redis://localhost --transform ./map.ts --dead-letter ./failed.ndjson
   omni-p2p copy shop search --distributed --partitions 64`;
+
+const MIRROR_EXAMPLES = `
+One run: changes that come while it runs are brought by the next. Distributed mirrors come later.
+
+Examples:
+  omni-p2p mirror 'sqlite:./knowledge.db?table=docs' redis://localhost:6379 --deletes remove --dry-run
+  omni-p2p mirror mongodb://localhost/shop elasticsearch://localhost:9200/shop --deletes remove --verify`;
 
 const TRANSFERS_EXAMPLES = `
 Examples:

@@ -1,52 +1,114 @@
-import { mkdtempSync, rmSync } from "node:fs";
-import { tmpdir } from "node:os";
-import { join } from "node:path";
-import { DefaultP2PConnectionManager, type P2PId, TaggedValue } from "@omni/p2p-core";
-import { memoryStarter, memoryStore } from "@omni/p2p-starter-memory";
-import { redisStarter } from "@omni/p2p-starter-redis";
-import { sqliteStarter } from "@omni/p2p-starter-sqlite";
-import { describeWithService } from "@omni/p2p-test-services/suite";
-import { afterAll, expect, it } from "vitest";
+import { afterEach, beforeEach, describe, expect, it } from "vitest";
+import { events, Project } from "./project.ts";
 
-/** Of every kind, and such as might be taken for one another. */
-const IDS: readonly P2PId[] = [
-  ...[1, 3n, 4.5, true, "two", "  ", "a'b", "\u2028", "00ff", "2024-01-01T00:00:00.000Z"],
-  ...[new Date(0), new Uint8Array([1, 255]), new TaggedValue("mongodb:objectId", "65f0c0ffee0ddba11ca7f00d"), { a: 1 }],
-];
+const SOURCE = "sqlite:a.db?table=docs";
+const TARGET = "sqlite:b.db?table=docs";
 
-describeWithService("redis", "a mirror from one of the command's stores to the next", ({ url }) => {
-  const folder = mkdtempSync(join(tmpdir(), "p2p-"));
-  const redis = new URL(url);
-  redis.searchParams.set("prefix", `p2p-test:${folder}:`);
-  const sqlite = `sqlite:${join(folder, "mirror.db")}?table=docs`;
-  const manager = new DefaultP2PConnectionManager();
-  for (const starter of [memoryStarter, redisStarter, sqliteStarter])
-    manager.registerService(starter.storageType, starter);
-  for (const id of IDS) memoryStore("cli-mirror").put({ id, when: new Date(5) });
-  memoryStore("cli-mirror-less").put({ id: 1, when: "another" });
-  const remove = { deletes: "remove", deadLetters: false } as const;
+let project: Project;
+beforeEach(() => {
+  project = new Project(["sqlite", "lines"]);
+  project.sql("a.db", table([1, 2, 3, 4]));
+  project.sql("b.db", `${table([2, 3, 4, 8, 9])}; UPDATE docs SET title = 'old', kind = 'b' WHERE id IN (4, 9)`);
+});
+afterEach(() => project[Symbol.dispose]());
 
-  afterAll(async () => {
-    memoryStore("cli-mirror-less").delete(1);
-    const emptying = await manager.establish("memory:cli-mirror-less", redis.href);
-    await emptying.mirror({}, { ...remove, allowEmptySource: true });
-    await manager.close();
-    for (const name of ["", "-less", "-last"]) memoryStore(`cli-mirror${name}`).clear();
-    rmSync(folder, { recursive: true });
+function table(ids: readonly number[]): string {
+  const rows = ids.map((id) => `(${id}, 'title ${id}', 'a')`);
+  return `CREATE TABLE docs (id INTEGER PRIMARY KEY, title TEXT, kind TEXT); INSERT INTO docs VALUES ${rows.join(", ")}`;
+}
+
+const mirror = (...more: string[]) => project.run(["mirror", SOURCE, TARGET, ...more]);
+const count = async (place: string) => Number((await project.run(["count", place])).stdout.match(/\d+/)?.[0]);
+
+describe("mirror", () => {
+  it("shows what it would do, and changes nothing", async () => {
+    const run = await mirror("--deletes", "remove", "--dry-run");
+    expect(run.code).toBe(0);
+    expect(run.stdout).toContain("Would write 2 records (1 missing, 1 different) and delete 2; nothing was changed");
+    expect(run.stdout).toContain('different  4  title: "title 4" → "old"\n      kind: "a" → "b"\n');
+    expect(run.stdout).toContain("extra      8\n");
+    expect(await count(TARGET)).toBe(5);
+  });
+
+  it("writes and deletes the differences, verifies, and does nothing twice", async () => {
+    const run = await mirror("--deletes", "remove", "--verify");
+    expect(run).toMatchObject({ code: 0 });
+    expect(run.stdout).toMatch(/2 records written, 2 deleted in .*\nVerified: both sides hold the same 4 records/);
+    const [, result] = events(await mirror("--json")).filter(({ event }) => event !== "mirror-progress");
+    expect(result).toMatchObject({
+      ...{ event: "result", status: "completed", totalRecords: 0, successCount: 0, deletedCount: 0, keptCount: 0 },
+      ...{ missing: 0, different: 0, extra: 0, unreadable: 0, deletes: "remove", sourceCount: 4, targetCount: 4 },
+    });
+  });
+
+  it("keeps what only the target has where it is told so", async () => {
+    const run = await mirror("--deletes", "keep", "--verify");
+    expect(run.stdout).toMatch(/2 records written, 0 deleted in .*, 2 of the target alone kept/);
+    expect(run.code).toBe(0);
+    expect(await count(TARGET)).toBe(6);
+  });
+
+  it("must be told at first what becomes of extras, shows them in a dry run, and remembers", async () => {
+    const untold = await mirror();
+    expect(untold).toMatchObject({ code: 2 });
+    expect(untold.stderr).toMatch(/must be told: --deletes remove takes them out, --deletes keep leaves them/);
+    const dry = await mirror("--dry-run");
+    expect(dry).toMatchObject({ code: 2 });
+    expect(dry.stdout).toContain("delete 2; nothing was changed");
+    expect(await count(TARGET)).toBe(5);
+    expect(await mirror("--deletes", "remove")).toMatchObject({ code: 0 });
+    project.sql("b.db", "INSERT INTO docs VALUES (7, 'more', 'a')");
+    expect((await mirror()).stdout).toContain("0 records written, 1 deleted");
+  });
+
+  it("mirrors what meets a condition, on both sides or as the target is told", async () => {
+    const run = await mirror("--deletes", "remove", "--where", "kind=a");
+    // 4 is replaced, though the target has it as another kind; 9 is of another kind, and none of its business.
+    expect(run.stdout).toContain("2 records written, 1 deleted");
+    expect((await mirror("--deletes", "remove", "--where", "kind=a", "--target-where", "all")).stdout).toContain(
+      "0 records written, 1 deleted",
+    );
+    expect(await count(TARGET)).toBe(4);
+  });
+
+  it("deletes nothing for an empty source, nor more than it may, and says how it is allowed", async () => {
+    project.sql("a.db", "DELETE FROM docs WHERE id > 1");
+    const many = await mirror("--deletes", "remove", "--max-deletes", "3");
+    expect(many.stderr).toMatch(/5 of the 5 records .* would be deleted.*--max-deletes.*--deletes keep/s);
+    expect(many.code).not.toBe(0);
+    project.sql("a.db", "DELETE FROM docs");
+    const empty = await mirror("--deletes", "remove");
+    expect(empty.stderr).toMatch(/gives no record .*--allow-empty-source/s);
+    expect(empty.code).not.toBe(0);
+    expect(await count(TARGET)).toBe(5);
+    expect(await mirror("--deletes", "remove", "--allow-empty-source")).toMatchObject({ code: 0 });
+    expect(await count(TARGET)).toBe(0);
   });
 
   it.each([
-    ["memory", "sqlite", "memory:cli-mirror", sqlite],
-    ["sqlite", "redis", sqlite, redis.href],
-    ["redis", "memory", redis.href, "memory:cli-mirror-last"],
-  ])("%s to %s brings ids of every kind, takes them out, and does nothing twice", async (_, __, source, target) => {
-    const connection = await manager.establish(source, target);
-    const all = IDS.length;
-    expect(await connection.mirror({}, remove)).toMatchObject({ successCount: all, failureCount: 0, deletedCount: 0 });
-    expect(await connection.mirror({}, remove)).toMatchObject({ totalRecords: 0, deletedCount: 0 });
-    const less = await manager.establish("memory:cli-mirror-less", target);
-    expect(await less.mirror({}, remove)).toMatchObject({ successCount: 1, failureCount: 0, deletedCount: all - 1 });
-    expect(await connection.mirror({}, remove)).toMatchObject({ successCount: all, failureCount: 0, deletedCount: 0 });
-    expect(await connection.verify()).toMatchObject({ equal: true, sourceCount: all, targetCount: all });
+    ["a share that is none", ["--max-deletes", "5x"], /"--max-deletes" must be "none", "all"/],
+    ["another choice", ["--deletes", "all"], /Allowed choices are remove, keep/],
+    ["a limit", ["--limit", "3"], /unknown option '--limit'/],
+    ["many machines", ["--distributed"], /distributed ones come later/],
+    ["a condition that is none", ["--target-where", "kind"], /kind/],
+  ])("refuses %s with the way out", async (_, flags, message) => {
+    const run = await mirror(...flags);
+    expect(run.code).toBe(2);
+    expect(run.stderr).toMatch(message);
+    expect(await count(TARGET)).toBe(5);
+  });
+
+  it("refuses a target that does not look up or delete, before it reads", async () => {
+    project.fill("c.ndjson", [{ id: "x" }]);
+    const run = await project.run(["mirror", SOURCE, "lines:c.ndjson", "--deletes", "remove"]);
+    expect(run.code).not.toBe(0);
+    expect(run.stderr).toMatch(/cannot (delete|look)/);
+  });
+
+  it("refuses a transform that makes other ids", async () => {
+    project.write("map.mjs", "export default (record) => ({ ...record, id: record.id + 100 });");
+    const run = await mirror("--deletes", "remove", "--target-where", "all", "--transform", "map.mjs");
+    expect(run.stderr).toMatch(/one with another id/);
+    expect(await count(TARGET)).toBe(5);
   });
 });

@@ -14,7 +14,8 @@ export interface QueryFlags {
 /** The heading of these flags in the help. */
 export const SELECTION = "Which records:";
 
-export function withQuery(command: Command): Command {
+/** The flags by which records are chosen one by one. */
+export function withConditions(command: Command): Command {
   return command
     .addOption(
       new Option(
@@ -30,16 +31,21 @@ export function withQuery(command: Command): Command {
         .helpGroup(SELECTION),
     )
     .addOption(
-      new Option("--order-by <fields>", "order, such as created:desc,title")
-        .argParser(collectList)
-        .helpGroup(SELECTION),
-    )
-    .addOption(new Option("--limit <n>", "most records to read").argParser(wholeFrom(0)).helpGroup(SELECTION))
-    .addOption(new Option("--offset <n>", "records to pass over first").argParser(wholeFrom(0)).helpGroup(SELECTION))
-    .addOption(
       new Option(
         "--native <json>",
         'a query in the source\'s own language, such as \'{"sqlite":{"sql":"…"}}\'',
       ).helpGroup(SELECTION),
     );
+}
+
+/** All of them: also those by which a record is chosen for its place among the others. */
+export function withQuery(command: Command): Command {
+  return withConditions(command)
+    .addOption(
+      new Option("--order-by <fields>", "order, such as created:desc,title")
+        .argParser(collectList)
+        .helpGroup(SELECTION),
+    )
+    .addOption(new Option("--limit <n>", "most records to read").argParser(wholeFrom(0)).helpGroup(SELECTION))
+    .addOption(new Option("--offset <n>", "records to pass over first").argParser(wholeFrom(0)).helpGroup(SELECTION));
 }

@@ -36,6 +36,17 @@ export interface ResultEvent {
   readonly failureCount: number;
   readonly skippedCount: number;
   readonly retryCount: number;
+  /** Of a mirror: records taken out of the target, and those of it alone that were left. */
+  readonly deletedCount?: number;
+  readonly keptCount?: number;
+  /** Of a mirror, what its comparison found. */
+  readonly missing?: number;
+  readonly different?: number;
+  readonly extra?: number;
+  readonly unreadable?: number;
+  /** Of a mirror that changes nothing, and the error with which the real one would end. */
+  readonly dryRun?: true;
+  readonly refusal?: { readonly code: string; readonly message: string };
   readonly bytes: number;
   readonly durationMs: number;
   readonly errors: readonly TransferFailure[];
@@ -78,6 +89,16 @@ export interface VerifyProgressEvent {
   /** Read so far on both sides. */
   readonly records: number;
   /** What both sides hold, where both can count; more is read where they differ. */
+  readonly total?: number;
+}
+
+/** A mirror goes on. */
+export interface MirrorProgressEvent {
+  readonly event: "mirror-progress";
+  readonly phase: "comparing" | "writing" | "deleting";
+  /** Of this phase so far; while comparing, of both sides. */
+  readonly records: number;
+  /** Of how many, where that is known. */
   readonly total?: number;
 }
 
@@ -218,6 +239,7 @@ export type CliEvent =
   | ResultEvent
   | VerifyEvent
   | VerifyProgressEvent
+  | MirrorProgressEvent
   | DryRunEvent
   | PingEvent
   | CountEvent

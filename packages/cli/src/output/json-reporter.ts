@@ -1,7 +1,7 @@
 import type { TransferProgress } from "@omni/p2p-core";
 import type { Output } from "./output.ts";
 import { PROGRESS_INTERVALS_MS } from "./progress-interval.ts";
-import type { Reporter, StartedJob } from "./reporter.ts";
+import type { MirrorProgress, Reporter, StartedJob } from "./reporter.ts";
 
 /** One JSON object a line. */
 export class JsonReporter implements Reporter {
@@ -24,9 +24,19 @@ export class JsonReporter implements Reporter {
   }
 
   verifying(count: number, total: number | undefined): void {
-    if (performance.now() - this.#toldAt < this.interval) return;
-    this.#toldAt = performance.now();
+    if (!this.#isDue()) return;
     this.#out.event({ event: "verify-progress", records: count, ...(total !== undefined && { total }) });
+  }
+
+  mirroring({ phase, records, total }: MirrorProgress): void {
+    if (!this.#isDue()) return;
+    this.#out.event({ event: "mirror-progress", phase, records, ...(total !== undefined && { total }) });
+  }
+
+  #isDue(): boolean {
+    if (performance.now() - this.#toldAt < this.interval) return false;
+    this.#toldAt = performance.now();
+    return true;
   }
 
   stop(): void {}

@@ -5,9 +5,9 @@ import stringWidth from "string-width";
 import { formatCount, formatDuration } from "./format.ts";
 import type { Output } from "./output.ts";
 import { PROGRESS_INTERVALS_MS } from "./progress-interval.ts";
-import { comparing, progressParts, shareOf, startLine } from "./progress-text.ts";
+import { comparing, mirroring, progressParts, shareOf, startLine } from "./progress-text.ts";
 import { RecentPace } from "./recent-pace.ts";
-import type { Reporter, StartedJob } from "./reporter.ts";
+import type { MirrorProgress, Reporter, StartedJob } from "./reporter.ts";
 
 const BAR_WIDTH = 24;
 /** A shorter bar tells less than nothing. */
@@ -48,6 +48,10 @@ export class LiveReporter implements Reporter {
 
   verifying(count: number, total: number | undefined): void {
     this.#show(() => `${this.#spin()} ${comparing(count, total)}`);
+  }
+
+  mirroring(progress: MirrorProgress): void {
+    this.#show(() => `${this.#spin()} ${mirroring(progress)}`);
   }
 
   stop(): void {

@@ -2,9 +2,9 @@ import type { TransferProgress } from "@omni/p2p-core";
 import { formatDuration } from "./format.ts";
 import type { Output } from "./output.ts";
 import { PROGRESS_INTERVALS_MS } from "./progress-interval.ts";
-import { comparing, progressParts, startLine } from "./progress-text.ts";
+import { comparing, mirroring, progressParts, startLine } from "./progress-text.ts";
 import { RecentPace } from "./recent-pace.ts";
-import type { Reporter, StartedJob } from "./reporter.ts";
+import type { MirrorProgress, Reporter, StartedJob } from "./reporter.ts";
 
 /** A line now and then, for logs and pipes. */
 export class PlainReporter implements Reporter {
@@ -33,9 +33,17 @@ export class PlainReporter implements Reporter {
   }
 
   verifying(count: number, total: number | undefined): void {
+    this.#now(() => comparing(count, total));
+  }
+
+  mirroring(progress: MirrorProgress): void {
+    this.#now(() => mirroring(progress));
+  }
+
+  #now(text: () => string): void {
     if (performance.now() - this.#toldAt < this.interval) return;
     this.#toldAt = performance.now();
-    this.#out.note(comparing(count, total));
+    this.#out.note(text());
   }
 
   stop(): void {}

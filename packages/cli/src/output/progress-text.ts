@@ -1,6 +1,6 @@
 import type { TransferProgress } from "@omni/p2p-core";
 import { formatBytes, formatCount, formatDuration } from "./format.ts";
-import type { StartedJob } from "./reporter.ts";
+import type { MirrorProgress, StartedJob } from "./reporter.ts";
 
 /** What there is to say of a transfer under way, the most important first. */
 export function progressParts(progress: TransferProgress): string[] {
@@ -31,6 +31,12 @@ export function shareOf({ records, total }: TransferProgress): number | undefine
 export function comparing(count: number, total: number | undefined): string {
   const of = total === undefined ? "" : ` of about ${formatCount(Math.max(count, total))}`;
   return `comparing: ${formatCount(count)}${of} records read`;
+}
+
+/** What there is to say of a mirror under way. */
+export function mirroring({ phase, records, total }: MirrorProgress): string {
+  if (phase === "comparing") return comparing(records, total);
+  return `${phase}: ${formatCount(records)}${total === undefined ? "" : ` of ${formatCount(total)}`} records`;
 }
 
 /** `copy sqlite:a.db?table=docs → redis://localhost (transfer sqlite-redis-0a1b2c3d)` */

@@ -1,4 +1,7 @@
-import type { TransferProgress } from "@omni/p2p-core";
+import type { MirrorOptions, TransferProgress } from "@omni/p2p-core";
+
+/** What a mirror does, and how far it is. */
+export type MirrorProgress = Parameters<NonNullable<MirrorOptions["onProgress"]>>[0];
 
 /** An end of a transfer, as it is called on the screen. */
 interface ShownEnd {
@@ -24,6 +27,7 @@ export interface Reporter {
    * @param total records that both hold, where that is known.
    */
   verifying(count: number, total: number | undefined): void;
+  mirroring(progress: MirrorProgress): void;
   /** Ends a live line. May be called twice. */
   stop(): void;
 }

@@ -31,6 +31,12 @@ const NEXT: Partial<Record<P2PErrorCode, string>> = {
 const OPTION_NAMES: readonly (readonly [RegExp, string])[] = [
   [/\bdeadLetters\b/g, "--dead-letter"],
   [/\btransferId\b/g, "--transfer-id"],
+  [/\bmaxDeletes\b/g, "--max-deletes"],
+  [/\btargetQuery\b/g, "--target-where"],
+  [/\({} for all of them\)/g, "(all for all of them)"],
+  [/\ballowEmptySource\b/g, "--allow-empty-source"],
+  [/\bdeletes: "remove"/g, "--deletes remove"],
+  [/\bdeletes: "keep"/g, "--deletes keep"],
   [/\bcheckpoint folder\b/g, "--state-dir folder"],
   [/\bset allow_same_store\b/g, "add --allow-same-store"],
   [/\b(max_failures|transfer_timeout|connection_timeout|auto_reconnect)\b/g, "$1"],

@@ -84,7 +84,7 @@ export async function runTransfer(
   }
 }
 
-async function registerStarters(job: TransferJob, manager: DefaultP2PConnectionManager): Promise<void> {
+export async function registerStarters(job: TransferJob, manager: DefaultP2PConnectionManager): Promise<void> {
   for (const { endpoint, starter } of [job.source, job.target]) manager.registerService(endpoint.storageType, starter);
   if (typeof job.deadLetters !== "object") return;
   const { storageType } = parseEndpoint(job.deadLetters.endpoint);
@@ -107,7 +107,7 @@ async function announce(job: TransferJob, { out }: Session): Promise<Checkpoint 
 }
 
 /** Opens both ends; where a store wants a password and somebody is there, it is asked for once. */
-async function establish(
+export async function establish(
   job: TransferJob,
   session: Session,
   manager: DefaultP2PConnectionManager,

@@ -82,7 +82,18 @@ function tell({ source, target, after }: Comparison, result: VerifyResult, out: 
   }
 }
 
-function listDifferences({ differences, missing, extra, different, failed, unreadable }: VerifyResult, out: Output) {
+/** Lists what was told of, and how many there are besides. */
+export function listDifferences(
+  {
+    differences,
+    missing,
+    extra,
+    different,
+    failed,
+    unreadable,
+  }: Pick<VerifyResult, "differences" | "missing" | "extra" | "different" | "failed" | "unreadable">,
+  out: Output,
+): void {
   for (const difference of differences) for (const line of linesOf(difference)) out.line(`  ${line}`);
   const listsExtra = differences.some(({ kind }) => kind === "extra");
   const all = missing + different + failed + unreadable + (listsExtra ? extra : 0);

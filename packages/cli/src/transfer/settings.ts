@@ -16,7 +16,7 @@ export function settingsFrom(flags: TransferFlags & StoreFlags): ConnectionConfi
     reconnectTimeout: flags.reconnectTimeout,
     connectionTimeout: flags.connectionTimeout,
     allowSameStore: flags.allowSameStore,
-    maxFailures: flags.maxFailures === undefined ? undefined : tolerance(flags.maxFailures),
+    maxFailures: flags.maxFailures === undefined ? undefined : toleranceFrom(flags.maxFailures),
   };
   try {
     parseConfig(config);
@@ -31,6 +31,7 @@ export function settingsFrom(flags: TransferFlags & StoreFlags): ConnectionConfi
   return config;
 }
 
-function tolerance(text: string): FailureTolerance {
+/** A tolerance as it was typed: a number, a word or a share. */
+export function toleranceFrom(text: string): FailureTolerance {
   return /^\d+$/.test(text) ? Number(text) : (text as FailureTolerance);
 }

@@ -168,7 +168,7 @@ class MirrorRun {
     const file = await DifferenceFile.open();
     try {
       this.#found = await this.#compare(file);
-      this.#refusal = this.#refusalOf(this.#found, file);
+      this.#refusal ??= this.#refusalOf(this.#found, file);
       if (this.#own.dryRun) return this.#result();
       if (this.#refusal) throw this.#refusal;
       if (deadLetters) await unlessAborted(deadLetters.open(resumed?.deadLetterPosition ?? null), this.#signal);
@@ -224,11 +224,13 @@ class MirrorRun {
     try {
       for await (const { records, failures = [] } of reading) {
         if (records.length + failures.length === 0) continue;
-        throw new P2PError(
+        this.#refusal = new P2PError(
           "INVALID_CONFIG",
           `Invalid configuration: ${endpointLabel(this.#target.endpoint)} holds records already, and what becomes of those that the source ` +
             'does not have must be told: deletes: "remove" takes them out, deletes: "keep" leaves them',
         );
+        // Who only wants to see it sees how many these are.
+        if (!this.#own.dryRun) throw this.#refusal;
       }
     } catch (error) {
       if (!isP2PError(error, "SOURCE_NOT_FOUND")) throw error;

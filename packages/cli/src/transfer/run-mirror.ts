@@ -1,0 +1,164 @@
+import {
+  DefaultP2PConnectionManager,
+  isP2PError,
+  type MirrorOptions,
+  type MirrorResult,
+  P2PTransferError,
+} from "@omni/p2p-core";
+import { ExitCode } from "../exit-code.ts";
+import { createReporter } from "../output/create-reporter.ts";
+import { formatCount, formatDuration, records } from "../output/format.ts";
+import type { Output } from "../output/output.ts";
+import { printable } from "../output/printable.ts";
+import { explain } from "../session/explain.ts";
+import type { Session } from "../session/session.ts";
+import { tellSupervisor } from "../supervision/channel.ts";
+import { assertJob } from "./assert-job.ts";
+import type { TransferJob } from "./job.ts";
+import { resultEvent } from "./report.ts";
+import { establish, registerStarters } from "./run-transfer.ts";
+import { listDifferences, runVerify } from "./run-verify.ts";
+
+/** Failures shown on the screen; all of them are in the dead letters. */
+const SHOWN_FAILURES = 5;
+
+/** What a mirror is told beyond what a copy is. */
+export type MirrorFlagsGiven = Pick<
+  MirrorOptions,
+  "deletes" | "maxDeletes" | "allowEmptySource" | "targetQuery" | "dryRun"
+>;
+
+/** Mirrors, and tells what was done. */
+export async function runMirror(
+  job: TransferJob,
+  own: MirrorFlagsGiven,
+  session: Session,
+  progressInterval: number | undefined,
+): Promise<ExitCode> {
+  assertJob(job);
+  const manager = new DefaultP2PConnectionManager();
+  session.out.onClosed = undefined;
+  const reporter = await createReporter(session.out, progressInterval);
+  try {
+    await registerStarters(job, manager);
+    const connection = await establish(job, session, manager);
+    tellSupervisor({ kind: "way", text: job.resumeCommand });
+    reporter.start(job, job.resume);
+    const result = await manager.mirrorThroughConnection(connection.connectionId, job.query, {
+      ...own,
+      transferId: job.transferId,
+      resume: job.resume,
+      checkpoint: job.stateDir,
+      deadLetters: job.deadLetters,
+      earlierDeadLetters: job.deadLetterOverwrite ? "overwrite" : "keep",
+      transform: job.transform?.transform,
+      transformVersion: job.transform?.version,
+      signal: session.signal,
+      onProgress: (progress) => reporter.mirroring(progress),
+    });
+    reporter.stop();
+    const code = own.dryRun ? reportDryRun(job, result, session.out) : reportMirror(job, result, session.out);
+    if (!job.verify || own.dryRun) return code;
+    const { source, target, query } = job;
+    const verified = await runVerify(
+      {
+        ...{ source, target, query },
+        options: {
+          transform: job.transform?.transform,
+          targetQuery: own.targetQuery,
+          ...(result.deletes === "keep" && { extras: "allow" }),
+        },
+        compare: (options) => manager.verify(connection.connectionId, query, options),
+      },
+      session,
+      reporter,
+    );
+    return code === ExitCode.OK ? verified : code;
+  } catch (error) {
+    reporter.stop();
+    return reportFailure(job, session, error);
+  } finally {
+    tellSupervisor({ kind: "way", text: undefined });
+    reporter.stop();
+    await manager.close({ drainTimeout: 0 });
+  }
+}
+
+function reportMirror(job: TransferJob, result: MirrorResult, out: Output): ExitCode {
+  const partial = result.failureCount + result.unreadable > 0;
+  out.event(mirrorEvent(job, result, partial ? "partial" : "completed"));
+  const { successCount, deletedCount, keptCount, failureCount, unreadable, durationMs } = result;
+  const others = [
+    keptCount > 0 && `${formatCount(keptCount)} of the target alone kept`,
+    failureCount > 0 && `${formatCount(failureCount)} failed`,
+    unreadable > 0 && `${formatCount(unreadable)} could not be read`,
+  ].filter((part) => part !== false);
+  const done = `${records(successCount)} written, ${formatCount(deletedCount)} deleted in ${formatDuration(durationMs)}`;
+  out.line([done, ...others].join(", "));
+  reportRest(result, out);
+  return partial ? ExitCode.PARTIAL : ExitCode.OK;
+}
+
+function reportDryRun(job: TransferJob, result: MirrorResult, out: Output): ExitCode {
+  const { missing, different, extra, deletes, unreadable, refusal } = result;
+  out.event({
+    ...mirrorEvent(job, result, "completed"),
+    dryRun: true,
+    ...(refusal && { refusal: { code: refusal.code, message: refusal.message } }),
+  });
+  out.line(
+    `Would write ${records(missing + different)} (${formatCount(missing)} missing, ${formatCount(different)} different) and ` +
+      `${deletes === "remove" ? "delete" : "keep"} ${formatCount(extra)}; nothing was changed`,
+  );
+  listDifferences({ differences: result.samples ?? [], missing, different, extra, unreadable, failed: 0 }, out);
+  for (const note of result.notes ?? []) out.note(printable(note));
+  if (refusal) {
+    const { exitCode, ...shown } = explain(refusal);
+    out.error(shown);
+    return exitCode;
+  }
+  return unreadable > 0 ? ExitCode.PARTIAL : ExitCode.OK;
+}
+
+function reportRest(result: MirrorResult, out: Output): void {
+  for (const note of result.notes ?? []) out.note(printable(note));
+  for (const { id, phase, code, reason } of result.errors.slice(0, SHOWN_FAILURES)) {
+    out.note(printable(`  ${id} (${phase}, ${code}): ${reason}`));
+  }
+  if (result.deadLetters !== undefined)
+    out.note(`The ids that failed are in ${result.deadLetters}; mirror once more to bring them`);
+}
+
+function mirrorEvent(
+  job: TransferJob,
+  result: MirrorResult,
+  status: "completed" | "partial" | "failed" | "interrupted",
+) {
+  const { refusal: _, ...told } = result;
+  return {
+    ...resultEvent(job, told, status, status === "interrupted"),
+    ...("samples" in told && { dryRun: true as const }),
+  };
+}
+
+function reportFailure(job: TransferJob, session: Session, error: unknown): ExitCode {
+  const { out, interrupts } = session;
+  const result = error instanceof P2PTransferError ? (error.result as MirrorResult) : undefined;
+  const stopped = interrupts.exitCode;
+  if (result) out.event(mirrorEvent(job, result, stopped === undefined ? "failed" : "interrupted"));
+  if (result && result.successCount + result.deletedCount > 0) {
+    out.line(`${records(result.successCount)} written, ${formatCount(result.deletedCount)} deleted before it stopped`);
+    reportRest(result, out);
+  }
+  if (stopped !== undefined) {
+    out.note(`Go on with: ${job.resumeCommand}`);
+    return stopped;
+  }
+  const notFound = isP2PError(error, "SOURCE_NOT_FOUND") && result === undefined;
+  const { exitCode, ...shown } = explain(
+    error,
+    notFound ? `omni-p2p inspect ${job.source.shown.replace(/\?.*$/, "")}` : undefined,
+  );
+  out.error(shown);
+  return exitCode;
+}
