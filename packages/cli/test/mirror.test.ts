@@ -111,4 +111,36 @@ describe("mirror", () => {
     expect(run.stderr).toMatch(/one with another id/);
     expect(await count(TARGET)).toBe(5);
   });
+
+  it("runs from a config file, with what it is told there", async () => {
+    const config = (more: object) =>
+      project.write("p2p.config.json", JSON.stringify({ transfers: [{ source: SOURCE, target: TARGET, ...more }] }));
+    config({ mode: "mirror", deletes: "remove", maxDeletes: "none" });
+    expect((await project.run(["run"])).stderr).toMatch(/2 of the 5 records .* more than --max-deletes/);
+    config({ mode: "mirror", deletes: "remove", query: { where: ["kind=a"] }, targetQuery: {}, verify: true });
+    const dry = await project.run(["run", "--dry-run"]);
+    expect(dry.stdout).toContain("delete 2; nothing was changed");
+    const run = await project.run(["run"]);
+    expect(run).toMatchObject({ code: 0 });
+    expect(run.stdout).toMatch(/2 records written, 2 deleted[\s\S]*Verified: both sides hold the same 4 records/);
+    config({ deletes: "remove" });
+    expect((await project.run(["run"])).stderr).toMatch(/deletes is of mirrors.*\n.*add mode: "mirror"/);
+    config({ mode: "mirrors" });
+    expect((await project.run(["run"])).stderr).toMatch(/transfers\[0\]\.mode.*"copy" or "mirror"/);
+    config({ mode: "mirror", config: { mode: "insert" } });
+    expect((await project.run(["run"])).stderr).toMatch(/leave out the setting mode/);
+  });
+
+  it("keeps the ids that failed, which the next mirror brings and a replay does not", async () => {
+    project.sql(
+      "b.db",
+      "DROP TABLE docs; CREATE TABLE docs (id INTEGER PRIMARY KEY, title TEXT, kind TEXT, CHECK (id <> 3))",
+    );
+    const run = await mirror("--dead-letter", "letters.ndjson");
+    expect(run.code).toBe(3);
+    expect(run.stderr).toMatch(/The ids that failed are in .*letters\.ndjson; mirror once more/);
+    const replayed = await project.run(["replay", "letters.ndjson", TARGET]);
+    expect(replayed.code).not.toBe(0);
+    expect(replayed.stderr).toMatch(/The letter of "3" holds its id alone, .* mirror once more/);
+  });
 });

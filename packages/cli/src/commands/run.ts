@@ -13,6 +13,7 @@ import { dryRun } from "../transfer/dry-run.ts";
 import type { TransferJob } from "../transfer/job.ts";
 import { replayCommandFor } from "../transfer/replay-command.ts";
 import { resumeCommand, shellQuote } from "../transfer/resume-command.ts";
+import { runMirror } from "../transfer/run-mirror.ts";
 import { runTransfer } from "../transfer/run-transfer.ts";
 import { deriveTransferId } from "../transfer/transfer-id.ts";
 import { inlineTransform, type LoadedTransform, loadTransform } from "../transfer/transform-file.ts";
@@ -29,19 +30,46 @@ export async function runCommand(file: string | undefined, flags: RunFlags, sess
   const config = await loadConfig(path);
   const transfers = chosen(config, flags.only);
   // All of them are made ready first, so that a mistake in the last is told before the first has run.
-  const jobs: TransferJob[] = [];
-  for (const transfer of transfers) jobs.push(await jobOf(transfer, config, flags, session));
+  const jobs: (() => Promise<ExitCode>)[] = [];
+  for (const transfer of transfers) jobs.push(await runOf(transfer, config, flags, session));
   let worst: ExitCode = ExitCode.OK;
-  for (const job of jobs) {
-    const timeoutMs = job.config.connectionTimeout;
-    const code = flags.dryRun
-      ? await dryRun(job, session, { timeoutMs })
-      : await runTransfer(job, session, flags.progressInterval);
+  for (const run of jobs) {
+    const code = await run();
     worst = worse(worst, code);
     if (session.signal.aborted && session.interrupts.exitCode !== undefined) break;
     if (code === ExitCode.FAILED && !flags.keepGoing) break;
   }
   return worst;
+}
+
+/** What runs a transfer as its mode says. */
+async function runOf(
+  transfer: NamedTransfer,
+  config: LoadedConfig,
+  flags: RunFlags,
+  session: Session,
+): Promise<() => Promise<ExitCode>> {
+  const mirror = mirrorOf(transfer);
+  const job = await jobOf(transfer, config, flags, session);
+  if (mirror) {
+    if (job.config.mode !== undefined && job.config.mode !== "upsert") {
+      throw new UsageError(
+        `In the transfer "${transfer.name}": a mirror replaces what differs; leave out the setting mode`,
+      );
+    }
+    return () => runMirror(job, { ...mirror, dryRun: flags.dryRun ?? false }, session, flags.progressInterval);
+  }
+  if (flags.dryRun) return () => dryRun(job, session, { timeoutMs: job.config.connectionTimeout });
+  return () => runTransfer(job, session, flags.progressInterval);
+}
+
+/** What a mirror is told; `undefined` for a copy. */
+function mirrorOf({ name, mode, deletes, maxDeletes, allowEmptySource, targetQuery }: NamedTransfer) {
+  const told = { deletes, maxDeletes, allowEmptySource, targetQuery };
+  if (mode === "mirror") return { ...told, targetQuery: targetQuery && queryOf({ name, query: targetQuery }) };
+  const stray = Object.entries(told).find(([, value]) => value !== undefined)?.[0];
+  if (stray === undefined) return undefined;
+  throw new UsageError(`In the transfer "${name}": ${stray} is of mirrors`, 'add mode: "mirror", or leave it out');
 }
 
 /** An error outweighs failed records, and those outweigh differences. */
@@ -86,7 +114,8 @@ async function jobOf(
   const settings = merged(config.defaults, transfer.config);
   const query = queryOf(transfer);
   const transform = await transformOf(transfer, config.folder);
-  const subject = { source, target, query, mode: settings.mode, transform: transform?.place };
+  const mode = transfer.mode === "mirror" ? "mirror" : settings.mode;
+  const subject = { source, target, query, mode, transform: transform?.place };
   const transferId = transfer.transferId ?? `${name.replace(/[^\w.-]+/g, "-")}-${deriveTransferId(subject)}`;
   return {
     name,
@@ -116,7 +145,7 @@ function merged(defaults: ConfigFile["defaults"], own: ConfigFile["defaults"]): 
   return Object.fromEntries([...camel(defaults), ...camel(own)]);
 }
 
-function queryOf({ name, query = {} }: NamedTransfer): P2PQuery {
+function queryOf({ name, query = {} }: Pick<NamedTransfer, "name" | "query">): P2PQuery {
   const { where, ...rest } = query;
   if (!Array.isArray(where)) return query as P2PQuery;
   try {

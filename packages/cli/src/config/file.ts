@@ -1,16 +1,30 @@
-import type { ConnectionConfigInput, EndpointInput, P2PQuery, Transform } from "@omni/p2p-core";
+import type { ConnectionConfigInput, EndpointInput, MirrorOptions, P2PQuery, Transform } from "@omni/p2p-core";
 
 /** The query of a transfer in a config file; `where` may also be a list of conditions as `--where` takes them. */
 export type FileQuery = Omit<P2PQuery, "where"> & { readonly where?: P2PQuery["where"] | readonly string[] };
 
+/** What a mirror in a config file is told; without `mode: "mirror"` it is a mistake. */
+export interface FileMirror {
+  /** What becomes of records that only the target has. The first mirror onto a target that holds something must be told. */
+  readonly deletes?: "remove" | "keep";
+  /** Deletes that are borne: a number, a share such as `"5%"`, `"none"` or `"all"`. Default: 10 % of the target, at least 100. */
+  readonly maxDeletes?: MirrorOptions["maxDeletes"];
+  /** Empty the target where the source holds nothing. Default `false`. */
+  readonly allowEmptySource?: boolean;
+  /** Which records of the target are meant; `{}` for all. Default: those that meet the same conditions. */
+  readonly targetQuery?: FileQuery;
+}
+
 /** One transfer of a config file. */
-export interface FileTransfer {
+export interface FileTransfer extends FileMirror {
   /** How it is called on the screen, by `--only` and in its id. Default: `1`, `2`, … */
   readonly name?: string;
   /** A name from `endpoints`, a URL or an object. */
   readonly source: EndpointInput;
   /** A name from `endpoints`, a URL or an object. */
   readonly target: EndpointInput;
+  /** `"copy"` brings records, `"mirror"` makes the target what the source is, deletes included. Default `"copy"`. */
+  readonly mode?: "copy" | "mirror";
   /** Default: everything. */
   readonly query?: FileQuery;
   /** Settings of this transfer; they go before `defaults`. */

@@ -24,6 +24,7 @@ const transfer = v.strictObject({
   name: v.optional(text),
   source: endpoint,
   target: endpoint,
+  mode: v.optional(v.picklist(["copy", "mirror"], 'it must be "copy" or "mirror"')),
   query: v.optional(query),
   config: v.optional(settings),
   transform: v.optional(transform),
@@ -31,6 +32,12 @@ const transfer = v.strictObject({
   transferId: v.optional(text),
   deadLetters: v.optional(v.union([text, v.literal(false)], "it must be a file, an endpoint's URL or false")),
   verify: v.optional(v.boolean()),
+  deletes: v.optional(v.picklist(["remove", "keep"], 'it must be "remove" or "keep"')),
+  maxDeletes: v.optional(
+    v.union([v.string(), v.number()], 'it must be a number, a share such as "5%", "none" or "all"'),
+  ),
+  allowEmptySource: v.optional(v.boolean()),
+  targetQuery: v.optional(query),
 });
 
 const config = v.strictObject({
@@ -78,7 +85,7 @@ export function keysAt(path: readonly PropertyKey[]): readonly string[] {
   const last = path.at(-1);
   if (path.length === 0) return Object.keys(config.entries);
   if (typeof last === "number") return Object.keys(transfer.entries);
-  return last === "query" ? Object.keys(query.entries) : [];
+  return last === "query" || last === "targetQuery" ? Object.keys(query.entries) : [];
 }
 
 /** `transfers[0].query.limit` */

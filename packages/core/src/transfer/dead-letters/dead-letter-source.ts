@@ -169,8 +169,10 @@ function readLine(
 ): P2PRecord | ReadFailure | undefined {
   if (text === undefined) return unreadable(end, `it is longer than ${MAX_LETTER_BYTES} bytes`);
   try {
-    const letter = parseJson(text) as { readonly phase?: unknown; readonly record?: JsonValue };
+    const letter = parseJson(text) as { readonly phase?: unknown; readonly id?: unknown; readonly record?: JsonValue };
     if (letter.phase !== phase && typeof letter.phase === "string") return undefined;
+    if (letter.record === undefined && letter.phase === phase && typeof letter.id === "string")
+      return idAlone(letter.id);
     const record = letter.record === undefined ? undefined : fromJson(letter.record);
     const trouble = letter.phase === phase ? recordTrouble(record) : "it has no phase";
     if (trouble === undefined) return record as P2PRecord;
@@ -184,6 +186,15 @@ function readLine(
 /** By its error: a record may have a field of that name. */
 function isFailure(read: P2PRecord | ReadFailure): read is ReadFailure {
   return isP2PError((read as ReadFailure).error);
+}
+
+/** A letter of a mirror: what became of the record since, its source alone can tell. */
+function idAlone(id: string): ReadFailure {
+  const error = new P2PError(
+    "READ_FAILED",
+    `The letter of "${id.slice(0, 80)}" holds its id alone, as those of a mirror do: mirror once more to bring the record`,
+  );
+  return { id, error };
 }
 
 function unreadable(end: number, why: string): ReadFailure {
