@@ -28,7 +28,7 @@ import { MAX_LISTED_ERRORS, P2PTransferError, type TransferFailure } from "../tr
 import { stopSignal } from "../transfer/stop.ts";
 import { isThenable, type Transform, type TransformResult } from "../transfer/transform.ts";
 import { type FoundDifferences, findDifferences, targetSideOf } from "../transfer/verify/verify.ts";
-import { DifferenceFile } from "./difference-file.ts";
+import { DifferenceFile, isExtra } from "./difference-file.ts";
 import {
   type MirrorOptions,
   type MirrorProgress,
@@ -163,9 +163,10 @@ class MirrorRun {
       this.#signal,
     );
     this.#deletes = await this.#whatBecomesOfExtras(earlier);
-    const intended = resumed?.mirror?.intended ?? [];
+    // Also of one that is not resumed: what it had sent may land yet.
+    const intended = earlier?.status === "running" ? (earlier.mirror?.intended ?? []) : [];
     this.#intended = intended;
-    const file = await DifferenceFile.open();
+    const file = await DifferenceFile.open(this.#target.service.idForm !== undefined);
     try {
       this.#found = await this.#compare(file);
       this.#refusal ??= this.#refusalOf(this.#found, file);
@@ -318,12 +319,17 @@ class MirrorRun {
     await this.#save();
     // Deletes of the run that was cut off may have landed after both sides were read.
     for (const ids of inBatches(intended, size)) await this.#enterWritten(await reconciler.restore(ids));
-    const total = found.missing + found.different + found.unreadable;
     let done = 0;
-    for await (const batch of file.batches(size, ({ kind }) => kind !== "extra")) {
-      await this.#enterWritten(await reconciler.write(batch.map(({ id }) => id)));
+    for await (const batch of file.batches(size, (difference) => !isExtra(difference))) {
+      const missing = new Set(batch.flatMap(({ kind, id }) => (kind === "missing" ? [id] : [])));
+      await this.#enterWritten(
+        await reconciler.write(
+          batch.map(({ id }) => id),
+          (id) => missing.has(id),
+        ),
+      );
       done += batch.length;
-      this.#tell("writing", done, total);
+      this.#tell("writing", done, file.counts.due);
     }
     await this.#removeExtras(file, found, reconciler, size);
     for (const ids of inBatches([...new Set([...intended, ...reconciler.unsure])], size)) {
@@ -341,19 +347,20 @@ class MirrorRun {
     reconciler: Reconciler,
     size: number,
   ): Promise<void> {
-    if (found.extra === 0) return;
+    const { extra } = file.counts;
+    if (extra === 0) return;
     if (this.#deletes === "keep" || found.sourceUnread > 0) {
-      this.#kept += found.extra;
+      this.#kept += extra;
       if (this.#deletes === "remove") {
         this.#notes.push(
-          `Nothing was deleted, since ${found.sourceUnread} of the source's records could not be read, and those that only the target has (${found.extra}) may be among them`,
+          `Nothing was deleted, since ${found.sourceUnread} of the source's records could not be read, and those that only the target has (${extra}) may be among them`,
         );
       }
       return;
     }
     const before = this.#intended;
     let done = 0;
-    for await (const batch of file.batches(size, ({ kind }) => kind === "extra")) {
+    for await (const batch of file.batches(size, isExtra)) {
       this.#intended = [...before, ...reconciler.unsure, ...batch.map(({ id }) => id)];
       await this.#save(true);
       const outcome = await reconciler.remove(batch);
@@ -362,7 +369,7 @@ class MirrorRun {
       await this.#enterWritten(outcome.restored);
       await this.#enterFailures(outcome.failures);
       done += batch.length;
-      this.#tell("deleting", done, found.extra);
+      this.#tell("deleting", done, extra);
     }
   }
 

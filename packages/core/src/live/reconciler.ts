@@ -45,8 +45,8 @@ export interface Deleted {
 /** A record of the target alone. */
 export interface Extra {
   readonly id: string;
-  /** The hash by which it was compared. */
-  readonly content: string | undefined;
+  /** The hash by which it was compared; those of several where the target has the id in several forms (1 and "1"). */
+  readonly contents: readonly string[];
 }
 
 /** What is reconciled, and how. */
@@ -80,12 +80,21 @@ export class Reconciler {
     this.#window = new TransformWindow(terms.options.transformTerms);
   }
 
-  /** Writes what the source has of these ids now. */
-  async write(ids: readonly string[]): Promise<Written> {
+  /**
+   * Writes what the source has of these ids now. Where the target has an id in another form than the source (1 for "1"), and both
+   * could be there beside each other, the other one is taken out afterwards.
+   *
+   * @param isNew tells ids of which the target has no record in any form. Default: of none.
+   */
+  async write(ids: readonly string[], isNew: (id: string) => boolean = () => false): Promise<Written> {
     const { source, query } = this.#terms;
     const refs = ids.map((id) => ({ id }));
     const { records, result } = await this.#sift(refs, await this.lookUp(source, refs, query));
     await this.#write(records, result);
+    await this.#removeOtherForms(
+      records.filter(({ id }) => !isNew(idKey(id))),
+      result,
+    );
     return result;
   }
 
@@ -98,19 +107,23 @@ export class Reconciler {
     const { config } = this.#terms.options;
     const budget = new RetryBudget(config);
     const sent = new Set<string>();
-    let rest = extras;
-    for (let attempts = 1; rest.length > 0; attempts++) {
-      const refs = await this.#deletable(rest, result);
-      if (refs.length === 0) break;
-      await this.#terms.assertSource();
-      for (const { extra } of refs) sent.add(extra.id);
-      try {
-        rest = await this.#send(refs, result, budget, attempts);
-      } catch (error) {
-        for (const { extra } of refs) this.unsure.add(extra.id);
-        this.#terms.signal.throwIfAborted();
-        if (!(await budget.again(error, this.#terms.signal))) throw error;
-        rest = refs.map(({ extra }) => extra);
+    // A look-up gives one form of an id at a time.
+    for (let form = 0; ; form++) {
+      let rest = extras.filter(({ contents }) => contents.length > form);
+      if (rest.length === 0) break;
+      for (let attempts = 1; rest.length > 0; attempts++) {
+        const refs = await this.#deletable(rest, result);
+        if (refs.length === 0) break;
+        await this.#terms.assertSource();
+        for (const { extra } of refs) sent.add(extra.id);
+        try {
+          rest = await this.#send(refs, result, budget, attempts);
+        } catch (error) {
+          for (const { extra } of refs) this.unsure.add(extra.id);
+          this.#terms.signal.throwIfAborted();
+          if (!(await budget.again(error, this.#terms.signal))) throw error;
+          rest = refs.map(({ extra }) => extra);
+        }
       }
     }
     await this.restore([...sent], result.restored);
@@ -160,7 +173,7 @@ export class Reconciler {
         // After a delete without an answer: it has landed.
         if (this.unsure.has(extra.id)) result.deleted++;
         else result.absent++;
-      } else if (there.state === "unwanted" || contentOf(pickFields(there.record, fields)) !== extra.content)
+      } else if (there.state === "unwanted" || !extra.contents.includes(contentOf(pickFields(there.record, fields))))
         result.kept++;
       else {
         const { record, locator } = there;
@@ -245,6 +258,52 @@ export class Reconciler {
     for (const { index, error, attempts } of outcome.failures) {
       result.failures.push({ id: idKey(records[index]!.id), phase: "write", error, attempts });
     }
+  }
+
+  /**
+   * Deletes what the target has of written records in other forms of their ids. They are told apart by the target alone, and
+   * each stays unless it is as it was read here.
+   */
+  async #removeOtherForms(records: readonly P2PRecord[], result: Written): Promise<void> {
+    const { target, signal, options } = this.#terms;
+    const { service } = target;
+    if (records.length === 0 || !service.idForm || !service.capabilities.deletes) return;
+    const failed = new Set(result.failures.map(({ id }) => id));
+    const forms = new Map<string, string>();
+    for (const { id } of records) if (!failed.has(idKey(id))) forms.set(idKey(id), service.idForm(id));
+    if (forms.size === 0) return;
+    const budget = new RetryBudget(options.config);
+    for (;;) {
+      try {
+        const others = await this.#otherForms(forms);
+        if (others.length === 0) return;
+        for (const { id } of others) this.unsure.add(idKey(id));
+        const { failures } = await deleteOf(target)(others, { signal });
+        const [first] = failures;
+        if (first === undefined) return;
+        throw first.error;
+      } catch (error) {
+        signal.throwIfAborted();
+        if (!(await budget.again(error, signal))) throw error;
+      }
+    }
+  }
+
+  /** What the target has under ids of these texts, and not in these forms. */
+  async #otherForms(forms: ReadonlyMap<string, string>): Promise<DeleteRef[]> {
+    const { service } = this.#terms.target;
+    const others: DeleteRef[] = [];
+    const query = { where: { id: { in: [...forms.keys()] } } };
+    const reading = service.readFromSource(query, { batchSize: forms.size, signal: this.#terms.signal });
+    for await (const { records, locators } of reading) {
+      for (const [at, record] of records.entries()) {
+        const form = forms.get(idKey(record.id));
+        if (form === undefined || service.idForm!(record.id) === form) continue;
+        const locator = locators?.[at];
+        others.push({ id: record.id, ...(locator !== undefined && { locator }), expected: recordDigest(record) });
+      }
+    }
+    return others;
   }
 
   async #lookUpTarget(target: TransferEnd, refs: readonly IdRef[]): Promise<readonly LookUpOutcome[]> {

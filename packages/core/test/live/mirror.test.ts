@@ -13,6 +13,7 @@ import {
 } from "../../src/index.ts";
 import { mirrorWith } from "../../src/live/mirror.ts";
 import type { MirrorProgress } from "../../src/live/options.ts";
+import { idKey, type P2PId } from "../../src/starter.ts";
 import { LiveStore } from "../support/live-store.ts";
 import { records } from "../support/scripted-store.ts";
 
@@ -179,6 +180,85 @@ describe("a mirror", () => {
     expect(letters).toMatchObject([{ id: "r00003", phase: "read", code: "READ_FAILED" }]);
     expect(letters[0]).not.toHaveProperty("record");
     expect(new Set(told.map(({ phase }) => phase))).toEqual(new Set(["comparing", "writing"]));
+  });
+});
+
+describe("a mirror into a store that keeps ids of one text and several types apart", () => {
+  const idForm = (id: P2PId) => `${typeof id} ${idKey(id)}`;
+  const of = (...list: P2PRecord[]) => new LiveStore(list, idForm);
+  const theirs = { id: "2", of: "another writer" };
+
+  it.each<[string, source: P2PRecord[], target: P2PRecord[]]>([
+    ["another form of the id", [{ id: 1, v: 1 }], [{ id: "1", v: 1 }]],
+    ["another form of the id, the other way round", [{ id: "1", v: 1 }], [{ id: 1, v: 1 }]],
+    [
+      "both forms, one of them as it should be",
+      [{ id: 1, v: 1 }],
+      [
+        { id: 1, v: 1 },
+        { id: "1", v: 1 },
+      ],
+    ],
+    [
+      "both forms, neither as it should be",
+      [{ id: "1", v: 2 }],
+      [
+        { id: 1, v: 1 },
+        { id: "1", v: 1 },
+      ],
+    ],
+    [
+      "both forms of an id that is gone",
+      [],
+      [
+        { id: 1, v: 1 },
+        { id: "1", v: 1 },
+      ],
+    ],
+  ])("ends with the one record of the source where it has %s", async (_, ours, before) => {
+    const [source, target] = [of({ id: "2", of: "another writer" }, ...ours), of(theirs, ...before)];
+    const result = await mirror(source, target);
+    expect(target.records).toEqual(source.records);
+    expect(result.failureCount).toBe(0);
+    const { writes, deletes } = target;
+    expect(await mirror(source, target)).toMatchObject({ missing: 0, different: 0, extra: 0 });
+    expect(target).toMatchObject({ writes, deletes });
+  });
+
+  it("writes the new form before it takes out the old one, which it does also where extras are kept", async () => {
+    const [source, target] = [of({ id: 1 }), of({ id: "1" }, theirs)];
+    target.before = (call) => {
+      if (call === "delete") expect([...target.content.keys()]).toContain("number 1");
+    };
+    expect(await mirror(source, target, { deletes: "keep" })).toMatchObject({ successCount: 1, keptCount: 1 });
+    expect(target.records).toEqual([{ id: 1 }, theirs]);
+  });
+
+  it("goes on where it was killed between the two", async () => {
+    const [source, target] = [of({ id: 1 }), of({ id: "1" })];
+    target.before = (call) => {
+      if (call === "delete") throw new P2PError("CLOSED", "the process was killed");
+    };
+    await expect(mirror(source, target)).rejects.toMatchObject({ code: "CLOSED" });
+    expect(target.content.size).toBe(2);
+    target.before = () => {};
+    await mirror(source, target);
+    expect(target.records).toEqual([{ id: 1 }]);
+  });
+
+  it("leaves one that another writer has changed meanwhile", async () => {
+    const [source, target] = [of({ id: 1 }), of({ id: "1" })];
+    target.before = (call) => {
+      if (call === "delete") target.content.set("string 1", { id: "1", mine: true });
+    };
+    await mirror(source, target);
+    expect(target.records).toEqual([{ id: 1 }, { id: "1", mine: true }]);
+  });
+
+  it("refuses two forms in the source, of which the target has one", async () => {
+    await expect(mirror(of({ id: 1, v: 1 }, { id: "1", v: 2 }), of({ id: 1, v: 1 }))).rejects.toMatchObject({
+      code: "AMBIGUOUS_ID",
+    });
   });
 });
 

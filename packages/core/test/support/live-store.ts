@@ -8,6 +8,7 @@ import {
   matches,
   type P2PCapabilities,
   type P2PDataTransferService,
+  type P2PId,
   parseQuery,
   pickFields,
   type ReadOptions,
@@ -37,8 +38,20 @@ export class LiveStore implements P2PDataTransferService {
   writes = 0;
   deletes = 0;
 
-  constructor(records: readonly P2PRecord[] = []) {
-    for (const record of records) this.content.set(idKey(record.id), record);
+  /** Given by a store to which `1` and `"1"` are two ids. */
+  readonly idForm?: (id: P2PId) => string;
+  readonly #keyOf: (id: P2PId) => string;
+
+  constructor(records: readonly P2PRecord[] = [], idForm?: (id: P2PId) => string) {
+    if (idForm) this.idForm = idForm;
+    this.#keyOf = idForm ?? idKey;
+    for (const record of records) this.content.set(this.#keyOf(record.id), record);
+  }
+
+  #find(id: P2PId): P2PRecord | undefined {
+    const very = this.content.get(this.#keyOf(id));
+    if (very || !this.idForm) return very;
+    return [...this.content.values()].find((record) => idKey(record.id) === idKey(id));
   }
 
   get records(): P2PRecord[] {
@@ -79,7 +92,7 @@ export class LiveStore implements P2PDataTransferService {
     const { conditions, fields, native } = parseQuery(query);
     if (Object.keys(native).length > 0) throw new P2PError("UNSUPPORTED_QUERY", "it cannot be asked by id");
     return refs.map((ref): LookUpOutcome => {
-      const record = this.content.get(idKey(ref.id));
+      const record = this.#find(ref.id);
       if (record && this.unreadable.has(idKey(ref.id))) {
         return { state: "failed", error: new P2PError("READ_FAILED", "it cannot be made out") };
       }
@@ -91,7 +104,7 @@ export class LiveStore implements P2PDataTransferService {
 
   async writeToTarget(records: readonly P2PRecord[], _: WriteOptions): Promise<WriteResult> {
     await this.before("write", records);
-    for (const record of records) this.content.set(idKey(record.id), structuredClone(record) as P2PRecord);
+    for (const record of records) this.content.set(this.#keyOf(record.id), structuredClone(record) as P2PRecord);
     this.writes += records.length;
     await this.after("write");
     return { written: records.length, skipped: 0, failures: [] };
@@ -108,13 +121,13 @@ export class LiveStore implements P2PDataTransferService {
     const changed: number[] = [];
     let deleted = 0;
     for (const [index, { id, expected }] of refs.entries()) {
-      const record = this.content.get(idKey(id));
+      const record = this.content.get(this.#keyOf(id));
       if (!record) continue;
       if (expected !== undefined && recordDigest(record) !== expected) {
         changed.push(index);
         continue;
       }
-      this.content.delete(idKey(id));
+      this.content.delete(this.#keyOf(id));
       this.deleted(idKey(id));
       deleted++;
     }
