@@ -33,7 +33,9 @@ export async function proveDirections(
         records,
         round,
       );
-      return `${records} records, ${Math.round(mirrorMs)} ms (verify ${Math.round(verifyMs)}), ${Math.round(mirrorMb)} MB (${Math.round(verifyMb)})`;
+      const detail = `${records} records, ${Math.round(mirrorMs)} ms (verify ${Math.round(verifyMs)}), ${Math.round(mirrorMb)} MB (${Math.round(verifyMb)})`;
+      console.log(`${source} -> ${target}: ${detail}`);
+      return detail;
     });
   }
 }

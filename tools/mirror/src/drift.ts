@@ -1,7 +1,6 @@
 /** Planted differences: what a target lacks, has otherwise and has beside its source. */
 import type { P2PRecord } from "@omni/p2p-core";
 import type { P2PDataTransferService } from "@omni/p2p-core/starter";
-import { sampleRecords } from "@omni/p2p-testkit";
 
 /** One in so many records was changed, another one added to the source, and another one deleted from it. */
 const ONE_IN = 100;
@@ -9,14 +8,26 @@ const ONE_IN = 100;
 /** Records sent at a time. */
 const BATCH = 1000;
 
+/** Small records, since all kinds of values are the matrix's affair: a text, numbers, a date, something nested. */
+export function recordsOf(count: number): P2PRecord[] {
+  return Array.from({ length: count }, (_, at) => ({
+    id: `record-${String(at).padStart(8, "0")}`,
+    title: `Title of the record ${at}`,
+    position: at,
+    share: at / 7,
+    at: new Date(1_600_000_000_000 + at * 1000),
+    nested: { odd: at % 2 === 1, list: [at, `${at}`] },
+  }));
+}
+
 /** What a mirror has to bring over, of each kind. */
 export function differencesOf(records: number): number {
   return Math.floor(records / ONE_IN);
 }
 
-/** Writes records of all value types: the content of the source. */
+/** Writes the content of the source. */
 export async function fill(store: P2PDataTransferService, records: number): Promise<void> {
-  for (const batch of inBatches(sampleRecords(records))) await write(store, batch);
+  for (const batch of inBatches(recordsOf(records))) await write(store, batch);
 }
 
 /**
@@ -25,7 +36,7 @@ export async function fill(store: P2PDataTransferService, records: number): Prom
  * @param round other ids differ in each.
  */
 export async function drift(store: P2PDataTransferService, records: number, round: number): Promise<void> {
-  const all = sampleRecords(records);
+  const all = recordsOf(records);
   const place = (at: number, kind: number) => (at * ONE_IN + round * 2 + kind) % records;
   const picked = Array.from({ length: differencesOf(records) }, (_, at) => at);
   const added = picked.map((at) => all[place(at, 0)]!);
