@@ -8,15 +8,12 @@ const ONE_IN = 100;
 /** Records sent at a time. */
 const BATCH = 1000;
 
-/** Small records, since all kinds of values are the matrix's affair: a text, numbers, a date, something nested. */
+/** Small records, since all kinds of values are the matrix's affair. */
 export function recordsOf(count: number): P2PRecord[] {
   return Array.from({ length: count }, (_, at) => ({
     id: `record-${String(at).padStart(8, "0")}`,
-    title: `Title of the record ${at}`,
-    position: at,
-    share: at / 7,
+    title: `Title ${at}`,
     at: new Date(1_600_000_000_000 + at * 1000),
-    nested: { odd: at % 2 === 1, list: [at, `${at}`] },
   }));
 }
 
@@ -30,27 +27,35 @@ export async function fill(store: P2PDataTransferService, records: number): Prom
   for (const batch of inBatches(recordsOf(records))) await write(store, batch);
 }
 
+/** Records that only the target has. */
+export function leftBehind(records: number, round: number): P2PRecord[] {
+  return recordsOf(differencesOf(records)).map((record, at) => ({ ...record, id: `left-behind-${round}-${at}` }));
+}
+
+/** Ids that the target lacks, since they were added to the source. */
+export function addedIds(records: number, round: number): string[] {
+  return picked(records, round, 0).map(({ id }) => String(id));
+}
+
+function picked(records: number, round: number, kind: number): P2PRecord[] {
+  const all = recordsOf(records);
+  return Array.from({ length: differencesOf(records) }, (_, at) => all[(at * ONE_IN + round * 2 + kind) % records]!);
+}
+
 /**
  * Makes a store that equals the source one that the source has left behind.
  *
  * @param round other ids differ in each.
  */
 export async function drift(store: P2PDataTransferService, records: number, round: number): Promise<void> {
-  const all = recordsOf(records);
-  const place = (at: number, kind: number) => (at * ONE_IN + round * 2 + kind) % records;
-  const picked = Array.from({ length: differencesOf(records) }, (_, at) => at);
-  const added = picked.map((at) => all[place(at, 0)]!);
-  const changed = picked.map((at) => ({ ...all[place(at, 1)]!, title: "as it was before", position: -1 }));
-  const deleted = picked.map((at) => ({ ...all[at]!, id: `left-behind-${round}-${at}` }));
+  const changed = picked(records, round, 1).map((record) => ({ ...record, title: "as it was before" }));
   const signal = new AbortController().signal;
-  for (const batch of inBatches(added)) {
-    const { deleted: gone } = await store.deleteFromTarget!(
-      batch.map(({ id }) => ({ id })),
-      { signal },
-    );
-    if (gone !== batch.length) throw new Error(`Only ${gone} of ${batch.length} records could be taken out`);
+  for (const batch of inBatches(addedIds(records, round))) {
+    const refs = batch.map((id) => ({ id }));
+    const { deleted } = await store.deleteFromTarget!(refs, { signal });
+    if (deleted !== batch.length) throw new Error(`Only ${deleted} of ${batch.length} records could be taken out`);
   }
-  for (const batch of inBatches([...changed, ...deleted])) await write(store, batch);
+  for (const batch of inBatches([...changed, ...leftBehind(records, round)])) await write(store, batch);
 }
 
 async function write(store: P2PDataTransferService, records: readonly P2PRecord[]): Promise<void> {
