@@ -10,7 +10,7 @@ import { PLANTED } from "./secrecy-watch/src/planted.ts";
  */
 const LANES = [
   ["starter-redis", "starter-sqlite", "core", "cli", "engine-bullmq"],
-  ["starter-elasticsearch", "starter-mongodb", "starter-postgresql", "starter-memory", "testkit", "matrix"],
+  ["starter-elasticsearch", "starter-mongodb", "starter-postgresql", "starter-memory", "testkit", "matrix", "mirror"],
 ];
 
 /** Where vitest's configuration has the report, and `tools/test-totals.mjs` looks for it. */

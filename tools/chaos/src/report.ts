@@ -9,6 +9,10 @@ export interface Trial {
 export class Report {
   readonly #trials: Trial[] = [];
 
+  get trials(): readonly Trial[] {
+    return this.#trials;
+  }
+
   add(scenario: string, passed: boolean, detail: string): void {
     this.#trials.push({ scenario, passed, detail });
     if (!passed) console.error(`FAILED ${scenario}: ${detail}`);
