@@ -15,7 +15,7 @@ function everyDirection(servers: ServerUrls): void {
   afterAll(() => places.dispose());
 
   describe.each(DIRECTIONS.map(([from, to], round) => ({ from, to, round })))("$from -> $to", ({ from, to, round }) => {
-    it(`brings over what differs of ${RECORDS} records, and nothing else`, async () => {
+    it("law 11, least writing: writes and deletes just the differences of 20,000 records, and then nothing", async () => {
       const [source, target] = [await stores.place("source", from), await stores.place("target", to)];
       const prove = MEASURED.includes(`${from} -> ${to}`) ? measureDirection : proveDirection;
       await prove({ source, target, records: RECORDS, round });

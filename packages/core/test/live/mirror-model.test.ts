@@ -212,7 +212,7 @@ function mirrorOf(world: World, checkpoint: MemoryCheckpointStore, resume: boole
   );
 }
 
-it("never takes out what is in the source all the while, and ends equal once the source rests", async () => {
+it("law 9, convergence: never takes out what is in the source all the while, and ends equal once it rests", async () => {
   let deletes = 0;
   let kills = 0;
   let returned = 0;
