@@ -5,10 +5,12 @@ import {
   type P2PDataTransferService,
   type P2PStarter,
 } from "@omni/p2p-core/starter";
+import { LogFeed, postgresqlChanges } from "./changes.ts";
 import { identityOf } from "./client/identity.ts";
 import { openStore } from "./client/open.ts";
 import { assertMayRead, assertMayWrite } from "./client/rights.ts";
 import type { PostgresqlStore } from "./client/store.ts";
+import type { Table } from "./client/table.ts";
 import { parsePostgresqlEndpoint, postgresqlOptions, type TableName, tableNameText } from "./endpoint.ts";
 import { describeFields } from "./inspecting/describe-mapping.ts";
 import { inspectDatabase } from "./inspecting/inspect.ts";
@@ -35,13 +37,13 @@ export const postgresqlStarter: P2PStarter = {
   async open(endpoint, context) {
     const store = await openStore(parsePostgresqlEndpoint(endpoint, context.role), context);
     try {
-      await settleTable(store, context);
-      return serve(store);
+      return serve(store, await settleTable(store, context));
     } catch (error) {
       await store.close();
       throw error;
     }
   },
+  changes: postgresqlChanges,
   completeTarget: nameTable,
   async inspect(endpoint, context) {
     return inspectDatabase(parsePostgresqlEndpoint(endpoint, "source"), context);
@@ -57,24 +59,33 @@ export const postgresqlStarter: P2PStarter = {
   },
 };
 
-/** Makes sure of the table: what is wrong with one that is there is told now, and not when the first records come. */
-async function settleTable(store: PostgresqlStore, { role, signal }: OpenContext): Promise<void> {
+/**
+ * Makes sure of the table: what is wrong with one that is there is told now, and not when the first records come.
+ *
+ * @returns the table of a source.
+ */
+async function settleTable(store: PostgresqlStore, { role, signal }: OpenContext): Promise<Table | undefined> {
   if (role === "source") {
-    await assertMayRead(store, await store.requireTable(signal), signal);
-    return;
+    const table = await store.requireTable(signal);
+    await assertMayRead(store, table, signal);
+    return table;
   }
   const { schema } = store.endpoint;
   if (store.tableName === undefined) store.nameTable({ schema, name: DEFAULT_TABLE });
   const table = await store.table(signal);
   if (table !== undefined) await store.requireTable(signal);
   await assertMayWrite(store, table, signal);
+  return undefined;
 }
 
-function serve(store: PostgresqlStore): P2PDataTransferService {
+function serve(store: PostgresqlStore, source: Table | undefined): P2PDataTransferService {
+  // The log tells of tables alone, and nobody follows a target.
+  const changes = source?.type === "table" || source?.type === "partitioned" ? new LogFeed(store) : undefined;
   const reader = new TableReader(store);
   const writer = new TargetWriter(store);
   return {
-    capabilities: postgresqlCapabilities,
+    capabilities: { ...postgresqlCapabilities, changes: changes !== undefined },
+    ...(changes && { changes }),
     lookUp: (refs, query, options) => reader.lookUp(refs, query, options),
     deleteFromTarget: (refs, options) => writer.delete(refs, options),
     readFromSource: (query, options) => reader.read(query, options),

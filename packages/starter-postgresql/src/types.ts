@@ -16,7 +16,7 @@ export const postgresqlCapabilities: P2PCapabilities = {
   shareable: true,
   lookUp: true,
   deletes: true,
-  changes: false,
+  changes: true,
   valueTypes: {
     null: "native",
     boolean: "native",

@@ -18,6 +18,7 @@ import { isServerError, postgresqlError, sqlState } from "./errors.ts";
 import { type PasswordAnswer, passwordByFile } from "./password-file.ts";
 import { openSocket, ProtocolMismatch, type SocketRequest } from "./socket.ts";
 import { type Attempt, attemptsOf, tlsOptions } from "./tls.ts";
+import { Script } from "./work.ts";
 
 /** The driver, loaded when the first endpoint is opened. */
 export type Driver = typeof Pg;
@@ -38,6 +39,13 @@ export interface Connected {
   readonly greeting: Greeting;
 }
 
+/** What a connection is for. */
+interface Plan {
+  readonly database: string;
+  /** Whether it is to speak the replication protocol. */
+  readonly replication: boolean;
+}
+
 const GREETING = `SELECT pg_catalog.current_setting('server_version_num'), pg_catalog.current_setting('server_version'),
   pg_catalog.pg_is_in_recovery(), pg_catalog.current_setting('default_transaction_read_only')`;
 
@@ -45,6 +53,8 @@ const GREETING = `SELECT pg_catalog.current_setting('server_version_num'), pg_ca
 const OLDEST = 120_000;
 /** Databases that a message names at most. */
 const MOST_LISTED = 20;
+/** The database that most servers have. */
+const LISTING: Plan = { database: "postgres", replication: false };
 /** Time to ask which databases there are, in ms. */
 const LISTING_MS = 2000;
 const DATABASES = `SELECT d.datname FROM pg_catalog.pg_database d WHERE d.datallowconn AND NOT d.datistemplate
@@ -67,12 +77,27 @@ export class Connector {
    *
    * @throws P2PError `CONNECTION_FAILED`, `TIMEOUT`, `AUTHENTICATION_FAILED`, `INVALID_ENDPOINT` or `TARGET_NOT_WRITABLE`
    */
-  async connect(signal: AbortSignal): Promise<Connected> {
+  connect(signal: AbortSignal): Promise<Connected> {
+    const { sessionKind } = this.endpoint;
+    const plan: Plan = { replication: false, database: this.endpoint.database };
+    return this.#connect(sessionKind === "prefer-standby" ? [sessionKind, "any"] : [sessionKind], plan, signal);
+  }
+
+  /**
+   * Opens a connection to the primary that speaks the replication protocol as well: it takes the simple protocol alone.
+   *
+   * @throws P2PError as {@link Connector.connect}
+   */
+  async connectReplication(signal: AbortSignal): Promise<Connection> {
+    const plan: Plan = { replication: true, database: this.endpoint.database };
+    return (await this.#connect(["primary"], plan, signal)).connection;
+  }
+
+  async #connect(kinds: readonly SessionKind[], plan: Plan, signal: AbortSignal): Promise<Connected> {
     const { hosts, label } = this.endpoint;
     const start = performance.now();
     const failures: { readonly at: HostPort; readonly error: P2PError }[] = [];
-    const second = this.endpoint.sessionKind === "prefer-standby" ? (["any"] as const) : [];
-    for (const kind of [this.endpoint.sessionKind, ...second]) {
+    for (const kind of kinds) {
       for (const [index, at] of hosts.entries()) {
         const left = Math.max(1, this.#connectTimeoutMs - (performance.now() - start));
         const share =
@@ -82,7 +107,7 @@ export class Connector {
             share,
             signal,
             () => this.#late(at, share),
-            (either) => this.#connectTo(at, kind, either),
+            (either) => this.#connectTo(at, kind, either, plan),
           );
         } catch (error) {
           signal.throwIfAborted();
@@ -131,7 +156,7 @@ export class Connector {
   async #databases(at: HostPort, signal: AbortSignal): Promise<string[]> {
     const soon = AbortSignal.any([signal, AbortSignal.timeout(LISTING_MS)]);
     try {
-      const { connection } = await unlessAborted(this.#connectTo(at, "any", soon, "postgres"), soon);
+      const { connection } = await unlessAborted(this.#connectTo(at, "any", soon, LISTING), soon);
       try {
         const [answer] = await unlessAborted(connection.pipeline([{ text: DATABASES }]), soon);
         return answer!.rows.map(([name]) => name!);
@@ -151,17 +176,12 @@ export class Connector {
   }
 
   /** One host, encrypted or not in the order that the mode has. */
-  async #connectTo(
-    at: HostPort,
-    kind: SessionKind,
-    signal: AbortSignal,
-    database = this.endpoint.database,
-  ): Promise<Connected> {
+  async #connectTo(at: HostPort, kind: SessionKind, signal: AbortSignal, plan: Plan): Promise<Connected> {
     const attempts = attemptsOf(this.endpoint.tls, at.host);
     let first: unknown;
     for (const attempt of attempts) {
       try {
-        return await this.#attempt(at, attempt, kind, signal, database);
+        return await this.#attempt(at, attempt, kind, signal, plan);
       } catch (error) {
         signal.throwIfAborted();
         // Of two failures the one tells more that got further than the socket.
@@ -178,7 +198,7 @@ export class Connector {
     attempt: Attempt,
     kind: SessionKind,
     signal: AbortSignal,
-    database: string,
+    plan: Plan,
   ): Promise<Connected> {
     const { tls, label } = this.endpoint;
     const request: SocketRequest = {
@@ -189,7 +209,7 @@ export class Connector {
     const socket = await this.#open(request, signal);
     const forget = onAbort(signal, () => socket.destroy());
     try {
-      const connection = await this.#login(socket, request, database);
+      const connection = await this.#login(socket, request, plan);
       const greeting = await greetingOf(connection);
       assertVersion(greeting, label);
       assertKind(greeting, kind, label);
@@ -219,7 +239,7 @@ export class Connector {
   }
 
   /** Introduces us to the server on a socket that is open. */
-  async #login(socket: Socket, request: SocketRequest, database: string): Promise<Connection> {
+  async #login(socket: Socket, request: SocketRequest, { database, replication }: Plan): Promise<Connection> {
     const { user, applicationName, settings, channelBinding, label } = this.endpoint;
     const { at } = request;
     let asked: PasswordAnswer | undefined;
@@ -237,6 +257,7 @@ export class Connector {
       sslnegotiation: "postgres",
       client_encoding: "UTF8",
       application_name: applicationName,
+      ...(replication && ({ replication: "database" } as object)),
       // The driver would take these from the environment when they are empty.
       ...(settings !== undefined && { options: settings }),
       enableChannelBinding: request.tls !== undefined && channelBinding !== "disable",
@@ -333,7 +354,7 @@ function alreadyConnected(socket: Socket): Socket {
 }
 
 async function greetingOf(connection: Connection): Promise<Greeting> {
-  const [answer] = await connection.pipeline([{ text: GREETING }]);
+  const [answer] = await connection.run(new Script(GREETING));
   const [version, versionText, inRecovery, readOnly] = answer!.rows[0]!;
   return {
     version: Number(version),

@@ -28,6 +28,7 @@ export class PostgresqlStore {
   /** `server_version_num`: 150013 is 15.13. */
   readonly version: number;
   readonly greeting: Greeting;
+  readonly #connector: Connector;
   readonly #pool: Pool;
   readonly #readOnly: boolean;
   readonly #lockTimeoutMs: number;
@@ -44,6 +45,7 @@ export class PostgresqlStore {
     this.endpoint = connector.endpoint;
     this.label = connector.endpoint.label;
     this.greeting = greeting;
+    this.#connector = connector;
     this.version = greeting.version;
     this.#readOnly = options.readOnly;
     this.#lockTimeoutMs = options.lockTimeoutMs;
@@ -145,6 +147,15 @@ export class PostgresqlStore {
       signal.throwIfAborted();
       throw reconnectError(error, doing, this.endpoint.hosts.length > 1);
     }
+  }
+
+  /**
+   * A connection of the caller's own that speaks the replication protocol.
+   *
+   * @throws P2PError of opening; the cause is what the server said.
+   */
+  connectReplication(signal: AbortSignal): Promise<Connection> {
+    return this.#connector.connectReplication(signal);
   }
 
   /** The table of the endpoint, as the catalogue has it; `undefined` where there is none. Looked at once until it is forgotten. */

@@ -30,10 +30,19 @@ export interface TransactionMode {
   readonly lockTimeoutMs: number;
 }
 
+/** A statement by which the settings hold for a whole session, which must be nobody else's. */
+export function settingsOfSession(): string {
+  return `SELECT ${SETTINGS.map(([name, value]) => setting(name, value, false)).join(", ")}`;
+}
+
+function setting(name: string, value: string, isLocal: boolean): string {
+  return `pg_catalog.set_config(${literal(name)}, ${literal(value)}, ${isLocal})`;
+}
+
 /** The statements that every transaction begins with. */
 function beginning({ readOnly, lockTimeoutMs }: TransactionMode): readonly string[] {
   const settings = [...SETTINGS, ["lock_timeout", String(Math.ceil(lockTimeoutMs))] as const];
-  const calls = settings.map(([name, value]) => `pg_catalog.set_config(${literal(name)}, ${literal(value)}, true)`);
+  const calls = settings.map(([name, value]) => setting(name, value, true));
   return [
     `BEGIN ISOLATION LEVEL READ COMMITTED ${readOnly ? "READ ONLY" : "READ WRITE"}`,
     `SELECT ${calls.join(", ")}`,

@@ -26,7 +26,7 @@ interface FieldMessage {
 }
 
 /** What the driver calls as the server's messages come. */
-abstract class Work<T> implements Submittable {
+export abstract class Work<T> implements Submittable {
   readonly #result = Promise.withResolvers<T>();
 
   get result(): Promise<T> {
@@ -77,7 +77,7 @@ interface CopyWire {
   sendCopyFail(message: string): void;
 }
 
-function copyWire(wire: Wire): CopyWire {
+export function copyWire(wire: Wire): CopyWire {
   return wire as unknown as CopyWire;
 }
 

@@ -1,6 +1,6 @@
 /** Ids in tables of ours: what the column `id` holds for them. */
 import { createHash } from "node:crypto";
-import { idKey, integerOfIdText, type P2PId } from "@omni/p2p-core/starter";
+import { idKey, integerOfIdText, LAST_HASHED_ID, type P2PId } from "@omni/p2p-core/starter";
 
 /** Longer texts may not fit into a page of the index (a third of 8 kB, less what the index needs itself). */
 const MOST_BYTES = 2000;
@@ -31,6 +31,11 @@ export function idOfCell(type: OwnIdType, cell: string): P2PId {
   if (type === "text") return cell;
   const number = Number(cell);
   return Number.isSafeInteger(number) ? number : BigInt(cell);
+}
+
+/** Whether a cell may be one that is made of a hash, so that only the sidecar has the id. */
+export function looksHashed(type: OwnIdType, cell: string): boolean {
+  return type === "bigint" ? BigInt(cell) <= LAST_HASHED_ID : /\u2026[0-9a-f]{64}$/.test(cell);
 }
 
 function fitsText(text: string): boolean {
