@@ -7,7 +7,7 @@ const STARTER_LAYERS: Layers = [
   ["mapping"],
   ["values"],
   ["query"],
-  ["reading", "writing", "inspecting"],
+  ["reading", "writing", "inspecting", "changes"],
   ["read.ts", "write.ts", "changes.ts"],
   ["starter.ts"],
   ["index.ts", "register.ts"],
