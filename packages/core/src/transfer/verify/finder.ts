@@ -111,6 +111,11 @@ export class DifferenceFinder {
     return new DifferenceFinder(buckets, folder, files);
   }
 
+  /** Whether a note of this id is kept: it falls into the buckets. */
+  wants(spread: string): boolean {
+    return this.#buckets.has(bucketOf(spread));
+  }
+
   /** Keeps the notes that fall into the buckets. */
   async add(notes: readonly Note[]): Promise<void> {
     const lines = this.#files.map((): string[] => []);

@@ -22,6 +22,8 @@ export interface Unread {
 export interface SideBatch {
   readonly records: readonly P2PRecord[];
   readonly unread: readonly Unread[];
+  /** The size of the records, roughly, where it is known without further work. */
+  readonly bytes?: number | undefined;
 }
 
 /** One side of a comparison, and how to read it. */
@@ -51,6 +53,7 @@ export async function* readSide(side: Side): AsyncGenerator<SideBatch> {
     const { records, failures } = await siftBatch(batch, transform, signal, window);
     yield {
       records,
+      ...(transform === undefined && { bytes: batch.bytes }),
       unread: [
         ...failures.map(({ record, error }) => ({ id: idText(record), error, wasRead: true as const })),
         ...(batch.failures ?? []).map(({ id, error }) => ({ id, error })),

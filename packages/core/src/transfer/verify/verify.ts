@@ -2,6 +2,7 @@ import { parseConfig } from "../../config.ts";
 import { assertPlain } from "../../described.ts";
 import { isP2PError, P2PError, toP2PError } from "../../errors.ts";
 import { idKey, type MutableRecord, type P2PRecord } from "../../model/record.ts";
+import { estimateBytes } from "../../model/size.ts";
 import { countOf } from "../../storage/contract-checks.ts";
 import { matches, type P2PQuery, parseQuery } from "../../storage/query.ts";
 import { redactError, redactText, secretsOf } from "../../storage/redact.ts";
@@ -17,6 +18,7 @@ import { BucketDigests, Fingerprinter, IdFilter } from "./buckets.ts";
 import { comparedText } from "./compared-text.ts";
 import { withFields } from "./details.ts";
 import { type Difference, DifferenceFinder, type DifferenceSink, type Findings, type Note } from "./finder.ts";
+import { type PairedSide, Pairing, sameRecord } from "./pairing.ts";
 import { readSide, type Side, type SideBatch } from "./read.ts";
 
 /** How two sides are compared. `In` is what the records of the source are. */
@@ -288,48 +290,68 @@ class Comparison {
 
   /** Reads both sides side by side, unless the target's records can be told from others only by those of the source. */
   async #digestBoth(): Promise<[BucketDigests, BucketDigests]> {
-    if (this.#extrasAllowed) return [await this.#digestSource(), await this.#digestTarget()];
+    const source = new BucketDigests();
+    const target = new BucketDigests();
+    if (this.#extrasAllowed) {
+      await this.#digestSource(source, undefined);
+      await this.#digestTarget(target, undefined);
+      return [source, target];
+    }
+    const digests = [source, target] as const;
+    const keep = (side: PairedSide, record: P2PRecord) => digests[side].add(this.#printOf(record));
+    const pairing = new Pairing((a, b) => this.#same(a, b), keep, this.#source.signal);
     // When one side fails, the other is told to end; the error is that of the first.
     const failed = (error: unknown) => {
       this.#ending.abort(error);
       throw error;
     };
-    const both = [this.#digestSource().catch(failed), this.#digestTarget().catch(failed)] as const;
-    await Promise.allSettled(both);
+    const both = [this.#digestSource(source, pairing), this.#digestTarget(target, pairing)];
+    await Promise.allSettled(both.map((side) => side.catch(failed)));
     if (this.#ending.signal.aborted) throw this.#ending.signal.reason;
-    return Promise.all(both);
+    for (const side of digests) side.count += pairing.pairs;
+    return [source, target];
   }
 
-  async #digestSource(): Promise<BucketDigests> {
-    const digests = new BucketDigests();
-    for await (const { records, unread } of this.#reading({ ...this.#source, fields: this.#fields.source })) {
+  /** Whether two records of one id are equal in the form in which they are compared. */
+  #same(source: P2PRecord, target: P2PRecord): boolean {
+    if (sameRecord(source, target)) return true;
+    const [left, right] = [this.#canonical(source), this.#canonical(target)];
+    return (left !== source || right !== target) && sameRecord(left, right);
+  }
+
+  async #digestSource(digests: BucketDigests, pairing: Pairing | undefined): Promise<void> {
+    for await (const batch of this.#reading({ ...this.#source, fields: this.#fields.source })) {
+      const { records, unread } = batch;
       this.#looksAt?.(records);
-      for (const record of records) {
-        const print = this.#printOf(record);
-        this.#sourceIds?.add(print.spread);
-        digests.add(print);
-      }
+      if (this.#sourceIds) for (const { id } of records) this.#sourceIds.add(this.#prints.spread(idKey(id)));
+      if (pairing) pairing.add(0, records, bytesOfEach(batch));
+      else for (const record of records) digests.add(this.#printOf(record));
       this.sourceUnread += neverRead(unread);
       for (const { id } of unread) {
         const spread = this.#prints.spread(id);
         this.#sourceIds?.add(spread);
         digests.addUnread(spread);
       }
+      await pairing?.turn(0);
     }
-    return digests;
+    pairing?.end(0);
   }
 
-  async #digestTarget(): Promise<BucketDigests> {
-    const digests = new BucketDigests();
-    for await (const { records, unread } of this.#reading({ ...this.#target, fields: this.#fields.target })) {
-      for (const record of records) {
-        const spread = this.#prints.spread(idKey(record.id));
-        if (this.#extrasAllowed && !this.#sourceIds!.mayHave(spread)) this.#extra++;
-        else digests.add(this.#printOf(record, spread));
-      }
+  async #digestTarget(digests: BucketDigests, pairing: Pairing | undefined): Promise<void> {
+    for await (const batch of this.#reading({ ...this.#target, fields: this.#fields.target })) {
+      const { records, unread } = batch;
+      if (pairing) pairing.add(1, records, bytesOfEach(batch));
+      else for (const record of records) this.#digestOfTarget(record, digests);
       for (const { id } of unread) digests.addUnread(this.#prints.spread(id));
+      await pairing?.turn(1);
     }
-    return digests;
+    pairing?.end(1);
+  }
+
+  #digestOfTarget(record: P2PRecord, digests: BucketDigests): void {
+    const spread = this.#prints.spread(idKey(record.id));
+    if (this.#extrasAllowed && !this.#sourceIds!.mayHave(spread)) this.#extra++;
+    else digests.add(this.#printOf(record, spread));
   }
 
   /** Finds the differences behind unequal digests. */
@@ -365,7 +387,12 @@ class Comparison {
       let unread = 0;
       for await (const batch of this.#reading(this.#source)) {
         unread += neverRead(batch.unread);
-        await finder.add(this.#notes(batch, "source", (record) => ({ kind: "source", ...this.#notePrint(record) })));
+        await finder.add(
+          this.#notes(batch, "source", (record) => {
+            const spread = this.#prints.spread(idKey(record.id));
+            return finder.wants(spread) ? { kind: "source", ...this.#notePrint(record, spread) } : undefined;
+          }),
+        );
       }
       // What was read the first time may be unreadable now.
       this.sourceUnread = Math.max(this.sourceUnread, unread);
@@ -376,6 +403,7 @@ class Comparison {
             const alone = this.#sourceIds !== undefined && !this.#sourceIds.mayHave(spread);
             const meant = isMeant(record);
             if (alone && (this.#extrasAllowed || !meant)) return undefined;
+            if (!alone && !finder.wants(spread)) return undefined;
             return { kind: meant ? "target" : "beside", ...this.#notePrint(record, spread), always: alone };
           }),
         );
@@ -457,6 +485,12 @@ class Comparison {
       yield batch;
     }
   }
+}
+
+/** The size of a batch's records on average, roughly. */
+function bytesOfEach({ records, bytes }: SideBatch): number {
+  if (records.length === 0) return 0;
+  return (bytes ?? records.reduce((sum, record) => sum + estimateBytes(record), 0)) / records.length;
 }
 
 /** How many may be any record, and not those that a transform failed on. */
