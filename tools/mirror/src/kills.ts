@@ -45,7 +45,11 @@ export async function proveKills(
     await drift(targetStore, RECORDS, 0);
     let duration = await new Killed(run, 0).undisturbed();
     let [late, looks, back] = [0, 0, 0];
+    let isEqual = true;
     for (let round = 1; round <= kills; round++) {
+      // One that went wrong is not to spoil the next.
+      if (!isEqual) await new Killed(run, 0).undisturbed();
+      isEqual = false;
       await report.run(`kill -9: mirror ${from} -> ${to}`, async () => {
         await drift(targetStore, RECORDS, round);
         for (;;) {
@@ -53,6 +57,7 @@ export async function proveKills(
           if (outcome) {
             looks += outcome.looks;
             back += outcome.back;
+            isEqual = true;
             return `${looks} looks of a watcher, ${back} records came back meanwhile; ${late} kills came late, repeated`;
           }
           late++;
@@ -106,6 +111,8 @@ class Killed {
   /** `undefined` when it was over before it was killed. */
   async trial(at: number): Promise<{ looks: number; back: number } | undefined> {
     const disturbed = Promise.all([this.#watch(), this.#bringBack()]);
+    // Awaited below, when the processes have ended.
+    disturbed.catch(() => {});
     try {
       const first = this.#spawn();
       await saying(first, "started");
@@ -135,7 +142,7 @@ class Killed {
       return wasKilled ? { looks: this.#looks, back: this.#back.size } : undefined;
     } finally {
       this.#isOver = true;
-      await disturbed;
+      await disturbed.catch(() => {});
       rmSync(this.#state, { recursive: true, force: true });
     }
   }
