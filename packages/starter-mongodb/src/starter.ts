@@ -26,7 +26,7 @@ import { lookUpRecords } from "./reading/look-up.ts";
 import { mongodbCapabilities } from "./types.ts";
 import { RecordDecoder } from "./values/decode.ts";
 import { RecordEncoder } from "./values/encode.ts";
-import { idForm } from "./values/id-form.ts";
+import { comparable, idForm } from "./values/id-form.ts";
 import { Writer } from "./write.ts";
 import { deleteRecords } from "./writing/delete.ts";
 
@@ -166,6 +166,7 @@ function serve({ BSON }: Driver, client: MongoClient, opened: OpenCollection): P
     lookUp: (refs, query, options) => lookUpRecords(opened, refs, query, options),
     deleteFromTarget: (refs, options) => deleteRecords(opened, refs, options),
     idForm,
+    comparable,
     identity: (signal) => storeIdentity(opened, signal),
     async ping(signal) {
       signal.throwIfAborted();

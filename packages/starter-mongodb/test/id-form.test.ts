@@ -1,10 +1,10 @@
 import { DefaultP2PConnectionManager } from "@omni/p2p-core";
-import { type P2PId, TaggedValue } from "@omni/p2p-core/starter";
+import { type P2PId, TaggedValue, valuesEqual } from "@omni/p2p-core/starter";
 import { describeWithService } from "@omni/p2p-test-services/suite";
 import { referenceAdapter } from "@omni/p2p-testkit";
 import { describe, expect, it } from "vitest";
 import { mongodbStarter } from "../src/index.ts";
-import { idForm } from "../src/values/id-form.ts";
+import { comparable, idForm } from "../src/values/id-form.ts";
 import { scratchCollections } from "./scratch.ts";
 
 describe("ids that MongoDB has for one", () => {
@@ -24,6 +24,8 @@ describe("ids that MongoDB has for one", () => {
     [new Uint8Array([1]), "01", false],
   ])("%s and %s: %s", (a, b, same) => {
     expect(idForm(a) === idForm(b)).toBe(same);
+    // What is one to MongoDB keeps the form that was there first, so the two are compared as equal.
+    if (same) expect(valuesEqual(comparable({ id: a }), comparable({ id: b }))).toBe(true);
   });
 });
 

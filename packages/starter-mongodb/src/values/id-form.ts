@@ -3,6 +3,7 @@ import {
   idKey,
   type P2PId,
   type P2PObject,
+  type P2PRecord,
   type P2PValue,
   setField,
   TaggedValue,
@@ -18,6 +19,18 @@ export function idForm(id: P2PId): string {
   if (type === "object") return `object ${encodeJson(ofOneType(id))}`;
   const kind = type === "bigint" ? "number" : id instanceof TaggedValue ? id.type : type;
   return `${kind} ${idKey(id)}`;
+}
+
+/**
+ * The record as it is compared: MongoDB has numbers of one size for one id and keeps the form that was there first, so that `1n`
+ * which is written over `1` stays `1` for ever.
+ */
+export function comparable(record: P2PRecord): P2PRecord {
+  const { id } = record;
+  if (typeof id === "bigint") return BigInt(Number(id)) === id ? { ...record, id: Number(id) } : record;
+  if (Object.is(id, -0)) return { ...record, id: 0 };
+  if (typeof id !== "object" || valueType(id) !== "object") return record;
+  return { ...record, id: ofOneType(id) as P2PId };
 }
 
 /** The same with all whole numbers of one type. */
