@@ -63,6 +63,13 @@ export const redisOptions = {
     default: 100_000,
     description: "Elements of a list, set, hash, sorted set or stream; a larger one is a failure, not a record",
   },
+  evictions: {
+    type: "string",
+    values: ["refuse", "delete"],
+    default: "refuse",
+    description:
+      "What a follow makes of keys that the server evicts: it does not begin where there may be any, or they leave the target",
+  },
   redis: { type: "object", description: "Options of ioredis itself: `RedisOptions`, with `cluster` `ClusterOptions`" },
 } as const satisfies OptionSpecs;
 

@@ -1,7 +1,16 @@
-import { CONTRACT_VERSION, type P2PStarter } from "@omni/p2p-core/starter";
+import {
+  type ChangeStatus,
+  CONTRACT_VERSION,
+  type EndpointInfo,
+  endpointLabel,
+  type OpenContext,
+  type P2PStarter,
+} from "@omni/p2p-core/starter";
+import { changeStatus, disableChanges, enableChanges, redisChangeFeed } from "./changes.ts";
 import { openRedis } from "./client/client.ts";
 import { storeIdentity } from "./client/identity.ts";
 import { keyName } from "./client/keys.ts";
+import type { Keyspace } from "./client/keyspace.ts";
 import { parseRedisEndpoint, redisOptions } from "./endpoint.ts";
 import { describeSample } from "./inspecting/describe-mapping.ts";
 import { inspectRedis } from "./inspecting/inspect.ts";
@@ -36,6 +45,7 @@ export const redisStarter: P2PStarter = {
     const settings = parseRedisEndpoint(endpoint);
     const keyspace = await openRedis(endpoint, settings, context);
     const { link } = keyspace;
+    const changes = redisChangeFeed(keyspace, endpointLabel(endpoint));
     return {
       capabilities: redisCapabilities(settings.format),
       readFromSource: (query, options) => readBatches(keyspace, query, options),
@@ -62,8 +72,12 @@ export const redisStarter: P2PStarter = {
       // In a dump the key is all there is of an id.
       ...(settings.format === "dump" && { idForm: (id) => keyName(keyOfId(id, settings)) }),
       identity: (signal) => storeIdentity(link, settings, signal),
+      changes,
       ping: (signal) => link.ping(signal),
-      close: () => link.close(),
+      close: () => {
+        changes.close();
+        return link.close();
+      },
     };
   },
   async inspect(endpoint, context) {
@@ -84,4 +98,23 @@ export const redisStarter: P2PStarter = {
       await keyspace.link.close();
     }
   },
+  changes: {
+    status: withChanges(changeStatus),
+    enable: withChanges(enableChanges),
+    disable: withChanges(disableChanges),
+  },
 };
+
+/** What is done with an endpoint that is opened for it alone. */
+function withChanges(
+  use: (keyspace: Keyspace, label: string, signal: AbortSignal) => Promise<ChangeStatus>,
+): (endpoint: EndpointInfo, context: OpenContext) => Promise<ChangeStatus> {
+  return async (endpoint, context) => {
+    const keyspace = await openRedis(endpoint, parseRedisEndpoint(endpoint), context);
+    try {
+      return await use(keyspace, endpointLabel(endpoint), context.signal);
+    } finally {
+      await keyspace.link.close();
+    }
+  };
+}

@@ -52,7 +52,7 @@ export function redisCapabilities(format: RedisFormat): P2PCapabilities {
     shareable: true,
     lookUp: true,
     deletes: true,
-    changes: false,
+    changes: true,
     valueTypes: VALUE_TYPES[format],
   };
 }

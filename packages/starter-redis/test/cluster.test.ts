@@ -1,4 +1,11 @@
-import { idKey, type P2PDataTransferService, P2PError, type P2PRecord, recordDigest } from "@omni/p2p-core/starter";
+import {
+  idKey,
+  type JsonValue,
+  type P2PDataTransferService,
+  P2PError,
+  type P2PRecord,
+  recordDigest,
+} from "@omni/p2p-core/starter";
 import { describeWithService } from "@omni/p2p-test-services/suite";
 import { describeConformance } from "@omni/p2p-testkit";
 import { Cluster, type Redis } from "ioredis";
@@ -187,11 +194,46 @@ describeWithService("redis", "Redis Cluster", async () => {
     });
   });
 
+  it("tells of changes on all nodes, also while a slot moves", async () => {
+    const service = await openAt(`${url}&prefix=follow:`, "source");
+    const { changes } = service;
+    const heard = new Set<unknown>();
+    const listen = async (after: JsonValue, until: () => boolean) => {
+      const options = { follower: "f", after, maxWaitMs: 100, signal: AbortSignal.timeout(10_000) };
+      for await (const { refs, cursor } of changes!.read(options)) {
+        for (const { id } of refs) heard.add(id);
+        if (until()) return cursor;
+      }
+      throw new Error("it ended");
+    };
+    const start = await changes!.now("f", calm());
+    const ids = Array.from({ length: 60 }, (_, i) => `r${i}`);
+    for (const id of ids) await client.set(`follow:${id}`, 1);
+    const after = await listen(start, () => heard.size === ids.length);
+    const slot = keySlot(Buffer.from("follow:r7"));
+    const owner = partedSlots(3).findIndex(([from, to]) => slot >= from && slot <= to);
+    const [from, to] = [nodes[owner]!, nodes[(owner + 1) % 3]!];
+    await moveSlot(slot, from, to, nodes);
+    heard.clear();
+    await client.set("follow:r7", 2);
+    await listen(after, () => heard.has("r7"));
+    await moveSlot(slot, to, from, nodes);
+    await service.close();
+  });
+
   it("a node that is lost: an error worth trying again, in limited time", async () => {
     const service = await openAt(`${url}&prefix=lost:`, "target", {}, 1000);
     const records = Array.from({ length: 100 }, (_, i) => ({ id: `r${i}` }));
     await writeAll(service, records);
+    const position = await service.changes!.now("f", calm());
     await nodes[1]!.kill();
+    const following = service.changes!.read({ follower: "f", after: position, maxWaitMs: 50, signal: calm() });
+    const told = await errorOf(
+      (async () => {
+        for await (const { cursor } of following) void cursor;
+      })(),
+    );
+    expect(told.code).toBe("CHANGES_LOST");
     const started = performance.now();
     const outcome = await service.writeToTarget(records, { mode: "upsert", signal: calm() }).catch((error) => error);
     const errors =

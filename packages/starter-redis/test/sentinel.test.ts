@@ -1,6 +1,6 @@
 import { writeFile } from "node:fs/promises";
 import { join } from "node:path";
-import type { P2PDataTransferService } from "@omni/p2p-core/starter";
+import type { JsonValue, P2PDataTransferService } from "@omni/p2p-core/starter";
 import { describeWithService } from "@omni/p2p-test-services/suite";
 import { afterAll, beforeAll, expect, it } from "vitest";
 import { calm, errorOf, openAt, readAll, writeAll } from "./opening.ts";
@@ -85,7 +85,15 @@ describeWithService("redis", "Redis Sentinel", async () => {
       await replica.client.select(2);
       return (await replica.client.exists("s:before")) === 1;
     });
+    const { changes } = service;
+    const start = await changes!.now("f", calm());
     await primary.kill();
+    const listen = async (after: JsonValue, id?: string) => {
+      for await (const { refs } of changes!.read({ follower: "f", after, maxWaitMs: 50, signal: calm() })) {
+        if (id !== undefined && refs.some((ref) => ref.id === id)) return;
+      }
+    };
+    expect((await errorOf(listen(start))).code).toBe("CHANGES_LOST");
     await until("the write", async () => {
       const writing = writeAll(service, [{ id: "after" }]);
       return writing.then(
@@ -98,6 +106,9 @@ describeWithService("redis", "Redis Sentinel", async () => {
     });
     expect((await readAll(service)).records).toEqual([{ id: "after" }, { id: "before" }]);
     expect(await replica.client.exists("s:after")).toBe(1);
+    const anew = await changes!.now("f", calm());
+    await replica.client.set("s:later", "{}");
+    await listen(anew, "later");
     await service.ping(calm());
   });
 });

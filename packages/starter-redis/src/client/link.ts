@@ -237,6 +237,16 @@ export class RedisLink {
     return this.#call("read", signal, () => this.topology.slotsKept(share));
   }
 
+  /** Asks the servers of a cluster anew which of them there are. */
+  async refreshTopology(signal: AbortSignal): Promise<void> {
+    await this.#call("read", signal, () => this.topology.refresh());
+  }
+
+  /** The time in which a server must answer, in ms. */
+  get timeoutMs(): number {
+    return this.#timeoutMs;
+  }
+
   /** Says farewell, in limited time. */
   close(): Promise<void> {
     this.#closing ??= this.#close();

@@ -16,6 +16,8 @@ export interface Topology {
   nextShare(done: readonly SlotRange[]): Share | undefined;
   /** Those slots of a share that its server has still, so that all of their keys have been seen in a scan of it. */
   slotsKept(share: Share): Promise<readonly SlotRange[]>;
+  /** Asks anew which servers there are. */
+  refresh(): Promise<void>;
 }
 
 /** One server has all keys. */
@@ -27,6 +29,7 @@ export function singleTopology(node: Redis): Topology {
       return slots.length > 0 ? { node, slots } : undefined;
     },
     slotsKept: async ({ slots }) => slots,
+    refresh: async () => {},
   };
 }
 
@@ -34,6 +37,10 @@ export function singleTopology(node: Redis): Topology {
 export function clusterTopology(cluster: Cluster): Topology {
   const ownerOf = (slot: number) => cluster.slots[slot]?.[0];
   const nameOf = ({ options }: Redis) => `${options.host}:${options.port}`;
+  const refresh = () =>
+    new Promise<void>((resolve, reject) => {
+      cluster.refreshSlotsCache((error) => (error ? reject(error) : resolve()));
+    });
   const ownSlots = (owner: string, slots: readonly SlotRange[]) =>
     rangesWhere((slot) => ownerOf(slot) === owner && inRanges(slots, slot));
   return {
@@ -52,10 +59,9 @@ export function clusterTopology(cluster: Cluster): Topology {
       return { node, slots: ownSlots(owner, slots) };
     },
     async slotsKept({ node, slots }) {
-      await new Promise<void>((resolve, reject) => {
-        cluster.refreshSlotsCache((error) => (error ? reject(error) : resolve()));
-      });
+      await refresh();
       return ownSlots(nameOf(node), slots);
     },
+    refresh,
   };
 }
