@@ -4,7 +4,7 @@ export type { ManagedTransferOptions } from "./connection/options.ts";
 export { mirrorWith } from "./live/mirror.ts";
 export { boundService } from "./storage/bound-service.ts";
 export { completeTarget } from "./storage/complete-target.ts";
-export { countOf, deleteOf, lacksOf, lookUpOf, openStore } from "./storage/contract-checks.ts";
+export { changesOf, countOf, deleteOf, lacksOf, lookUpOf, openStore } from "./storage/contract-checks.ts";
 export {
   distrustOf,
   type InstalledStarter,

@@ -8,6 +8,7 @@ import {
   type P2PRecord,
   type P2PStarter,
 } from "@omni/p2p-core/starter";
+import { memoryChanges } from "./changes.ts";
 import { existingStore, memoryStore } from "./client/store.ts";
 import { memoryOptions, parseMemoryEndpoint } from "./endpoint.ts";
 import { describeMemoryMapping, inspectMemory } from "./inspecting/inspect.ts";
@@ -43,7 +44,7 @@ export const memoryStarter: P2PStarter = {
 
 function openMemory(endpoint: EndpointInfo, context: OpenContext): P2PDataTransferService {
   context.signal.throwIfAborted();
-  const { name } = parseMemoryEndpoint(endpoint);
+  const { name, journal } = parseMemoryEndpoint(endpoint);
   if (context.role === "source" && !existingStore(name)) {
     throw new P2PError(
       "SOURCE_NOT_FOUND",
@@ -91,6 +92,7 @@ function openMemory(endpoint: EndpointInfo, context: OpenContext): P2PDataTransf
       signal.throwIfAborted();
       return deleteRecords(store, refs);
     },
+    changes: memoryChanges(store, journal),
     ping: async (signal) => signal.throwIfAborted(),
     close: async () => {},
   };

@@ -10,7 +10,7 @@ export const memoryCapabilities: P2PCapabilities = {
   shareable: true,
   lookUp: true,
   deletes: true,
-  changes: false,
+  changes: true,
   valueTypes: {
     null: "native",
     boolean: "native",

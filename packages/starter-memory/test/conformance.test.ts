@@ -13,6 +13,7 @@ describeConformance({
       deleteRecords: async (ids) => {
         for (const id of ids) memoryStore(name).delete(id);
       },
+      changeRecord: async (id) => memoryStore(name).put({ id, changed: true }),
       dispose: async () => void dropMemoryStore(name),
     };
   },

@@ -34,6 +34,9 @@ export class Bench {
   readonly #removals = new Map<EndpointInfo, () => Promise<void>>();
   readonly #breakers = new Map<EndpointInfo, (id: P2PId) => Promise<void>>();
 
+  readonly #changers = new Map<EndpointInfo, (id: P2PId) => Promise<void>>();
+  readonly #deleters = new Map<EndpointInfo, (ids: readonly P2PId[]) => Promise<void>>();
+
   constructor(adapter: AdapterUnderTest) {
     this.adapter = adapter;
   }
@@ -53,12 +56,29 @@ export class Bench {
     return this.#breakers.get(place);
   }
 
+  /** How another user of the store changes a record of a place; `undefined` where the adapter's test does not say. */
+  changerOf(place: EndpointInfo): ((id: P2PId) => Promise<void>) | undefined {
+    return this.#changers.get(place);
+  }
+
+  /** How another user of the store deletes records of a place; `undefined` where the adapter's test does not say. */
+  deleterOf(place: EndpointInfo): ((ids: readonly P2PId[]) => Promise<void>) | undefined {
+    return this.#deleters.get(place);
+  }
+
+  /** Tidies up something else that a check has made, at its end. */
+  after(cleanup: () => Promise<void>): void {
+    this.#cleanups.push(cleanup);
+  }
+
   async #made(): Promise<{ readonly endpoint: EndpointInfo; readonly place: ConformancePlace }> {
     const place = await this.adapter.createEndpoint();
     if (place.dispose) this.#cleanups.push(() => place.dispose!());
     const endpoint = parseEndpoint(place.endpoint);
     if (place.remove ?? place.dispose) this.#removals.set(endpoint, () => (place.remove ?? place.dispose)!.call(place));
     if (place.breakRecord) this.#breakers.set(endpoint, (id) => place.breakRecord!(id));
+    if (place.changeRecord) this.#changers.set(endpoint, (id) => place.changeRecord!(id));
+    if (place.deleteRecords) this.#deleters.set(endpoint, (ids) => place.deleteRecords!(ids));
     return { endpoint, place };
   }
 

@@ -1,6 +1,7 @@
 import { describe, test } from "vitest";
 import type { ValueLimits } from "./arbitraries.ts";
 import { abortingChecks } from "./checks/aborting.ts";
+import { changeChecks } from "./checks/changes.ts";
 import { connectingChecks } from "./checks/connecting.ts";
 import { contractChecks } from "./checks/contract.ts";
 import { deletingChecks } from "./checks/deleting.ts";
@@ -76,6 +77,7 @@ export const GROUPS = {
   ids: idChecks,
   lookUps: lookUpChecks,
   deletes: deletingChecks,
+  changes: changeChecks,
   identity: identityChecks,
   aborting: abortingChecks,
   transfers: transferChecks,

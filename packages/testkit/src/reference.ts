@@ -57,6 +57,11 @@ export interface ConformancePlace {
    * JSON, a value of an unknown kind. Where it is absent, the checks that need it are printed as not run.
    */
   breakRecord?(id: P2PId): Promise<void>;
+  /**
+   * Changes something in a record of the place that its reader can see, as another user of the store would, by the store's own
+   * client. Where it is absent, the check of what others change makes do with `deleteRecords`.
+   */
+  changeRecord?(id: P2PId): Promise<void>;
   /** Removes the place and what is in it. */
   dispose?(): Promise<void>;
   /** Removes the thing alone (the table, collection, index, keys), which may then be made anew. Default: `dispose`. */

@@ -4,6 +4,7 @@ import { fileURLToPath } from "node:url";
 import { P2PError } from "../errors.ts";
 import { VALUE_TYPES } from "../model/value.ts";
 import { boundService } from "./bound-service.ts";
+import type { ChangeFeed } from "./change-feed.ts";
 import { type EndpointInfo, endpointLabel } from "./endpoint.ts";
 import type { P2PQuery } from "./query.ts";
 import {
@@ -201,6 +202,20 @@ export function lookUpOf({ service, endpoint }: OpenedStore): NonNullable<P2PDat
 export function deleteOf({ service, endpoint }: OpenedStore): NonNullable<P2PDataTransferService["deleteFromTarget"]> {
   if (service.capabilities.deletes !== true || !service.deleteFromTarget) throw unsupported(endpoint, "delete records");
   return service.deleteFromTarget.bind(service);
+}
+
+/**
+ * The feed of changes of a store.
+ *
+ * @throws P2PError `CHANGES_UNAVAILABLE` where its starter has none, with the way out.
+ */
+export function changesOf({ service, endpoint }: OpenedStore): ChangeFeed {
+  if (service.capabilities.changes === true && service.changes) return service.changes;
+  throw new P2PError(
+    "CHANGES_UNAVAILABLE",
+    `${endpointLabel(endpoint)} does not tell of its changes: the starter for '${endpoint.storageType}' has no feed of them. ` +
+      "Follow it by a mirror every so often: every (--every 30s)",
+  );
 }
 
 function unsupported(endpoint: EndpointInfo, what: string): P2PError {

@@ -1,5 +1,6 @@
 import { randomUUID } from "node:crypto";
 import { assertRecord, cloneValue, idKey, type P2PId, type P2PRecord } from "@omni/p2p-core/starter";
+import { ChangeJournal } from "./journal.ts";
 
 /** A named set of records in this process, shared by everything that names it. Made by {@link memoryStore}. */
 export class MemoryStore {
@@ -13,6 +14,8 @@ export class MemoryStore {
   #sequences: Map<string, number> | undefined;
   /** The newest of them. */
   #newest = 0;
+  /** From the first follower on. */
+  #journal: ChangeJournal | undefined;
 
   constructor(name: string) {
     this.name = name;
@@ -60,6 +63,7 @@ export class MemoryStore {
   remove(key: string): boolean {
     if (!this.#records.has(key)) return false;
     this.#number().delete(key);
+    this.#journal?.note(this.#records.get(key)!.id);
     return this.#records.delete(key);
   }
 
@@ -73,6 +77,7 @@ export class MemoryStore {
     this.#before = this.lastSequence;
     this.#sequences = undefined;
     this.#records.clear();
+    this.#journal?.forget();
   }
 
   /** Whether there is a record with this canonical id. */
@@ -89,6 +94,21 @@ export class MemoryStore {
   keep(record: P2PRecord, key = idKey(record.id)): void {
     if (this.#sequences && !this.#records.has(key)) this.#sequences.set(key, ++this.#newest);
     this.#records.set(key, record);
+    this.#journal?.note(record.id);
+  }
+
+  /**
+   * The journal of its changes, if one is kept.
+   *
+   * @param size begins one, or has it keep as many changes.
+   */
+  journal(size: number): ChangeJournal;
+  journal(): ChangeJournal | undefined;
+  journal(size?: number): ChangeJournal | undefined {
+    if (size === undefined) return this.#journal;
+    this.#journal ??= new ChangeJournal(size);
+    this.#journal.grow(size);
+    return this.#journal;
   }
 
   /** The records themselves, in order: never to be changed, and not to leave the process. */
@@ -156,5 +176,8 @@ export function existingStore(name: string): MemoryStore | undefined {
 
 /** Forgets the store of this name; what holds it still can use it. */
 export function dropMemoryStore(name: string): boolean {
-  return stores().delete(name);
+  const dropped = existingStore(name);
+  const wasThere = stores().delete(name);
+  dropped?.journal()?.wake();
+  return wasThere;
 }
