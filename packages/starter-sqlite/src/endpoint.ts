@@ -60,6 +60,14 @@ export const sqliteOptions = {
     description:
       "What is read in a process of its own, which can be killed: `auto` reads views, virtual tables and native queries there, which may never end, and counts files of more than 256 MB.",
   },
+  journalLimit: {
+    type: "number",
+    default: 1_000_000,
+    min: 10,
+    max: 1_000_000_000,
+    description:
+      "How many changes the journal of a followed table keeps at most, told or not; `changes enable` writes it into the file.",
+  },
   synchronous: {
     type: "string",
     values: ["off", "normal", "full"],

@@ -6,10 +6,13 @@ import {
   P2PError,
   type P2PStarter,
 } from "@omni/p2p-core/starter";
+import { changeStatus, disableChanges, enableChanges } from "./changes/control.ts";
+import { TableChanges } from "./changes.ts";
 import { isBusy } from "./client/errors.ts";
 import { identityOf } from "./client/identity.ts";
 import { dropIfEmpty, openStore } from "./client/open.ts";
 import type { SqliteStore } from "./client/store.ts";
+import { isTableOfChanges } from "./client/table.ts";
 import { parseSqliteEndpoint, type SqliteEndpoint, sqliteOptions } from "./endpoint.ts";
 import { describeFields } from "./inspecting/describe-mapping.ts";
 import { onlyTable, requireTable } from "./query/relation.ts";
@@ -45,6 +48,11 @@ export const sqliteStarter: P2PStarter = {
     const target = parseSqliteEndpoint(endpoint);
     return describeFields(target, target.options.table ?? DEFAULT_TABLE, sample, context);
   },
+  changes: {
+    status: async (endpoint, context) => changeStatus(parseSqliteEndpoint(endpoint), context),
+    enable: async (endpoint, context) => enableChanges(parseSqliteEndpoint(endpoint), context),
+    disable: async (endpoint, context, follower) => disableChanges(parseSqliteEndpoint(endpoint), context, follower),
+  },
 };
 
 async function openSqlite(endpoint: SqliteEndpoint, context: OpenContext): Promise<P2PDataTransferService> {
@@ -54,6 +62,7 @@ async function openSqlite(endpoint: SqliteEndpoint, context: OpenContext): Promi
     const isSource = context.role === "source";
     const name = await store.patiently("opened", context.signal, () => {
       const chosen = table ?? (isSource ? onlyTable(store) : DEFAULT_TABLE);
+      if (isTableOfChanges(store.db, chosen)) throw isNoStore(endpoint, chosen);
       // What is wrong with a table that is there is told now, and not when the first records come.
       if (isSource || store.table(chosen) !== undefined) requireTable(store, chosen);
       return chosen;
@@ -67,8 +76,16 @@ async function openSqlite(endpoint: SqliteEndpoint, context: OpenContext): Promi
   }
 }
 
+function isNoStore({ label }: SqliteEndpoint, table: string): P2PError {
+  return new P2PError(
+    "INVALID_ENDPOINT",
+    `Invalid endpoint ${label}: "${table}" belongs to the journal of changes and is no store; name the table that is followed`,
+  );
+}
+
 function serve(store: SqliteStore, table: string, writer: TargetWriter): P2PDataTransferService {
   const reader = new TableReader(store, table);
+  const changes = new TableChanges(store, table);
   let closing: Promise<void> | undefined;
   return {
     get capabilities() {
@@ -81,10 +98,12 @@ function serve(store: SqliteStore, table: string, writer: TargetWriter): P2PData
     schema: (query, signal) => reader.schema(query, signal),
     count: (query, signal) => reader.count(query, signal),
     partitions: (query, parts, signal) => reader.partitions(query, parts, signal),
+    changes,
     identity: (signal) => identityOf(store, table, signal),
     ping: (signal) => ping(store, signal),
     close() {
       reader.close();
+      changes.close();
       closing ??= close(store, writer);
       return closing;
     },

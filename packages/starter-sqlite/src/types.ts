@@ -17,7 +17,7 @@ export const sqliteCapabilities: P2PCapabilities = {
   shareable: true,
   lookUp: true,
   deletes: true,
-  changes: false,
+  changes: true,
   valueTypes: {
     null: "native",
     boolean: "native",
@@ -47,6 +47,9 @@ export const OWN_TYPES: Readonly<Record<Exclude<ValueType, "null">, string>> = {
 
 /** The name of the column that holds what the others cannot say. A table that has it is one of ours. */
 export const SIDECAR = "_p2p";
+
+/** Stands as a comment in the SQL of all that `changes enable` makes in a file, and tells it from what is the user's. */
+export const CHANGES_MARK = "/* omni-p2p changes */";
 
 /** What a declared type means for the values in the column. */
 export type ColumnKind =

@@ -87,7 +87,8 @@ function keyColumn({ column, collation, descending }: Table["key"]["columns"][nu
 const CONSTANT =
   /^(NULL|TRUE|FALSE|CURRENT_(TIME|DATE|TIMESTAMP)|[+-]?\d+(\.\d+)?(e[+-]?\d+)?|'([^']|'')*'|x'([0-9a-f]{2})*')$/i;
 
-function constantDefaults(store: SqliteStore, table: string): Map<string, string> {
+/** The defaults of a table's columns that are constants, as SQL. */
+export function constantDefaults(store: SqliteStore, table: string): Map<string, string> {
   const rows = store
     .rows("SELECT name, dflt_value FROM pragma_table_xinfo(?) WHERE dflt_value IS NOT NULL")
     .all(table) as { name: string; dflt_value: string }[];

@@ -1,5 +1,5 @@
 import type { Database } from "better-sqlite3";
-import { type Affinity, affinityOf, type ColumnKind, kindOf, SIDECAR } from "../types.ts";
+import { type Affinity, affinityOf, CHANGES_MARK, type ColumnKind, kindOf, SIDECAR } from "../types.ts";
 import { foldName, quote } from "./sql.ts";
 
 /** One column that can be read. */
@@ -56,7 +56,7 @@ export interface Table {
   readonly strangeIndexes: boolean;
   /** How SQL calls the rowid, where there is one and no column has taken all of its names. */
   readonly rowid: string | undefined;
-  /** Whether a trigger may do something else than what was asked. */
+  /** Whether a trigger may do something else than what was asked. Those that fill a journal of changes do not. */
   readonly hasTriggers: boolean;
 }
 
@@ -130,8 +130,19 @@ export function tableNames(db: Database): { name: string; type: string }[] {
     for (const end of SHADOWS[module ?? ""] ?? []) shadows.add(foldName(`${name}_${end}`));
   }
   return rows
-    .filter(({ name }) => !shadows.has(foldName(name)))
+    .filter(({ name, sql }) => !shadows.has(foldName(name)) && !isOfChanges(sql))
     .map(({ name, type, sql }) => ({ name, type: type === "table" && VIRTUAL.test(sql ?? "") ? "virtual" : type }));
+}
+
+/** Whether something in the schema was made by `changes enable`, by its SQL. */
+export function isOfChanges(sql: string | null): boolean {
+  return sql?.includes(CHANGES_MARK) === true;
+}
+
+/** Whether a table was made by `changes enable`. */
+export function isTableOfChanges(db: Database, name: string): boolean {
+  const sql = db.prepare("SELECT sql FROM main.sqlite_schema WHERE type = 'table' AND name = ? COLLATE NOCASE");
+  return isOfChanges((sql.pluck().get(name) as string | null | undefined) ?? null);
 }
 
 /** What the schema says of one table. */
@@ -196,8 +207,10 @@ export function describeTable(db: Database, name: string, keyOption?: readonly s
     rowid: found.wr === 1 || found.type === "view" ? undefined : rowidWord(rows, key),
     hasTriggers:
       db
-        .prepare("SELECT 1 FROM sqlite_schema WHERE type = 'trigger' AND tbl_name = ? COLLATE NOCASE LIMIT 1")
-        .get(found.name) !== undefined,
+        .prepare(
+          "SELECT 1 FROM sqlite_schema WHERE type = 'trigger' AND tbl_name = ? COLLATE NOCASE AND instr(sql, ?) = 0 LIMIT 1",
+        )
+        .get(found.name, CHANGES_MARK) !== undefined,
   };
 }
 
