@@ -9,6 +9,7 @@ export type { RunningTransfer } from "./connection/running-transfer.ts";
 export type { ConnectionStatistics } from "./connection/statistics.ts";
 export { ConnectionStatus } from "./connection/status.ts";
 export { isP2PError, P2PError, type P2PErrorCode } from "./errors.ts";
+export type { FollowHandle, FollowOptions } from "./live/follow-options.ts";
 export type { MirrorOptions, MirrorResult } from "./live/options.ts";
 export type { MutableRecord, P2PId, P2PRecord } from "./model/record.ts";
 export { type P2PObject, type P2PValue, TaggedValue } from "./model/value.ts";

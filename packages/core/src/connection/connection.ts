@@ -1,4 +1,5 @@
 import type { EventEmitter } from "node:events";
+import type { FollowHandle } from "../live/follow-options.ts";
 import type { MirrorResult } from "../live/options.ts";
 import type { MutableRecord } from "../model/record.ts";
 import type { EndpointInfo } from "../storage/endpoint.ts";
@@ -10,6 +11,7 @@ import type { EventsOf } from "./events.ts";
 import type {
   Cancellable,
   CloseOptions,
+  ManagedFollowOptions,
   ManagedMirrorOptions,
   ManagedTransferOptions,
   P2PReadOptions,
@@ -70,6 +72,24 @@ export interface P2PConnection extends AsyncDisposable {
     query?: P2PQuery,
     options?: ManagedMirrorOptions<In>,
   ): Promise<MirrorResult>;
+  /**
+   * Copies what the query gives of the source, and from then on keeps the target up to date by the source's feed of changes (or by a mirror
+   * every so often, `every`): what a change names is looked up in the source anew, and written to the target or taken out of it. The
+   * connection is busy until it ends. A restart with the same arguments goes on from the checkpoint.
+   *
+   * @param query which records; without `limit` and `offset`. Default: all.
+   * @param options of this follow. Default: the settings of the connection.
+   * @returns at once; whatever is wrong is told by `done`: P2PError `CHANGES_UNAVAILABLE`, `INVALID_CONFIG`, `INVALID_STATE`,
+   * `UNSUPPORTED_QUERY`, `UNSUPPORTED_OPERATION` or `CHECKPOINT_…` before anything was written, `SOURCE_NOT_FOUND` or `STORE_CHANGED` later.
+   * @example
+   * ```ts
+   * const connection = await manager.establish("sqlite:./knowledge.db?table=docs", "redis://localhost");
+   * const follow = connection.follow({ type: "knowledge" });
+   * follow.events.on("change", ({ written, deleted, lagMs }) => console.log(written, deleted, lagMs));
+   * await follow.done;
+   * ```
+   */
+  follow<In extends object = MutableRecord>(query?: P2PQuery, options?: ManagedFollowOptions<In>): FollowHandle;
   /**
    * Compares the two ends record by record; see {@link verify}.
    *

@@ -3,6 +3,7 @@ import { Semaphore } from "../async/semaphore.ts";
 import { type ConnectionConfigInput, MAX_TIMER_MS, parseConfig } from "../config.ts";
 import { assertPlain } from "../described.ts";
 import { P2PError } from "../errors.ts";
+import type { FollowHandle } from "../live/follow-options.ts";
 import type { MirrorResult } from "../live/options.ts";
 import type { MutableRecord } from "../model/record.ts";
 import { type EndpointInput, parseEndpoint } from "../storage/endpoint.ts";
@@ -21,7 +22,13 @@ import { Drain } from "./drain.ts";
 import { emitSafely } from "./emit-safely.ts";
 import { type ConnectionListener, ManagedConnection } from "./managed-connection.ts";
 import type { P2PConnectionManager } from "./manager.ts";
-import type { Cancellable, CloseOptions, ManagedMirrorOptions, ManagedTransferOptions } from "./options.ts";
+import type {
+  Cancellable,
+  CloseOptions,
+  ManagedFollowOptions,
+  ManagedMirrorOptions,
+  ManagedTransferOptions,
+} from "./options.ts";
 import { ServicePool } from "./service-pool.ts";
 import type { ConnectionStatistics } from "./statistics.ts";
 
@@ -200,6 +207,14 @@ export class DefaultP2PConnectionManager implements P2PConnectionManager {
     options?: ManagedMirrorOptions<In>,
   ): Promise<MirrorResult> {
     return this.#find(connectionId, "transfer").mirror(query, options);
+  }
+
+  followThroughConnection<In extends object = MutableRecord>(
+    connectionId: string,
+    query: P2PQuery,
+    options?: ManagedFollowOptions<In>,
+  ): FollowHandle {
+    return this.#find(connectionId, "transfer").follow(query, options);
   }
 
   async verify<In extends object = MutableRecord>(

@@ -6,6 +6,7 @@ import type { Semaphore } from "../async/semaphore.ts";
 import { type ConnectionConfig, parseConfig } from "../config.ts";
 import { assertPlain } from "../described.ts";
 import { isConnectionError, P2PError, toP2PError } from "../errors.ts";
+import type { FollowHandle } from "../live/follow-options.ts";
 import { mirrorWith } from "../live/mirror.ts";
 import type { MirrorResult } from "../live/options.ts";
 import type { JsonValue } from "../model/json-value.ts";
@@ -34,6 +35,7 @@ import { emitSafely, type HappenedEvent } from "./emit-safely.ts";
 import type {
   Cancellable,
   CloseOptions,
+  ManagedFollowOptions,
   ManagedMirrorOptions,
   ManagedTransferOptions,
   P2PReadOptions,
@@ -254,6 +256,13 @@ export class ManagedConnection implements P2PConnection {
     return this.#telling("The mirror failed", transferId, query, () =>
       mirrorTrace.run(move, () => ({ ...this.#traced, transferId, query })),
     );
+  }
+
+  follow<In extends object = MutableRecord>(
+    _query: P2PQuery = {},
+    _options: ManagedFollowOptions<In> = {},
+  ): FollowHandle {
+    throw new P2PError("UNSUPPORTED_OPERATION", "Following is being built");
   }
 
   /** Tells the beginning and the end of what moves records to those who listen. */

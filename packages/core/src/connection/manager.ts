@@ -1,5 +1,6 @@
 import type { EventEmitter } from "node:events";
 import type { ConnectionConfigInput } from "../config.ts";
+import type { FollowHandle } from "../live/follow-options.ts";
 import type { MirrorResult } from "../live/options.ts";
 import type { MutableRecord } from "../model/record.ts";
 import type { EndpointInput } from "../storage/endpoint.ts";
@@ -9,7 +10,13 @@ import type { PartitionPlan } from "../transfer/partitioned/plan.ts";
 import type { TransferResult } from "../transfer/result.ts";
 import type { VerifyOptions, VerifyResult } from "../transfer/verify/verify.ts";
 import type { P2PConnection, P2PConnectionEvents } from "./connection.ts";
-import type { Cancellable, CloseOptions, ManagedMirrorOptions, ManagedTransferOptions } from "./options.ts";
+import type {
+  Cancellable,
+  CloseOptions,
+  ManagedFollowOptions,
+  ManagedMirrorOptions,
+  ManagedTransferOptions,
+} from "./options.ts";
 import type { ConnectionStatistics } from "./statistics.ts";
 
 /** What a manager tells of its connections: what each of them tells. */
@@ -69,6 +76,16 @@ export interface P2PConnectionManager extends AsyncDisposable {
     query: P2PQuery,
     options?: ManagedMirrorOptions<In>,
   ): Promise<MirrorResult>;
+  /**
+   * The same as {@link P2PConnection.follow}.
+   *
+   * @throws P2PError `INVALID_STATE` when there is no such connection.
+   */
+  followThroughConnection<In extends object = MutableRecord>(
+    connectionId: string,
+    query: P2PQuery,
+    options?: ManagedFollowOptions<In>,
+  ): FollowHandle;
   /** The same as {@link P2PConnection.verify}. */
   verify<In extends object = MutableRecord>(
     connectionId: string,

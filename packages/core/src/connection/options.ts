@@ -1,3 +1,4 @@
+import type { FollowOptions } from "../live/follow-options.ts";
 import type { MirrorOptions } from "../live/options.ts";
 import type { JsonValue } from "../model/json-value.ts";
 import type { MutableRecord } from "../model/record.ts";
@@ -26,6 +27,11 @@ export type ManagedTransferOptions<In extends object = MutableRecord> = Omit<Tra
 
 /** Options of a mirror through a connection, which can also open a store for the dead letters. */
 export type ManagedMirrorOptions<In extends object = MutableRecord> = Omit<MirrorOptions<In>, "deadLetters"> & {
+  readonly deadLetters?: TransferOptions["deadLetters"] | { readonly endpoint: EndpointInput } | undefined;
+};
+
+/** Options of a follow through a connection, which can also open a store for the dead letters. */
+export type ManagedFollowOptions<In extends object = MutableRecord> = Omit<FollowOptions<In>, "deadLetters"> & {
   readonly deadLetters?: TransferOptions["deadLetters"] | { readonly endpoint: EndpointInput } | undefined;
 };
 
