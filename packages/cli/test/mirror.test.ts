@@ -25,8 +25,8 @@ describe("mirror", () => {
     const run = await mirror("--deletes", "remove", "--dry-run");
     expect(run.code).toBe(0);
     expect(run.stdout).toContain("Would write 2 records (1 missing, 1 different) and delete 2; nothing was changed");
-    expect(run.stdout).toContain('different  4  title: "title 4" → "old"\n      kind: "a" → "b"\n');
-    expect(run.stdout).toContain("extra      8\n");
+    expect(run.stdout).toContain('add        1\n  change     4  title: "old" → "title 4"\n      kind: "b" → "a"\n');
+    expect(run.stdout).toContain("delete     8\n  delete     9\n");
     expect(await count(TARGET)).toBe(5);
   });
 
@@ -89,8 +89,8 @@ describe("mirror", () => {
     ["a share that is none", ["--max-deletes", "5x"], /"--max-deletes" must be "none", "all"/],
     ["another choice", ["--deletes", "all"], /Allowed choices are remove, keep/],
     ["a limit", ["--limit", "3"], /unknown option '--limit'/],
-    ["many machines", ["--distributed"], /distributed ones come later/],
-    ["a condition that is none", ["--target-where", "kind"], /kind/],
+    ["many machines", ["--distributed", "--partitions", "4"], /come later\n.*without --distributed, --partitions/],
+    ["a condition that is none", ["--target-where", "kind"], /--target-where "kind" is not a condition/],
   ])("refuses %s with the way out", async (_, flags, message) => {
     const run = await mirror(...flags);
     expect(run.code).toBe(2);

@@ -11,10 +11,11 @@ import { UsageError } from "../usage-error.ts";
 
 /** `omni-p2p mirror` */
 export async function mirrorCommand(typed: TypedEnds, flags: MirrorFlags, session: Session): Promise<ExitCode> {
-  if (flags.distributed) {
+  const ofMany = (["distributed", "partitions", "redis"] as const).filter((name) => flags[name] !== undefined);
+  if (ofMany.length > 0) {
     throw new UsageError(
-      "A mirror runs in one process so far; distributed ones come later",
-      "the same command without --distributed",
+      "A mirror runs in one process and in one part so far; distributed ones come later",
+      `the same command without ${ofMany.map((name) => `--${name}`).join(", ")}`,
     );
   }
   const job = await jobFromFlags("mirror", typed, flags, session);
@@ -36,5 +37,11 @@ export async function mirrorCommand(typed: TypedEnds, flags: MirrorFlags, sessio
 
 /** `all`, or conditions. */
 function targetQueryFrom(where: readonly string[]): P2PQuery {
-  return where.length === 1 && where[0] === "all" ? {} : queryFrom({ where });
+  if (where.length === 1 && where[0] === "all") return {};
+  try {
+    return queryFrom({ where });
+  } catch (error) {
+    if (!(error instanceof UsageError)) throw error;
+    throw new UsageError(error.message.replace("--where ", "--target-where "), error.next);
+  }
 }

@@ -18,6 +18,8 @@ export type MirrorFlags = Pick<QueryFlags, "where" | "fields" | "native"> &
     readonly allowEmptySource?: boolean;
     readonly targetWhere?: readonly string[];
     readonly distributed?: boolean;
+    readonly partitions?: number;
+    readonly redis?: string;
   };
 
 const MIRROR = "What becomes of the target:";
@@ -52,8 +54,10 @@ function withMirror(command: Command): Command {
       .addOption(
         new Option("--allow-empty-source", "empty the target where the source holds nothing").helpGroup(MIRROR),
       )
-      // Who knows it from `copy` is told that it is still to come.
+      // Who knows these from `copy` is told that they are still to come.
       .addOption(new Option("--distributed").hideHelp())
+      .addOption(new Option("--partitions <n>").argParser(wholeFrom(1)).hideHelp())
+      .addOption(new Option("--redis <url>").hideHelp())
       .addOption(
         new Option("--transform <file>", "a module whose default export makes of each record what goes over").helpGroup(
           MIRROR,

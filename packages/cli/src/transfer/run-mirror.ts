@@ -17,7 +17,7 @@ import { assertJob } from "./assert-job.ts";
 import type { TransferJob } from "./job.ts";
 import { resultEvent } from "./report.ts";
 import { establish, registerStarters } from "./run-transfer.ts";
-import { listDifferences, runVerify } from "./run-verify.ts";
+import { linesOf, runVerify } from "./run-verify.ts";
 
 /** Failures shown on the screen; all of them are in the dead letters. */
 const SHOWN_FAILURES = 5;
@@ -110,7 +110,17 @@ function reportDryRun(job: TransferJob, result: MirrorResult, out: Output): Exit
     `Would write ${records(missing + different)} (${formatCount(missing)} missing, ${formatCount(different)} different) and ` +
       `${deletes === "remove" ? "delete" : "keep"} ${formatCount(extra)}; nothing was changed`,
   );
-  listDifferences({ differences: result.samples ?? [], missing, different, extra, unreadable, failed: 0 }, out);
+  const remaining = deletes === "remove" ? "delete" : "keep";
+  for (const [intent, kind, count] of [
+    ["add", "missing", missing],
+    ["change", "different", different],
+    [remaining, "extra", extra],
+    ["unreadable", "unreadable", unreadable],
+  ] as const) {
+    const shown = (result.samples ?? []).filter((sample) => sample.kind === kind);
+    for (const sample of shown) for (const line of linesOf(sample, intent)) out.line(`  ${line}`);
+    if (count > shown.length) out.line(`  ${intent.padEnd(10)} ${formatCount(count - shown.length)} more`);
+  }
   for (const note of result.notes ?? []) out.note(printable(note));
   if (refusal) {
     const { exitCode, ...shown } = explain(refusal);

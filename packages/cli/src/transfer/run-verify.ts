@@ -82,18 +82,7 @@ function tell({ source, target, after }: Comparison, result: VerifyResult, out: 
   }
 }
 
-/** Lists what was told of, and how many there are besides. */
-export function listDifferences(
-  {
-    differences,
-    missing,
-    extra,
-    different,
-    failed,
-    unreadable,
-  }: Pick<VerifyResult, "differences" | "missing" | "extra" | "different" | "failed" | "unreadable">,
-  out: Output,
-): void {
+function listDifferences({ differences, missing, extra, different, failed, unreadable }: VerifyResult, out: Output) {
   for (const difference of differences) for (const line of linesOf(difference)) out.line(`  ${line}`);
   const listsExtra = differences.some(({ kind }) => kind === "extra");
   const all = missing + different + failed + unreadable + (listsExtra ? extra : 0);
@@ -101,14 +90,24 @@ export function listDifferences(
     out.line(`  and ${formatCount(all - differences.length)} more`);
 }
 
-/** `different  doc-7  title: "A" → "B"`, and a line for each field more. */
-function linesOf({ kind, id, fields = [], moreFields, side, reason, occurrences }: Difference): string[] {
+/**
+ * `different  doc-7  title: "A" → "B"`, and a line for each field more.
+ *
+ * @param intent of what is not only told but about to be done: its word, and the target's values come first, since they are to become
+ * the source's.
+ */
+export function linesOf(
+  { kind, id, fields = [], moreFields, side, reason, occurrences }: Difference,
+  intent?: string,
+): string[] {
   const named = id === "" ? "a record without id" : id.length > SHOWN_ID ? `${id.slice(0, SHOWN_ID)}…` : id;
-  const head = `${kind.padEnd(10)} ${printable(named)}`;
+  const head = `${(intent ?? kind).padEnd(10)} ${printable(named)}`;
   const details = [
     ...(reason === undefined ? [] : [`in the ${side}: ${reason}`]),
     ...(occurrences ? [`${occurrences.source} times in the source, ${occurrences.target} in the target`] : []),
-    ...fields.map(({ field, source, target }) => `${field}: ${source ?? "(absent)"} → ${target ?? "(absent)"}`),
+    ...fields.map(({ field, source = "(absent)", target = "(absent)" }) =>
+      intent === undefined ? `${field}: ${source} → ${target}` : `${field}: ${target} → ${source}`,
+    ),
     ...(moreFields === undefined ? [] : [`and ${formatCount(moreFields)} fields more`]),
   ].map((detail) => printable(detail));
   const [first, ...rest] = details;

@@ -48,8 +48,8 @@ const FEW_DELETES = 100;
 /** The share of the target that may be deleted unless the caller says otherwise. */
 const DELETED_SHARE = 0.1;
 
-/** Differences told by a dry run. */
-const SAMPLES = 20;
+/** Differences of each kind told by a dry run. */
+const SAMPLES = 10;
 
 /**
  * Makes the target equal to what a query gives of the source: finds what differs by digests of both sides, writes what is missing or

@@ -68,7 +68,7 @@ export interface MirrorResult extends TransferResult {
   readonly unreadable: number;
   /** What became of records that only the target has. */
   readonly deletes: "remove" | "keep";
-  /** Of a dry run, some of what would be done, with the fields that differ. */
+  /** Of a dry run, some of what would be done: the first found of each kind, at most ten, with the fields that differ. */
   readonly samples?: readonly Difference[];
   /** Of a dry run: the real one would end with this error. */
   readonly refusal?: P2PError;

@@ -75,6 +75,8 @@ export interface Note {
 /** What counts as a difference, and is listed. */
 interface Rules {
   readonly listed: number;
+  /** Whether so many of each kind are listed, or of all kinds together. */
+  readonly ofEachKind: boolean;
   /** Whether what only the target has is listed. */
   readonly listExtra: boolean;
   /** Whether of several records of one id in the source the last counts. */
@@ -128,7 +130,7 @@ export class DifferenceFinder {
   }
 
   /** The differences found, counted all and listed up to a number. */
-  async findings({ listed, listExtra, lastOfId, sink }: Rules): Promise<Findings> {
+  async findings({ listed, ofEachKind, listExtra, lastOfId, sink }: Rules): Promise<Findings> {
     await sink?.begin();
     const found: Findings = {
       ...{ missing: 0, extra: 0, different: 0, failed: 0, unreadable: 0 },
@@ -142,7 +144,8 @@ export class DifferenceFinder {
           found[difference.kind]++;
           if (sink) all.push(difference);
           if (difference.kind === "extra" && !listExtra) continue;
-          if (found.differences.length < listed) found.differences.push(difference);
+          const taken = ofEachKind ? found[difference.kind] - 1 : found.differences.length;
+          if (taken < listed) found.differences.push(difference);
         }
       }
       if (all.length > 0) await sink?.add(all);

@@ -411,6 +411,8 @@ class Comparison {
       await finder.add(await this.#failedNotes(finder));
       return await finder.findings({
         listed: this.#options.maxDifferences ?? 1000,
+        // Who is to act on them wants to see what is to be deleted beside what is to be written.
+        ofEachKind: this.#sink !== undefined,
         listExtra: !this.#extrasAllowed,
         lastOfId: this.#options.repeats === "allow",
         sink: this.#sink,
