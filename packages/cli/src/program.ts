@@ -1,6 +1,7 @@
 import { Argument, Command } from "commander";
 import manifest from "../package.json" with { type: "json" };
 import type { ExitCode } from "./exit-code.ts";
+import { CHANGES_ACTIONS, type ChangesAction, type ChangesFlags, withChangesFlags } from "./flags/changes.ts";
 import { type CopyFlags, withCopyFlags } from "./flags/copy.ts";
 import { type CountFlags, withCountFlags } from "./flags/count.ts";
 import { type InspectFlags, withInspectFlags } from "./flags/inspect.ts";
@@ -119,6 +120,18 @@ function addLooking(program: Command, execute: Execute): void {
   withCountFlags(count.argument("<endpoint>", ONE).helpGroup("Looking at stores:")).action(
     (endpoint: string, flags: CountFlags) =>
       execute(flags, async (session) => (await import("./commands/count.ts")).countCommand(endpoint, flags, session)),
+  );
+
+  const changes = program
+    .command("changes")
+    .description("Show, turn on or off what a store keeps of its changes, for those who follow it")
+    .addArgument(new Argument("<action>", "what to do").choices(CHANGES_ACTIONS))
+    .argument("<endpoint>", ONE);
+  withChangesFlags(changes.helpGroup("Looking at stores:")).action(
+    (action: ChangesAction, endpoint: string, flags: ChangesFlags) =>
+      execute(flags, async (session) =>
+        (await import("./commands/changes.ts")).changesCommand(action, endpoint, flags, session),
+      ),
   );
 
   const inspect = program

@@ -1,6 +1,6 @@
 import type { Difference, TransferFailure } from "@omni/p2p-core";
 import type { IdCollisions } from "@omni/p2p-core/engine";
-import type { P2PCapabilities } from "@omni/p2p-core/starter";
+import type { ChangeStatus, P2PCapabilities } from "@omni/p2p-core/starter";
 
 /** A transfer begins. */
 export interface StartEvent {
@@ -191,6 +191,12 @@ export interface StarterEvent {
   readonly trouble?: string;
 }
 
+/** How it stands with the changes of an endpoint. */
+export interface ChangesEvent extends ChangeStatus {
+  readonly event: "changes";
+  readonly endpoint: string;
+}
+
 /** A distributed transfer, in a list. */
 export interface TransferStatusEvent {
   readonly event: "transfer";
@@ -245,6 +251,7 @@ export type CliEvent =
   | CountEvent
   | CollectionEvent
   | StarterEvent
+  | ChangesEvent
   | TransferStatusEvent
   | PartitionEvent
   | ErrorEvent;
