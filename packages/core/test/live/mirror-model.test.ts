@@ -20,10 +20,10 @@ type Happening =
 
 /**
  * When a delete lands that was on the way when its sender was killed, or when it got no answer: when both sides have been read, or
- * when something was written or deleted after that. One that finds no such moment in a run that comes to its end never lands:
+ * when something was written or deleted after that; with `later` in the process after the next. One that finds no such moment in a run that comes to its end never lands:
  * nobody can make good what comes after it.
  */
-type Moment = "compared" | "progress";
+type Moment = "compared" | "progress" | "later";
 
 /**
  * What happens at a delete, when its last look-up is over: the record at a place comes back to the source, as the target has it (so
@@ -40,7 +40,7 @@ const atDelete: fc.Arbitrary<AtDelete> = fc.record({
   back: fc.constantFrom("no", "as it is", "as it is", "changed"),
   place: fc.integer({ min: 0, max: 2 }),
   late: fc.constantFrom("no", "no", "killed", "lost"),
-  moment: fc.constantFrom("compared", "progress"),
+  moment: fc.constantFrom("compared", "progress", "later"),
 });
 
 const happening: fc.Arbitrary<Happening> = fc.oneof(
@@ -73,6 +73,14 @@ const content = fc.uniqueArray(fc.record({ id: fc.constantFrom(...IDS), version:
 const lost = () => new P2PError("CONNECTION_LOST", "the socket was cut", { retryable: true });
 const killed = () => new P2PError("CLOSED", "the process was killed");
 
+/** A delete that is on the way. */
+interface LateDelete {
+  readonly refs: readonly DeleteRef[];
+  readonly moment: Moment;
+  /** The process that sent it, by number. */
+  readonly sentBy: number;
+}
+
 /** The two stores, what happens to them, and the oracle. */
 class World {
   readonly source: LiveStore;
@@ -80,7 +88,8 @@ class World {
   readonly #happenings: Happening[];
   readonly #atDeletes: AtDelete[];
   readonly checkpoint = new MemoryCheckpointStore();
-  #late: { readonly refs: readonly DeleteRef[]; readonly moment: Moment }[] = [];
+  #late: LateDelete[] = [];
+  #process = 0;
   /** Ids that were in the source from the first moment on. */
   readonly steady: Set<string>;
   readonly wrongful: string[] = [];
@@ -124,6 +133,7 @@ class World {
     this.dead = false;
     this.#then = undefined;
     this.#hasSaved = false;
+    this.#process++;
   }
 
   /** It came to its end, one way or the other. */
@@ -137,8 +147,10 @@ class World {
   }
 
   #land(moment: Moment): void {
-    const landing = this.#late.filter((late) => late.moment === moment);
-    this.#late = this.#late.filter((late) => late.moment !== moment);
+    const isDue = (late: LateDelete) =>
+      late.moment === "later" ? moment === "compared" && this.#process > late.sentBy + 1 : late.moment === moment;
+    const landing = this.#late.filter(isDue);
+    this.#late = this.#late.filter((late) => !isDue(late));
     this.#landsLate = true;
     for (const { refs } of landing) this.landed += this.target.applyDelete(refs).deleted;
     this.#landsLate = false;
@@ -220,7 +232,7 @@ class World {
       this.returned++;
     }
     if (late === "no") return;
-    this.#late.push({ refs, moment });
+    this.#late.push({ refs, moment, sentBy: this.#process });
     if (late === "lost") throw lost();
     this.#kill();
   }

@@ -13,7 +13,7 @@ import {
 } from "../../src/index.ts";
 import { mirrorWith } from "../../src/live/mirror.ts";
 import type { MirrorProgress } from "../../src/live/options.ts";
-import { idKey, type P2PId } from "../../src/starter.ts";
+import { type DeleteRef, idKey, type P2PId } from "../../src/starter.ts";
 import { LiveStore } from "../support/live-store.ts";
 import { records } from "../support/scripted-store.ts";
 
@@ -378,6 +378,34 @@ describe("a mirror's guards", () => {
     };
     await mirror(source, target);
     expect(target.content.get("x5")).toEqual({ id: "x5", back: true });
+  });
+
+  it.each([true, false])("mind the deletes of two killed runs in a third one (resumed: %s)", async (resume) => {
+    const checkpoint = new MemoryCheckpointStore();
+    const options = { checkpoint, transferId: "nightly", batchSize: 1, resume };
+    const source = new LiveStore(records(10));
+    const target = new LiveStore([...records(10), { id: "x1" }, { id: "x2" }]);
+    const killed = new P2PError("CLOSED", "the process was killed");
+    let onTheWay: readonly DeleteRef[] = [];
+    target.before = (call, refs) => {
+      if (call !== "delete") return;
+      // It comes back after the last look-up, and what was sent stays on the way.
+      if (onTheWay.length === 0) {
+        onTheWay = refs as readonly DeleteRef[];
+        source.content.set(String(refs[0]!.id), { id: refs[0]!.id });
+      }
+      throw killed;
+    };
+    for (let run = 0; run < 2; run++) await expect(mirror(source, target, options)).rejects.toThrow("killed");
+    const [first] = onTheWay;
+    expect(target.content.has(String(first!.id))).toBe(true);
+    let landed = 0;
+    target.before = (call) => {
+      if (call === "delete" && landed === 0) landed = target.applyDelete(onTheWay).deleted;
+    };
+    await mirror(source, target, options);
+    expect(landed).toBe(1);
+    expect(target.records).toEqual(source.records);
   });
 
   it("write what came back as the transform makes it, which may change the record that it is given", async () => {
