@@ -3,8 +3,11 @@ import type { P2PCapabilities } from "@omni/p2p-core/starter";
 /** The storage type, which marks cursors and partitions. */
 export const STORE = "postgresql";
 
-/** The name of the column that holds what the others cannot say. A table that has it is one of ours. */
+/** The name of the column that holds what the others cannot say. A table where it has the mark is one of ours. */
 export const SIDECAR = "_p2p";
+
+/** The comment on that column, by which a table of ours is told from one that happens to have such a column. Dumps keep it. */
+export const SIDECAR_MARK = "Written by @omni/p2p: what the other columns cannot say";
 
 /** What PostgreSQL does with the kinds of value, in tables that this starter creates. */
 export const postgresqlCapabilities: P2PCapabilities = {

@@ -1,9 +1,9 @@
 /** The catalogue: what the server itself says of tables, columns and types, in one round trip. */
 import { P2PError } from "@omni/p2p-core/starter";
 import type { TableName } from "../endpoint.ts";
-import { SIDECAR } from "../types.ts";
+import { SIDECAR, SIDECAR_MARK } from "../types.ts";
 import type { Answer, Cell } from "./session.ts";
-import { qualified } from "./sql.ts";
+import { literal, qualified, quote } from "./sql.ts";
 import type { Column, ColumnType, KeyColumn, Table, TableKey } from "./table.ts";
 
 /** Asks the server something. */
@@ -47,6 +47,9 @@ const TABLE_JSON = `pg_catalog.json_build_object(
   'triggers', EXISTS (SELECT FROM pg_catalog.pg_trigger g WHERE g.tgrelid = c.oid AND NOT g.tgisinternal AND g.tgenabled <> 'D')
     OR EXISTS (SELECT FROM pg_catalog.pg_rewrite w WHERE w.ev_class = c.oid AND w.ev_type <> '1'),
   'rowSecurity', pg_catalog.row_security_active(c.oid),
+  'sidecar', (SELECT pg_catalog.json_build_object('comment', pg_catalog.col_description(c.oid, s.attnum),
+      'readable', pg_catalog.has_column_privilege(c.oid, s.attnum, 'SELECT'))
+    FROM pg_catalog.pg_attribute s WHERE s.attrelid = c.oid AND s.attname = ${literal(SIDECAR)} AND NOT s.attisdropped),
   'database', (SELECT pg_catalog.row_to_json(d) FROM (SELECT b.datcollate, pg_catalog.to_json(b) ->> 'datlocprovider' AS provider,
       coalesce(pg_catalog.to_json(b) ->> 'datlocale', pg_catalog.to_json(b) ->> 'daticulocale') AS locale
     FROM pg_catalog.pg_database b WHERE b.datname = pg_catalog.current_database()) d),
@@ -134,6 +137,8 @@ interface TableRow {
   readonly size: { readonly rows: number | null; readonly bytes: number | null };
   readonly triggers: boolean;
   readonly rowSecurity: boolean;
+  /** Of the column of that name, whatever its type. */
+  readonly sidecar: { readonly comment: string | null; readonly readable: boolean } | null;
   readonly database: DatabaseRow;
   readonly columns: readonly ColumnRow[] | null;
   readonly types: readonly TypeRow[] | null;
@@ -161,7 +166,45 @@ export async function describeTable(
 ): Promise<Table | undefined> {
   const { rows } = await ask(TABLE_SQL, [name, schema ?? null]);
   const text = rows[0]?.[0];
-  return text == null ? undefined : tableOf(JSON.parse(text) as TableRow, keyOption);
+  if (text == null) return undefined;
+  const row = JSON.parse(text) as TableRow;
+  const isOwn = ownSign(row) === "marked" || (ownSign(row) === "unmarked" && (await holdsSidecars(ask, row)));
+  return tableOf(row, keyOption, isOwn);
+}
+
+/**
+ * Whether the form of a table is that of one of ours. Those that were made before there was a mark have none: they are known by the
+ * very types of `id` and the sidecar.
+ */
+function ownSign(row: TableRow): "marked" | "unmarked" | undefined {
+  const sidecar = row.columns?.find((column) => column.name === SIDECAR && column.declared === "json");
+  const primary = row.indexes?.find((index) => index.primary);
+  const id = row.columns?.find((column) => column.name === "id");
+  if (sidecar === undefined || id === undefined) return undefined;
+  if (primary?.columns.length !== 1 || primary.columns[0]!.number !== id.number) return undefined;
+  if (id.declared !== "bigint" && id.declared !== "text") return undefined;
+  if (row.sidecar?.comment === SIDECAR_MARK) return "marked";
+  const isPlain = ({ default: by, identity, generated }: ColumnRow) =>
+    by === null && identity === "" && generated === "";
+  const isByCodePoint =
+    id.declared === "bigint" || (id.collation?.schema === "pg_catalog" && id.collation.name === "C");
+  const isOurs = row.sidecar?.comment == null && isPlain(id) && isPlain(sidecar) && !sidecar.notNull && isByCodePoint;
+  return isOurs ? "unmarked" : undefined;
+}
+
+/** Rows of a table without a mark that are looked at. */
+const SAMPLED = 1000;
+
+/** Whether nothing in the column is other than what this starter writes there. */
+async function holdsSidecars(ask: Ask, row: TableRow): Promise<boolean> {
+  if (row.sidecar?.readable !== true) return true;
+  const { rows } = await ask(
+    `SELECT pg_catalog.count(*) FROM (SELECT ${quote(SIDECAR)} AS s FROM ${qualified(row)} LIMIT ${SAMPLED}) AS x
+     WHERE s IS NOT NULL AND CASE WHEN pg_catalog.json_typeof(s) = 'object'
+       THEN EXISTS (SELECT FROM pg_catalog.json_object_keys(s) AS k(name) WHERE k.name NOT IN ('values', 'absent')) ELSE TRUE END`,
+    [],
+  );
+  return rows[0]?.[0] === "0";
 }
 
 /** Looks at many tables by their oids; those that are gone are left out. */
@@ -171,16 +214,16 @@ export async function describeTables(ask: Ask, oids: readonly number[]): Promise
      WHERE c.oid = ANY ($1::pg_catalog.oid[])`,
     [`{${oids.join(",")}}`],
   );
-  return rows.map(([text]) => tableOf(JSON.parse(text!) as TableRow, undefined));
+  return rows.map(([text]) => {
+    const row = JSON.parse(text!) as TableRow;
+    return tableOf(row, undefined, ownSign(row) !== undefined);
+  });
 }
 
-function tableOf(row: TableRow, keyOption: readonly string[] | undefined): Table {
+function tableOf(row: TableRow, keyOption: readonly string[] | undefined, own: boolean): Table {
   const types = new TypeTable(row.types ?? []);
   const rows = row.columns ?? [];
-  const sidecar = rows.find((column) => column.name === SIDECAR && column.declared === "json");
-  const primary = row.indexes?.find((index) => index.primary);
-  const idNumber = rows.find((column) => column.name === "id")?.number;
-  const own = sidecar !== undefined && primary?.columns.length === 1 && primary.columns[0]!.number === idNumber;
+  const sidecar = rows.find((column) => column.name === SIDECAR);
   const kept = rows.filter((column) => !own || column !== sidecar);
   const columns = kept.map((column) => columnOf(column, own && column.number > sidecar!.number, types, row.database));
   const byNumber = (list: readonly Column[]) => new Map(kept.map(({ number }, at) => [number, list[at]!] as const));

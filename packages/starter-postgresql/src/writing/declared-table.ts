@@ -4,6 +4,7 @@ import type { DeclaredColumn, DeclaredTable } from "../client/declared-table.ts"
 import type { Session } from "../client/session.ts";
 import { literal, qualified, quote } from "../client/sql.ts";
 import { SIDECAR } from "../types.ts";
+import { markSql } from "./new-table.ts";
 
 /**
  * The SQL of a new table that is like another one: names, types, NOT NULL, identity, defaults that mean the same elsewhere, the key,
@@ -36,7 +37,7 @@ export async function createDeclaredSql(name: string, table: DeclaredTable, sess
   const { key } = table;
   if (key.length > 0) parts.push(`${table.keyIsPrimary ? "PRIMARY KEY" : "UNIQUE"} (${list(key)})`);
   for (const unique of table.uniques) parts.push(`UNIQUE (${list(unique)})`);
-  return `CREATE TABLE ${name} (${parts.join(", ")})`;
+  return `CREATE TABLE ${name} (${parts.join(", ")})${table.own ? `; ${markSql(name)}` : ""}`;
 }
 
 /** Names by which a type that is not built in may be known here. */

@@ -21,7 +21,7 @@ import { compareKeys } from "./key-order.ts";
 import { keyText, type PendingRow, type WrittenColumn, writtenColumn } from "./row-shape.ts";
 import { Savepoint } from "./savepoint.ts";
 import { isStale, MOST_ROUNDS } from "./stale.ts";
-import { deleteSql, lockSchemaSql, lockSql, numbersOf, presentSql } from "./statements.ts";
+import { deleteSql, lockColumnsSql, lockSchemaSql, lockSql, numbersOf, presentSql } from "./statements.ts";
 
 /** Records that are read whole to be compared at a time, however large they are. */
 const COMPARED = 256;
@@ -46,12 +46,14 @@ export async function deleteRecords(
       `No records can be deleted from ${store.label}: "${table.name}" has no key; give it a PRIMARY KEY, or name unique columns by the option key`,
     );
   }
+  const compares = refs.some(({ expected }) => expected !== undefined);
   const deleteTogether = async (some: readonly DeleteRef[], checksDeferred: boolean) => {
     let isOver = false;
     try {
       return await store.transaction("write", signal, async (session) => {
         // A digest without a column that has come meanwhile would be that of another record.
         if (table.own) await session.script(lockSchemaSql(table));
+        else if (compares) await session.script(lockColumnsSql(table));
         const batch = new DeleteBatch(session, store, table, some, checksDeferred);
         const result = await batch.run();
         isOver = true;
@@ -70,7 +72,7 @@ export async function deleteRecords(
     signal.throwIfAborted();
     if (isStale(error)) {
       store.forgetTable();
-      if (table.own && round < MOST_ROUNDS) return deleteRecords(store, refs, options, round + 1);
+      if ((table.own || compares) && round < MOST_ROUNDS) return deleteRecords(store, refs, options, round + 1);
       if ((await store.table(signal)) === undefined)
         return { deleted: 0, absent: refs.length, changed: [], failures: [] };
     }

@@ -1,8 +1,8 @@
 /** Making tables, and columns for new fields. */
 import { getField, type P2PRecord, type P2PValue } from "@omni/p2p-core/starter";
-import { qualified, quote } from "../client/sql.ts";
+import { literal, qualified, quote } from "../client/sql.ts";
 import type { Table } from "../client/table.ts";
-import { SIDECAR } from "../types.ts";
+import { SIDECAR, SIDECAR_MARK } from "../types.ts";
 import { isColumnName } from "../values/column-names.ts";
 import type { OwnIdType } from "../values/own-ids.ts";
 import { ownTypeFor } from "../values/own-values.ts";
@@ -28,7 +28,12 @@ export function createTableSql(name: string, records: readonly P2PRecord[]): str
     (values.length === records.length ? always : sometimes).push(`${quote(field)} ${type}`);
   }
   const columns = [`"id" ${idType(records)} PRIMARY KEY`, ...always, `${quote(SIDECAR)} json`, ...sometimes];
-  return `CREATE TABLE ${name} (${columns.join(", ")})`;
+  return `CREATE TABLE ${name} (${columns.join(", ")}); ${markSql(name)}`;
+}
+
+/** The SQL that marks a new table as one of ours. */
+export function markSql(name: string): string {
+  return `COMMENT ON COLUMN ${name}.${quote(SIDECAR)} IS ${literal(SIDECAR_MARK)}`;
 }
 
 /** The SQL that adds columns for the fields of these records that have none; `undefined` when there are none to add. */

@@ -61,6 +61,20 @@ export function lockSchemaSql(table: Table): string {
   );
 }
 
+/**
+ * The same for a table of others from which records are deleted that must be as they are expected: a column that came meanwhile,
+ * or is of another type, would make another record of them. Views and foreign tables cannot be kept from being changed.
+ */
+export function lockColumnsSql(table: Table): string {
+  const columns = table.columns.map(({ name, type }) => `${name}:${type.oid}`).join(",");
+  const mayLock = table.type === "table" || table.type === "partitioned";
+  const lock = !mayLock ? "" : `LOCK TABLE ${qualified(table)} IN ROW EXCLUSIVE MODE; `;
+  return (
+    `${lock}SELECT 1 / (CASE WHEN pg_catalog.string_agg(pg_catalog.concat(attname, ':', atttypid), ',' ORDER BY attnum) = ${literal(columns)} THEN 1 ELSE 0 END) ` +
+    `FROM pg_catalog.pg_attribute WHERE attrelid = ${table.oid} AND attrelid = ${literal(qualified(table))}::pg_catalog.regclass AND attnum > 0 AND NOT attisdropped`
+  );
+}
+
 /** Rows as a relation: cells by `p2p:0`, `p2p:1`, … in their types, and their numbers from 1 on. */
 function stage(columns: readonly WrittenColumn[], rows: readonly PendingRow[]): Sql {
   const cells = columns.map((_, at) => cellName(at));

@@ -26,6 +26,7 @@ import { compareKeys } from "./key-order.ts";
 import { addColumnsSql, createTableSql } from "./new-table.ts";
 import { OwnShape } from "./own-shape.ts";
 import { keyText, type PendingRow, type RowShape } from "./row-shape.ts";
+import { Sequences } from "./sequences.ts";
 import { isStale, MOST_ROUNDS } from "./stale.ts";
 import { copyAsideSql, copyBinarySql, lockSchemaSql, upsertCopiedSql } from "./statements.ts";
 
@@ -39,6 +40,7 @@ export class TableWriter {
   readonly #store: PostgresqlStore;
   /** Shapes that were found for a table as it was described. */
   readonly #shapes = new WeakMap<Table, Map<string, RowShape>>();
+  readonly #sequences = new WeakMap<Table, Sequences>();
   /** Fields that get no column in a table of ours. */
   #homeless = new Set<string>();
   /** The changes of the table that are under way. */
@@ -169,6 +171,13 @@ export class TableWriter {
     return { rows, count };
   }
 
+  #sequencesOf(table: Table): Sequences | undefined {
+    if (!Sequences.mayHave(table)) return undefined;
+    const known = this.#sequences.get(table) ?? new Sequences(table);
+    this.#sequences.set(table, known);
+    return known;
+  }
+
   #hasNew(unhoused: ReadonlySet<string>): boolean {
     return [...unhoused].some((field) => !this.#homeless.has(field));
   }
@@ -196,6 +205,11 @@ export class TableWriter {
       checksDeferred: this.#checksDeferred,
     });
     for (const group of groups) await writer.write({ shape: group.shape, rows: [...group.rows] });
+    const sequences = this.#sequencesOf(table);
+    if (sequences !== undefined) {
+      const failed = new Set(writer.failures.map(({ index }) => index));
+      await sequences.follow(session, groups, (index) => !failed.has(index));
+    }
     if (writer.metKnown) {
       this.#pauseCopying();
     } else if (copies) {
