@@ -1,6 +1,6 @@
 import { describeWithService } from "@omni/p2p-test-services/suite";
 import { describeConformance } from "@omni/p2p-testkit";
-import { quote } from "../src/client/sql.ts";
+import { literal, quote } from "../src/client/sql.ts";
 import { postgresqlStarter } from "../src/index.ts";
 import { Scratch } from "./support.ts";
 
@@ -24,6 +24,13 @@ describeWithService("postgresql", "postgresql", ({ url }) => {
           const broken = `UPDATE ${quote(table)} SET "_p2p" = '${BROKEN}' WHERE "id" = '${String(id)}' RETURNING "id"`;
           const rows = await scratchSchema.sql(broken);
           if (rows.length !== 1) throw new Error(`${rows.length} rows have the id ${String(id)}`);
+        },
+        changeRecord: async (id) => {
+          await scratchSchema.sql(`UPDATE ${quote(table)} SET "n" = "n" + 1 WHERE "id"::text = ${literal(String(id))}`);
+        },
+        deleteRecords: async (ids) => {
+          const list = ids.map((id) => literal(String(id))).join(", ");
+          await scratchSchema.sql(`DELETE FROM ${quote(table)} WHERE "id"::text IN (${list})`);
         },
         dispose: async () => {
           await scratchSchema.sql(`DROP TABLE IF EXISTS ${quote(table)}`);

@@ -58,7 +58,13 @@ async function followed(bench: Bench, skip: Skip, records: readonly P2PRecord[] 
   const source = await bench.open(place, "source");
   const { changes: feed } = source;
   if (source.capabilities.changes !== true || feed === undefined) return skip("capabilities.changes is false");
-  bench.after(async () => feed.release?.(FOLLOWER, calm()));
+  // A check may have closed its source, and what is closed is asked nothing.
+  bench.after(async () => {
+    const last = await bench.open(place, "source");
+    await last.changes?.release?.(FOLLOWER, calm());
+    await last.close();
+    await control?.disable(place, { role: "target", signal: calm(), connectTimeoutMs: TOLD_MS });
+  });
   const target = await bench.open(place, "target");
   const start = overWire(await within(TOLD_MS, "now()", feed.now(FOLLOWER, calm())));
   return { place, source, target, feed, start };
