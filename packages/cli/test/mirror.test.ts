@@ -112,6 +112,23 @@ describe("mirror", () => {
     expect(await count(TARGET)).toBe(5);
   });
 
+  it("stops cleanly at Ctrl-C, says what was changed, and how to go on", async () => {
+    project.write("slow.mjs", "export default (record) => new Promise((done) => setTimeout(done, 60_000, record));");
+    const flags = ["--deletes", "remove", "--target-where", "all", "--transform", "slow.mjs"];
+    const command = project.start(["mirror", SOURCE, TARGET, ...flags, "--progress-interval", "1"]);
+    await command.seen(/comparing: /);
+    command.child.kill("SIGINT");
+    const run = await command.ended;
+    expect(run.code).toBe(130);
+    expect(run.stdout).toBe("Stopped while comparing; nothing was changed.\n");
+    expect(run.stderr).toMatch(/Ctrl-C again stops at once.*\nGo on with: omni-p2p mirror .* --resume\n/);
+    expect(await count(TARGET)).toBe(5);
+    const resumed = await mirror("--deletes", "remove", "--resume");
+    expect(resumed.stderr).toContain("There is no earlier run of sqlite-sqlite-");
+    expect(resumed.stdout).toContain("2 records written, 2 deleted");
+    expect((await mirror("--resume")).stderr).toContain("was completed before; both sides are read again.");
+  });
+
   it("runs from a config file, with what it is told there", async () => {
     const config = (more: object) =>
       project.write("p2p.config.json", JSON.stringify({ transfers: [{ source: SOURCE, target: TARGET, ...more }] }));

@@ -1,5 +1,6 @@
 import {
   DefaultP2PConnectionManager,
+  FileCheckpointStore,
   isP2PError,
   type MirrorOptions,
   type MirrorResult,
@@ -10,6 +11,7 @@ import { createReporter } from "../output/create-reporter.ts";
 import { formatCount, formatDuration, records } from "../output/format.ts";
 import type { Output } from "../output/output.ts";
 import { printable } from "../output/printable.ts";
+import type { MirrorProgress } from "../output/reporter.ts";
 import { explain } from "../session/explain.ts";
 import type { Session } from "../session/session.ts";
 import { tellSupervisor } from "../supervision/channel.ts";
@@ -39,11 +41,16 @@ export async function runMirror(
   const manager = new DefaultP2PConnectionManager();
   session.out.onClosed = undefined;
   const reporter = await createReporter(session.out, progressInterval);
+  let phase: MirrorProgress["phase"] = "comparing";
+  let done = false;
   try {
     await registerStarters(job, manager);
+    const isGoingOn = await announce(job, session.out);
     const connection = await establish(job, session, manager);
     tellSupervisor({ kind: "way", text: job.resumeCommand });
-    reporter.start(job, job.resume);
+    reporter.start(job, isGoingOn);
+    session.interrupts.onFirst = () =>
+      session.out.note("Stopping: what is under way is brought to an end. Ctrl-C again stops at once.");
     const result = await manager.mirrorThroughConnection(connection.connectionId, job.query, {
       ...own,
       transferId: job.transferId,
@@ -54,8 +61,12 @@ export async function runMirror(
       transform: job.transform?.transform,
       transformVersion: job.transform?.version,
       signal: session.signal,
-      onProgress: (progress) => reporter.mirroring(progress),
+      onProgress: (progress) => {
+        phase = progress.phase;
+        reporter.mirroring(progress);
+      },
     });
+    done = true;
     reporter.stop();
     const code = own.dryRun ? reportDryRun(job, result, session.out) : reportMirror(job, result, session.out);
     if (!job.verify || own.dryRun) return code;
@@ -76,12 +87,29 @@ export async function runMirror(
     return code === ExitCode.OK ? verified : code;
   } catch (error) {
     reporter.stop();
-    return reportFailure(job, session, error);
+    if (done && session.interrupts.exitCode !== undefined) {
+      session.out.note("The mirror is complete; comparing the two sides was stopped.");
+      return session.interrupts.exitCode;
+    }
+    return reportFailure(job, session, error, phase);
   } finally {
+    session.interrupts.onFirst = undefined;
     tellSupervisor({ kind: "way", text: undefined });
     reporter.stop();
     await manager.close({ drainTimeout: 0 });
   }
+}
+
+/** Tells what a resumed mirror makes of an earlier run, and whether there is one to make good. */
+async function announce({ resume, stateDir, transferId }: TransferJob, out: Output): Promise<boolean> {
+  if (!resume) return false;
+  const checkpoint = await new FileCheckpointStore(stateDir).load(transferId).catch(() => undefined);
+  const again = "both sides are read again";
+  if (!checkpoint)
+    out.note(`There is no earlier run of ${transferId} that changed anything; it starts from the beginning.`);
+  else if (checkpoint.status === "completed") out.note(`${transferId} was completed before; ${again}.`);
+  else out.note(`Going on: ${again}, since what was found then is old by now.`);
+  return checkpoint?.status === "running";
 }
 
 function reportMirror(job: TransferJob, result: MirrorResult, out: Output): ExitCode {
@@ -151,7 +179,7 @@ function mirrorEvent(
   };
 }
 
-function reportFailure(job: TransferJob, session: Session, error: unknown): ExitCode {
+function reportFailure(job: TransferJob, session: Session, error: unknown, phase: MirrorProgress["phase"]): ExitCode {
   const { out, interrupts } = session;
   const result = error instanceof P2PTransferError ? (error.result as MirrorResult) : undefined;
   const stopped = interrupts.exitCode;
@@ -159,6 +187,8 @@ function reportFailure(job: TransferJob, session: Session, error: unknown): Exit
   if (result && result.successCount + result.deletedCount > 0) {
     out.line(`${records(result.successCount)} written, ${formatCount(result.deletedCount)} deleted before it stopped`);
     reportRest(result, out);
+  } else if (stopped !== undefined && phase === "comparing") {
+    out.line("Stopped while comparing; nothing was changed.");
   }
   if (stopped !== undefined) {
     out.note(`Go on with: ${job.resumeCommand}`);
