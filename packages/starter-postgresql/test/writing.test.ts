@@ -191,6 +191,13 @@ describeWithService("postgresql", "writing", ({ url }) => {
     }
   });
 
+  it("fails the one record whose bytes are more than a text can be", async () => {
+    const { write } = writerOf(await (await scratch.schema()).store("docs"));
+    const records = [{ id: "a" }, { id: "b", b: new Uint8Array(270 * 2 ** 20) }, { id: "c" }];
+    const { written, failures } = await write(records);
+    expect([written, failures]).toMatchObject([2, [{ index: 1, error: { code: "RECORD_TOO_LARGE" } }]]);
+  });
+
   it("moves the sequences of identity and serial columns behind what it wrote, and never back", async () => {
     const schema = await scratch.schema(`CREATE TABLE serial_one (id serial PRIMARY KEY, v text);
       CREATE TABLE "Always" (id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY, v text);

@@ -3,6 +3,7 @@ import {
   cloneValue,
   type IdRef,
   idKey,
+  isP2PError,
   type LookUpOutcome,
   matches,
   P2PError,
@@ -13,6 +14,7 @@ import {
   valuesEqual,
   Yielder,
 } from "@omni/p2p-core/starter";
+import { sqlState } from "../client/errors.ts";
 import type { Row } from "../client/session.ts";
 import type { PostgresqlStore } from "../client/store.ts";
 import { IdCandidates, type StoredKey } from "../query/id-candidates.ts";
@@ -62,6 +64,11 @@ export async function lookUpRecords(
   return lookUp.outcomes(refs);
 }
 
+/** Whether the database's encoding lacks a character of what it was asked. */
+function isUntranslatable(error: unknown): boolean {
+  return isP2PError(error) && sqlState(error.cause) === "22P05";
+}
+
 class LookUp {
   readonly #scan: Scan;
   readonly #found = new Map<string, Found[]>();
@@ -70,8 +77,37 @@ class LookUp {
     this.#scan = scan;
   }
 
-  /** Asks for the rows with these keys, and of each whether the query gives it. */
+  /**
+   * Asks for the rows with these keys, and of each whether the query gives it. A key with a character that the database's encoding lacks is
+   * that of no row, and its text cannot even be sent.
+   */
   async ask(keys: ReadonlyMap<string, StoredKey>, candidates: IdCandidates, signal: AbortSignal): Promise<void> {
+    try {
+      await this.#ask(keys, candidates, signal);
+    } catch (error) {
+      if (!isUntranslatable(error)) throw error;
+      const all = [...keys];
+      if (all.length === 1) {
+        // It may be the query's own condition that cannot be sent.
+        if (await this.#mayBeSent(all[0]![0], signal)) throw error;
+        return;
+      }
+      await this.ask(new Map(all.slice(0, all.length >> 1)), candidates, signal);
+      await this.ask(new Map(all.slice(all.length >> 1)), candidates, signal);
+    }
+  }
+
+  async #mayBeSent(text: string, signal: AbortSignal): Promise<boolean> {
+    try {
+      await this.#scan.store.query("read", signal, "SELECT pg_catalog.length($1::pg_catalog.text)", [text]);
+      return true;
+    } catch (error) {
+      if (isUntranslatable(error)) return false;
+      throw error;
+    }
+  }
+
+  async #ask(keys: ReadonlyMap<string, StoredKey>, candidates: IdCandidates, signal: AbortSignal): Promise<void> {
     const { store, relation, query, plan, filter } = this.#scan;
     const order = storageOrder(relation.table);
     const { after, upTo } = parsePartition(relation.table, query.partition);

@@ -421,7 +421,9 @@ function tooLarge(how: string): P2PError {
 function encodingError(error: unknown): P2PError | undefined {
   if (isP2PError(error)) return error;
   // A text that would be longer than JavaScript can have.
-  return error instanceof RangeError ? tooLarge("more than 512 million characters") : undefined;
+  const isTooLong =
+    error instanceof RangeError || (error as { readonly code?: unknown }).code === "ERR_STRING_TOO_LONG";
+  return isTooLong ? tooLarge("more than 512 million characters") : undefined;
 }
 
 /** Whether the server refused rows when the transaction was to end. */
