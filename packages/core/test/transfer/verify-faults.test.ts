@@ -53,6 +53,23 @@ describe("a record that cannot be read", () => {
     ]);
   });
 
+  it("is listed, also among thousands that are missing", async () => {
+    const source = new ScriptedStore(records(3000), { unreadable: new Set([2990]) });
+    const target = records(3000)
+      .filter(({ at }) => at === 2990 || at === 2995)
+      .map((record) => ({ ...record, more: 1 }));
+    const { differences, missing } = await compare(source, target, { maxDifferences: 5 });
+    expect(missing).toBe(2998);
+    expect(differences.map(({ kind }) => kind).sort()).toEqual([
+      "different",
+      "missing",
+      "missing",
+      "missing",
+      "unreadable",
+    ]);
+    expect(differences.at(-2)).toMatchObject({ kind: "unreadable", id: "r02990", reason: "it cannot be made out" });
+  });
+
   it("keeps the sides from being equal, where it is unreadable on both and where it is nowhere else", async () => {
     const bad = (list: readonly P2PRecord[]) => new ScriptedStore(list, { unreadable: new Set([0]) });
     expect(await compare(bad(records(3)), bad(records(3)))).toMatchObject({ equal: false, unreadable: 2, missing: 0 });

@@ -15,7 +15,8 @@ export interface FieldDifference {
   readonly field: string;
   /**
    * The value as a text of at most 200 characters, with its type: `"text"`, `5`, `5n`, `date:2024-01-31T12:00:00.000Z`,
-   * `bytes:AAEC`, `mongodb:objectId:"65f0…"`. Of longer ones the part around the first difference. Absent when the field is.
+   * `bytes:AAEC`, `mongodb:objectId:"65f0…"`. Of longer ones the part around the first difference. Where the two would look
+   * alike (`é` in two forms, a character without width), all but ASCII is shown by its number, `\u{e9}`. Absent when the field is.
    */
   readonly source?: string;
   readonly target?: string;
@@ -72,12 +73,51 @@ function shortened(path: string): string {
 }
 
 function shownPair(left: P2PValue | undefined, right: P2PValue | undefined): Omit<FieldDifference, "field"> {
-  const [a, b] = [left, right].map((value) => (value === undefined ? undefined : textOf(value, MAX_LOOKED_AT)));
-  const from = a === undefined || b === undefined ? 0 : partingOf(a, b);
-  return {
-    ...(a !== undefined && { source: cut(a, from) }),
-    ...(b !== undefined && { target: cut(b, from) }),
-  };
+  if (left === undefined || right === undefined) {
+    const text = shortText((left === undefined ? right : left)!);
+    return left === undefined ? { target: text } : { source: text };
+  }
+  const [a, b] = closerTo(left, right).map((value) => textOf(value, MAX_LOOKED_AT)) as [string, string];
+  const from = partingOf(a, b);
+  const [source, target] = [cut(a, from), cut(b, from)];
+  if (source === target) {
+    const text = `${cut(a, from, MAX_TEXT - FURTHER_ON.length)}${FURTHER_ON}`;
+    return { source: text, target: text };
+  }
+  if (seen(source) !== seen(target)) return { source, target };
+  // Cut anew, since escapes take room.
+  const [c, d] = [escaped(a), escaped(b)];
+  const place = partingOf(c, d);
+  return { source: cut(c, place), target: cut(d, place) };
+}
+
+/** What is said of two values whose texts are too long to be looked at up to where they part. */
+const FURTHER_ON = " (they part further on)";
+
+function shortText(value: P2PValue): string {
+  return cut(textOf(value, MAX_LOOKED_AT), 0);
+}
+
+/** Two very long texts without most of what they begin with alike. */
+function closerTo(left: P2PValue, right: P2PValue): [P2PValue, P2PValue] {
+  if (typeof left !== "string" || typeof right !== "string") return [left, right];
+  const place = partingOf(left, right);
+  if (place < MAX_LOOKED_AT / 2) return [left, right];
+  const from = place - MAX_TEXT - (isLow(left, place - MAX_TEXT) ? 1 : 0);
+  return [left.slice(from), right.slice(from)];
+}
+
+/** What a reader sees of a text: not the form of an accented letter, nor what has no width, nor which blank it is. */
+function seen(text: string): string {
+  return text
+    .normalize("NFKC")
+    .replace(/[\p{Cf}\p{Variation_Selector}]/gu, "")
+    .replace(/\p{Z}/gu, " ");
+}
+
+/** A text with all that is not ASCII by its number. */
+function escaped(text: string): string {
+  return text.replace(/[^ -~]/gu, (character) => `\\u{${character.codePointAt(0)!.toString(16)}}`);
 }
 
 /** Where two texts part. */
@@ -89,10 +129,10 @@ function partingOf(a: string, b: string): number {
 }
 
 /** A part of a long text that shows what is at a place, on whole characters. */
-function cut(text: string, place: number): string {
-  if (text.length <= MAX_TEXT) return text;
-  const from = place < MAX_TEXT / 2 ? 0 : Math.min(place - 20, text.length - 1);
-  const to = Math.min(text.length, from + MAX_TEXT - 2);
+function cut(text: string, place: number, most = MAX_TEXT): string {
+  if (text.length <= most) return text;
+  const from = place < most / 2 ? 0 : Math.min(place - 20, text.length - 1);
+  const to = Math.min(text.length, from + most - 2);
   const part = text.slice(isLow(text, from) ? from + 1 : from, isLow(text, to) ? to - 1 : to);
   return `${from > 0 ? "…" : ""}${part}${to < text.length ? "…" : ""}`;
 }

@@ -136,6 +136,7 @@ export class DifferenceFinder {
       ...{ missing: 0, extra: 0, different: 0, failed: 0, unreadable: 0 },
       ...{ repeated: { source: 0, target: 0 }, differences: [] },
     };
+    const listing = new Listing(listed, ofEachKind);
     for (const [part] of this.#files.entries()) {
       const all: FoundDifference[] = [];
       for (const [id, notes] of await this.#notesOf(part)) {
@@ -144,14 +145,12 @@ export class DifferenceFinder {
           found[difference.kind]++;
           if (sink) all.push(difference);
           if (difference.kind === "extra" && !listExtra) continue;
-          const taken = ofEachKind ? found[difference.kind] - 1 : found.differences.length;
-          if (taken < listed) found.differences.push(difference);
+          listing.offer(difference);
         }
       }
       if (all.length > 0) await sink?.add(all);
     }
-    found.differences.sort((a, b) => (a.id < b.id ? -1 : a.id > b.id ? 1 : 0));
-    return found;
+    return { ...found, differences: listing.byId() };
   }
 
   async #notesOf(part: number): Promise<Map<string, NotesOfId>> {
@@ -173,6 +172,36 @@ export class DifferenceFinder {
   async close(): Promise<void> {
     await Promise.allSettled(this.#files.map((file) => file.close()));
     await rm(this.#folder, { recursive: true, force: true });
+  }
+}
+
+/** The differences that are listed: some of each kind, so that thousands of one do not hide the few of another. */
+class Listing {
+  readonly #most: number;
+  readonly #ofEachKind: boolean;
+  readonly #byKind = new Map<Difference["kind"], FoundDifference[]>();
+
+  /** @param ofEachKind whether so many of each kind are listed, and not in all. */
+  constructor(most: number, ofEachKind: boolean) {
+    this.#most = most;
+    this.#ofEachKind = ofEachKind;
+  }
+
+  offer(difference: FoundDifference): void {
+    const ofKind = this.#byKind.get(difference.kind) ?? [];
+    this.#byKind.set(difference.kind, ofKind);
+    if (ofKind.length < this.#most) ofKind.push(difference);
+  }
+
+  byId(): FoundDifference[] {
+    const listed: FoundDifference[] = [];
+    // The rarest first: what a kind leaves of its share is for the others.
+    const kinds = [...this.#byKind.values()].sort((a, b) => a.length - b.length);
+    for (const [at, ofKind] of kinds.entries()) {
+      const share = Math.floor((this.#most - listed.length) / (kinds.length - at));
+      listed.push(...(this.#ofEachKind ? ofKind : ofKind.slice(0, share)));
+    }
+    return listed.sort((a, b) => (a.id < b.id ? -1 : a.id > b.id ? 1 : 0));
   }
 }
 

@@ -51,7 +51,7 @@ export interface VerifyOptions<In extends object = MutableRecord> {
   readonly failed?: Iterable<string> | AsyncIterable<string> | undefined;
   /** Records read at a time. Default 1000. */
   readonly batchSize?: number | undefined;
-  /** Differences listed; all are counted. Default 1000. */
+  /** Differences listed, some of each kind; all are counted. Default 1000. */
   readonly maxDifferences?: number | undefined;
   readonly signal?: AbortSignal | undefined;
   /**
