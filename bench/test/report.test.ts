@@ -1,6 +1,7 @@
 import { existsSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { describe, expect, it } from "vitest";
+import { readMirrors } from "../src/mirror-results.ts";
 import { chart } from "../src/report/chart.ts";
 import { readExplanations, reports } from "../src/report/write.ts";
 import { type Entry, RESULTS_FILE, readResults } from "../src/results.ts";
@@ -35,7 +36,7 @@ const entry: Entry = {
 };
 
 describe("what is committed", () => {
-  it.each([...reports(readResults(RESULTS_FILE), readExplanations())])(
+  it.each([...reports(readResults(RESULTS_FILE), readExplanations(), readMirrors())])(
     "%s tells of the results as they are",
     (path, text) => {
       expect(readFileSync(join(repository, path), "utf8")).toBe(text);

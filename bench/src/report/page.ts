@@ -1,3 +1,4 @@
+import type { MirrorEntry } from "../mirror-results.ts";
 import { profileName } from "../profile-summary.ts";
 import type { Entry, Results } from "../results.ts";
 import { SHAPE_NAMES, type ShapeName } from "../shapes.ts";
@@ -26,6 +27,9 @@ export interface Words {
   readonly speedTable: readonly string[];
   readonly growthIntro: string;
   readonly growthTable: readonly string[];
+  readonly mirrors: string;
+  readonly mirrorsIntro: string;
+  readonly mirrorsTable: readonly string[];
   readonly missed: string;
   readonly missedIntro: (targets: string) => string;
   readonly allReached: (targets: string) => string;
@@ -50,6 +54,7 @@ export function page(
   { reasons, profiles }: Explanations,
   words: Words,
   language: "en" | "zh",
+  mirrors: readonly MirrorEntry[],
 ): string {
   const dates = entries.map(({ date }) => date.slice(0, 10)).toSorted();
   const measured = [...new Set([dates[0], dates.at(-1)])].join(" – ");
@@ -81,6 +86,9 @@ export function page(
         words,
       ),
     ),
+    ...(mirrors.length > 0
+      ? [`## ${words.mirrors}`, words.mirrorsIntro, table(words.mirrorsTable, mirrors.map(mirrorRow))]
+      : []),
     `## ${words.missed}`,
     ...(entries.length === 0 ? [words.none] : missedSection(missesOf(entries), { reasons, profiles }, words, language)),
     `## ${words.repeat}`,
@@ -113,6 +121,15 @@ function speedRow(entry: Entry): string[] {
     ofLimit.toFixed(2),
     timesUsual.toFixed(1),
     timesElasticdump === undefined ? "" : `${timesElasticdump.toFixed(1)} (${elasticdump!.what})`,
+  ];
+}
+
+function mirrorRow({ direction, records, ...ratios }: MirrorEntry): string[] {
+  const { verifyOfCopy, ofVerify, ofCopy, againOfVerify } = ratios;
+  return [
+    arrow(direction),
+    count(records),
+    ...[verifyOfCopy, ofVerify, againOfVerify, ofCopy].map((one) => one.toFixed(2)),
   ];
 }
 

@@ -41,6 +41,17 @@ export const english: Words = {
   growthIntro:
     "With more records in fresh processes: what a record then costs in time as a multiple, the peak memory of the whole process, which has loaded only what the direction needs, and how late a timer of 5 ms was, in 99 of 100 cases. A store in memory holds every record, in the source before the start and in the target as they come, so peaks and the work of the garbage collector grow with it by nature; there the figures of the best loop stand beside ours, in brackets. Peaks measured before 2026-11-28 (the results have the dates) are of processes that had loaded the clients of all stores, and up to 180 MB too high.",
   growthTable: ["direction", "records", "time per record", "peak MB", "timer late by, ms"],
+  mirrors: "A mirror beside the copy and the comparison",
+  mirrorsIntro:
+    "What it takes to keep a target equal: a copy into an empty place, `verify` of both when they are equal, a [mirror](./mirror.md) when 1 % of the records is changed, 1 % missing and 1 % extra, and a mirror that has nothing to do, each with `establish`, of the records with a text, by turns in one process. Medians of the ratios of the rounds; `node bench/src/mirrors.ts` measures them, and the times of each round are in [the results](../../bench/results/mirrors.json). A mirror reads both sides once to find that nothing differs, and once more where something does.",
+  mirrorsTable: [
+    "direction",
+    "records",
+    "verify / copy",
+    "mirror / verify",
+    "mirror of nothing / verify",
+    "mirror / copy",
+  ],
   missed: "What is missed",
   missedIntro: (targets) => `The targets: ${targets}. These directions do not reach them:`,
   allReached: (targets) => `The targets: ${targets}. Every direction that was measured reaches them.`,

@@ -1,5 +1,6 @@
 import { existsSync, mkdirSync, readdirSync, writeFileSync } from "node:fs";
 import { dirname, join } from "node:path";
+import { type MirrorEntry, readMirrors } from "../mirror-results.ts";
 import { RESULTS_FILE, type Results, readResults } from "../results.ts";
 import { SHAPE_NAMES } from "../shapes.ts";
 import { readReasons } from "../targets.ts";
@@ -12,10 +13,14 @@ const PROFILES = join(dirname(RESULTS_FILE), "profiles");
 const repository = join(import.meta.dirname, "..", "..", "..");
 
 /** The files that tell of results, by their path in the repository. */
-export function reports(results: Results, explanations: Explanations): ReadonlyMap<string, string> {
+export function reports(
+  results: Results,
+  explanations: Explanations,
+  mirrors: readonly MirrorEntry[] = [],
+): ReadonlyMap<string, string> {
   const files = new Map([
-    ["docs/guide/performance.md", page(results, explanations, english, "en")],
-    ["docs/zh/guide/performance.md", page(results, explanations, chinese, "zh")],
+    ["docs/guide/performance.md", page(results, explanations, english, "en", mirrors)],
+    ["docs/zh/guide/performance.md", page(results, explanations, chinese, "zh", mirrors)],
   ]);
   for (const shape of SHAPE_NAMES) {
     const entries = results.entries.filter((entry) => entry.shape === shape);
@@ -32,7 +37,7 @@ export function readExplanations(): Explanations {
 
 /** Writes the charts, and the page in both languages, from the results that are kept. */
 export function writeReports(): void {
-  for (const [path, text] of reports(readResults(RESULTS_FILE), readExplanations())) {
+  for (const [path, text] of reports(readResults(RESULTS_FILE), readExplanations(), readMirrors())) {
     mkdirSync(dirname(join(repository, path)), { recursive: true });
     writeFileSync(join(repository, path), text);
   }
