@@ -1,5 +1,6 @@
 /** Tracing of connections by `node:diagnostics_channel`. */
 import { channel } from "node:diagnostics_channel";
+import type { FollowResult } from "../live/follow-options.ts";
 import type { MirrorResult } from "../live/options.ts";
 import type { EndpointInfo } from "../storage/endpoint.ts";
 import type { P2PQuery } from "../storage/query.ts";
@@ -48,13 +49,22 @@ interface MirrorTrace extends TracedConnection {
   readonly error?: unknown;
 }
 
+/** A follow, on the tracing channel `omni-p2p:follow`. */
+interface FollowTrace extends TracedConnection {
+  readonly transferId: string;
+  readonly query: P2PQuery;
+  /** At its end. */
+  readonly result?: FollowResult;
+  readonly error?: unknown;
+}
+
 /** The opening of both stores of a connection, for the first time or anew, on the tracing channel `omni-p2p:open`. */
 interface OpenTrace extends TracedConnection {
   readonly error?: unknown;
 }
 
 /**
- * What is told on the channels of `node:diagnostics_channel`, by name. `omni-p2p:transfer`, `omni-p2p:mirror`,
+ * What is told on the channels of `node:diagnostics_channel`, by name. `omni-p2p:transfer`, `omni-p2p:mirror`, `omni-p2p:follow`,
  * `omni-p2p:verify` and `omni-p2p:open` are tracing channels. They belong to the process: all managers tell on the same ones. No message
  * carries a secret.
  *
@@ -75,12 +85,14 @@ export interface P2PDiagnostics {
   "omni-p2p:open": OpenTrace;
   "omni-p2p:transfer": TransferTrace;
   "omni-p2p:mirror": MirrorTrace;
+  "omni-p2p:follow": FollowTrace;
   "omni-p2p:verify": VerifyTrace;
 }
 
 export const openTrace = new Trace<OpenTrace>("omni-p2p:open");
 export const transferTrace = new Trace<TransferTrace>("omni-p2p:transfer");
 export const mirrorTrace = new Trace<MirrorTrace>("omni-p2p:mirror");
+export const followTrace = new Trace<FollowTrace>("omni-p2p:follow");
 export const verifyTrace = new Trace<VerifyTrace>("omni-p2p:verify");
 
 const states = channel("omni-p2p:connection");

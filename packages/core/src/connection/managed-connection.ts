@@ -6,6 +6,7 @@ import type { Semaphore } from "../async/semaphore.ts";
 import { type ConnectionConfig, parseConfig } from "../config.ts";
 import { assertPlain } from "../described.ts";
 import { isConnectionError, P2PError, toP2PError } from "../errors.ts";
+import { FollowRun } from "../live/follow.ts";
 import type { FollowHandle } from "../live/follow-options.ts";
 import { mirrorWith } from "../live/mirror.ts";
 import type { MirrorResult } from "../live/options.ts";
@@ -29,7 +30,7 @@ import type { StandardSchemaV1 } from "../transfer/standard-schema.ts";
 import { type VerifyOptions, type VerifyResult, verifyWith } from "../transfer/verify/verify.ts";
 import { anySignal, cancelled, signalOf, withCallers } from "./cancel.ts";
 import type { P2PConnection, P2PConnectionEvents } from "./connection.ts";
-import { mirrorTrace, openTrace, publishState, transferTrace, verifyTrace } from "./diagnostics.ts";
+import { followTrace, mirrorTrace, openTrace, publishState, transferTrace, verifyTrace } from "./diagnostics.ts";
 import { Drain } from "./drain.ts";
 import { emitSafely, type HappenedEvent } from "./emit-safely.ts";
 import type {
@@ -111,6 +112,7 @@ export class ManagedConnection implements P2PConnection {
   #leases: { source: ServiceLease; target: ServiceLease } | undefined;
   #work: Work | undefined;
   #active: RunningTransfer | undefined;
+  #following: FollowRun | undefined;
   readonly #drain = new Drain();
   #closed: Promise<void> | undefined;
   #usedAt = performance.now();
@@ -145,7 +147,7 @@ export class ManagedConnection implements P2PConnection {
   }
 
   statistics(): ConnectionStatistics {
-    return this.#statistics.read(this.connectionId);
+    return this.#statistics.read(this.connectionId, this.#following);
   }
 
   /** Opens both ends. On failure the connection is in ERROR, and nothing stays open. */
@@ -259,10 +261,35 @@ export class ManagedConnection implements P2PConnection {
   }
 
   follow<In extends object = MutableRecord>(
-    _query: P2PQuery = {},
-    _options: ManagedFollowOptions<In> = {},
+    query: P2PQuery = {},
+    options: ManagedFollowOptions<In> = {},
   ): FollowHandle {
-    throw new P2PError("UNSUPPORTED_OPERATION", "Following is being built");
+    this.#parts.closing.throwIfAborted();
+    assertPlain("follow options", options);
+    parseQuery(query);
+    const { deadLetters, ...rest } = options as ManagedFollowOptions;
+    const ends = { source: this.#parts.source, target: this.#target };
+    const run = new FollowRun(query, rest, this.#parts.config, ends);
+    const work = async ({ source, target, cancelled: closed }: Turn) => {
+      const sink = await this.#deadLetters(deadLetters);
+      this.#following = run;
+      try {
+        return await run.run({ source, target, closed, bridge: this.#parts.bridge, deadLetters: sink.deadLetters });
+      } catch (error) {
+        throw redactError(error, sink.secrets ?? []);
+      } finally {
+        this.#statistics.followed(run.counts, run.lagMs);
+        this.#following = undefined;
+        await sink.release?.();
+      }
+    };
+    run.end(
+      followTrace.run(
+        () => this.#occupied(work),
+        () => ({ ...this.#traced, transferId: run.transferId, query }),
+      ),
+    );
+    return run;
   }
 
   /** Tells the beginning and the end of what moves records to those who listen. */
@@ -497,6 +524,7 @@ export class ManagedConnection implements P2PConnection {
     if (!this.#leases || this.#status === ConnectionStatus.CLOSED) return false;
     // Its stores may be back, but nothing leads back for it.
     if (this.#status === ConnectionStatus.ERROR && !this.#parts.config.autoReconnect) return false;
+    if (this.#following?.isHealthy === false) return false;
     const { source, target } = this.#ends();
     const { connectionTimeout } = this.#parts.config;
     try {

@@ -1,4 +1,5 @@
 /** Statistics of a connection, with percentiles over its last transfers. */
+import type { FollowCounts } from "../live/follow-options.ts";
 import type { TransferResult } from "../transfer/result.ts";
 
 /** What a connection has done, under the guide's names. Times in ms, rates in records per second. */
@@ -15,6 +16,10 @@ export interface ConnectionStatistics {
   readonly retry_count: number;
   /** Records that mirrors took out of the target. */
   readonly deleted_count: number;
+  /** Ids that the feeds of follows told, each as often as it came. */
+  readonly change_count: number;
+  /** Of the last change that a follow applied, from its commit to the target's acknowledgement; `null` where none was, or the feed does not tell. */
+  readonly change_lag_ms: number | null;
   /** As the targets count them, else as the transfers estimate the records. */
   readonly total_bytes: number;
   readonly avg_duration_ms: number;
@@ -49,6 +54,8 @@ export class StatisticsBook {
   #maxMs = 0;
   #lastTransfer: Date | undefined;
   #lastError: string | undefined;
+  #changes = 0;
+  #lagMs: number | undefined;
   reconnects = 0;
 
   /** Enters a transfer, ended well or, with an error, early. */
@@ -74,23 +81,40 @@ export class StatisticsBook {
     }
   }
 
+  /** Enters a follow at its end. */
+  followed({ changes, written, failures, skipped, deleted }: FollowCounts, lagMs: number | undefined): void {
+    this.#changes += changes;
+    this.#success += written;
+    this.#failure += failures;
+    this.#skipped += skipped;
+    this.#deleted += deleted;
+    this.#lagMs = lagMs ?? this.#lagMs;
+  }
+
   /** Notes an error outside any transfer. */
   noteError(error: Error): void {
     this.#lastError = error.message;
   }
 
-  read(connectionId: string): ConnectionStatistics {
+  /** @param following the follow under way. */
+  read(
+    connectionId: string,
+    following?: { readonly counts: FollowCounts; readonly lagMs: number | undefined },
+  ): ConnectionStatistics {
+    const { changes = 0, written = 0, failures = 0, skipped = 0, deleted = 0 } = following?.counts ?? {};
     const sorted = this.#recent.toSorted((a, b) => a - b);
     return {
       connection_id: connectionId,
       total_transfers: this.#transfers,
       failed_transfers: this.#failedTransfers,
-      total_records_transferred: this.#success,
-      success_count: this.#success,
-      failure_count: this.#failure,
-      skipped_count: this.#skipped,
+      total_records_transferred: this.#success + written,
+      success_count: this.#success + written,
+      failure_count: this.#failure + failures,
+      skipped_count: this.#skipped + skipped,
       retry_count: this.#retries,
-      deleted_count: this.#deleted,
+      deleted_count: this.#deleted + deleted,
+      change_count: this.#changes + changes,
+      change_lag_ms: following?.lagMs ?? this.#lagMs ?? null,
       total_bytes: this.#bytes,
       avg_duration_ms: this.#transfers === 0 ? 0 : this.#totalMs / this.#transfers,
       p50_duration_ms: percentile(sorted, 0.5),

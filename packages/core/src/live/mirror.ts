@@ -489,7 +489,11 @@ function* inBatches<T>(list: readonly T[], size: number): Generator<readonly T[]
  *
  * @throws P2PError `INVALID_CONFIG` when `targetQuery` must be given.
  */
-function targetQueryOf(query: P2PQuery, own: SplitOptions["own"], transformed: boolean): P2PQuery {
+export function targetQueryOf(
+  query: P2PQuery,
+  own: Pick<SplitOptions["own"], "targetQuery" | "deletes">,
+  transformed: boolean,
+): P2PQuery {
   if (own.targetQuery) {
     assertAskableById(parseQuery(own.targetQuery));
     return own.targetQuery;
@@ -517,7 +521,7 @@ function targetQueryOf(query: P2PQuery, own: SplitOptions["own"], transformed: b
 }
 
 /** A transform under which each record stays the one of its id; what does otherwise ends the mirror. */
-function keepingIds(transform: Transform, refuse: (error: P2PError) => void): Transform {
+export function keepingIds(transform: Transform, refuse: (error: P2PError) => void): Transform {
   return (record, context) => {
     const id = idKey(record.id);
     const check = (output: TransformResult): TransformResult => {

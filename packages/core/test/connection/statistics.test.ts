@@ -10,6 +10,8 @@ expectNoUnhandledRejections();
 const NAMES = [
   "connection_id",
   "deleted_count",
+  "change_count",
+  "change_lag_ms",
   "total_transfers",
   "failed_transfers",
   "total_records_transferred",

@@ -41,6 +41,16 @@ export interface MirrorMark {
   readonly intended: readonly string[];
 }
 
+/** What a follow keeps beyond what a transfer does. */
+export interface FollowMark {
+  /** What it was about to do: everything is copied or mirrored first. */
+  readonly phase: "copying" | "mirroring" | "live";
+  /** Where the feed is read on. `null` where there is no feed. */
+  readonly position: JsonValue;
+  /** It ended when every write had been answered. */
+  readonly clean: boolean;
+}
+
 /** How far a transfer has come: everything up to `cursor` is acknowledged by the target or in the dead letters. */
 export interface Checkpoint {
   readonly version: number;
@@ -60,6 +70,8 @@ export interface Checkpoint {
   readonly parts?: readonly string[];
   /** Of a mirror: what it may be in the middle of. */
   readonly mirror?: MirrorMark;
+  /** Of a follow: where it stands. */
+  readonly follow?: FollowMark;
   /** ISO 8601. For people: nothing is decided by it, since clocks jump. */
   readonly updatedAt: string;
 }
@@ -169,6 +181,7 @@ export function checkpointTrouble(value: unknown): string | undefined {
     (checkpoint.stores === undefined ||
       (isStoreMark(checkpoint.stores?.source) && isStoreMark(checkpoint.stores?.target))) &&
     (checkpoint.mirror === undefined || isMirrorMark(checkpoint.mirror)) &&
+    (checkpoint.follow === undefined || isFollowMark(checkpoint.follow)) &&
     (checkpoint.parts === undefined || isListOfTexts(checkpoint.parts)) &&
     "deadLetterPosition" in checkpoint;
   return whole ? undefined : "parts of it are missing";
@@ -192,6 +205,14 @@ function isMirrorMark(value: unknown): boolean {
     (deletes === "remove" || deletes === "keep") &&
     Array.isArray(intended) &&
     intended.every((id) => typeof id === "string")
+  );
+}
+
+function isFollowMark(value: unknown): boolean {
+  if (typeof value !== "object" || value === null) return false;
+  const { phase, clean } = value as Partial<FollowMark>;
+  return (
+    ["copying", "mirroring", "live"].includes(phase as string) && typeof clean === "boolean" && "position" in value
   );
 }
 

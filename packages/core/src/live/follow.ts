@@ -1,0 +1,893 @@
+/** Following by change data capture: copies everything, then keeps the target up to date by what the source's feed names. */
+import { hash } from "node:crypto";
+import { EventEmitter } from "node:events";
+import { unlessAborted } from "../async/abort.ts";
+import { endsWithin } from "../async/deadline.ts";
+import { sleep } from "../async/sleep.ts";
+import { type ConnectionConfig, parseTolerance } from "../config.ts";
+import { isConnectionError, isP2PError, P2PError, toP2PError } from "../errors.ts";
+import { assertAskableById } from "../kit/look-up.ts";
+import type { JsonValue } from "../model/json-value.ts";
+import type { ChangeBatch, ChangeFeed } from "../storage/change-feed.ts";
+import { changesOf, countOf, deleteOf, lookUpOf } from "../storage/contract-checks.ts";
+import { type EndpointInfo, endpointLabel } from "../storage/endpoint.ts";
+import type { IdRef } from "../storage/id-ref.ts";
+import { type P2PQuery, parseQuery } from "../storage/query.ts";
+import { redactError, redactText, secretsOf } from "../storage/redact.ts";
+import type { P2PTransferBridge } from "../transfer/bridge.ts";
+import {
+  assertResumable,
+  CHECKPOINT_VERSION,
+  type Checkpoint,
+  changedParts,
+  type FollowMark,
+} from "../transfer/checkpoint/checkpoint.ts";
+import { DEFAULT_STATE_FOLDER } from "../transfer/checkpoint/file-checkpoint.ts";
+import { identityOf } from "../transfer/checkpoint/identity.ts";
+import { claim } from "../transfer/durable/claim.ts";
+import type { TransferEnd } from "../transfer/end.ts";
+import { FailureBudget } from "../transfer/failure-budget.ts";
+import { callListener, warnOfListener } from "../transfer/hooks.ts";
+import { declaredSchema } from "../transfer/lane.ts";
+import { type ResolvedTransfer, resolveTransfer, type TransferOptions } from "../transfer/options.ts";
+import { RetryBudget } from "../transfer/retry.ts";
+import { CollectedChanges } from "./collected-changes.ts";
+import {
+  type FollowEvents,
+  type FollowHandle,
+  type FollowOptions,
+  type FollowResult,
+  type FollowStatus,
+  type SplitFollow,
+  splitFollow,
+} from "./follow-options.ts";
+import { FollowRounds, type RoundResult } from "./follow-round.ts";
+import { FollowScheduler } from "./follow-scheduler.ts";
+import { keepingIds, mirrorWith, targetQueryOf } from "./mirror.ts";
+import type { NotReconciled } from "./reconciler.ts";
+import { tellingUnclear } from "./unclear-writes.ts";
+
+/** A feed without changes gives an empty batch after so many ms. */
+const FEED_WAIT_MS = 5000;
+/** How often the position is looked at, and how often it is saved at least, in ms. */
+const SAVE_MS = 1000;
+const SAVE_IDLE_MS = 10_000;
+/** How long changes are gathered, in ms. */
+const GATHER_MS = 25;
+/** How long rounds under way may take when it is told to stop, in ms. */
+const STOP_MS = 5000;
+/** Ids reconciled in a round where `batchSize` is `"auto"`. */
+const AUTO_BATCH = 500;
+/** Rounds at a time at most. */
+const MAX_ROUNDS = 4;
+/** Ids that wait before the feed is read on: back-pressure. */
+const MAX_WAITING = 50_000;
+/** Deletes that are always allowed unless the caller says otherwise, and the share of the target. */
+const FEW_DELETES = 100;
+const DELETED_SHARE = 0.1;
+/** The shortest and the longest wait between mirrors that make up for lost changes, in ms. */
+const MIRROR_AGAIN_MS = 1000;
+const MIRROR_AGAIN_MOST_MS = 60_000;
+
+/** What a follow runs on. */
+export interface FollowEnds {
+  readonly source: TransferEnd;
+  readonly target: TransferEnd;
+  readonly bridge: P2PTransferBridge;
+  /** Aborts when the connection is closed. */
+  readonly closed: AbortSignal;
+  readonly deadLetters: TransferOptions["deadLetters"];
+}
+
+/** One follow: the handle that was given out, and what it does. */
+export class FollowRun implements FollowHandle {
+  readonly transferId: string;
+  readonly events = new EventEmitter<FollowEvents>();
+  readonly done: Promise<FollowResult>;
+  readonly #settleDone: PromiseWithResolvers<FollowResult>;
+  readonly #query: P2PQuery;
+  readonly #own: SplitFollow["own"];
+  readonly #rest: TransferOptions;
+  readonly #defaults: ConnectionConfig;
+  readonly #counts = { changes: 0, written: 0, deleted: 0, skipped: 0, failures: 0, mirrors: 0, batches: 0 };
+  readonly #startedAt = performance.now();
+  /** Ends it in good order. */
+  readonly #easy = new AbortController();
+  /** Ends it at once. */
+  readonly #hard = new AbortController();
+  #status: FollowStatus = "copying";
+  #error: P2PError | undefined;
+  #lagMs: number | undefined;
+  #position: JsonValue = null;
+  #secrets: readonly string[] = [];
+  #goOn: PromiseWithResolvers<void> | undefined;
+  #feedTroubled = false;
+
+  constructor(
+    query: P2PQuery,
+    options: FollowOptions,
+    defaults: ConnectionConfig,
+    ends: { readonly source: EndpointInfo; readonly target: EndpointInfo },
+  ) {
+    const { own, rest } = splitFollow(options);
+    const { orderBy: _, ...asked } = query;
+    this.#query = asked;
+    this.#own = own;
+    this.#rest = rest;
+    this.#defaults = { ...defaults, transferTimeout: 0 };
+    this.#settleDone = Promise.withResolvers();
+    this.done = this.#settleDone.promise;
+    this.done.catch(() => {});
+    this.transferId = rest.transferId ?? defaultId(ends, asked);
+  }
+
+  get status(): FollowStatus {
+    return this.#status;
+  }
+
+  get lagMs(): number | undefined {
+    return this.#lagMs;
+  }
+
+  get counts(): FollowHandle["counts"] {
+    return { ...this.#counts };
+  }
+
+  get position(): JsonValue {
+    return this.#position;
+  }
+
+  get error(): P2PError | undefined {
+    return this.#error;
+  }
+
+  /** Whether its feed can be read, as far as is known. */
+  get isHealthy(): boolean {
+    return !this.#feedTroubled && this.#status !== "stopped";
+  }
+
+  resume(): void {
+    this.#goOn?.resolve();
+  }
+
+  async stop(): Promise<FollowResult> {
+    this.#easy.abort(stopped());
+    return this.done;
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.stop().catch(() => {});
+  }
+
+  /** Ends with what went wrong before it could begin. */
+  end(outcome: Promise<FollowResult>): void {
+    outcome.then(
+      (result) => this.#ended(undefined, () => this.#settleDone.resolve(result)),
+      (error) => this.#ended(error as P2PError, () => this.#settleDone.reject(error)),
+    );
+  }
+
+  #ended(error: P2PError | undefined, settle: () => void): void {
+    this.#error = error;
+    this.#go("stopped");
+    this.#emit("stopped", { error });
+    settle();
+  }
+
+  /** Follows until it is told to stop, or something happens that nothing can be done about. */
+  async run(ends: FollowEnds): Promise<FollowResult> {
+    const { signal } = this.#rest;
+    this.#secrets = secretsOf(ends.source.endpoint, ends.target.endpoint);
+    const easy = () => this.#easy.abort(stopped());
+    const closed = () => {
+      easy();
+      this.#resetStop();
+    };
+    if (signal !== undefined && !(signal instanceof AbortSignal)) {
+      throw new P2PError("INVALID_CONFIG", 'Invalid configuration: "signal" must be an AbortSignal');
+    }
+    if (signal?.aborted) easy();
+    signal?.addEventListener("abort", easy);
+    ends.closed.addEventListener("abort", closed);
+    try {
+      await new FollowSession(this.#sessionOf(ends)).run();
+      return this.#result();
+    } catch (thrown) {
+      if (thrown === this.#easy.signal.reason) return this.#result();
+      const { code, message, retryable } = toP2PError(thrown, "WRITE_FAILED", "The follow failed");
+      throw redactError(new P2PError(code, message, { retryable, cause: thrown }), this.#secrets);
+    } finally {
+      signal?.removeEventListener("abort", easy);
+      ends.closed.removeEventListener("abort", closed);
+      this.#hard.abort(stopped());
+    }
+  }
+
+  #resetStop(): void {
+    setTimeout(() => this.#hard.abort(stopped()), STOP_MS).unref();
+  }
+
+  #sessionOf(ends: FollowEnds): SessionTerms {
+    const { transferId } = this;
+    const deadLetters = ends.deadLetters;
+    const { onProgress: _, ...given } = this.#rest;
+    const rest: SessionTerms["rest"] = {
+      ...given,
+      ...(deadLetters !== undefined && { deadLetters }),
+      signal: undefined,
+      checkpoint: this.#rest.checkpoint ?? DEFAULT_STATE_FOLDER,
+    };
+    return {
+      ends,
+      query: this.#query,
+      own: this.#own,
+      rest,
+      defaults: this.#defaults,
+      options: resolveTransfer({ ...rest, transferId }, this.#defaults),
+      transferId,
+      easy: this.#easy.signal,
+      hard: this.#hard,
+      secrets: this.#secrets,
+      counts: this.#counts,
+      go: (status) => this.#go(status),
+      emit: (name, event) => this.#emit(name, event),
+      pause: (error) => this.#pause(error),
+      noteLag: (lagMs) => {
+        this.#lagMs = lagMs;
+      },
+      notePosition: (position) => {
+        this.#position = position;
+      },
+      noteFeed: (troubled) => {
+        this.#feedTroubled = troubled;
+      },
+    };
+  }
+
+  /** Waits for `resume()`. */
+  async #pause(thrown: P2PError): Promise<void> {
+    const error = redactError(new P2PError(thrown.code, thrown.message), this.#secrets) as P2PError;
+    const before = this.#status;
+    this.#goOn = Promise.withResolvers();
+    this.#error = error;
+    this.#go("paused");
+    this.#emit("paused", { error });
+    try {
+      await unlessAborted(this.#goOn.promise, this.#easy.signal);
+    } finally {
+      this.#goOn = undefined;
+    }
+    this.#error = undefined;
+    this.#go(before);
+  }
+
+  #go(to: FollowStatus): void {
+    const from = this.#status;
+    if (from === to) return;
+    this.#status = to;
+    this.#emit("status", { from, to });
+  }
+
+  readonly #warned = new Set<string>();
+
+  #emit<K extends keyof FollowEvents>(name: K, event: FollowEvents[K][0]): void {
+    for (const listener of this.events.rawListeners(name)) {
+      callListener(
+        () => Reflect.apply(listener, this.events, [event]) as unknown,
+        (error) => {
+          if (!this.#warned.has(name)) warnOfListener(`A listener of the event "${name}" of a follow`, error);
+          this.#warned.add(name);
+        },
+      );
+    }
+  }
+
+  #result(): FollowResult {
+    return {
+      transferId: this.transferId,
+      counts: this.counts,
+      durationMs: performance.now() - this.#startedAt,
+      position: this.#position,
+    };
+  }
+}
+
+/** What one session is about. */
+interface SessionTerms {
+  readonly ends: FollowEnds;
+  readonly query: P2PQuery;
+  readonly own: SplitFollow["own"];
+  readonly rest: Omit<TransferOptions, "onProgress">;
+  readonly defaults: ConnectionConfig;
+  readonly options: ResolvedTransfer;
+  readonly transferId: string;
+  readonly easy: AbortSignal;
+  readonly hard: AbortController;
+  readonly secrets: readonly string[];
+  readonly counts: { -readonly [K in keyof FollowHandle["counts"]]: number };
+  go(status: FollowStatus): void;
+  emit<K extends keyof FollowEvents>(name: K, event: FollowEvents[K][0]): void;
+  pause(error: P2PError): Promise<void>;
+  noteLag(lagMs: number): void;
+  notePosition(position: JsonValue): void;
+  noteFeed(troubled: boolean): void;
+}
+
+/** From the claim of the follow to its last save. */
+class FollowSession {
+  readonly #terms: SessionTerms;
+  readonly #budget: FailureBudget;
+  readonly #windowOfDeletes: { readonly at: number; readonly deletes: number }[] = [];
+  readonly #target: TransferEnd;
+  readonly #collected: CollectedChanges | undefined;
+  #scheduler!: FollowScheduler;
+  #rounds!: FollowRounds;
+  #phase: FollowMark["phase"] = "copying";
+  #wasClean = true;
+  #stores: Checkpoint["stores"];
+  #letters: JsonValue = null;
+  #lettersOpen = false;
+  #committedAt: number | undefined;
+  #lost = false;
+  #mirrorsInARow = 0;
+  #pausing: Promise<void> | undefined;
+  #mayDelete = 0;
+  #savedAt = Number.NEGATIVE_INFINITY;
+  #saved: JsonValue | undefined;
+  #saving: Promise<void> = Promise.resolve();
+  readonly #fatal = Promise.withResolvers<never>();
+  #wake = Promise.withResolvers<void>();
+  #applied = false;
+
+  constructor(terms: SessionTerms) {
+    const { ends, own, options, query, transferId } = terms;
+    const transform = options.transform && keepingIds(options.transform, (error) => this.#fail(error));
+    this.#terms = { ...terms, options: { ...options, transform } };
+    this.#budget = new FailureBudget(options.config.maxFailures);
+    this.#target = tellingUnclear(ends.target, ends.source.service.rawSource, (refs) => this.#scheduler?.unclear(refs));
+    this.#collected =
+      options.stateFolder === undefined ? undefined : new CollectedChanges(options.stateFolder, transferId);
+    this.#fatal.promise.catch(() => {});
+    // Refused before anything is done.
+    targetQueryOf(query, own, transform !== undefined);
+  }
+
+  async run(): Promise<void> {
+    const { ends, own, query, options, transferId, easy } = this.#terms;
+    assertAskableById(parseQuery(query));
+    lookUpOf(ends.source);
+    if (own.deletes !== "keep") {
+      deleteOf(ends.target);
+      lookUpOf(ends.target);
+    }
+    const feed = own.every === undefined ? changesOf(ends.source) : undefined;
+    await lookUpOf(ends.source)([{ id: "omni-p2p" }], query, { signal: easy }).catch((error) => {
+      if (isP2PError(error, "UNSUPPORTED_QUERY")) throw error;
+    });
+    const unlock = await claim(options.checkpoints!, transferId, easy);
+    try {
+      if (feed) await this.#follow(feed);
+      else await this.#mirrorEvery(own.every!);
+    } finally {
+      if (this.#lettersOpen) await options.deadLetters?.close().catch(() => {});
+      await this.#collected?.close().catch(() => {});
+      await unlock().catch(() => {});
+    }
+  }
+
+  /** Without a feed: a mirror every so often. */
+  async #mirrorEvery(every: number): Promise<void> {
+    const { easy, emit } = this.#terms;
+    for (;;) {
+      await this.#mirror(false);
+      this.#terms.go("live");
+      emit("caughtUp", { lagMs: undefined });
+      await sleep(every, easy);
+    }
+  }
+
+  async #follow(feed: ChangeFeed): Promise<void> {
+    const { transferId, easy, options, hard, ends, query, own } = this.#terms;
+    const mark = await this.#earlier();
+    const position = mark?.position ?? (await this.#now(feed));
+    this.#phase = mark?.phase ?? "copying";
+    this.#wasClean = mark?.clean ?? true;
+    this.#terms.notePosition(position);
+    const isEmptyAtFirst = mark === undefined && (await this.#isTargetEmpty());
+    if (mark === undefined && !isEmptyAtFirst) this.#phase = "mirroring";
+    const { batchSize } = options.config;
+    this.#scheduler = new FollowScheduler(
+      {
+        landsWithin: own.landsWithin,
+        gather: GATHER_MS,
+        batchSize: batchSize === "auto" ? AUTO_BATCH : batchSize,
+        concurrency: Math.min(MAX_ROUNDS, ends.target.service.capabilities.writeConcurrency),
+        position,
+        clean: this.#wasClean,
+        collecting: this.#phase !== "live",
+      },
+      {
+        later: (ms, step) => void setTimeout(step, ms).unref(),
+        reconcile: (refs, visible, done) => void this.#round(feed, refs, visible).then(done, (e) => this.#fail(e)),
+        keptSettled: () => this.#clearKept(),
+        moved: () => this.#moved(),
+      },
+    );
+    const kept = (await this.#collected?.load()) ?? [];
+    if (mark === undefined) await this.#collected?.clear();
+    else this.#scheduler.restore(kept);
+    this.#rounds = new FollowRounds({
+      ...{ source: ends.source, target: this.#target, query, options: this.#terms.options },
+      targetQuery: targetQueryOf(query, own, options.transform !== undefined),
+      deletes: own.deletes ?? "remove",
+      schema: await declaredSchema(ends.source.service, query, options.transform, easy),
+      signal: hard.signal,
+      onRetry: (error, delayMs) => this.#terms.emit("retry", { error, delayMs }),
+      allow: (deletes) => this.#allow(deletes),
+      assertSource: () => this.#assertStores("source"),
+    });
+    this.#stores ??= await this.#storesNow();
+    await this.#save(false);
+    const saver = setInterval(() => this.#saveIfDue(feed), SAVE_MS);
+    const reading = this.#read(feed, position);
+    reading.catch((error) => this.#fail(error));
+    try {
+      await Promise.race([this.#phases(mark === undefined), this.#fatal.promise]);
+    } catch (error) {
+      this.#scheduler.stop();
+      if (error !== easy.reason) hard.abort(error);
+      throw error;
+    } finally {
+      clearInterval(saver);
+      await endsWithin(
+        this.#until(() => this.#scheduler.rounds === 0),
+        STOP_MS,
+      );
+      hard.abort(easy.aborted ? easy.reason : stopped());
+      await reading.catch(() => {});
+      await this.#saving;
+      await this.#save(this.#scheduler.isClean && this.#wasEasy()).catch(() => {});
+      await feed.acknowledge?.(transferId, this.#scheduler.position, AbortSignal.timeout(STOP_MS)).catch(() => {});
+    }
+  }
+
+  #wasEasy(): boolean {
+    return this.#terms.easy.aborted;
+  }
+
+  /** Copies or mirrors where that is due, and lives on what the feed tells between. */
+  async #phases(isFirst: boolean): Promise<void> {
+    const { easy, own, go, emit } = this.#terms;
+    let first = isFirst;
+    for (;;) {
+      if (this.#phase !== "live") {
+        await this.#until(() => this.#scheduler.rounds === 0 && !this.#scheduler.isFencing);
+        do {
+          this.#lost = false;
+          if (this.#phase === "copying") await this.#copy(first);
+          else await this.#mirror(first);
+          if (this.#lost) this.#phase = "mirroring";
+        } while (this.#lost);
+        first = false;
+        this.#phase = "live";
+        this.#stores = await this.#storesNow();
+        await this.#save(false);
+        this.#applied = true;
+        this.#scheduler.complete();
+      }
+      go("live");
+      if (this.#scheduler.isIdle) emit("caughtUp", { lagMs: undefined });
+      this.#wake = Promise.withResolvers();
+      if (!this.#lost) {
+        const due = own.reconcileEvery === undefined ? undefined : sleep(own.reconcileEvery, easy);
+        await unlessAborted(due ? Promise.race([this.#wake.promise, due]) : this.#wake.promise, easy);
+      }
+      if (this.#lost) await this.#waitBeforeMirror();
+      else this.#scheduler.collect();
+      this.#phase = "mirroring";
+    }
+  }
+
+  /** A feed that breaks all the time is not made up for all the time. */
+  async #waitBeforeMirror(): Promise<void> {
+    const times = this.#mirrorsInARow++;
+    if (times === 0) return;
+    await sleep(Math.min(MIRROR_AGAIN_MOST_MS, MIRROR_AGAIN_MS * 2 ** Math.min(10, times)), this.#terms.easy);
+  }
+
+  async #copy(isFirst: boolean): Promise<void> {
+    const { ends, query, rest, defaults, transferId, easy, counts, go } = this.#terms;
+    go("copying");
+    const result = await ends.bridge.transfer(
+      ends.source,
+      this.#target,
+      query,
+      { ...rest, transferId: `${transferId}.copy`, resume: !isFirst, signal: easy },
+      defaults,
+    );
+    counts.written += result.successCount - (result.resumed?.successCount ?? 0);
+    counts.failures += result.failureCount - (result.resumed?.failureCount ?? 0);
+  }
+
+  async #mirror(isFirst: boolean): Promise<void> {
+    const { own, easy, options, counts, emit, go } = this.#terms;
+    const budget = new RetryBudget(options.config, (error, delayMs) => emit("retry", { error, delayMs }));
+    let allowed = false;
+    let resume = true;
+    for (;;) {
+      go(isFirst && own.every === undefined ? "copying" : "mirroring");
+      try {
+        const result = await this.#mirrorOnce(isFirst, allowed, resume);
+        counts.written += result.successCount;
+        counts.deleted += result.deletedCount;
+        counts.failures += result.failureCount;
+        counts.mirrors++;
+        emit("mirrored", { result });
+        return;
+      } catch (error) {
+        easy.throwIfAborted();
+        if (resume && (isP2PError(error, "CHECKPOINT_MISMATCH") || isP2PError(error, "CHECKPOINT_INVALID"))) {
+          resume = false;
+        } else if (isP2PError(error, "TOO_MANY_DELETES") || isP2PError(error, "EMPTY_SOURCE")) {
+          await this.#terms.pause(error);
+          allowed = true;
+        } else if (!(await budget.again(error, easy))) throw error;
+      }
+    }
+  }
+
+  #mirrorOnce(isFirst: boolean, allowed: boolean, resume: boolean) {
+    const { ends, own, query, rest, defaults, transferId, easy } = this.#terms;
+    // What becomes of extras must be told where the target holds records before the first run.
+    const deletes = own.deletes ?? (isFirst || own.every !== undefined ? undefined : "remove");
+    const { targetQuery, maxDeletes, allowEmptySource } = own;
+    return mirrorWith(
+      ends.source,
+      this.#target,
+      query,
+      {
+        ...rest,
+        transferId: `${transferId}.mirror`,
+        signal: easy,
+        ...{ resume, deletes, targetQuery },
+        maxDeletes: allowed ? "all" : maxDeletes,
+        allowEmptySource: allowed || allowEmptySource,
+      },
+      defaults,
+    );
+  }
+
+  /** Reads the feed without end. */
+  async #read(feed: ChangeFeed, start: JsonValue): Promise<void> {
+    const { transferId, easy, options, emit, noteFeed } = this.#terms;
+    const budget = new RetryBudget(options.config, (error, delayMs) => emit("retry", { error, delayMs }));
+    let after = start;
+    for (;;) {
+      try {
+        for await (const batch of feed.read({ follower: transferId, after, maxWaitMs: FEED_WAIT_MS, signal: easy })) {
+          budget.succeeded();
+          noteFeed(false);
+          await this.#enter(batch);
+          after = batch.cursor;
+        }
+        easy.throwIfAborted();
+        throw new P2PError("READ_FAILED", "The feed of changes ended by itself", { retryable: true });
+      } catch (error) {
+        easy.throwIfAborted();
+        noteFeed(true);
+        if (isP2PError(error, "CHANGES_LOST")) {
+          after = await this.#changesLost(feed, error);
+          noteFeed(false);
+        } else {
+          const lasting = isConnectionError(error) && !error.retryable;
+          if (lasting || !(await budget.again(error, easy))) {
+            easy.throwIfAborted();
+            throw error;
+          }
+        }
+      }
+    }
+  }
+
+  async #enter({ refs, cursor, committedAt }: ChangeBatch): Promise<void> {
+    const isCollecting = this.#phase !== "live" && this.#collected !== undefined;
+    if (isCollecting) await this.#collected?.add(refs);
+    if (committedAt) this.#committedAt = committedAt.getTime();
+    this.#terms.counts.changes += refs.length;
+    if (refs.length > 0) this.#applied = true;
+    this.#scheduler.told(refs, cursor, isCollecting);
+    if (this.#phase === "live" && this.#scheduler.waiting > MAX_WAITING) {
+      await this.#until(() => this.#scheduler.waiting <= MAX_WAITING || this.#phase !== "live");
+    }
+  }
+
+  /** A new position, and a mirror that stands for all before it. */
+  async #changesLost(feed: ChangeFeed, error: P2PError): Promise<JsonValue> {
+    this.#terms.emit("lost", { error: redactError(error, this.#terms.secrets) as P2PError });
+    const position = await this.#now(feed);
+    this.#scheduler.collect(position);
+    this.#lost = true;
+    if (this.#phase === "live") this.#phase = "mirroring";
+    await this.#save(false);
+    this.#wake.resolve();
+    return position;
+  }
+
+  /** Takes a position; a store that is away is waited for. */
+  async #now(feed: ChangeFeed): Promise<JsonValue> {
+    const { transferId, easy, options, emit } = this.#terms;
+    const budget = new RetryBudget(options.config, (error, delayMs) => emit("retry", { error, delayMs }));
+    for (;;) {
+      try {
+        return await unlessAborted(feed.now(transferId, easy), easy);
+      } catch (error) {
+        easy.throwIfAborted();
+        if (!(await budget.again(error, easy))) throw error;
+      }
+    }
+  }
+
+  /** One round: an end that is away is waited for, and then all is looked up anew. */
+  async #round(feed: ChangeFeed, refs: readonly IdRef[], visible: JsonValue | undefined): Promise<void> {
+    const { hard, options, counts, emit, noteLag } = this.#terms;
+    const committedAt = this.#committedAt;
+    const budget = new RetryBudget(options.config, (error, delayMs) => emit("retry", { error, delayMs }));
+    let result: RoundResult;
+    for (;;) {
+      try {
+        if (visible !== undefined) await feed.visible?.(visible, hard.signal);
+        result = await this.#rounds.reconcile(refs);
+        break;
+      } catch (error) {
+        hard.signal.throwIfAborted();
+        if (!(await budget.again(error, hard.signal))) throw error;
+      }
+    }
+    counts.written += result.written;
+    counts.deleted += result.deleted;
+    counts.skipped += result.skipped;
+    counts.batches++;
+    this.#mirrorsInARow = 0;
+    this.#windowOfDeletes.push({ at: performance.now(), deletes: result.deleted });
+    await this.#enterFailures(result.failures);
+    const lagMs = committedAt === undefined ? undefined : Math.max(0, Date.now() - committedAt);
+    if (lagMs !== undefined) noteLag(lagMs);
+    emit("change", { written: result.written, deleted: result.deleted, lagMs });
+  }
+
+  #moved(): void {
+    if (!this.#applied || !this.#scheduler.isIdle || this.#phase !== "live") return;
+    this.#applied = false;
+    const { emit } = this.#terms;
+    emit("caughtUp", {
+      lagMs: this.#committedAt === undefined ? undefined : Math.max(0, Date.now() - this.#committedAt),
+    });
+  }
+
+  /** Holds deletes to `maxDeletes` in each window, and pauses before there are more. */
+  async #allow(deletes: number): Promise<boolean> {
+    const { own, ends, easy, pause } = this.#terms;
+    if (this.#pausing) {
+      await this.#pausing;
+      return true;
+    }
+    const since = performance.now() - own.deletesWindow;
+    while (this.#windowOfDeletes.length > 0 && this.#windowOfDeletes[0]!.at < since) this.#windowOfDeletes.shift();
+    const sum = this.#windowOfDeletes.reduce((all, one) => all + one.deletes, deletes) - this.#mayDelete;
+    if (own.maxDeletes === undefined && sum <= FEW_DELETES) return false;
+    const total = (await countOf(ends.target.service, {}, easy).catch(() => undefined)) ?? 0;
+    // What was deleted within the window was there at its beginning.
+    const before = total + sum - deletes;
+    const most = Math.max(FEW_DELETES, Math.floor(before * DELETED_SHARE));
+    const borne =
+      own.maxDeletes === undefined ? sum <= most : parseTolerance(own.maxDeletes, "maxDeletes")(sum, before);
+    if (borne) return false;
+    const error = new P2PError(
+      "TOO_MANY_DELETES",
+      `${sum} records of ${endpointLabel(ends.target.endpoint)} would be deleted within ${own.deletesWindow} ms, since ${endpointLabel(ends.source.endpoint)} no longer has ` +
+        `them, which is more than maxDeletes bears (${own.maxDeletes ?? most}): the follow pauses, and nothing more is deleted. See whether the source is whole; then ` +
+        'go on by resume() or a larger maxDeletes, or keep them by deletes: "keep"',
+    );
+    this.#scheduler.hold();
+    this.#pausing = pause(error);
+    try {
+      await this.#pausing;
+    } finally {
+      this.#pausing = undefined;
+    }
+    // What is at hand may go, and what was told until now.
+    this.#mayDelete = sum + this.#scheduler.waiting + AUTO_BATCH * MAX_ROUNDS;
+    setTimeout(() => {
+      this.#mayDelete = 0;
+    }, own.deletesWindow).unref();
+    this.#scheduler.goOn();
+    return true;
+  }
+
+  /** @throws P2PError `SOURCE_NOT_FOUND` where the source is gone; one that was replaced is told as lost changes. */
+  async #assertStores(which: "source" | "target"): Promise<void> {
+    const { ends, hard } = this.#terms;
+    const before = this.#stores?.[which].incarnation;
+    if (before === undefined) return;
+    const { incarnation } = await ends[which].service.identity(hard.signal);
+    if (incarnation === before) return;
+    const label = endpointLabel(ends[which].endpoint);
+    if (which === "source" && incarnation === undefined) {
+      throw new P2PError("SOURCE_NOT_FOUND", `${label} is gone; nothing was deleted for it. See what happened to it`);
+    }
+    throw new P2PError(
+      "STORE_CHANGED",
+      `${label} was dropped, emptied or replaced while it was followed; see what happened to it, and follow anew: the next run mirrors first`,
+    );
+  }
+
+  async #storesNow(): Promise<Checkpoint["stores"]> {
+    const { ends, easy } = this.#terms;
+    const [source, target] = await Promise.all(
+      [ends.source, ends.target].map(async ({ service }) => {
+        const { incarnation } = await service.identity(easy);
+        return incarnation === undefined ? {} : { incarnation };
+      }),
+    );
+    return { source: source!, target: target! };
+  }
+
+  async #isTargetEmpty(): Promise<boolean> {
+    const { ends, easy, own, query, options } = this.#terms;
+    const asked = targetQueryOf(query, own, options.transform !== undefined);
+    try {
+      const reading = ends.target.service.readFromSource({ ...asked, limit: 1 }, { batchSize: 1, signal: easy });
+      for await (const { records, failures = [] } of reading) if (records.length + failures.length > 0) return false;
+    } catch (error) {
+      if (!isP2PError(error, "SOURCE_NOT_FOUND")) throw error;
+    }
+    return true;
+  }
+
+  /** Where the run before stood, as far as this one may go on from there. */
+  async #earlier(): Promise<FollowMark | undefined> {
+    const { own, options, transferId } = this.#terms;
+    if (own.resume === false) return undefined;
+    const checkpoint = await options.checkpoints!.load(transferId);
+    if (!checkpoint?.follow) return undefined;
+    const identity = this.#identity();
+    // Another query is no other follow: a mirror makes up for it, and the position stays.
+    const { query, transform } = identity;
+    assertResumable({ ...checkpoint, identity: { ...checkpoint.identity, query, transform } }, transferId, identity);
+    this.#letters = checkpoint.deadLetterPosition;
+    const now = await this.#storesNow();
+    const replaced = (["source", "target"] as const).filter((side) => {
+      const before = checkpoint.stores?.[side].incarnation;
+      return before !== undefined && before !== now?.[side].incarnation;
+    });
+    const { follow } = checkpoint;
+    const isOther = replaced.length > 0 || changedParts(checkpoint, identity).length > 0;
+    return isOther && follow.phase === "live" ? { ...follow, phase: "mirroring" } : follow;
+  }
+
+  #identity(): Checkpoint["identity"] {
+    const { ends, query, options } = this.#terms;
+    return { ...identityOf(ends.source, ends.target, query, options), mode: "follow" };
+  }
+
+  async #enterFailures(failures: readonly NotReconciled[]): Promise<void> {
+    if (failures.length === 0) return;
+    const { options, transferId, counts, secrets } = this.#terms;
+    const at = new Date().toISOString();
+    const letters = failures.map(({ id, phase, error, attempts }, place) => ({
+      ...{ transferId, id, phase, attempts, at, code: error.code },
+      reason: redactText(error.message, secrets),
+      position: counts.failures + place,
+    }));
+    counts.failures += failures.length;
+    if (options.deadLetters) {
+      if (!this.#lettersOpen) await options.deadLetters.open(this.#letters);
+      this.#lettersOpen = true;
+      this.#letters = await options.deadLetters.write(letters);
+    }
+    const { written, failures: failureCount, skipped } = counts;
+    this.#budget.assertBorne(
+      {
+        totalRecords: written + failureCount + skipped,
+        successCount: written,
+        failureCount,
+        skippedCount: skipped,
+        retryCount: 0,
+      },
+      letters.at(-1)?.reason,
+    );
+  }
+
+  #clearKept(): void {
+    if (!this.#collected?.holdsSome) return;
+    this.#chain(async () => {
+      if (this.#phase === "live" && this.#scheduler.isKeptSettled) await this.#collected?.clear();
+    });
+  }
+
+  #saveIfDue(feed: ChangeFeed): void {
+    const { position } = this.#scheduler;
+    const over = performance.now() - this.#savedAt;
+    if (over < SAVE_IDLE_MS && position === this.#saved) return;
+    const idle = over >= SAVE_IDLE_MS;
+    this.#chain(async () => {
+      await this.#saveNow(false);
+      const { hard, transferId } = this.#terms;
+      await feed.acknowledge?.(transferId, position, hard.signal).catch((error) => {
+        // A store that is away is told the next time.
+        if (!isP2PError(error) || !error.retryable) throw error;
+      });
+      if (!idle || this.#phase !== "live") return;
+      for (const side of ["source", "target"] as const) {
+        await this.#assertStores(side).catch((error) => {
+          if (!isP2PError(error) || !error.retryable) throw error;
+        });
+      }
+    });
+  }
+
+  #chain(step: () => Promise<void>): void {
+    this.#saving = this.#saving.then(step).catch((error) => this.#fail(error));
+  }
+
+  async #save(clean: boolean): Promise<void> {
+    this.#saving = this.#saving.then(() => this.#saveNow(clean));
+    const saved = this.#saving;
+    this.#saving = saved.catch(() => {});
+    await saved;
+  }
+
+  async #saveNow(clean: boolean): Promise<void> {
+    const { options, transferId, counts, notePosition } = this.#terms;
+    const { position } = this.#scheduler;
+    await this.#collected?.flush();
+    if (this.#lettersOpen) await options.deadLetters?.flush?.();
+    await options.checkpoints!.save({
+      version: CHECKPOINT_VERSION,
+      transferId,
+      status: "running",
+      identity: this.#identity(),
+      cursor: null,
+      recordsRead: 0,
+      counts: {
+        totalRecords: counts.written + counts.failures + counts.skipped,
+        successCount: counts.written,
+        failureCount: counts.failures,
+        skippedCount: counts.skipped,
+        retryCount: 0,
+      },
+      ...(this.#stores && { stores: this.#stores }),
+      deadLetterPosition: this.#letters,
+      follow: { phase: this.#phase, position, clean },
+      updatedAt: new Date().toISOString(),
+    });
+    await options.checkpoints!.flush?.(transferId);
+    this.#saved = position;
+    this.#savedAt = performance.now();
+    notePosition(position);
+  }
+
+  #fail(error: unknown): void {
+    this.#fatal.reject(error);
+  }
+
+  async #until(holds: () => boolean): Promise<void> {
+    while (!holds()) await sleep(20);
+  }
+}
+
+function stopped(): P2PError {
+  return new P2PError("ABORTED", "The follow was stopped");
+}
+
+function defaultId(ends: { readonly source: EndpointInfo; readonly target: EndpointInfo }, query: P2PQuery): string {
+  const {
+    source,
+    target,
+    query: asked,
+  } = identityOf({ endpoint: ends.source }, { endpoint: ends.target }, query, {
+    config: { mode: "upsert" },
+    transformVersion: "none",
+  });
+  return `follow-${hash("sha256", JSON.stringify([source, target, asked])).slice(0, 24)}`;
+}
