@@ -27,16 +27,19 @@ export class Report {
     }
   }
 
+  /** Of each scenario how many trials there were, how many failed, and what the last one told. */
+  summary(): { scenario: string; trials: number; failed: number; detail: string }[] {
+    const scenarios = [...new Set(this.#trials.map(({ scenario }) => scenario))];
+    return scenarios.map((scenario) => {
+      const trials = this.#trials.filter((trial) => trial.scenario === scenario);
+      const failed = trials.filter(({ passed }) => !passed).length;
+      return { scenario, trials: trials.length, failed, detail: trials.at(-1)!.detail };
+    });
+  }
+
   /** Prints a row for each scenario and the totals, which are the last line. */
   print(): void {
-    const scenarios = [...new Set(this.#trials.map(({ scenario }) => scenario))];
-    console.table(
-      scenarios.map((scenario) => {
-        const trials = this.#trials.filter((trial) => trial.scenario === scenario);
-        const failed = trials.filter(({ passed }) => !passed).length;
-        return { scenario, trials: trials.length, failed, detail: trials.at(-1)!.detail.slice(0, 90) };
-      }),
-    );
+    console.table(this.summary().map((row) => ({ ...row, detail: row.detail.slice(0, 90) })));
     const failed = this.#trials.filter(({ passed }) => !passed).length;
     console.log(`${this.#trials.length - failed} passed, ${failed} failed`);
     process.exitCode = failed > 0 ? 1 : 0;

@@ -1,7 +1,7 @@
 // `npm run mirror`: what a mirror promises, on real servers. `npm run mirror directions` runs one part, and
 // `npm run mirror directions sqlite redis` one direction of it.
-// What changes a run, with what applies without it: P2P_MIRROR_RECORDS (20000 records a direction), P2P_MIRROR_ON_FILE (enters what
-// the directions took into results/measured.json), P2P_MIRROR_KILLS (34 for each of three directions), P2P_MIRROR_TRIALS (100 for
+// What changes a run, with what applies without it: P2P_MIRROR_RECORDS (20000 records a direction), P2P_MIRROR_ON_FILE (enters what came
+// of it into results/measured.json), P2P_MIRROR_KILLS (34 for each of three directions), P2P_MIRROR_TRIALS (100 for
 // each source that cannot be believed), P2P_CHAOS_SEED.
 import { seededRandom } from "@omni/p2p-chaos/random";
 import { Report } from "@omni/p2p-chaos/report";
@@ -10,6 +10,7 @@ import { isAvailable, serviceKinds, startServices } from "@omni/p2p-test-service
 import { measureDirections } from "./directions.ts";
 import { HARMS, proveHarmed } from "./harmed.ts";
 import { KILLED, proveKills } from "./kills.ts";
+import { enterResults } from "./results.ts";
 
 const number = (name: string, fallback: number) => Number(process.env[name] ?? fallback);
 const RECORDS = number("P2P_MIRROR_RECORDS", 20_000);
@@ -30,16 +31,27 @@ const isMeantPair = (source: string, target: string) => (!from || source === fro
 
 try {
   if (isMeant("directions")) await measureDirections(report, places, isMeantPair, RECORDS, ON_FILE);
-  if (isMeant("kills")) {
-    for (const [source, target] of KILLED) {
-      if (isMeantPair(source, target)) await proveKills(report, places, source, target, KILLS, random);
-    }
-  }
-  if (isMeant("harmed")) {
-    for (const harm of HARMS) await proveHarmed(report, places, harm, TRIALS, random);
+  for (const [part, prove] of Object.entries({ kills, harmed })) {
+    if (!isMeant(part)) continue;
+    const own = new Report();
+    await prove(own);
+    for (const { scenario, passed, detail } of own.trials) report.add(scenario, passed, detail);
+    if (ON_FILE) enterResults(part, { seed, scenarios: own.summary() });
   }
 } finally {
   places.dispose();
   await Promise.all(services.filter(isAvailable).map((service) => service.stop()));
 }
 report.print();
+
+/** Processes killed. */
+async function kills(own: Report): Promise<void> {
+  for (const [source, target] of KILLED) {
+    if (isMeantPair(source, target)) await proveKills(own, places, source, target, KILLS, random);
+  }
+}
+
+/** Sources that cannot be believed. */
+async function harmed(own: Report): Promise<void> {
+  for (const harm of HARMS) await proveHarmed(own, places, harm, TRIALS, random);
+}
