@@ -1,4 +1,5 @@
 import {
+  type ChangeStatus,
   CONTRACT_VERSION,
   type EndpointInfo,
   type OpenContext,
@@ -8,6 +9,7 @@ import {
   withDeadline,
 } from "@omni/p2p-core/starter";
 import type { Db, MongoClient } from "mongodb";
+import { changeStatus, enableChanges, mongodbChangeFeed } from "./changes.ts";
 import { closeClient, connect, type Driver, notInTime } from "./client/client.ts";
 import { collectionNotFound, findCollection, listCollections } from "./client/collections.ts";
 import { dialectOf, MONGODB } from "./client/dialect.ts";
@@ -69,7 +71,25 @@ export const mongodbStarter: P2PStarter = {
       return describeSample(sample, dialect, encoder);
     });
   },
+  changes: {
+    status: withChanges(changeStatus),
+    enable: withChanges(enableChanges),
+    // Nothing is kept for followers, and nothing was turned on.
+    disable: withChanges(changeStatus),
+  },
 };
+
+/** What is done with a collection that is opened for it alone. */
+function withChanges(
+  use: (opened: OpenCollection, signal: AbortSignal) => Promise<ChangeStatus>,
+): (endpoint: EndpointInfo, context: OpenContext) => Promise<ChangeStatus> {
+  return (endpoint, context) =>
+    connected(endpoint, context, async (driver, client, parsed, signal) => {
+      const status = await use(await openCollection(driver, client, parsed, context.role, signal), signal);
+      await closeClient(client);
+      return status;
+    });
+}
 
 /** Connects and does something with the client, all of it in the time there is; the client is closed when it fails. */
 async function connected<T>(
@@ -156,16 +176,22 @@ function notWritable(label: string, why: string): P2PError {
 }
 
 function serve({ BSON }: Driver, client: MongoClient, opened: OpenCollection): P2PDataTransferService {
+  /** As it is read now: more carefully once somebody follows. */
+  let read = opened;
+  const changes = mongodbChangeFeed(opened, (followed) => {
+    read = followed;
+  });
   const writer = new Writer(opened, (document) => BSON.calculateObjectSize(document, { ignoreUndefined: true }));
   return {
     capabilities: mongodbCapabilities(opened.dialect, opened.deletable),
-    readFromSource: (query, options) => readBatches(opened, query, options),
+    readFromSource: (query, options) => readBatches(read, query, options),
     writeToTarget: (records, options) => writer.write(records, options),
-    count: (query, signal) => countRecords(opened, query, signal),
-    partitions: (query, parts, signal) => partitionQuery(opened, query, parts, signal),
-    lookUp: (refs, query, options) => lookUpRecords(opened, refs, query, options),
+    count: (query, signal) => countRecords(read, query, signal),
+    partitions: (query, parts, signal) => partitionQuery(read, query, parts, signal),
+    lookUp: (refs, query, options) => lookUpRecords(read, refs, query, options),
     deleteFromTarget: (refs, options) => deleteRecords(opened, refs, options),
     idForm,
+    ...(opened.dialect.complete && { changes }),
     comparable,
     identity: (signal) => storeIdentity(opened, signal),
     async ping(signal) {

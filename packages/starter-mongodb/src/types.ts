@@ -25,6 +25,7 @@ interface Traits {
   readonly writeConcurrency: number;
   readonly specialNumbers: boolean;
   readonly nestedArrays: boolean;
+  readonly complete: boolean;
 }
 
 /**
@@ -42,7 +43,7 @@ export function mongodbCapabilities(dialect: Traits, deletes: boolean): P2PCapab
     shareable: true,
     lookUp: true,
     deletes,
-    changes: false,
+    changes: dialect.complete,
     valueTypes: {
       null: "native",
       boolean: "native",

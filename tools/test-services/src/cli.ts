@@ -1,4 +1,5 @@
 import { parseArgs } from "node:util";
+import { prepareChangeStreams } from "./change-streams.ts";
 import { prepareElasticsearch } from "./elasticsearch.ts";
 import { variablesOf } from "./environment.ts";
 import { prepareFerretdb } from "./ferretdb.ts";
@@ -17,7 +18,7 @@ const usage = `Starts servers for tests and waits until Ctrl-C.
 
 const preparations: Record<ServiceKind, (log: (line: string) => void) => Promise<unknown>> = {
   redis: prepareRedis,
-  mongodb: prepareFerretdb,
+  mongodb: (log) => Promise.all([prepareFerretdb(log), leftOut("change streams", prepareChangeStreams(log), log)]),
   elasticsearch: prepareReleases,
   postgresql: (log) => Promise.all([preparePostgresql(log), preparePgbouncer(log)]),
 };
@@ -25,11 +26,14 @@ const preparations: Record<ServiceKind, (log: (line: string) => void) => Promise
 /** The release that all suites share, and those that some ask for: they need a newer Java, and are left out without it. */
 async function prepareReleases(log: (line: string) => void): Promise<void> {
   await prepareElasticsearch(log, "8");
-  await prepareElasticsearch(log, "9").catch((error: unknown) => {
-    log(`elasticsearch 9 is left out: ${error instanceof Error ? error.message : error}`);
-  });
-  await prepareOpenSearch(log).catch((error: unknown) => {
-    log(`opensearch is left out: ${error instanceof Error ? error.message : error}`);
+  await leftOut("elasticsearch 9", prepareElasticsearch(log, "9"), log);
+  await leftOut("opensearch", prepareOpenSearch(log), log);
+}
+
+/** Says so where a server that only some suites need cannot be had, and goes on. */
+async function leftOut(name: string, preparing: Promise<unknown>, log: (line: string) => void): Promise<void> {
+  await preparing.catch((error: unknown) => {
+    log(`${name} is left out: ${error instanceof Error ? error.message : error}`);
   });
 }
 

@@ -39,7 +39,7 @@ export async function prepareElasticsearch(
 
 /** Fetches the parts of a version of a server by the project in our native sources, unless they are in the cache. */
 export async function fetchServer(
-  name: "elasticsearch" | "opensearch",
+  name: "elasticsearch" | "opensearch" | "change-streams",
   version: string,
   javaHome: string,
   log: (line: string) => void,

@@ -4,6 +4,7 @@ export { redactUrl } from "./redact-url.ts";
 export {
   type ElasticsearchServiceOptions,
   isAvailable,
+  type MongodbServiceOptions,
   type OptionsByKind,
   type PostgresqlServiceOptions,
   type RedisServiceOptions,

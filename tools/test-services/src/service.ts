@@ -60,6 +60,15 @@ export interface RedisServiceOptions extends ServiceOptions {
   readonly args?: readonly string[] | undefined;
 }
 
+/** Options for MongoDB. Any of them implies `exclusive`. */
+export interface MongodbServiceOptions extends ServiceOptions {
+  /**
+   * A server in memory that has change streams, or refuses them as a server without a replica set does: mongo-java-server with
+   * its faults corrected, in place of FerretDB, which has none.
+   */
+  readonly changeStreams?: "replica-set" | "standalone" | undefined;
+}
+
 /** The releases of Elasticsearch that can be had. */
 export type ElasticsearchRelease = "8" | "9";
 
@@ -87,7 +96,7 @@ export interface PostgresqlServiceOptions extends ServiceOptions {
 /** Which options belong to which kind. */
 export interface OptionsByKind {
   redis: RedisServiceOptions;
-  mongodb: ServiceOptions;
+  mongodb: MongodbServiceOptions;
   elasticsearch: ElasticsearchServiceOptions;
   postgresql: PostgresqlServiceOptions;
 }

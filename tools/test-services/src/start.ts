@@ -1,3 +1,4 @@
+import { startChangeStreams } from "./change-streams.ts";
 import { dockerAnswers } from "./docker.ts";
 import { startElasticsearch } from "./elasticsearch.ts";
 import { servicesAreRequired, variablesOf } from "./environment.ts";
@@ -102,6 +103,8 @@ async function inContainer<Kind extends ServiceKind>(
   options: OptionsByKind[Kind],
   log: (line: string) => void,
 ): Promise<TestService | undefined> {
+  // The stand-in for change streams is small, quick and can be told to fail.
+  if ("changeStreams" in options && options.changeStreams !== undefined) return undefined;
   if (!(await dockerAnswers())) return undefined;
   try {
     return await startContainer(kind, options);
@@ -121,7 +124,7 @@ async function native<Kind extends ServiceKind>(
       case "redis":
         return await startRedis(log, options as OptionsByKind["redis"]);
       case "mongodb":
-        return await startFerretdb(log);
+        return await startMongodb(log, options as OptionsByKind["mongodb"]);
       case "postgresql":
         return await startPostgresql(log, options as OptionsByKind["postgresql"]);
       default:
@@ -131,6 +134,10 @@ async function native<Kind extends ServiceKind>(
     const reason = `no ${variablesOf(kind).url}, no Docker engine, and no native server: ${messageOf(error)}`;
     throw new ServiceUnavailableError(kind, reason, { cause: error });
   }
+}
+
+function startMongodb(log: (line: string) => void, { changeStreams }: OptionsByKind["mongodb"]): Promise<TestService> {
+  return changeStreams === undefined ? startFerretdb(log) : startChangeStreams(log, changeStreams);
 }
 
 function startSearch(

@@ -1,4 +1,4 @@
-import type { BSON } from "mongodb";
+import type { BSON, Timestamp } from "mongodb";
 import type { CollectionHandle } from "../client/collections.ts";
 import type { RecordDecoder } from "../values/decode.ts";
 import type { RecordEncoder } from "../values/encode.ts";
@@ -17,6 +17,8 @@ export interface OpenCollection extends CollectionHandle {
   readonly sessions: boolean;
   /** Whether documents can be deleted: not those of a view or a time series. */
   readonly deletable: boolean;
+  /** Look-ups must see what was committed at this time of the cluster, since somebody follows. Default: whatever they see. */
+  readonly readAfter?: Timestamp;
   /** Largest document that the server takes, in bytes. */
   readonly maxDocumentBytes: number;
 }

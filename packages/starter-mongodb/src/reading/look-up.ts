@@ -73,9 +73,11 @@ export async function lookUpRecords(
 /** Other read concerns than these cannot be had together with causal consistency. */
 const CAUSAL_LEVELS: readonly unknown[] = [undefined, "local", "majority"];
 
-function startSession({ sessions, db, collection }: OpenCollection): ClientSession | undefined {
+function startSession({ sessions, db, collection, readAfter }: OpenCollection): ClientSession | undefined {
   if (!sessions || !CAUSAL_LEVELS.includes(collection.readConcern?.level)) return undefined;
-  return db.client.startSession({ causalConsistency: true });
+  const session = db.client.startSession({ causalConsistency: true });
+  if (readAfter !== undefined) session.advanceOperationTime(readAfter);
+  return session;
 }
 
 /** A filter that matches at least all ids with the texts of these refs, which are given by their indexes. */

@@ -23,6 +23,17 @@ export function locatorOf(record: P2PRecord, paths: readonly string[]): JsonValu
   return Object.fromEntries(paths.map((path) => [path, toJson(valueAt(record, path))]));
 }
 
+/**
+ * The locator in a document key, in which paths are written out as names or nested as in the document; `undefined` where a
+ * part of it is missing, as in what was told before the collection was sharded.
+ */
+export function locatorOfKey(key: P2PRecord, paths: readonly string[]): JsonValue | undefined {
+  if (paths.length === 0) return undefined;
+  const values = paths.map((path) => [path, getField(key, path) ?? valueAt(key, path)] as const);
+  if (values.some(([, value]) => value === null)) return undefined;
+  return Object.fromEntries(values.map(([path, value]) => [path, toJson(value)]));
+}
+
 /** A filter for documents with this locator; `undefined` where it is none of a collection with this shard key. */
 export function locatorFilter(
   locator: JsonValue | undefined,
