@@ -1,6 +1,7 @@
 import { type ChangeBatch, idKey, type JsonValue, type P2PDataTransferService, P2PError } from "@omni/p2p-core/starter";
 import { startProxy, startService } from "@omni/p2p-test-services";
 import { describeWithOwnService, describeWithService } from "@omni/p2p-test-services/suite";
+import { describeConformance } from "@omni/p2p-testkit";
 import * as mongodb from "mongodb";
 import { Binary, type Collection, type Document, Double, Long, ObjectId, Timestamp } from "mongodb";
 import { afterAll, describe, expect, it, test } from "vitest";
@@ -169,6 +170,30 @@ function changesOf(url: string, canFail: boolean): void {
 await describeWithOwnService("mongodb", { changeStreams: "replica-set" }, "changes, by a stand-in", ({ url }) => {
   for (const what of REAL_ALONE) console.info(`left to a real MongoDB: ${what}`);
   changesOf(url, true);
+  const { createEndpoint } = scratchCollections(url, "changes-conformance");
+  describeConformance({
+    name: "mongo-java-server",
+    starter: mongodbStarter,
+    createEndpoint: async () => {
+      const place = await createEndpoint();
+      return {
+        ...place,
+        changeRecord: async (id) => {
+          await place.collection.updateOne({ _id: id as never }, { $set: { changed: true } });
+        },
+        deleteRecords: async (ids) => {
+          await place.collection.deleteMany({ _id: { $in: ids as never[] } });
+        },
+      };
+    },
+    groups: ["changes"],
+    lacks: [
+      {
+        what: "ids that are broken and extreme numbers are told so that look-ups find them",
+        reason: "mongo-java-server does not find the id 2 ** 63 in a list of ids; smaller ones are in the other checks",
+      },
+    ],
+  });
 });
 
 describeWithService("mongodb", "changes of a server as it is", ({ url, product }) => {

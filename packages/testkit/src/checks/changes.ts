@@ -54,10 +54,14 @@ async function followed(bench: Bench, skip: Skip, records: readonly P2PRecord[] 
   const place = await bench.place();
   await bench.write(place, records);
   const { changes: control } = bench.adapter.starter;
-  if (control) await control.enable(place, { role: "target", signal: calm(), connectTimeoutMs: TOLD_MS });
+  const enabled = await control
+    ?.enable(place, { role: "target", signal: calm(), connectTimeoutMs: TOLD_MS })
+    .catch((error: unknown) => error);
   const source = await bench.open(place, "source");
   const { changes: feed } = source;
   if (source.capabilities.changes !== true || feed === undefined) return skip("capabilities.changes is false");
+  // A server that has no feed may say so; one that claims to have one may not.
+  if (enabled instanceof Error) throw enabled;
   // A check may have closed its source, and what is closed is asked nothing.
   bench.after(async () => {
     const last = await bench.open(place, "source");
