@@ -10,6 +10,8 @@ export const ExitCode = {
   PARTIAL: 3,
   /** The two sides are not the same. */
   DIFFERENT: 4,
+  /** Of a live comparison: nothing differs that stayed the same, but some records went on changing. */
+  UNSETTLED: 5,
   /** It was done, but what it had to tell could not be written: stdout is on a full disk, for instance. */
   UNWRITTEN: 74,
   /** Stopped by SIGHUP: the terminal was closed. */

@@ -57,6 +57,7 @@ const EVENTS = v.variant("event", [
     different: count,
     failed: count,
     unreadable: count,
+    unsettled: count,
     repeated: v.strictObject({ source: count, target: count }),
     differences: v.array(
       v.strictObject({ kind: v.picklist(["missing", "extra", "different", "failed", "unreadable"]), id: text }),

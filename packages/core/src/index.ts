@@ -11,6 +11,7 @@ export { ConnectionStatus } from "./connection/status.ts";
 export { isP2PError, P2PError, type P2PErrorCode } from "./errors.ts";
 export type { FollowHandle, FollowOptions } from "./live/follow-options.ts";
 export type { MirrorOptions, MirrorResult } from "./live/options.ts";
+export { verify } from "./live/verify.ts";
 export type { MutableRecord, P2PId, P2PRecord } from "./model/record.ts";
 export { type P2PObject, type P2PValue, TaggedValue } from "./model/value.ts";
 export { type EndpointInfo, type EndpointInput, parseEndpoint } from "./storage/endpoint.ts";
@@ -29,4 +30,4 @@ export { P2PTransferError, type TransferFailure, type TransferResult } from "./t
 export type { StandardSchemaV1 } from "./transfer/standard-schema.ts";
 export type { Transform, TransformResult } from "./transfer/transform.ts";
 export type { Difference } from "./transfer/verify/finder.ts";
-export { type VerifyOptions, type VerifyResult, verify } from "./transfer/verify/verify.ts";
+export type { VerifyOptions, VerifyResult } from "./transfer/verify/verify.ts";

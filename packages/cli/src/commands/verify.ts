@@ -18,7 +18,7 @@ export async function verifyCommand(typed: TypedEnds, flags: VerifyFlags, sessio
   const source = await resolveTyped(typed.source, "source", session, names);
   const given = await resolveTyped(typed.target, "target", session, names);
   const transform = flags.transform === undefined ? undefined : (await loadTransform(flags.transform)).transform;
-  const { batchSize, maxDifferences, ignoreExtra, connectionTimeout } = flags;
+  const { batchSize, maxDifferences, ignoreExtra, live, settle, connectionTimeout } = flags;
   const target = await completedTarget(given, source, session, connectionTimeout);
   const reporter = await createReporter(session.out, flags.progressInterval);
   // Both are opened for reading: a target is not to be made by a look at it.
@@ -36,6 +36,7 @@ export async function verifyCommand(typed: TypedEnds, flags: VerifyFlags, sessio
               batchSize,
               ...(maxDifferences !== undefined && { maxDifferences }),
               ...(ignoreExtra && { extras: "allow" }),
+              ...{ live, settle },
             },
             compare: (options) =>
               verify(

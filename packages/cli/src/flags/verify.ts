@@ -3,7 +3,7 @@ import { type OutputFlags, withOutput } from "./output.ts";
 import { type ProgressFlags, withProgress } from "./progress.ts";
 import { type QueryFlags, withQuery } from "./query.ts";
 import { type StoreFlags, withStores } from "./stores.ts";
-import { wholeFrom } from "./values.ts";
+import { duration, wholeFrom } from "./values.ts";
 
 /** Flags of `verify`. */
 export type VerifyFlags = QueryFlags &
@@ -14,6 +14,8 @@ export type VerifyFlags = QueryFlags &
     readonly batchSize?: number;
     readonly maxDifferences?: number;
     readonly ignoreExtra?: boolean;
+    readonly live?: boolean;
+    readonly settle?: number;
   };
 
 export function withVerifyFlags(command: Command): Command {
@@ -21,5 +23,7 @@ export function withVerifyFlags(command: Command): Command {
     .option("--transform <file>", "compare what this module makes of the source's records")
     .option("--batch-size <n>", "records read at a time (default: 1000)", wholeFrom(1))
     .option("--max-differences <n>", "differences listed; all are counted (default: 20)", wholeFrom(0))
+    .option("--live", "both sides may change meanwhile: tell what stays different for the time of --settle")
+    .option("--settle <time>", "with --live, how long a change takes to the target (default: 10s)", duration)
     .option("--ignore-extra", "what only the target holds is counted, and is no difference");
 }

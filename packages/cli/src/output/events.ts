@@ -73,6 +73,8 @@ export interface VerifyEvent {
   readonly failed: number;
   /** Could not be read on one side, and so not be compared. */
   readonly unreadable: number;
+  /** Of a live comparison: went on changing, so that nothing can be said of them. */
+  readonly unsettled: number;
   /** Among the records that differ, those beyond the first of their id, on each side. */
   readonly repeated: { readonly source: number; readonly target: number };
   readonly differences: readonly Difference[];
@@ -90,6 +92,8 @@ export interface VerifyProgressEvent {
   readonly records: number;
   /** What both sides hold, where both can count; more is read where they differ. */
   readonly total?: number;
+  /** Of a live comparison, records that differed and are looked at again. */
+  readonly again?: number;
 }
 
 /** A mirror goes on. */

@@ -23,9 +23,10 @@ export class JsonReporter implements Reporter {
     this.#out.event({ event: "progress", ...progress, memoryBytes: process.memoryUsage.rss() });
   }
 
-  verifying(count: number, total: number | undefined): void {
+  verifying(count: number, total: number | undefined, again?: number): void {
     if (!this.#isDue()) return;
-    this.#out.event({ event: "verify-progress", records: count, ...(total !== undefined && { total }) });
+    const known = { ...(total !== undefined && { total }), ...(again !== undefined && { again }) };
+    this.#out.event({ event: "verify-progress", records: count, ...known });
   }
 
   mirroring({ phase, records, total }: MirrorProgress): void {

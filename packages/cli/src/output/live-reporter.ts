@@ -46,8 +46,8 @@ export class LiveReporter implements Reporter {
     this.#show(() => progressLine(progress, process.stderr.columns || 80, this.#spin()));
   }
 
-  verifying(count: number, total: number | undefined): void {
-    this.#show(() => `${this.#spin()} ${comparing(count, total)}`);
+  verifying(count: number, total: number | undefined, again?: number): void {
+    this.#show(() => `${this.#spin()} ${comparing(count, total, again)}`);
   }
 
   mirroring(progress: MirrorProgress): void {

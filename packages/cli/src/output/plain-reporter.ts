@@ -32,8 +32,8 @@ export class PlainReporter implements Reporter {
     this.#out.note(`${formatDuration(progress.elapsedMs)}: ${parts.join(", ")}`);
   }
 
-  verifying(count: number, total: number | undefined): void {
-    this.#now(() => comparing(count, total));
+  verifying(count: number, total: number | undefined, again?: number): void {
+    this.#now(() => comparing(count, total, again));
   }
 
   mirroring(progress: MirrorProgress): void {

@@ -27,8 +27,10 @@ export function shareOf({ records, total }: TransferProgress): number | undefine
  *
  * @param count records read so far, of both sides.
  * @param total records that both hold, where that is known; where they differ, more are read.
+ * @param again records that differed and are looked at again, once both sides are read.
  */
-export function comparing(count: number, total: number | undefined): string {
+export function comparing(count: number, total: number | undefined, again?: number): string {
+  if (again !== undefined) return `looking again at ${formatCount(again)} that differed`;
   const of = total === undefined ? "" : ` of about ${formatCount(Math.max(count, total))}`;
   return `comparing: ${formatCount(count)}${of} records read`;
 }

@@ -25,8 +25,9 @@ export interface Reporter {
   /**
    * @param count records read so far for a comparison, of both sides.
    * @param total records that both hold, where that is known.
+   * @param again records that a live comparison looks at again, once both sides are read.
    */
-  verifying(count: number, total: number | undefined): void;
+  verifying(count: number, total: number | undefined, again?: number): void;
   mirroring(progress: MirrorProgress): void;
   /** Ends a live line. May be called twice. */
   stop(): void;

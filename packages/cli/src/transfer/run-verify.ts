@@ -35,7 +35,7 @@ export async function runVerify(comparison: Comparison, session: Session, report
     maxDifferences: SHOWN_DIFFERENCES,
     ...options,
     signal: session.signal,
-    onProgress: (count, total) => reporter.verifying(count, total),
+    onProgress: (count, total, again) => reporter.verifying(count, total, again),
   });
   reporter.stop();
   if (found.targetAbsent && !after) throw new P2PError("SOURCE_NOT_FOUND", `There is nothing at ${target.shown}`);
@@ -43,7 +43,10 @@ export async function runVerify(comparison: Comparison, session: Session, report
   const result = kept && found.missing + found.failed + found.unreadable === 0 ? { ...found, equal: true } : found;
   report(comparison, result, session.out);
   if (result.failed + result.unreadable > 0) return ExitCode.PARTIAL;
-  return result.equal ? ExitCode.OK : ExitCode.DIFFERENT;
+  if (result.equal) return ExitCode.OK;
+  const { missing, different, extra, unsettled } = result;
+  const differs = missing + different + (options.extras === "allow" ? 0 : extra) > 0;
+  return unsettled > 0 && !differs ? ExitCode.UNSETTLED : ExitCode.DIFFERENT;
 }
 
 function report(comparison: Comparison, result: VerifyResult, out: Output): void {
@@ -54,7 +57,7 @@ function report(comparison: Comparison, result: VerifyResult, out: Output): void
 
 function tell({ source, target, after }: Comparison, result: VerifyResult, out: Output): void {
   out.event({ event: "verify", source: source.shown, target: target.shown, ...result });
-  const { missing, extra, different, failed, unreadable, repeated } = result;
+  const { missing, extra, different, failed, unreadable, unsettled, repeated } = result;
   const time = formatDuration(result.durationMs);
   if (result.equal) {
     const besides = extra > 0 ? `; the target holds ${formatCount(extra)} besides` : "";
@@ -65,6 +68,7 @@ function tell({ source, target, after }: Comparison, result: VerifyResult, out: 
   }
   const others = [
     failed > 0 && `, ${formatCount(failed)} failed in the transfer`,
+    unsettled > 0 && `, ${formatCount(unsettled)} went on changing`,
     unreadable > 0 && `, ${formatCount(unreadable)} not compared since they could not be read`,
   ].filter((part) => part !== false);
   out.line(
@@ -82,10 +86,11 @@ function tell({ source, target, after }: Comparison, result: VerifyResult, out: 
   }
 }
 
-function listDifferences({ differences, missing, extra, different, failed, unreadable }: VerifyResult, out: Output) {
+function listDifferences(result: VerifyResult, out: Output): void {
+  const { differences, missing, extra, different, failed, unreadable, unsettled } = result;
   for (const difference of differences) for (const line of linesOf(difference)) out.line(`  ${line}`);
   const listsExtra = differences.some(({ kind }) => kind === "extra");
-  const all = missing + different + failed + unreadable + (listsExtra ? extra : 0);
+  const all = missing + different + failed + unreadable + unsettled + (listsExtra ? extra : 0);
   if (all > differences.length && differences.length > 0)
     out.line(`  and ${formatCount(all - differences.length)} more`);
 }

@@ -10,6 +10,7 @@ import { FollowRun } from "../live/follow.ts";
 import type { FollowHandle } from "../live/follow-options.ts";
 import { mirrorWith } from "../live/mirror.ts";
 import type { MirrorResult } from "../live/options.ts";
+import { verifyAs } from "../live/verify.ts";
 import type { JsonValue } from "../model/json-value.ts";
 import type { MutableRecord } from "../model/record.ts";
 import { type EndpointInfo, endpointLabel, parseEndpoint } from "../storage/endpoint.ts";
@@ -27,7 +28,7 @@ import { type ReadBatch, readBatches } from "../transfer/read-batches.ts";
 import { P2PTransferError, type TransferResult } from "../transfer/result.ts";
 import { isSchema } from "../transfer/schema.ts";
 import type { StandardSchemaV1 } from "../transfer/standard-schema.ts";
-import { type VerifyOptions, type VerifyResult, verifyWith } from "../transfer/verify/verify.ts";
+import type { VerifyOptions, VerifyResult } from "../transfer/verify/verify.ts";
 import { anySignal, cancelled, signalOf, withCallers } from "./cancel.ts";
 import type { P2PConnection, P2PConnectionEvents } from "./connection.ts";
 import { followTrace, mirrorTrace, openTrace, publishState, transferTrace, verifyTrace } from "./diagnostics.ts";
@@ -354,7 +355,7 @@ export class ManagedConnection implements P2PConnection {
     parseQuery(query);
     const given = options as unknown as VerifyOptions;
     const compare = async ({ source, target, cancelled: closed }: Turn) =>
-      verifyWith(source, target, query, { ...given, signal: withCallers(closed, given.signal) }, this.#parts.config);
+      verifyAs(source, target, query, { ...given, signal: withCallers(closed, given.signal) }, this.#parts.config);
     return verifyTrace.run(
       () => this.#occupied(compare, given.signal),
       () => ({ ...this.#traced, query }),

@@ -1,9 +1,6 @@
 /** A spill file for differences: all of them, in order, in bounded memory. */
-import { type FileHandle, open, rm } from "node:fs/promises";
-import { join } from "node:path";
-import { jsonLine } from "../model/json-line.ts";
-import { scratchFolder } from "../transfer/durable/scratch-folder.ts";
 import type { DifferenceSink, FoundDifference } from "../transfer/verify/finder.ts";
+import { SpillFile } from "./spill-file.ts";
 
 /** A difference as the file keeps it: one of each id. */
 export interface KeptDifference {
@@ -16,44 +13,42 @@ export interface KeptDifference {
 /** What of a kept difference is written, and what is taken out. */
 export const isExtra = ({ kind }: KeptDifference): boolean => kind === "extra";
 
+type Line = readonly [kind: FoundDifference["kind"], id: string, contents: readonly string[]];
+
 /** Keeps the differences of a comparison in a file of the temporary folder. */
 export class DifferenceFile implements DifferenceSink {
-  readonly #folder: string;
-  readonly #file: FileHandle;
+  readonly #file: SpillFile<Line>;
   readonly #tellsForms: boolean;
   /** An id of which nobody can say which of its records is meant, among those that differ. */
   ambiguous: FoundDifference | undefined;
   /** Ids that are to be written, and to be taken out. */
   readonly counts = { due: 0, extra: 0 };
 
-  private constructor(folder: string, file: FileHandle, tellsForms: boolean) {
-    this.#folder = folder;
+  private constructor(file: SpillFile<Line>, tellsForms: boolean) {
     this.#file = file;
     this.#tellsForms = tellsForms;
   }
 
   /** @param tellsForms the target keeps ids of one text and several types (1 and "1") apart, so that each can be told from the other. */
   static async open(tellsForms: boolean): Promise<DifferenceFile> {
-    const folder = await scratchFolder("mirror");
-    // Appending, so that what comes after a truncation stands at the beginning.
-    return new DifferenceFile(folder, await open(join(folder, "differences"), "a+", 0o600), tellsForms);
+    return new DifferenceFile(await SpillFile.open<Line>("mirror"), tellsForms);
   }
 
   async begin(): Promise<void> {
     this.ambiguous = undefined;
     Object.assign(this.counts, { due: 0, extra: 0 });
-    await this.#file.truncate(0);
+    await this.#file.clear();
   }
 
   /** @param differences those of one id stand side by side. */
   async add(differences: readonly FoundDifference[]): Promise<void> {
     this.ambiguous ??= differences.find((difference) => this.#isAmbiguous(difference));
-    const lines: string[] = [];
+    const lines: Line[] = [];
     for (const { kind, id, contents } of onePerId(differences)) {
       this.counts[kind === "extra" ? "extra" : "due"]++;
-      lines.push(jsonLine([kind, id, contents]));
+      lines.push([kind, id, contents]);
     }
-    await this.#file.appendFile(lines.join(""));
+    await this.#file.add(lines);
   }
 
   #isAmbiguous({ occurrences }: FoundDifference): boolean {
@@ -65,23 +60,14 @@ export class DifferenceFile implements DifferenceSink {
     size: number,
     isWanted: (difference: KeptDifference) => boolean,
   ): AsyncGenerator<readonly KeptDifference[]> {
-    let batch: KeptDifference[] = [];
-    const lines = this.#file.readLines({ start: 0, autoClose: false, encoding: "utf8" });
-    for await (const line of lines) {
-      const [kind, id, contents] = JSON.parse(line) as [FoundDifference["kind"], string, string[]];
-      const difference = { kind, id, contents };
-      if (!isWanted(difference)) continue;
-      batch.push(difference);
-      if (batch.length < size) continue;
-      yield batch;
-      batch = [];
+    const differenceOf = ([kind, id, contents]: Line): KeptDifference => ({ kind, id, contents });
+    for await (const batch of this.#file.batches(size, (line) => isWanted(differenceOf(line)))) {
+      yield batch.map(differenceOf);
     }
-    if (batch.length > 0) yield batch;
   }
 
-  async close(): Promise<void> {
-    await this.#file.close();
-    await rm(this.#folder, { recursive: true, force: true });
+  close(): Promise<void> {
+    return this.#file.close();
   }
 }
 

@@ -3,7 +3,7 @@ import { isP2PError, P2PError } from "../errors.ts";
 import { recordDigest } from "../model/digest.ts";
 import { idKey, type P2PRecord } from "../model/record.ts";
 import { estimateBytes } from "../model/size.ts";
-import { deleteOf, lookUpOf } from "../storage/contract-checks.ts";
+import { deleteOf } from "../storage/contract-checks.ts";
 import type { IdRef } from "../storage/id-ref.ts";
 import { type P2PQuery, pickFields } from "../storage/query.ts";
 import type { DeleteRef, DeleteResult, LookUpOutcome, SourceSchema } from "../storage/service.ts";
@@ -11,6 +11,7 @@ import type { TransferEnd } from "../transfer/end.ts";
 import type { ResolvedTransfer } from "../transfer/options.ts";
 import { RetryBudget, writeWithRetry } from "../transfer/retry.ts";
 import { siftBatch, TransformWindow } from "../transfer/transform.ts";
+import { lookUpWithRetry } from "./look-up.ts";
 
 /** An id that was not reconciled, and why. */
 export interface NotReconciled {
@@ -316,37 +317,11 @@ export class Reconciler {
     }
   }
 
-  /** Looks ids up, and asks once more for what could not be told for the moment. */
-  async lookUp(end: TransferEnd, refs: readonly IdRef[], query: P2PQuery): Promise<readonly LookUpOutcome[]> {
+  /** Looks ids up in an end. */
+  lookUp(end: TransferEnd, refs: readonly IdRef[], query: P2PQuery): Promise<readonly LookUpOutcome[]> {
     const { options, signal } = this.#terms;
-    const lookUp = lookUpOf(end);
-    const budget = new RetryBudget(options.config);
-    const outcomes: LookUpOutcome[] = new Array(refs.length);
-    let places = [...refs.keys()];
-    while (places.length > 0) {
-      try {
-        const asked = places.map((place) => refs[place]!);
-        const answers = await lookUp(asked, query, { signal });
-        assertAnswered(answers, asked.length);
-        for (const [at, place] of places.entries()) outcomes[place] = answers[at]!;
-      } catch (error) {
-        signal.throwIfAborted();
-        if (await budget.again(error, signal)) continue;
-        signal.throwIfAborted();
-        throw error;
-      }
-      const troubled = places.filter((place) => retryableOf(outcomes[place]!) !== undefined);
-      const [first] = troubled;
-      if (first === undefined || !(await budget.again(retryableOf(outcomes[first]!), signal))) break;
-      places = troubled;
-    }
-    signal.throwIfAborted();
-    return outcomes;
+    return lookUpWithRetry(end, refs, query, options.config, signal);
   }
-}
-
-function retryableOf(outcome: LookUpOutcome): P2PError | undefined {
-  return outcome.state === "failed" && outcome.error.retryable ? outcome.error : undefined;
 }
 
 function isNotGone({ state }: LookUpOutcome): boolean {
@@ -363,19 +338,6 @@ function add(into: Written, more: Written): void {
   into.retries += more.retries;
   into.bytes += more.bytes;
   into.failures.push(...more.failures);
-}
-
-const STATES: readonly unknown[] = ["wanted", "unwanted", "absent", "failed"];
-
-/** An answer in part would be an absence of what it leaves out. */
-function assertAnswered(answers: readonly LookUpOutcome[], asked: number): void {
-  if (Array.isArray(answers) && answers.length === asked && !answers.includes(undefined as never)) {
-    if (answers.every(({ state }) => STATES.includes(state))) return;
-  }
-  throw new P2PError(
-    "STARTER_INCOMPATIBLE",
-    `A store was asked for ${asked} records by their ids, and its starter did not answer for each of them; it breaks the contract, so report it to its authors`,
-  );
 }
 
 function assertAccounted({ deleted, absent, changed, failures }: DeleteResult, sent: number): void {

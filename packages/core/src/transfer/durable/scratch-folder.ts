@@ -4,7 +4,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 
 /** What spills. */
-type Purpose = "verify" | "mirror";
+export type Purpose = "verify" | "mirror";
 
 /** After this time a folder that nobody has written into was left by a killed run, in ms: no clock is off by so much. */
 const LEFT_MS = 24 * 3600 * 1000;

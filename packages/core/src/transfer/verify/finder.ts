@@ -9,9 +9,9 @@ import type { FieldDifference } from "./fields.ts";
 export interface Difference {
   /**
    * `missing` in the target, `extra` in the target, `different` in content; `failed`: missing or different, and the transfer had
-   * said so; `unreadable`: a side has it, but it could not be read.
+   * said so; `unreadable`: a side has it, but it could not be read; `unsettled`: of a live comparison, it went on changing.
    */
-  readonly kind: "missing" | "extra" | "different" | "failed" | "unreadable";
+  readonly kind: "missing" | "extra" | "different" | "failed" | "unreadable" | "unsettled";
   /** The record's canonical id. */
   readonly id: string;
   /** Of one that is `different`, what differs: the first ten fields. Of the first 100 such differences. */
@@ -142,7 +142,7 @@ export class DifferenceFinder {
       for (const [id, notes] of await this.#notesOf(part)) {
         const single = lastOfId && notes.source.length > 1 ? { ...notes, source: lastOr(notes) } : notes;
         for (const difference of compareNotes(id, single, found.repeated)) {
-          found[difference.kind]++;
+          found[difference.kind as keyof Pick<Findings, "missing">]++;
           if (sink) all.push(difference);
           if (difference.kind === "extra" && !listExtra) continue;
           listing.offer(difference);

@@ -1,4 +1,3 @@
-import { parseConfig } from "../../config.ts";
 import { assertPlain } from "../../described.ts";
 import { isP2PError, P2PError, toP2PError } from "../../errors.ts";
 import { idKey, type MutableRecord, type P2PRecord } from "../../model/record.ts";
@@ -53,12 +52,20 @@ export interface VerifyOptions<In extends object = MutableRecord> {
   readonly batchSize?: number | undefined;
   /** Differences listed, some of each kind; all are counted. Default 1000. */
   readonly maxDifferences?: number | undefined;
+  /**
+   * Both sides may change meanwhile: a difference is told only when it stays the same for the whole of `settle`, and a record that
+   * goes on changing is `unsettled`. Both stores must look records up by their ids. Default `false`.
+   */
+  readonly live?: boolean | undefined;
+  /** The time in which a change of the source reaches the target at the latest, in ms. With `live` alone. Default 10 000. */
+  readonly settle?: number | undefined;
   readonly signal?: AbortSignal | undefined;
   /**
    * Called with the number of records compared so far, of both sides, and with how many they hold together, as soon as both
-   * have told. Where the sides differ, both are read once more, so that more may be read than they hold.
+   * have told. Where the sides differ, both are read once more, so that more may be read than they hold. Last, of a live
+   * comparison, how many records are looked at again.
    */
-  readonly onProgress?: ((records: number, total: number | undefined) => void) | undefined;
+  readonly onProgress?: ((records: number, total: number | undefined, again?: number) => void) | undefined;
 }
 
 /** What a comparison found. */
@@ -76,6 +83,8 @@ export interface VerifyResult {
   readonly failed: number;
   /** Records that a side has and that could not be read or transformed, so that nothing can be said of them. */
   readonly unreadable: number;
+  /** Of a live comparison, records that went on changing, so that nothing can be said of them. Then it is not equal. */
+  readonly unsettled: number;
   /** Among the records that differ, those beyond the first of their id, on each side. */
   readonly repeated: { readonly source: number; readonly target: number };
   /** By id. */
@@ -87,30 +96,7 @@ export interface VerifyResult {
   readonly durationMs: number;
 }
 
-/**
- * Compares two stores record by record: by id, and by a hash of all fields with their types. The order of the fields of an object
- * is no difference.
- *
- * Both sides are read once, side by side, into digests of fixed size. Where these differ, both are read once more and only the
- * records behind the differing digests are compared, through temporary files. So the memory is bounded and the time
- * linear in the records, in whatever order the stores give them.
- *
- * A record that cannot be read or transformed is counted and listed as `unreadable`, and the others are compared.
- *
- * Neither side may change meanwhile.
- *
- * @throws P2PError `INVALID_CONFIG`, `INVALID_QUERY`, `ABORTED`, or what reading a side as a whole throws.
- */
-export async function verify(
-  source: TransferEnd,
-  target: TransferEnd,
-  query: P2PQuery,
-  options: VerifyOptions = {},
-): Promise<VerifyResult> {
-  return verifyWith(source, target, query, options, parseConfig());
-}
-
-/** {@link verify} with other settings for a store that fails for the moment. */
+/** Compares at rest, with settings for a store that fails for the moment. */
 export async function verifyWith(
   source: TransferEnd,
   target: TransferEnd,
@@ -118,9 +104,19 @@ export async function verifyWith(
   options: VerifyOptions,
   retry: RetryPolicy,
 ): Promise<VerifyResult> {
+  return redacted(source, target, options, () => new Comparison(source, target, query, options, retry).run());
+}
+
+/** Checks the options, compares, and lets no secret out with an error. */
+export async function redacted<Result>(
+  source: TransferEnd,
+  target: TransferEnd,
+  options: VerifyOptions,
+  compare: () => Promise<Result>,
+): Promise<Result> {
   try {
     checkOptions(options);
-    return await new Comparison(source, target, query, options, retry).run();
+    return await compare();
   } catch (thrown) {
     const error =
       options.signal?.aborted && !isP2PError(thrown)
@@ -136,6 +132,8 @@ export interface FoundDifferences extends VerifyResult {
   readonly sourceUnread: number;
   /** The hash of a record as the differences have it. */
   contentOf(record: P2PRecord): string;
+  /** A record in the form in which it is compared. */
+  comparable(record: P2PRecord): P2PRecord;
 }
 
 /**
@@ -150,7 +148,7 @@ export async function findDifferences(
   options: VerifyOptions,
   retry: RetryPolicy,
   sink: DifferenceSink,
-  looksAt: (records: readonly P2PRecord[]) => void,
+  looksAt?: (records: readonly P2PRecord[]) => void,
 ): Promise<FoundDifferences> {
   const comparison = new Comparison(source, target, query, options, retry, sink, looksAt);
   const result = await comparison.run();
@@ -158,8 +156,11 @@ export async function findDifferences(
     ...result,
     sourceUnread: comparison.sourceUnread,
     contentOf: (record) => comparison.contentOf(record),
+    comparable: (record) => comparison.comparable(record),
   };
 }
+
+const SETTLE_WORDS = "a number of milliseconds from 1 up, with live: true";
 
 function checkOptions(options: VerifyOptions): void {
   assertPlain("options", options);
@@ -177,6 +178,8 @@ function checkOptions(options: VerifyOptions): void {
     ["extras", words(options.extras), '"differ" or "allow"'],
     ["repeats", words(options.repeats), '"differ" or "allow"'],
     ["failed", failed === undefined || (typeof failed === "object" && failed !== null && iterable(failed)), "iterable"],
+    ["live", typeof (options.live ?? false) === "boolean", "true or false"],
+    ["settle", options.settle === undefined || (whole(options.settle, 1) && options.live === true), SETTLE_WORDS],
     ["signal", signal === undefined || signal instanceof AbortSignal, "an AbortSignal"],
     ["onProgress", onProgress === undefined || typeof onProgress === "function", "a function"],
   ];
@@ -266,7 +269,7 @@ class Comparison {
     return {
       equal: missing + different + failed + unreadable + (this.#extrasAllowed ? 0 : extra) === 0,
       ...counts,
-      ...{ missing, extra, different, failed, unreadable, repeated, differences },
+      ...{ missing, extra, different, failed, unreadable, unsettled: 0, repeated, differences },
       ...(this.#targetAbsent && { targetAbsent: true }),
       ...(notes.length > 0 && { notes }),
       durationMs: performance.now() - startedAt,
@@ -425,6 +428,10 @@ class Comparison {
   /** The hash of a record as notes and differences have it. */
   contentOf(record: P2PRecord): string {
     return textOf(this.#printOf(record).content);
+  }
+
+  comparable(record: P2PRecord): P2PRecord {
+    return this.#canonical(record);
   }
 
   #notePrint(record: P2PRecord, spread?: string): Omit<Note, "kind"> {

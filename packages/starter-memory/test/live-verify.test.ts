@@ -1,0 +1,111 @@
+import { DefaultP2PConnectionManager } from "@omni/p2p-core";
+import { afterEach, describe, expect, it } from "vitest";
+import { memoryStarter, memoryStore } from "../src/index.ts";
+
+const RECORDS = 2000;
+/** How long a change takes to the target, in ms, and for how long a difference must stay. */
+const LAG = 250;
+const SETTLE = 600;
+
+const source = memoryStore("live-source");
+const target = memoryStore("live-target");
+const stops: (() => void)[] = [];
+
+afterEach(() => {
+  for (const stop of stops.splice(0)) stop();
+  source.clear();
+  target.clear();
+});
+
+/** Brings a change of the source to the target, some time behind. */
+function change(id: string, text: string | undefined): void {
+  const put = (store: typeof source) => {
+    if (text === undefined) store.delete(id);
+    else store.put({ id, text });
+  };
+  put(source);
+  const timer = setTimeout(() => put(target), LAG * (0.2 + 0.8 * Math.random()));
+  stops.push(() => clearTimeout(timer));
+}
+
+function fill(): void {
+  for (let at = 0; at < RECORDS; at++) for (const store of [source, target]) store.put({ id: `r${at}`, text: "same" });
+}
+
+/** About 500 changes a second, some of which change back at once. */
+function changing(ids: (turn: number) => string): void {
+  let turn = 0;
+  const timer = setInterval(() => {
+    for (let at = 0; at < 5; at++) {
+      const id = ids(turn++);
+      change(id, turn % 7 === 0 ? undefined : turn % 3 === 0 ? "same" : `changed ${turn}`);
+    }
+  }, 10);
+  stops.push(() => clearInterval(timer));
+}
+
+async function verified(more: object = {}) {
+  await using manager = new DefaultP2PConnectionManager();
+  manager.registerService("memory", memoryStarter);
+  const connection = await manager.establish("memory:live-source", "memory:live-target");
+  return connection.verify({}, { live: true, settle: SETTLE, batchSize: 50, ...more });
+}
+
+describe("a live comparison", () => {
+  it("tells no false difference while both sides change", async () => {
+    fill();
+    // Each of them is changed about once in six seconds.
+    changing((turn) => `r${100 + ((turn * 7919) % (RECORDS - 100))}`);
+    const again: number[] = [];
+    const { equal, missing, different, extra, unsettled, differences } = await verified({
+      onProgress: (_: number, __: number, left?: number) => left !== undefined && again.push(left),
+    });
+    expect({ missing, different, extra, unsettled, differences }).toEqual({
+      ...{ missing: 0, different: 0, extra: 0, unsettled: 0, differences: [] },
+    });
+    expect(equal).toBe(true);
+    // Else nothing was on its way.
+    expect(again[0]).toBeGreaterThan(0);
+  });
+
+  it("finds what stays different among what changes, with the fields, and tells apart what never rests", async () => {
+    fill();
+    changing((turn) => (turn % 5 === 0 ? "r99" : `r${100 + ((turn * 7919) % (RECORDS - 100))}`));
+    target.delete("r1");
+    target.put({ id: "r2", text: "planted" });
+    target.put({ id: "planted", text: "extra" });
+    const result = await verified();
+    expect(result).toMatchObject({ equal: false, missing: 1, different: 1, extra: 1, unsettled: 1 });
+    expect(result.differences).toEqual([
+      { kind: "extra", id: "planted" },
+      { kind: "missing", id: "r1" },
+      { kind: "different", id: "r2", fields: [{ field: "text", source: '"same"', target: '"planted"' }] },
+      { kind: "unsettled", id: "r99" },
+    ]);
+  });
+
+  it("takes no longer than a comparison at rest where nothing differs, and obeys its signal where something does", async () => {
+    fill();
+    const { equal, durationMs } = await verified({ settle: 60_000 });
+    expect(equal).toBe(true);
+    expect(durationMs).toBeLessThan(30_000);
+    target.delete("r1");
+    const stopping = verified({ settle: 60_000, signal: AbortSignal.timeout(300) });
+    await expect(stopping).rejects.toMatchObject({ code: "ABORTED" });
+  });
+
+  it("refuses what cannot be asked by ids, and a time without live", async () => {
+    await expect(verified({ settle: 0 })).rejects.toMatchObject({ code: "INVALID_CONFIG" });
+    await expect(verified({ live: undefined })).rejects.toThrow(/"settle" must be .* with live: true/);
+    await using manager = new DefaultP2PConnectionManager();
+    manager.registerService("memory", memoryStarter);
+    const connection = await manager.establish("memory:live-source", "memory:live-target");
+    await expect(connection.verify({ limit: 3 }, { live: true })).rejects.toMatchObject({ code: "UNSUPPORTED_QUERY" });
+  });
+
+  it("leaves what only the target has alone where it is told so", async () => {
+    fill();
+    target.put({ id: "more", text: "x" });
+    expect(await verified({ extras: "allow" })).toMatchObject({ equal: true, extra: 1, unsettled: 0, differences: [] });
+  });
+});
