@@ -14,6 +14,7 @@ export type {
   StartEvent,
   StarterEvent,
   TransferStatusEvent,
+  VerifyAgainstEvent,
   VerifyEvent,
   VerifyProgressEvent,
 } from "./output/events.ts";

@@ -103,8 +103,8 @@ function addMachines(program: Command, execute: Execute): void {
 
 function addLooking(program: Command, execute: Execute): void {
   const verify = program.command("verify").description("Compare two stores record by record");
-  verify.argument("<source>", SOURCE).argument("<target>", TARGET).helpGroup("Looking at stores:");
-  withVerifyFlags(verify).action((source: string, target: string, flags: VerifyFlags) =>
+  verify.argument("<source>", SOURCE).argument("[target]", TARGET).helpGroup("Looking at stores:");
+  withVerifyFlags(verify).action((source: string, target: string | undefined, flags: VerifyFlags) =>
     execute(flags, async (session) =>
       (await import("./commands/verify.ts")).verifyCommand({ source, target }, flags, session),
     ),

@@ -199,3 +199,54 @@ describe("--verify", () => {
     expect(run.stdout).toContain("Verified: both sides hold the same 5 records; the target holds 1 besides");
   });
 });
+
+describe("verify, live and against a certificate", () => {
+  it("looks again while both sides may change, and tells what stays", async () => {
+    const docs = (title: string) =>
+      `CREATE TABLE docs (id INTEGER PRIMARY KEY, title TEXT); INSERT INTO docs VALUES (1, 'a'), (2, '${title}')`;
+    project.sql("a.db", docs("same"));
+    project.sql("b.db", docs("other"));
+    const args = ["verify", "sqlite:a.db?table=docs", "sqlite:b.db?table=docs", "--live", "--settle", "400ms"];
+    const run = await project.run(args);
+    expect(run.code).toBe(4);
+    expect(run.stdout).toContain('different  2  title: "same" → "other"');
+    project.sql("b.db", "UPDATE docs SET title = 'same' WHERE id = 2");
+    expect(await project.run(args)).toMatchObject({ code: 0 });
+    expect((await project.run(["verify", "lines:a.ndjson", "lines:a.ndjson", "--live"])).stderr).toMatch(/cannot look/);
+    expect((await project.run([...args.slice(0, 3), "--settle", "1s"])).stderr).toMatch(/"settle" must be/);
+  });
+
+  it("keeps a certificate, and holds one side against it", async () => {
+    project.fill("b.ndjson", sampleRecords(20));
+    const made = await project.run(["verify", "lines:a.ndjson", "lines:b.ndjson", "--certificate", "c.json"]);
+    expect(made).toMatchObject({ code: 0 });
+    expect(await project.run(["verify", "--against", "c.json", "lines:b.ndjson"])).toMatchObject({ code: 0 });
+    project.fill("b.ndjson", [...sampleRecords(18), { id: "new" }]);
+    const held = await project.run(["verify", "--against", "c.json", "lines:b.ndjson"]);
+    expect(held.code).toBe(4);
+    expect(held.stdout).toMatch(/it holds 19, and held 20[\s\S]*differs or new {2}new\n {2}gone {12}2 or more/);
+    const json = await project.run(["verify", "--against", "c.json", "lines:b.ndjson", "--json"]);
+    expect(events(json).at(-1)).toMatchObject({ event: "verify-against", equal: false, ids: ["new"], gone: 2 });
+    const before = project.read("c.json");
+    const other = await project.run(["verify", "lines:a.ndjson", "lines:b.ndjson", "--certificate", "c.json"]);
+    expect(other).toMatchObject({ code: 4, stderr: expect.stringContaining("No certificate was written") });
+    expect(project.read("c.json")).toBe(before);
+  });
+
+  it("refuses what is no certificate, and no place for one, with the way out", async () => {
+    const refused = async (...args: string[]) => {
+      const { code, stderr } = await project.run(["verify", ...args]);
+      expect(code).toBe(2);
+      return stderr;
+    };
+    project.write("torn.json", '{"format":"omni-p2p-certificate","vers');
+    expect(await refused("--against", "torn.json", "lines:a.ndjson")).toMatch(/torn\.json is torn/);
+    expect(await refused("--against", "gone.json", "lines:a.ndjson")).toMatch(/gone\.json cannot be read/);
+    expect(await refused("--against", "torn.json", "lines:a.ndjson", "lines:a.ndjson")).toMatch(/one endpoint/);
+    expect(await refused("lines:a.ndjson")).toMatch(/missing required argument 'target'/);
+    const place = ["lines:a.ndjson", "lines:a.ndjson", "--certificate"];
+    expect(await refused(...place, "a.ndjson")).toMatch(/a\.ndjson is there, and is no certificate/);
+    expect(await refused(...place, "gone/c.json")).toMatch(/folder .* does not exist/);
+    expect(project.read("a.ndjson")).toContain("r00000");
+  });
+});

@@ -57,6 +57,8 @@ export type P2PErrorCode =
   | "CHANGES_UNAVAILABLE"
   /** Changes after a position can no longer be told: a mirror makes up for them. */
   | "CHANGES_LOST"
+  /** What is said to be a certificate of a comparison is none, of another version or query, torn or altered. */
+  | "CERTIFICATE_INVALID"
   | "CHECKPOINT_INVALID"
   /** The checkpoint belongs to another query, endpoint or transform, or to a store that was replaced or emptied since. */
   | "CHECKPOINT_MISMATCH"

@@ -7,16 +7,63 @@ import type { VerifyFlags } from "../flags/verify.ts";
 import { createReporter } from "../output/create-reporter.ts";
 import { queryFrom } from "../query/query.ts";
 import type { Session } from "../session/session.ts";
+import { assertCertificatePlace } from "../transfer/certificate-file.ts";
 import type { TypedEnds } from "../transfer/job-from-flags.ts";
+import { runAgainst } from "../transfer/run-against.ts";
 import { runVerify } from "../transfer/run-verify.ts";
 import { loadTransform } from "../transfer/transform-file.ts";
+import { UsageError } from "../usage-error.ts";
 
-/** `omni-p2p verify` */
-export async function verifyCommand(typed: TypedEnds, flags: VerifyFlags, session: Session): Promise<ExitCode> {
+/** `omni-p2p verify`: two stores against each other, or one against a certificate. */
+export async function verifyCommand(
+  { source, target }: { readonly source: string; readonly target: string | undefined },
+  flags: VerifyFlags,
+  session: Session,
+): Promise<ExitCode> {
+  if (flags.against !== undefined) return holdAgainst(flags.against, source, target, flags, session);
+  if (target === undefined) throw new UsageError("missing required argument 'target'", "omni-p2p verify --help");
+  return compareEnds({ source, target }, flags, session);
+}
+
+async function holdAgainst(
+  file: string,
+  typed: string,
+  second: string | undefined,
+  flags: VerifyFlags,
+  session: Session,
+): Promise<ExitCode> {
+  const stray = (["live", "settle", "certificate", "ignoreExtra"] as const).find((name) => flags[name] !== undefined);
+  if (second !== undefined || stray !== undefined) {
+    throw new UsageError(
+      `--against compares one store with a file, so it takes ${second === undefined ? `no --${stray === "ignoreExtra" ? "ignore-extra" : stray}` : "one endpoint"}`,
+      "omni-p2p verify --against <file> <endpoint>",
+    );
+  }
+  const asked = queryFrom(flags);
+  const endpoint = await resolveTyped(typed, "source", session, namedEndpoints(flags.config));
+  const transform = flags.transform === undefined ? undefined : (await loadTransform(flags.transform)).transform;
+  const { batchSize, maxDifferences, connectionTimeout } = flags;
+  const reporter = await createReporter(session.out, flags.progressInterval);
+  try {
+    return await runAgainst(
+      {
+        ...{ endpoint, file, transform, batchSize, maxDifferences, connectionTimeout },
+        query: Object.keys(asked).length > 0 ? asked : undefined,
+      },
+      session,
+      reporter,
+    );
+  } finally {
+    reporter.stop();
+  }
+}
+
+async function compareEnds(typed: TypedEnds, flags: VerifyFlags, session: Session): Promise<ExitCode> {
   const query = queryFrom(flags);
   const names = namedEndpoints(flags.config);
   const source = await resolveTyped(typed.source, "source", session, names);
   const given = await resolveTyped(typed.target, "target", session, names);
+  if (flags.certificate !== undefined) await assertCertificatePlace(flags.certificate);
   const transform = flags.transform === undefined ? undefined : (await loadTransform(flags.transform)).transform;
   const { batchSize, maxDifferences, ignoreExtra, live, settle, connectionTimeout } = flags;
   const target = await completedTarget(given, source, session, connectionTimeout);
@@ -31,12 +78,13 @@ export async function verifyCommand(typed: TypedEnds, flags: VerifyFlags, sessio
             source,
             target,
             query,
+            certificateFile: flags.certificate,
             options: {
               transform,
               batchSize,
               ...(maxDifferences !== undefined && { maxDifferences }),
               ...(ignoreExtra && { extras: "allow" }),
-              ...{ live, settle },
+              ...{ live, settle, certificate: flags.certificate !== undefined },
             },
             compare: (options) =>
               verify(

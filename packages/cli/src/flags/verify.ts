@@ -15,6 +15,8 @@ export type VerifyFlags = QueryFlags &
     readonly maxDifferences?: number;
     readonly ignoreExtra?: boolean;
     readonly live?: boolean;
+    readonly certificate?: string;
+    readonly against?: string;
     readonly settle?: number;
   };
 
@@ -25,5 +27,7 @@ export function withVerifyFlags(command: Command): Command {
     .option("--max-differences <n>", "differences listed; all are counted (default: 20)", wholeFrom(0))
     .option("--live", "both sides may change meanwhile: tell what stays different for the time of --settle")
     .option("--settle <time>", "with --live, how long a change takes to the target (default: 10s)", duration)
+    .option("--certificate <file>", "where both are equal, keep digests of what they hold, for --against")
+    .option("--against <file>", "hold one store against such a file: what differs from what it held then?")
     .option("--ignore-extra", "what only the target holds is counted, and is no difference");
 }

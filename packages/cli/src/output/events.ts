@@ -85,6 +85,28 @@ export interface VerifyEvent {
   readonly durationMs: number;
 }
 
+/** How one store stands to a certificate. */
+export interface VerifyAgainstEvent {
+  readonly event: "verify-against";
+  readonly endpoint: string;
+  /** Its file. */
+  readonly certificate: string;
+  readonly equal: boolean;
+  readonly side: "source" | "target";
+  readonly records: number;
+  readonly expected: number;
+  /** Of 16,384. */
+  readonly buckets: number;
+  /** Of records that differ or are new, and of a few beside them where there are many. */
+  readonly ids: readonly string[];
+  readonly suspects: number;
+  /** At least so many are gone. */
+  readonly gone: number;
+  readonly unreadable: number;
+  readonly notes: readonly string[];
+  readonly durationMs: number;
+}
+
 /** A comparison goes on. */
 export interface VerifyProgressEvent {
   readonly event: "verify-progress";
@@ -248,6 +270,7 @@ export type CliEvent =
   | ProgressEvent
   | ResultEvent
   | VerifyEvent
+  | VerifyAgainstEvent
   | VerifyProgressEvent
   | MirrorProgressEvent
   | DryRunEvent

@@ -13,6 +13,7 @@ const USAGE_CODES: ReadonlySet<P2PErrorCode> = new Set([
   "INVALID_QUERY",
   "UNSUPPORTED_QUERY",
   "SAME_STORE",
+  "CERTIFICATE_INVALID",
 ]);
 
 /** What to type next where the message itself does not say it. */

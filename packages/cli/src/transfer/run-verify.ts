@@ -6,6 +6,7 @@ import type { Output } from "../output/output.ts";
 import { printable } from "../output/printable.ts";
 import type { Reporter } from "../output/reporter.ts";
 import type { Session } from "../session/session.ts";
+import { writeCertificateFile } from "./certificate-file.ts";
 
 /** A comparison that can be started, and what is compared. */
 export interface Comparison {
@@ -15,6 +16,8 @@ export interface Comparison {
   /** How it is to be done; the rest is added here. */
   readonly options: VerifyOptions;
   readonly compare: (options: VerifyOptions) => Promise<VerifyResult>;
+  /** Where the certificate goes, if one is asked for. */
+  readonly certificateFile?: string | undefined;
   /** After a transfer: whether what it had to bring is there, and not whether the two sides are the same. */
   readonly after?: {
     /** Records that it left alone in the target (`--mode skip`), and that may be others. */
@@ -41,12 +44,30 @@ export async function runVerify(comparison: Comparison, session: Session, report
   if (found.targetAbsent && !after) throw new P2PError("SOURCE_NOT_FOUND", `There is nothing at ${target.shown}`);
   const kept = after !== undefined && found.different > 0 && found.different <= after.leftAlone;
   const result = kept && found.missing + found.failed + found.unreadable === 0 ? { ...found, equal: true } : found;
+  await keepCertificate(comparison, result, session.out);
   report(comparison, result, session.out);
   if (result.failed + result.unreadable > 0) return ExitCode.PARTIAL;
   if (result.equal) return ExitCode.OK;
   const { missing, different, extra, unsettled } = result;
   const differs = missing + different + (options.extras === "allow" ? 0 : extra) > 0;
   return unsettled > 0 && !differs ? ExitCode.UNSETTLED : ExitCode.DIFFERENT;
+}
+
+/** Writes it before it is told that all is well. */
+async function keepCertificate(
+  { certificateFile }: Comparison,
+  { certificate }: VerifyResult,
+  out: Output,
+): Promise<void> {
+  if (certificateFile === undefined) return;
+  if (certificate) {
+    await writeCertificateFile(certificateFile, certificate);
+    out.note(`The certificate is ${certificateFile}`);
+  } else {
+    out.note(
+      `No certificate was written to ${certificateFile}: both sides must be equal, and nothing of them unsettled or unreadable, from the first look on`,
+    );
+  }
 }
 
 function report(comparison: Comparison, result: VerifyResult, out: Output): void {
@@ -56,7 +77,8 @@ function report(comparison: Comparison, result: VerifyResult, out: Output): void
 }
 
 function tell({ source, target, after }: Comparison, result: VerifyResult, out: Output): void {
-  out.event({ event: "verify", source: source.shown, target: target.shown, ...result });
+  const { certificate: _, ...told } = result;
+  out.event({ event: "verify", source: source.shown, target: target.shown, ...told });
   const { missing, extra, different, failed, unreadable, unsettled, repeated } = result;
   const time = formatDuration(result.durationMs);
   if (result.equal) {

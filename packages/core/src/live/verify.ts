@@ -2,6 +2,7 @@
 import { type ConnectionConfig, parseConfig } from "../config.ts";
 import type { P2PQuery } from "../storage/query.ts";
 import type { TransferEnd } from "../transfer/end.ts";
+import { type AgainstOptions, type AgainstResult, againstWith } from "../transfer/verify/against.ts";
 import { type VerifyOptions, type VerifyResult, verifyWith } from "../transfer/verify/verify.ts";
 import { verifyLive } from "./live-verify.ts";
 
@@ -26,6 +27,20 @@ export async function verify(
   options: VerifyOptions = {},
 ): Promise<VerifyResult> {
   return verifyAs(source, target, query, options, parseConfig());
+}
+
+/**
+ * Holds one side against a certificate that an earlier comparison gave.
+ *
+ * @param certificate what was kept, as `JSON.parse` gives it.
+ * @throws P2PError `CERTIFICATE_INVALID`, `INVALID_CONFIG`, `ABORTED`, or what reading the side as a whole throws.
+ */
+export async function verifyAgainst(
+  end: TransferEnd,
+  certificate: unknown,
+  options: AgainstOptions = {},
+): Promise<AgainstResult> {
+  return againstWith(end, certificate, options, parseConfig());
 }
 
 /** {@link verify} with other settings for a store that fails for the moment. */

@@ -63,18 +63,28 @@ export function lacksOf({ contractVersion, capabilities }: P2PStarter): string[]
 
 /** What this process has of the core that asks: its version and where it lies. */
 export function thisCopy(): string {
+  const { version, folder } = ownPackage();
+  return version === undefined ? (folder === undefined ? "in a bundle" : `in ${folder}`) : `${version} in ${folder}`;
+}
+
+/** The version of this package; `undefined` in a bundle, which has no place to look it up. */
+export function coreVersion(): string | undefined {
+  return ownPackage().version;
+}
+
+function ownPackage(): { readonly version?: string; readonly folder?: string } {
   // A bundler to CommonJS leaves no place.
   const here: string | undefined = import.meta.url;
   for (const up of ["../package.json", "../../package.json"]) {
     try {
       const file = fileURLToPath(new URL(up, here));
       const { name, version } = JSON.parse(readFileSync(file, "utf8")) as { name?: string; version?: string };
-      if (name === "@omni/p2p-core") return `${version} in ${file.replace(/[\\/]package\.json$/, "")}`;
+      if (name === "@omni/p2p-core" && version) return { version, folder: file.replace(/[\\/]package\.json$/, "") };
     } catch {
       // The next one may be there.
     }
   }
-  return here === undefined ? "in a bundle" : `in ${here}`;
+  return here === undefined ? {} : { folder: here };
 }
 
 /**

@@ -23,15 +23,20 @@ export interface Fingerprint {
  * have instructions for it, and nothing that JavaScript could compute is as fast.
  */
 export class Fingerprinter {
-  readonly #key = randomBytes(32).toString("base64");
+  /** The salt, in base64. */
+  readonly key: string;
+
+  constructor(key: string = randomBytes(32).toString("base64")) {
+    this.key = key;
+  }
 
   spread(id: string): string {
-    return hash("sha1", this.#key + id, "binary");
+    return hash("sha1", this.key + id, "binary");
   }
 
   /** The length goes first, so that no id runs into the text. */
   content(id: string, text: string): string {
-    return hash("sha256", `${this.#key}${id.length} ${id}${text}`, "binary");
+    return hash("sha256", `${this.key}${id.length} ${id}${text}`, "binary");
   }
 }
 
@@ -48,13 +53,16 @@ function word(hashed: string, at: number): number {
   );
 }
 
-/** The bucket of an id. */
-export function bucketOf(spread: string): number {
-  return word(spread, 0) & (BUCKETS - 1);
+/** The bucket of an id, in one of several tables. */
+export function bucketOf(spread: string, table = 0): number {
+  return word(spread, table * 4) & (BUCKETS - 1);
 }
 
 /** Sums kept of a bucket, each of 32 bits. */
 const LANES = 4;
+
+/** Bytes of a bucket in {@link BucketDigests.bytes}. */
+const BUCKET_BYTES = 4 + LANES * 4;
 
 /**
  * For each bucket the number of records and the sum of 128 bits of their keyed hashes, as four sums of 32: equal in
@@ -69,10 +77,44 @@ export class BucketDigests {
   readonly #counts = new Uint32Array(BUCKETS);
   readonly #sums = new Uint32Array(BUCKETS * LANES);
   readonly #unsure = new Set<number>();
+  readonly #table: number;
   count = 0;
 
+  /** @param table by which bits of the ids' hashes they are spread: 0, 1 or 2. */
+  constructor(table = 0) {
+    this.#table = table;
+  }
+
+  /** For each bucket five numbers of 32 bits, the least significant byte first: how many records, and their sums. */
+  bytes(): Uint8Array {
+    const view = new DataView(new ArrayBuffer(BUCKETS * BUCKET_BYTES));
+    for (let bucket = 0; bucket < BUCKETS; bucket++) {
+      view.setUint32(bucket * BUCKET_BYTES, this.#counts[bucket]!, true);
+      for (let lane = 0; lane < LANES; lane++) {
+        view.setUint32(bucket * BUCKET_BYTES + 4 + lane * 4, this.#sums[bucket * LANES + lane]!, true);
+      }
+    }
+    return new Uint8Array(view.buffer);
+  }
+
+  /** @throws RangeError when it is not as long as {@link bytes} gives it. */
+  static fromBytes(bytes: Uint8Array, table: number): BucketDigests {
+    if (bytes.length !== BUCKETS * BUCKET_BYTES) throw new RangeError(`${bytes.length} bytes are no digests`);
+    const digests = new BucketDigests(table);
+    const view = new DataView(bytes.buffer, bytes.byteOffset);
+    for (let bucket = 0; bucket < BUCKETS; bucket++) {
+      const count = view.getUint32(bucket * BUCKET_BYTES, true);
+      digests.#counts[bucket] = count;
+      digests.count += count;
+      for (let lane = 0; lane < LANES; lane++) {
+        digests.#sums[bucket * LANES + lane] = view.getUint32(bucket * BUCKET_BYTES + 4 + lane * 4, true);
+      }
+    }
+    return digests;
+  }
+
   add({ spread, content }: Fingerprint): void {
-    const bucket = bucketOf(spread);
+    const bucket = bucketOf(spread, this.#table);
     this.#counts[bucket]!++;
     for (let lane = 0; lane < LANES; lane++) this.#sums[bucket * LANES + lane]! += word(content, lane * 4);
     this.count++;
@@ -80,7 +122,7 @@ export class BucketDigests {
 
   /** Notes a record that could not be read: its bucket is never equal to another. */
   addUnread(spread: string): void {
-    this.#unsure.add(bucketOf(spread));
+    this.#unsure.add(bucketOf(spread, this.#table));
   }
 
   unequalBuckets(other: BucketDigests): Set<number> {
@@ -91,6 +133,13 @@ export class BucketDigests {
       if (!same) unequal.add(bucket);
     }
     return unequal;
+  }
+
+  /** Records that buckets of an earlier time hold beyond these: at least so many are gone. */
+  fewerThan(earlier: BucketDigests): number {
+    let fewer = 0;
+    for (const [bucket, count] of earlier.#counts.entries()) fewer += Math.max(0, count - this.#counts[bucket]!);
+    return fewer;
   }
 
   /** The share of all records that some buckets hold, on average. */

@@ -14,6 +14,7 @@ import { isSchema } from "../schema.ts";
 import type { StandardSchemaV1 } from "../standard-schema.ts";
 import { type Transform, TransformWindow } from "../transform.ts";
 import { BucketDigests, Fingerprinter, IdFilter } from "./buckets.ts";
+import { CertificateDigests, certificateOf, type VerifyCertificate } from "./certificate.ts";
 import { comparedText } from "./compared-text.ts";
 import { withFields } from "./details.ts";
 import { type Difference, DifferenceFinder, type DifferenceSink, type Findings, type Note } from "./finder.ts";
@@ -59,6 +60,8 @@ export interface VerifyOptions<In extends object = MutableRecord> {
   readonly live?: boolean | undefined;
   /** The time in which a change of the source reaches the target at the latest, in ms. With `live` alone. Default 10 000. */
   readonly settle?: number | undefined;
+  /** Give a certificate where both sides are equal, against which one of them can be held later. Default `false`. */
+  readonly certificate?: boolean | undefined;
   readonly signal?: AbortSignal | undefined;
   /**
    * Called with the number of records compared so far, of both sides, and with how many they hold together, as soon as both
@@ -89,6 +92,8 @@ export interface VerifyResult {
   readonly repeated: { readonly source: number; readonly target: number };
   /** By id. */
   readonly differences: readonly Difference[];
+  /** Where it was asked for and both sides are equal. A live comparison gives one only where they were equal at once. */
+  readonly certificate?: VerifyCertificate;
   /** Set when the target does not exist. It then counts as empty. */
   readonly targetAbsent?: true;
   /** What the user should know, in sentences: for instance that no record has a field that the query names. */
@@ -178,6 +183,7 @@ function checkOptions(options: VerifyOptions): void {
     ["extras", words(options.extras), '"differ" or "allow"'],
     ["repeats", words(options.repeats), '"differ" or "allow"'],
     ["failed", failed === undefined || (typeof failed === "object" && failed !== null && iterable(failed)), "iterable"],
+    ["certificate", typeof (options.certificate ?? false) === "boolean", "true or false"],
     ["live", typeof (options.live ?? false) === "boolean", "true or false"],
     ["settle", options.settle === undefined || (whole(options.settle, 1) && options.live === true), SETTLE_WORDS],
     ["signal", signal === undefined || signal instanceof AbortSignal, "an AbortSignal"],
@@ -195,6 +201,8 @@ const MAX_REASON = 500;
 class Comparison {
   readonly #options: VerifyOptions;
   readonly #prints = new Fingerprinter();
+  readonly #ends: { readonly source: TransferEnd; readonly target: TransferEnd };
+  readonly #certified: CertificateDigests | undefined;
   readonly #canonical: (record: P2PRecord) => P2PRecord;
   readonly #redact: (text: string) => string;
   readonly #source: Side;
@@ -228,6 +236,8 @@ class Comparison {
     looksAt?: (records: readonly P2PRecord[]) => void,
   ) {
     this.#options = options;
+    this.#ends = { source, target };
+    this.#certified = options.certificate ? new CertificateDigests() : undefined;
     this.#sink = sink;
     this.#looksAt = looksAt;
     const { transform, terms } = transformStep(options);
@@ -237,6 +247,12 @@ class Comparison {
     const { limit, offset } = parseQuery(query);
     const part = Number.isFinite(limit) || offset > 0;
     this.#extrasAllowed = (options.extras ?? (part ? "allow" : "differ")) === "allow";
+    if (this.#certified && this.#extrasAllowed) {
+      throw new P2PError(
+        "INVALID_CONFIG",
+        'Invalid configuration: "certificate" is of all that both sides hold; leave out limit, offset and extras: "allow"',
+      );
+    }
     const targetQuery = options.targetQuery ?? targetSideOf(query, transform !== undefined);
     this.#narrowed = !options.targetQuery && (targetQuery.where !== undefined || targetQuery.type !== undefined);
     this.#fields = { source: new FieldWatch(query), target: new FieldWatch(options.targetQuery ?? {}) };
@@ -258,6 +274,7 @@ class Comparison {
 
   async run(): Promise<VerifyResult> {
     const startedAt = performance.now();
+    const began = new Date();
     if (this.#options.onProgress) void this.#countBoth();
     const [source, target] = await this.#digestBoth();
     const counts = { sourceCount: source.count, targetCount: target.count + this.#extra };
@@ -266,14 +283,29 @@ class Comparison {
     const { missing, different, failed, unreadable, repeated, differences } = found;
     const extra = found.extra + this.#extra;
     const notes = await this.#notesOfFields();
+    const equal = missing + different + failed + unreadable + (this.#extrasAllowed ? 0 : extra) === 0;
+    // Of digests that differed at first nobody can say what they are of: one side changed meanwhile.
+    const certificate =
+      this.#certified && equal && unequal.size === 0
+        ? await this.#certify(this.#certified, source.count, began)
+        : undefined;
     return {
-      equal: missing + different + failed + unreadable + (this.#extrasAllowed ? 0 : extra) === 0,
+      equal,
       ...counts,
       ...{ missing, extra, different, failed, unreadable, unsettled: 0, repeated, differences },
+      ...(certificate && { certificate }),
       ...(this.#targetAbsent && { targetAbsent: true }),
       ...(notes.length > 0 && { notes }),
       durationMs: performance.now() - startedAt,
     };
+  }
+
+  #certify(digests: CertificateDigests, records: number, startedAt: Date): Promise<VerifyCertificate> {
+    const { query, transform, signal } = this.#source;
+    const { source, target } = this.#ends;
+    const transformed = transform !== undefined;
+    const asked = { query, targetQuery: this.#target.query, transformed };
+    return certificateOf({ source, target, ...asked, records, salt: this.#prints.key, digests, startedAt, signal });
   }
 
   /** Beside the reading, as only the progress wants it; a side that cannot count leaves the total unknown. */
@@ -302,7 +334,8 @@ class Comparison {
     }
     const digests = [source, target] as const;
     const keep = (side: PairedSide, record: P2PRecord) => digests[side].add(this.#printOf(record));
-    const pairing = new Pairing((a, b) => this.#same(a, b), keep, this.#source.signal);
+    // What a certificate holds is made of every record.
+    const pairing = this.#certified ? undefined : new Pairing((a, b) => this.#same(a, b), keep, this.#source.signal);
     // When one side fails, the other is told to end; the error is that of the first.
     const failed = (error: unknown) => {
       this.#ending.abort(error);
@@ -311,7 +344,7 @@ class Comparison {
     const both = [this.#digestSource(source, pairing), this.#digestTarget(target, pairing)];
     await Promise.allSettled(both.map((side) => side.catch(failed)));
     if (this.#ending.signal.aborted) throw this.#ending.signal.reason;
-    for (const side of digests) side.count += pairing.pairs;
+    for (const side of digests) side.count += pairing?.pairs ?? 0;
     return [source, target];
   }
 
@@ -328,7 +361,7 @@ class Comparison {
       this.#looksAt?.(records);
       if (this.#sourceIds) for (const { id } of records) this.#sourceIds.add(this.#prints.spread(idKey(id)));
       if (pairing) pairing.add(0, records, bytesOfEach(batch));
-      else for (const record of records) digests.add(this.#printOf(record));
+      else for (const record of records) this.#digestOfSource(record, digests);
       this.sourceUnread += neverRead(unread);
       for (const { id } of unread) {
         const spread = this.#prints.spread(id);
@@ -349,6 +382,12 @@ class Comparison {
       await pairing?.turn(1);
     }
     pairing?.end(1);
+  }
+
+  #digestOfSource(record: P2PRecord, digests: BucketDigests): void {
+    const print = this.#printOf(record);
+    digests.add(print);
+    this.#certified?.add(print);
   }
 
   #digestOfTarget(record: P2PRecord, digests: BucketDigests): void {
