@@ -141,8 +141,16 @@ class LiveComparison {
     const passes = ({ kind }: Difference) =>
       kind === "missing" || kind === "different" || (kind === "extra" && this.#options.extras !== "allow");
     return {
-      begin: () => file.clear(),
-      add: (differences) => file.add([...new Set(differences.filter(passes).map(({ id }) => id))].map((id) => [id])),
+      begin: async () => {
+        this.#reset();
+        await file.clear();
+      },
+      add: async (differences) => {
+        const due = differences.filter(passes);
+        // A look-up gives one record of each id, and would hide the others.
+        for (const { kind, id, occurrences } of due) if (occurrences) this.#enter(kind as Told, { id, occurrences });
+        await file.add([...new Set(due.flatMap(({ id, occurrences }) => (occurrences ? [] : [id])))].map((id) => [id]));
+      },
     };
   }
 
@@ -238,6 +246,11 @@ class LiveComparison {
       const { fields, more } = fieldDifferences(comparable(ours), comparable(theirs));
       this.#enter("different", { id, fields, ...(more > 0 && { moreFields: more }) });
     }
+  }
+
+  #reset(): void {
+    for (const kind of Object.keys(this.#counts) as Told[]) this.#counts[kind] = 0;
+    this.#differences.length = 0;
   }
 
   #enter(kind: Told, difference: Omit<Difference, "kind">): void {
