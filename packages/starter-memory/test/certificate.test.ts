@@ -52,8 +52,9 @@ describe("a certificate", () => {
       for (let turn = 0; turn < 2 * round; turn++) {
         const at = (turn * 7919 * round) % 1200;
         const id = `r${at}`;
-        if (at % 3 === 0 && target.delete(id)) gone.add(id);
-        else if (!gone.has(id) && named.add(id)) target.put({ id, text: "another", kind: "even" });
+        if (at % 3 === 0 && at < 1000 && !named.has(id)) {
+          if (target.delete(id)) gone.add(id);
+        } else if (!gone.has(id) && named.add(id)) target.put({ id, text: "another", kind: "even" });
       }
       const result = await held(certificate);
       expect(result).toMatchObject({ equal: false, ids: [...named].sort(), suspects: named.size, gone: gone.size });
