@@ -2,7 +2,7 @@ import { idKey, type P2PRecord } from "../../model/record.ts";
 import { estimateBytes } from "../../model/size.ts";
 import type { P2PQuery } from "../../storage/query.ts";
 import { fieldDifferences } from "./fields.ts";
-import type { Difference, FoundDifference } from "./finder.ts";
+import type { FoundDifference } from "./finder.ts";
 import { readSide, type Side } from "./read.ts";
 
 /** Differing records whose fields are compared. */
@@ -23,7 +23,7 @@ export async function withFields(
   source: Side,
   target: Side,
   contentOf: ContentOf,
-): Promise<Difference[]> {
+): Promise<FoundDifference[]> {
   const wanted = found.filter(({ contents }) => contents).slice(0, DETAILED);
   const held = { bytes: 0 };
   const ours = new Wanted(wanted, 0, contentOf, held);

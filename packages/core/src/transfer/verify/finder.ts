@@ -27,7 +27,8 @@ export interface Difference {
 }
 
 /** A difference, with the hashes by which its two records are found again. */
-export interface FoundDifference extends Difference {
+export interface FoundDifference extends Omit<Difference, "kind"> {
+  readonly kind: Exclude<Difference["kind"], "unsettled">;
   readonly contents?: readonly [source: string, target: string];
   /** Of one that is `extra`, the hash of its record. */
   readonly content?: string;
@@ -142,7 +143,7 @@ export class DifferenceFinder {
       for (const [id, notes] of await this.#notesOf(part)) {
         const single = lastOfId && notes.source.length > 1 ? { ...notes, source: lastOr(notes) } : notes;
         for (const difference of compareNotes(id, single, found.repeated)) {
-          found[difference.kind as keyof Pick<Findings, "missing">]++;
+          found[difference.kind]++;
           if (sink) all.push(difference);
           if (difference.kind === "extra" && !listExtra) continue;
           listing.offer(difference);
