@@ -3,7 +3,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { DefaultP2PConnectionManager, type FollowHandle, type FollowOptions, type P2PQuery } from "@omni/p2p-core";
 import { afterAll, afterEach, beforeAll, expect, test } from "vitest";
-import { dropMemoryStore, memoryStarter, memoryStore } from "../src/index.ts";
+import { memoryStarter, memoryStore } from "../src/index.ts";
 
 let folder: string;
 let made = 0;
