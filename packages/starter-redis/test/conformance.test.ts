@@ -28,6 +28,7 @@ describeWithService("redis", "conformance", ({ url }) => {
         return {
           endpoint: place.endpoint({ format, ...marker }),
           breakRecord: (id) => place.set(idKey(id), BROKEN),
+          changeRecord: (id) => place.set(idKey(id), '{"changed":true}'),
           dispose: () => place.dispose(),
         };
       },
