@@ -16,8 +16,10 @@ describeWithService("postgresql", "writes under way", ({ url }) => {
       isOver = true;
     });
     const cut =
-      "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name = 'p2p_cut' AND state = 'active' AND query LIKE '%COPY%'";
-    while (!isOver && (await schema.sql(cut)).length === 0);
+      "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name = 'p2p_cut' AND state = 'active' AND query LIKE '%LOCK TABLE%'";
+    let cuts = 0;
+    while (!isOver && cuts === 0) cuts = (await schema.sql(cut)).length;
+    expect(cuts).toBe(1);
     expect(await writing).toMatchObject({ code: "CONNECTION_LOST", retryable: true });
     expect(await schema.sql("SELECT count(*) FROM docs")).toEqual([["1"]]);
     expect(await write(service, records)).toMatchObject({ written: 20_000, failures: [] });

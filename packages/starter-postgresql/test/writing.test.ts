@@ -78,6 +78,24 @@ describeWithService("postgresql", "writing", ({ url }) => {
     });
   }
 
+  it("notices a trigger that its table got since the last batch, of new records and of known ones", async () => {
+    const schema = await scratch.schema();
+    const store = await schema.store("docs");
+    const { write } = writerOf(store);
+    await write(many(100));
+    // The second one finds out that they are known, the third one copies them aside.
+    for (let round = 0; round < 3; round++)
+      expect(await write(many(100))).toMatchObject({ written: 100, failures: [] });
+    await schema.sql(`CREATE FUNCTION drop_odd() RETURNS trigger LANGUAGE plpgsql AS $$
+      BEGIN IF NEW.n::int % 2 = 1 THEN RETURN NULL; END IF; RETURN NEW; END $$`);
+    await schema.sql("CREATE TRIGGER odd BEFORE INSERT OR UPDATE ON docs FOR EACH ROW EXECUTE FUNCTION drop_odd()");
+    const later = await write(many(200));
+    expect(later.written).toBe(150);
+    expect(later.failures.map(({ index }) => index)).toEqual(Array.from({ length: 50 }, (_, at) => 101 + 2 * at));
+    expect(await write(many(100, 200))).toMatchObject({ written: 50 });
+    expect(await schema.sql("SELECT count(*) FROM docs")).toEqual([["200"]]);
+  });
+
   it("treats an id that comes twice in one batch as in two", async () => {
     for (const mode of ["upsert", "insert", "skip"] as const) {
       for (const rest of [[], many(100)]) {

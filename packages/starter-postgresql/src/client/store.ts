@@ -94,6 +94,21 @@ export class PostgresqlStore {
     return this.#within(doing, signal, (session) => session.only(text, params));
   }
 
+  /**
+   * Copies rows in a transaction of its own, all in one round trip. The server does not wait for anybody to look at the number of rows:
+   * it is for tables where nothing can take no notice of some.
+   *
+   * @param afterwards statements that are run when the rows are there.
+   */
+  copyIn(
+    signal: AbortSignal,
+    sql: string,
+    chunks: Iterable<Buffer | string>,
+    afterwards: readonly string[] = [],
+  ): Promise<void> {
+    return this.#within("write", signal, (session) => session.onlyCopyIn(sql, chunks, afterwards));
+  }
+
   async #within<T>(doing: Doing, signal: AbortSignal, run: (session: TransactionSession) => Promise<T>): Promise<T> {
     signal.throwIfAborted();
     const connection = await this.#acquire(doing, signal);

@@ -128,6 +128,15 @@ export class TransactionSession implements Session {
     return answers.at(-2)!;
   }
 
+  /** A COPY, what follows on it, and the end of the transaction, in the round trip that began it. */
+  async onlyCopyIn(sql: string, chunks: Iterable<Buffer | string>, afterwards: readonly string[]): Promise<void> {
+    const work = new CopyIn([this.#withBeginning(sql), ...afterwards, "COMMIT"].join(";\n"), chunks);
+    await this.#run(
+      () => this.#connection.run(work),
+      () => work.abort(this.#signal.reason),
+    );
+  }
+
   /** Ends the transaction and keeps what was done. */
   async commit(): Promise<void> {
     // `finish` rolls back, where nothing was written.

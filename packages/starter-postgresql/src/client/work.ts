@@ -227,11 +227,12 @@ export class CopyIn extends Work<number> {
     this.#chunks = chunks;
   }
 
+  /**
+   * The rows go out behind the statement, not when the server has asked for them: that would take another round trip. A server whose
+   * statement failed passes over them. Source: PostgreSQL's manual, "Message Flow", "COPY Operations".
+   */
   submit(wire: Wire): void {
     wire.query(this.#sql);
-  }
-
-  override handleCopyInResponse(wire: Wire): void {
     this.#wire = copyWire(wire);
     this.#send(this.#wire).catch((reason: unknown) => {
       // What makes the chunks failed, and the server must be told, which then says so itself.
@@ -263,6 +264,8 @@ export class CopyIn extends Work<number> {
     this.#wire?.sendCopyFail("the copy was given up");
   }
 
+  override handleCopyInResponse(): void {}
+
   override handleError(error: Error, wire: Wire): void {
     const reason = this.#stopped?.reason;
     this.#stopped ??= { reason: undefined };
@@ -271,7 +274,7 @@ export class CopyIn extends Work<number> {
   }
 
   override handleCommandComplete({ text }: { readonly text: string }): void {
-    this.#rows = Number(text.split(" ").at(-1));
+    if (text.startsWith("COPY ")) this.#rows = Number(text.slice("COPY ".length));
   }
 
   protected outcome(): number {

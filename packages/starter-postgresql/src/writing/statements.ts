@@ -21,18 +21,18 @@ export function copySql(table: Table, columns: readonly WrittenColumn[]): string
 }
 
 /** COPY of binary rows into a table of ours, if that has just these columns: it must not get others before the end. */
-export function copyBinarySql(table: Table, columns: readonly WrittenColumn[]): string {
-  return `${lockSchemaSql(table)}; COPY ${qualified(table)} (${names(columns)}) FROM STDIN (FORMAT binary)`;
+export function copyBinarySql(table: Table, columns: readonly WrittenColumn[], unwatched: boolean): string {
+  return `${lockSchemaSql(table, unwatched)}; COPY ${qualified(table)} (${names(columns)}) FROM STDIN (FORMAT binary)`;
 }
 
 /** What binary rows are copied into where some of them are known: it lasts as long as the transaction. */
 const PAGE = '"pg_temp"."p2p:page"';
 
 /** COPY of binary rows for a table of ours into a temporary table, from which {@link upsertCopiedSql} takes them. */
-export function copyAsideSql(table: Table, columns: readonly WrittenColumn[]): string {
+export function copyAsideSql(table: Table, columns: readonly WrittenColumn[], unwatched: boolean): string {
   const definitions = columns.map(({ name, type }) => `${quote(name)} ${type}`).join(", ");
   return (
-    `${lockSchemaSql(table)}; CREATE TEMP TABLE "p2p:page" (${definitions}) ON COMMIT DROP; ` +
+    `${lockSchemaSql(table, unwatched)}; CREATE TEMP TABLE "p2p:page" (${definitions}) ON COMMIT DROP; ` +
     `COPY ${PAGE} (${names(columns)}) FROM STDIN (FORMAT binary)`
   );
 }
@@ -51,12 +51,19 @@ export const OTHER_COLUMNS = "22012";
 /**
  * Keeps others from changing a table of ours until the end of the transaction, and fails where they have, or have put another in its
  * place: a record that is replaced must lose what it had in all of its columns.
+ *
+ * @param unwatched whether it must fail, too, where the table has got a trigger or a rule.
  */
-export function lockSchemaSql(table: Table): string {
+export function lockSchemaSql(table: Table, unwatched = false): string {
+  // As the catalogue's question for `hasTriggers`.
+  const plain = unwatched
+    ? ` AND NOT EXISTS (SELECT FROM pg_catalog.pg_trigger WHERE tgrelid = ${table.oid} AND NOT tgisinternal AND tgenabled <> 'D')` +
+      ` AND NOT EXISTS (SELECT FROM pg_catalog.pg_rewrite WHERE ev_class = ${table.oid} AND ev_type <> '1')`
+    : "";
   // Beside the columns there is the sidecar.
   return (
     `LOCK TABLE ${qualified(table)} IN ROW EXCLUSIVE MODE; ` +
-    `SELECT 1 / (CASE WHEN pg_catalog.count(*) = ${table.columns.length + 1} THEN 1 ELSE 0 END) FROM pg_catalog.pg_attribute ` +
+    `SELECT 1 / (CASE WHEN pg_catalog.count(*) = ${table.columns.length + 1}${plain} THEN 1 ELSE 0 END) FROM pg_catalog.pg_attribute ` +
     `WHERE attrelid = ${table.oid} AND attrelid = ${literal(qualified(table))}::pg_catalog.regclass AND attnum > 0 AND NOT attisdropped`
   );
 }

@@ -119,14 +119,19 @@ export class TableWriter {
     if (made === undefined) return false;
     const { rows, count } = made;
     const { columns } = rows;
-    const sql = aside ? copyAsideSql(table, columns) : copyBinarySql(table, columns);
+    const unwatched = table.type === "table" && !table.hasTriggers;
+    const sql = (aside ? copyAsideSql : copyBinarySql)(table, columns, unwatched);
     const chunks = rows.finish();
     try {
-      await this.#store.transaction("write", signal, async (session) => {
-        let written = await session.copyIn(sql, chunks);
-        if (aside) written = (await session.query(upsertCopiedSql(table, columns))).rowCount;
-        if (written < count) throw IGNORED;
-      });
+      if (unwatched) {
+        await this.#store.copyIn(signal, sql, chunks, aside ? [upsertCopiedSql(table, columns)] : []);
+      } else {
+        await this.#store.transaction("write", signal, async (session) => {
+          let written = await session.copyIn(sql, chunks);
+          if (aside) written = (await session.query(upsertCopiedSql(table, columns))).rowCount;
+          if (written < count) throw IGNORED;
+        });
+      }
       rows.release();
       if (aside) this.#pause--;
       else this.#lastPause = 0;
