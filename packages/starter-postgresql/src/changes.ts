@@ -212,6 +212,11 @@ export class LogFeed implements ChangeFeed {
     this.#told.delete(name);
   }
 
+  /** Ends what is still read, so that its slots are free and nothing keeps the process. */
+  async close(): Promise<void> {
+    await Promise.all([...this.#streams.values()].map((stream) => stream.end()));
+  }
+
   async #slotOf(follower: string, signal: AbortSignal): Promise<string> {
     const { schema, name } = await this.#store.requireTable(signal);
     return slotName({ database: this.#store.endpoint.database, schema, table: name }, follower);

@@ -95,7 +95,10 @@ function serve(store: PostgresqlStore, source: Table | undefined): P2PDataTransf
     partitions: (query, parts, signal) => reader.partitions(query, parts, signal),
     identity: (signal) => identityOf(store, signal),
     ping: async (signal) => void (await store.query("ping", signal, "SELECT 1")),
-    close: () => store.close(),
+    close: async () => {
+      await changes?.close();
+      await store.close();
+    },
   };
 }
 

@@ -332,6 +332,20 @@ describeWithService("postgresql", "the feed of changes", ({ url }) => {
     expect(await new Reader(feed, cursor).ended).toMatchObject({ code: "BUSY", retryable: true });
   });
 
+  it("lets go of its slot when the store is closed, though nobody has ended the reading", async () => {
+    const schema = await scratch.schema("CREATE TABLE t (id int PRIMARY KEY)");
+    const feed = await followed(schema, "t");
+    const start = await feed.now("f", calm);
+    const service = await schema.open("t");
+    const batches = service.changes!.read({ follower: "f", after: start, maxWaitMs: 50, signal: calm });
+    await batches[Symbol.asyncIterator]().next();
+    expect((await control.status(schema.endpoint("t"), context)).kept).toMatchObject([{ active: true }]);
+    await service.close();
+    await expect
+      .poll(async () => (await control.status(schema.endpoint("t"), context)).kept)
+      .toMatchObject([{ active: false }]);
+  });
+
   it("asks a pooler for nothing that it cannot give", async (test) => {
     const pooler = await startPgbouncer(url).catch((error: unknown) => {
       if (error instanceof ServiceUnavailableError) return undefined;

@@ -36,6 +36,7 @@ export class SlotStream extends Work<void> {
   #received: bigint;
   #confirmed: bigint;
   #ending = false;
+  #ended: Promise<void> | undefined;
   /** When the server was last heard, by `performance.now()`. */
   heardAt = performance.now();
 
@@ -112,9 +113,13 @@ export class SlotStream extends Work<void> {
     this.#wire?.stream.resume();
   }
 
-  /** Ends the stream, so that the slot is free for another one. */
-  async end(): Promise<void> {
-    if (this.#ending) return;
+  /** Ends the stream, so that the slot is free for another one. Whoever asks again waits for the same end. */
+  end(): Promise<void> {
+    this.#ended ??= this.#end();
+    return this.#ended;
+  }
+
+  async #end(): Promise<void> {
     if (this.#wire !== undefined && this.#connection.isAlive) {
       this.report(false);
       this.#ending = true;
