@@ -9,7 +9,7 @@ import {
   type P2PStarter,
 } from "@omni/p2p-core/starter";
 import { memoryChanges } from "./changes.ts";
-import { existingStore, memoryStore } from "./client/store.ts";
+import { existingStore, type MemoryStore, memoryStore } from "./client/store.ts";
 import { memoryOptions, parseMemoryEndpoint } from "./endpoint.ts";
 import { describeMemoryMapping, inspectMemory } from "./inspecting/inspect.ts";
 import { countRecords, partitionQuery, readBatches, readShared } from "./read.ts";
@@ -45,39 +45,42 @@ export const memoryStarter: P2PStarter = {
 function openMemory(endpoint: EndpointInfo, context: OpenContext): P2PDataTransferService {
   context.signal.throwIfAborted();
   const { name, journal } = parseMemoryEndpoint(endpoint);
-  if (context.role === "source" && !existingStore(name)) {
+  // By its name each time, as `identity` tells it: what is dropped and made anew while it is open is another store.
+  const current = (): MemoryStore => {
+    const there = existingStore(name);
+    if (there || context.role === "target") return there ?? memoryStore(name);
     throw new P2PError(
       "SOURCE_NOT_FOUND",
       `There is no memory store named "${name}" in this process; fill one with memoryStore("${name}").put(record)`,
     );
-  }
-  const store = memoryStore(name);
+  };
+  const store = current();
   return {
     capabilities: memoryCapabilities,
-    readFromSource: (query, options) => readBatches(store, query, options),
+    readFromSource: (query, options) => readBatches(current(), query, options),
     writeToTarget: async (records, { mode, signal }) => {
       signal.throwIfAborted();
-      return writeRecords(store, records, mode);
+      return writeRecords(current(), records, mode);
     },
     rawSource: {
       format: SHARED_RECORD,
-      read: (query, options) => readShared(store, query, options),
+      read: (query, options) => readShared(current(), query, options),
       decode: (document) => cloneValue(document as P2PRecord),
     },
     rawTarget: {
       accepts: (format) => format === SHARED_RECORD,
       write: async (documents, { mode, signal }) => {
         signal.throwIfAborted();
-        return writeRecords(store, documents as readonly P2PRecord[], mode);
+        return writeRecords(current(), documents as readonly P2PRecord[], mode);
       },
     },
     count: async (query, signal) => {
       signal.throwIfAborted();
-      return countRecords(store, query);
+      return countRecords(current(), query);
     },
     partitions: async (query, parts, signal) => {
       signal.throwIfAborted();
-      return partitionQuery(store, query, parts);
+      return partitionQuery(current(), query, parts);
     },
     identity: async (signal) => {
       signal.throwIfAborted();
@@ -86,11 +89,11 @@ function openMemory(endpoint: EndpointInfo, context: OpenContext): P2PDataTransf
     },
     lookUp: async (refs, query, { signal }) => {
       signal.throwIfAborted();
-      return lookUpRecords(store, refs, query);
+      return lookUpRecords(current(), refs, query);
     },
     deleteFromTarget: async (refs, { signal }) => {
       signal.throwIfAborted();
-      return deleteRecords(store, refs);
+      return deleteRecords(current(), refs);
     },
     changes: memoryChanges(store, journal),
     ping: async (signal) => signal.throwIfAborted(),
