@@ -1,4 +1,11 @@
-import { DefaultP2PConnectionManager, isP2PError, type VerifyCertificate, verifyAgainst } from "@omni/p2p-core";
+import {
+  DefaultP2PConnectionManager,
+  isP2PError,
+  type P2PRecord,
+  type VerifyCertificate,
+  verify,
+  verifyAgainst,
+} from "@omni/p2p-core";
 import { parseEndpoint } from "@omni/p2p-core/starter";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { memoryStarter, memoryStore } from "../src/index.ts";
@@ -92,6 +99,25 @@ describe("a certificate", () => {
     expect({ equal, notes }).toEqual({ equal: true, notes: [expect.stringMatching(/memory:cert-copy is neither/)] });
     copy.clear();
     expect(await held(certificate, "cert-copy")).toMatchObject({ equal: false, records: 0, gone: 1000 });
+  });
+
+  it("holds each side in the form that it gives by itself, where a store has several of one value", async () => {
+    for (let at = 0; at < 100; at++) target.put({ ...source.get(`r${at}`)!, text: `TEXT ${at}` });
+    const signal = new AbortController().signal;
+    const end = async (name: string, comparable?: (record: P2PRecord) => P2PRecord) => {
+      const endpoint = parseEndpoint(`memory:${name}`);
+      const service = await memoryStarter.open(endpoint, { role: "source", signal, connectTimeoutMs: 1000 });
+      return { service: Object.assign(service, comparable && { comparable }), endpoint };
+    };
+    const lower = (record: P2PRecord) => ({ ...record, text: String(record.text).toLowerCase() });
+    const [from, to] = [await end("cert-source"), await end("cert-target", lower)];
+    const { equal, certificate } = await verify(from, to, {}, { certificate: true });
+    expect(equal).toBe(true);
+    const kept: unknown = JSON.parse(JSON.stringify(certificate));
+    expect(await verifyAgainst(from, kept)).toMatchObject({ equal: true, side: "source" });
+    expect(await verifyAgainst(to, kept)).toMatchObject({ equal: true, side: "target" });
+    target.put({ id: "r5", text: "another" });
+    expect(await verifyAgainst(to, kept)).toMatchObject({ equal: false, ids: ["r5"] });
   });
 
   it("is refused when it is torn, altered, of another version or something else", async () => {

@@ -11,10 +11,10 @@ import type { TransferEnd } from "../end.ts";
 import { transformStep } from "../options.ts";
 import type { RetryPolicy } from "../retry.ts";
 import { TransformWindow } from "../transform.ts";
-import { type BucketDigests, bucketOf, Fingerprinter } from "./buckets.ts";
+import { type BucketDigests, bucketOf, type Fingerprint, Fingerprinter } from "./buckets.ts";
 import { CertificateDigests, type ReadCertificate, readCertificate } from "./certificate.ts";
-import { comparedText } from "./compared-text.ts";
 import { readSide, type Side, type SideBatch } from "./read.ts";
+import { printRecord } from "./record-print.ts";
 import type { VerifyOptions } from "./verify.ts";
 
 /** How a side is held against a certificate. */
@@ -131,10 +131,11 @@ class Holding {
       for (const { id } of unread) digests.addUnread(this.#prints.spread(id));
       this.#unreadable += unread.length;
     }
-    const unequal = digests.unequalBuckets(this.#certificate.parsedDigests);
+    const then = this.#certificate.parsedDigests[this.#side];
+    const unequal = digests.unequalBuckets(then);
     const [first] = unequal as readonly [ReadonlySet<number>];
     const [table] = digests.tables as readonly [BucketDigests];
-    const [before] = this.#certificate.parsedDigests.tables as readonly [BucketDigests];
+    const [before] = then.tables as readonly [BucketDigests];
     const { ids, suspects } = first.size > 0 ? await this.#suspects(unequal) : { ids: [], suspects: 0 };
     return {
       equal: first.size === 0 && this.#unreadable === 0,
@@ -194,10 +195,8 @@ class Holding {
     }
   }
 
-  #printOf(given: P2PRecord) {
+  #printOf(record: P2PRecord): Fingerprint {
     const { service } = this.#end;
-    const record = service.comparable ? service.comparable(given) : given;
-    const key = idKey(record.id);
-    return { key, spread: this.#prints.spread(key), content: this.#prints.content(key, comparedText(record)) };
+    return printRecord(this.#prints, record, service.comparable ? service.comparable(record) : record);
   }
 }

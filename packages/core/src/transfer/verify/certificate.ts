@@ -47,6 +47,11 @@ export interface VerifyCertificate {
   readonly salt: string;
   /** Three tables of 16,384 buckets in base64, each by other bits of the ids' hashes; see {@link BucketDigests.bytes}. */
   readonly digests: readonly string[];
+  /**
+   * The same of the target by its own form of records, where a store has several serialisations of one value; else those of the source
+   * are those of the target.
+   */
+  readonly targetDigests?: readonly string[];
   /** SHA-256 of all of this, in hexadecimal digits: a torn or altered certificate is told by it. */
   readonly root: string;
 }
@@ -86,13 +91,15 @@ interface Findings {
   readonly records: number;
   readonly salt: string;
   readonly digests: CertificateDigests;
+  /** Of the target, where they are others. */
+  readonly targetDigests: CertificateDigests | undefined;
   readonly startedAt: Date;
   readonly signal: AbortSignal;
 }
 
 /** Makes the certificate of a comparison. */
 export async function certificateOf(found: Findings): Promise<VerifyCertificate> {
-  const { query, targetQuery, transformed, records, salt, digests, startedAt, signal } = found;
+  const { query, targetQuery, transformed, records, salt, digests, targetDigests, startedAt, signal } = found;
   const end = async ({ service, endpoint }: TransferEnd): Promise<CertifiedEnd> => ({
     endpoint: identify(endpoint),
     identity: await service.identity(signal),
@@ -108,15 +115,20 @@ export async function certificateOf(found: Findings): Promise<VerifyCertificate>
     query: toJson(query as unknown as P2PValue),
     targetQuery: toJson(targetQuery as unknown as P2PValue),
     ...{ transformed, records, salt },
-    digests: digests.tables.map((table) => base64(table.bytes())),
+    digests: textsOf(digests),
+    ...(targetDigests && { targetDigests: textsOf(targetDigests) }),
   } as const;
   return { ...certificate, root: rootOf(certificate) };
+}
+
+function textsOf({ tables }: CertificateDigests): string[] {
+  return tables.map((table) => base64(table.bytes()));
 }
 
 /** Over all that it says, in a fixed order of its own. */
 function rootOf(certificate: Omit<VerifyCertificate, "root">): string {
   const { format, version, core, startedAt, endedAt, source, target } = certificate;
-  const { query, targetQuery, transformed, records, salt, digests } = certificate;
+  const { query, targetQuery, transformed, records, salt, digests, targetDigests } = certificate;
   const ends = [source, target].map(({ endpoint, identity }) => [endpoint, ...identityParts(identity)]);
   const all = [
     format,
@@ -131,6 +143,7 @@ function rootOf(certificate: Omit<VerifyCertificate, "root">): string {
     records,
     salt,
     digests,
+    targetDigests ?? null,
   ];
   return createHash("sha256").update(JSON.stringify(all)).digest("hex");
 }
@@ -143,7 +156,8 @@ function identityParts({ thing, incarnation, certain, volatile }: StoreIdentity)
 export interface ReadCertificate extends VerifyCertificate {
   readonly parsedQuery: P2PQuery;
   readonly parsedTargetQuery: P2PQuery;
-  readonly parsedDigests: CertificateDigests;
+  /** Of each side, by its own form of records. */
+  readonly parsedDigests: { readonly source: CertificateDigests; readonly target: CertificateDigests };
 }
 
 /**
@@ -163,18 +177,24 @@ export function readCertificate(given: unknown): ReadCertificate {
   }
   try {
     if (rootOf(certificate) !== certificate.root) throw new Error("its root is another");
-    const tables = certificate.digests.map((text, at) => BucketDigests.fromBytes(fromBase64(text), at));
-    if (tables.length !== TABLES) throw new Error("tables are missing");
+    const source = digestsOf(certificate.digests);
+    const target = certificate.targetDigests ? digestsOf(certificate.targetDigests) : source;
     if (!Number.isSafeInteger(certificate.records) || certificate.records < 0) throw new Error("records is no number");
     return {
       ...certificate,
       parsedQuery: fromJson(certificate.query) as unknown as P2PQuery,
       parsedTargetQuery: fromJson(certificate.targetQuery) as unknown as P2PQuery,
-      parsedDigests: new CertificateDigests(tables),
+      parsedDigests: { source, target },
     };
   } catch (cause) {
     throw invalid("it is torn, or was altered", cause);
   }
+}
+
+function digestsOf(texts: readonly string[]): CertificateDigests {
+  const tables = texts.map((text, at) => BucketDigests.fromBytes(fromBase64(text), at));
+  if (tables.length !== TABLES) throw new Error("tables are missing");
+  return new CertificateDigests(tables);
 }
 
 function invalid(why: string, cause?: unknown): P2PError {

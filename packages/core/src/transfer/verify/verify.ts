@@ -13,13 +13,13 @@ import type { RetryPolicy } from "../retry.ts";
 import { isSchema } from "../schema.ts";
 import type { StandardSchemaV1 } from "../standard-schema.ts";
 import { type Transform, TransformWindow } from "../transform.ts";
-import { BucketDigests, Fingerprinter, IdFilter } from "./buckets.ts";
+import { BucketDigests, type Fingerprint, Fingerprinter, IdFilter } from "./buckets.ts";
 import { CertificateDigests, certificateOf, type VerifyCertificate } from "./certificate.ts";
-import { comparedText } from "./compared-text.ts";
 import { withFields } from "./details.ts";
 import { type Difference, DifferenceFinder, type DifferenceSink, type Findings, type Note } from "./finder.ts";
 import { type PairedSide, Pairing, sameRecord } from "./pairing.ts";
 import { readSide, type Side, type SideBatch } from "./read.ts";
+import { printRecord } from "./record-print.ts";
 
 /** How two sides are compared. `In` is what the records of the source are. */
 export interface VerifyOptions<In extends object = MutableRecord> {
@@ -202,7 +202,7 @@ class Comparison {
   readonly #options: VerifyOptions;
   readonly #prints = new Fingerprinter();
   readonly #ends: { readonly source: TransferEnd; readonly target: TransferEnd };
-  readonly #certified: CertificateDigests | undefined;
+  readonly #certified: { readonly source: CertificateDigests; readonly target: CertificateDigests } | undefined;
   readonly #canonical: (record: P2PRecord) => P2PRecord;
   readonly #redact: (text: string) => string;
   readonly #source: Side;
@@ -237,7 +237,9 @@ class Comparison {
   ) {
     this.#options = options;
     this.#ends = { source, target };
-    this.#certified = options.certificate ? new CertificateDigests() : undefined;
+    this.#certified = options.certificate
+      ? { source: new CertificateDigests(), target: new CertificateDigests() }
+      : undefined;
     this.#sink = sink;
     this.#looksAt = looksAt;
     const { transform, terms } = transformStep(options);
@@ -300,12 +302,19 @@ class Comparison {
     };
   }
 
-  #certify(digests: CertificateDigests, records: number, startedAt: Date): Promise<VerifyCertificate> {
+  #certify(
+    digests: { readonly source: CertificateDigests; readonly target: CertificateDigests },
+    records: number,
+    startedAt: Date,
+  ): Promise<VerifyCertificate> {
     const { query, transform, signal } = this.#source;
-    const { source, target } = this.#ends;
-    const transformed = transform !== undefined;
-    const asked = { query, targetQuery: this.#target.query, transformed };
-    return certificateOf({ source, target, ...asked, records, salt: this.#prints.key, digests, startedAt, signal });
+    return certificateOf({
+      ...this.#ends,
+      ...{ query, targetQuery: this.#target.query, transformed: transform !== undefined },
+      ...{ records, salt: this.#prints.key, startedAt, signal },
+      digests: digests.source,
+      targetDigests: this.#hasForms ? digests.target : undefined,
+    });
   }
 
   /** Beside the reading, as only the progress wants it; a side that cannot count leaves the total unknown. */
@@ -387,13 +396,27 @@ class Comparison {
   #digestOfSource(record: P2PRecord, digests: BucketDigests): void {
     const print = this.#printOf(record);
     digests.add(print);
-    this.#certified?.add(print);
+    this.#certified?.source.add(this.#ownPrint(this.#ends.source, record, print));
   }
 
   #digestOfTarget(record: P2PRecord, digests: BucketDigests): void {
     const spread = this.#prints.spread(idKey(record.id));
     if (this.#extrasAllowed && !this.#sourceIds!.mayHave(spread)) this.#extra++;
-    else digests.add(this.#printOf(record, spread));
+    else {
+      const print = this.#printOf(record, spread);
+      digests.add(print);
+      this.#certified?.target.add(this.#ownPrint(this.#ends.target, record, print));
+    }
+  }
+
+  /** What a side's own form makes of a record: later it is held against the certificate without the other. */
+  #ownPrint({ service }: TransferEnd, record: P2PRecord, print: Fingerprint): Fingerprint {
+    if (!this.#hasForms) return print;
+    return printRecord(this.#prints, record, service.comparable ? service.comparable(record) : record, print.spread);
+  }
+
+  get #hasForms(): boolean {
+    return this.#ends.source.service.comparable !== undefined || this.#ends.target.service.comparable !== undefined;
   }
 
   /** Finds the differences behind unequal digests. */
@@ -506,10 +529,8 @@ class Comparison {
     return notes;
   }
 
-  #printOf(record: P2PRecord, spread?: string) {
-    const key = idKey(record.id);
-    const content = this.#prints.content(key, comparedText(this.#canonical(record)));
-    return { key, spread: spread ?? this.#prints.spread(key), content };
+  #printOf(record: P2PRecord, spread?: string): Fingerprint {
+    return printRecord(this.#prints, record, this.#canonical(record), spread);
   }
 
   /** A listener that fails is told of once, and ends nothing. */
