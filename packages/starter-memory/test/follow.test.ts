@@ -3,7 +3,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { DefaultP2PConnectionManager, type FollowHandle, type FollowOptions, type P2PQuery } from "@omni/p2p-core";
 import { afterAll, afterEach, beforeAll, expect, test } from "vitest";
-import { memoryStarter, memoryStore } from "../src/index.ts";
+import { dropMemoryStore, memoryStarter, memoryStore } from "../src/index.ts";
 
 let folder: string;
 let made = 0;
@@ -66,4 +66,161 @@ test("a follow copies, applies writes and deletes, and ends by stop()", async ()
   expect(result.counts).toMatchObject({ changes: 3, written: 12, deleted: 1, failures: 0 });
   expect(handle.status).toBe("stopped");
   expect(connection.status).toBe("IDLE");
+});
+
+test("a restart goes on from the checkpoint, with what happened meanwhile", async () => {
+  const { from, to, follow } = pair();
+  const first = await follow();
+  await once(first.handle, "caughtUp");
+  await first.handle.stop();
+  from.put({ id: 50, n: 1 });
+  from.delete(5);
+  const { handle } = await follow();
+  await once(handle, "change");
+  await handle.stop();
+  expect(sorted(to)).toEqual(sorted(from));
+  // Nothing was copied once more.
+  expect(handle.counts).toMatchObject({ written: 1, deleted: 1, mirrors: 0 });
+});
+
+test("a lost position costs a mirror and no error", async () => {
+  const { from, to, follow } = pair();
+  const first = await follow();
+  await once(first.handle, "caughtUp");
+  from.clear();
+  for (let id = 5; id < 15; id++) from.put({ id, n: 1 });
+  await once(first.handle, "mirrored");
+  from.put({ id: 15, n: 1 });
+  await once(first.handle, "change");
+  await first.handle.stop();
+  expect(sorted(to)).toEqual(sorted(from));
+  expect(first.handle.counts.mirrors).toBe(1);
+});
+
+test("a source whose records are all deleted pauses the follow, and resume() lets it go on", async () => {
+  const { from, to, follow } = pair(500);
+  const { handle } = await follow();
+  await once(handle, "caughtUp");
+  for (const { id } of from.records()) from.delete(id);
+  await once(handle, "paused");
+  expect(handle.status).toBe("paused");
+  expect(handle.error).toMatchObject({ code: "TOO_MANY_DELETES" });
+  expect(to.size).toBe(500);
+  handle.resume();
+  await once(handle, "caughtUp");
+  await handle.stop();
+  expect(to.size).toBe(0);
+});
+
+test("with deletes: keep the target keeps what the source no longer has", async () => {
+  const { from, to, follow } = pair();
+  const { handle } = await follow({ deletes: "keep" });
+  await once(handle, "caughtUp");
+  from.delete(1);
+  from.put({ id: 99, n: 1 });
+  await once(handle, "change");
+  await handle.stop();
+  expect(to.has(1)).toBe(true);
+  expect(to.has(99)).toBe(true);
+});
+
+test("a record that no longer meets the query leaves the target, and others of the target stay", async () => {
+  const { from, to, follow } = pair();
+  from.put({ id: 100, type: "a" });
+  from.put({ id: 101, type: "a" });
+  to.put({ id: 7, type: "b" });
+  const { handle } = await follow({}, { type: "a" });
+  await once(handle, "caughtUp");
+  from.put({ id: 101, type: "b" });
+  from.put({ id: 7, type: "b" });
+  from.delete(7);
+  await once(handle, "change");
+  await handle.stop();
+  expect(to.records().map(({ id }) => id)).toEqual([7, 100]);
+});
+
+test("a thousand changes of one record cost a few writes", async () => {
+  const { from, to, follow } = pair();
+  const { handle } = await follow();
+  await once(handle, "caughtUp");
+  for (let n = 1; n <= 1000; n++) from.put({ id: 3, n });
+  await once(handle, "caughtUp");
+  await handle.stop();
+  expect(to.get(3)).toEqual({ id: 3, n: 1000 });
+  expect(handle.counts.written).toBeLessThan(50);
+});
+
+test("changes under the copy arrive, with ids of several kinds", async () => {
+  const { from, to, follow } = pair(3000);
+  const { handle } = await follow({ batchSize: 50 });
+  const changing = setInterval(() => {
+    from.put({ id: Math.floor(Math.random() * 3000), n: Math.random() });
+    from.delete(Math.floor(Math.random() * 3000));
+    from.put({ id: new Date(Math.floor(Math.random() * 1000)), n: Math.random() });
+  }, 1);
+  await new Promise((resolve) => setTimeout(resolve, 300));
+  clearInterval(changing);
+  from.put({ id: "last" });
+  while (!to.has("last")) await once(handle, "caughtUp");
+  await handle.stop();
+  const byId = (store: typeof from) => new Map(store.records().map((record) => [String(record.id), record]));
+  expect(byId(to)).toEqual(byId(from));
+});
+
+test("a dropped source ends the follow, and nothing is deleted for it", async () => {
+  const { from, to, follow } = pair();
+  const { handle } = await follow();
+  await once(handle, "caughtUp");
+  dropMemoryStore(from.name);
+  await expect(handle.done).rejects.toMatchObject({ code: "SOURCE_NOT_FOUND" });
+  expect(handle.error).toMatchObject({ code: "SOURCE_NOT_FOUND" });
+  expect(to.size).toBe(10);
+});
+
+test("a second follower of one id is refused", async () => {
+  const { follow } = pair();
+  const first = await follow();
+  await once(first.handle, "caughtUp");
+  const second = await follow();
+  await expect(second.handle.done).rejects.toMatchObject({ code: "CHECKPOINT_LOCKED" });
+  expect(first.handle.status).toBe("live");
+});
+
+test("a target that holds records must be told what becomes of extras", async () => {
+  const { from, to, follow } = pair();
+  to.put({ id: 1000 });
+  await expect((await follow()).handle.done).rejects.toMatchObject({ code: "INVALID_CONFIG" });
+  const { handle } = await follow({ deletes: "remove" });
+  await once(handle, "caughtUp");
+  expect(sorted(to)).toEqual(sorted(from));
+});
+
+test("every mirrors every so often, without the feed", async () => {
+  const { from, to, follow } = pair();
+  const { handle } = await follow({ every: 30 });
+  await once(handle, "caughtUp");
+  from.put({ id: 3, n: 9 });
+  from.delete(4);
+  await once(handle, "mirrored");
+  await once(handle, "mirrored");
+  expect(sorted(to)).toEqual(sorted(from));
+});
+
+test("reconcileEvery finds what others have changed in the target", async () => {
+  const { from, to, follow } = pair();
+  const { handle } = await follow({ reconcileEvery: 50 });
+  await once(handle, "caughtUp");
+  to.put({ id: 3, n: "spoiled" });
+  await once(handle, "mirrored");
+  await once(handle, "mirrored");
+  expect(sorted(to)).toEqual(sorted(from));
+});
+
+test("a closed connection ends the follow in good order", async () => {
+  const { follow } = pair();
+  const { handle, connection } = await follow();
+  await once(handle, "caughtUp");
+  await connection.close();
+  await handle.done;
+  expect(handle.status).toBe("stopped");
 });

@@ -551,6 +551,8 @@ export class ManagedConnection implements P2PConnection {
   }
 
   async #shutDown(): Promise<void> {
+    // It ends in good order by itself, and would not otherwise.
+    this.#following?.stop().catch(() => {});
     if (this.#work && !this.#drain.signal.aborted) await this.#drain.wait(this.#work.ended);
     const work = this.#work;
     this.#go(ConnectionStatus.CLOSED);

@@ -229,6 +229,7 @@ export class FollowRun implements FollowHandle {
       hard: this.#hard,
       secrets: this.#secrets,
       counts: this.#counts,
+      end: () => this.#easy.abort(stopped()),
       go: (status) => this.#go(status),
       emit: (name, event) => this.#emit(name, event),
       pause: (error) => this.#pause(error),
@@ -305,6 +306,8 @@ interface SessionTerms {
   readonly hard: AbortController;
   readonly secrets: readonly string[];
   readonly counts: { -readonly [K in keyof FollowHandle["counts"]]: number };
+  /** Ends all that heeds `easy`. */
+  end(): void;
   go(status: FollowStatus): void;
   emit<K extends keyof FollowEvents>(name: K, event: FollowEvents[K][0]): void;
   pause(error: P2PError): Promise<void>;
@@ -436,6 +439,8 @@ class FollowSession {
     } catch (error) {
       this.#scheduler.stop();
       if (error !== easy.reason) hard.abort(error);
+      // The feed is read no more, whatever ended it.
+      this.#terms.end();
       throw error;
     } finally {
       clearInterval(saver);
@@ -446,13 +451,9 @@ class FollowSession {
       hard.abort(easy.aborted ? easy.reason : stopped());
       await reading.catch(() => {});
       await this.#saving;
-      await this.#save(this.#scheduler.isClean && this.#wasEasy()).catch(() => {});
+      await this.#save(this.#scheduler.isClean).catch(() => {});
       await feed.acknowledge?.(transferId, this.#scheduler.position, AbortSignal.timeout(STOP_MS)).catch(() => {});
     }
-  }
-
-  #wasEasy(): boolean {
-    return this.#terms.easy.aborted;
   }
 
   /** Copies or mirrors where that is due, and lives on what the feed tells between. */
