@@ -74,6 +74,8 @@ export class FollowScheduler {
   readonly #batches: Batch[] = [];
   /** Of ids that are kept apart from the position. */
   readonly #kept: Batch = { cursor: null, open: 0 };
+  /** Of ids that no piece of the feed still stands for, and that are reconciled once more: nothing is safe before they are. */
+  readonly #oncemore: Batch = { cursor: null, open: 0 };
   /** Ids since the checkpoint, as long as writes of the run before may land. */
   #since: Map<string, IdRef> | undefined;
   #told: JsonValue;
@@ -114,7 +116,7 @@ export class FollowScheduler {
 
   /** Whether there is no write whose fate is unknown, so that the next run need not wait for one. */
   get isClean(): boolean {
-    return this.#since === undefined && this.#unsure === 0 && this.#rounds === 0;
+    return this.#since === undefined && this.#unsure + this.#oncemore.open === 0 && this.#rounds === 0;
   }
 
   /** Whether nothing waits and nothing is under way. */
@@ -129,7 +131,12 @@ export class FollowScheduler {
 
   /** Whether all that was kept apart is settled. */
   get isKeptSettled(): boolean {
-    return this.#kept.open === 0 && !this.#collecting && this.#since === undefined && this.#blocking === 0;
+    return (
+      this.#kept.open === 0 &&
+      !this.#collecting &&
+      this.#since === undefined &&
+      this.#blocking + this.#oncemore.open === 0
+    );
   }
 
   /** Reconciliations under way. */
@@ -175,7 +182,7 @@ export class FollowScheduler {
     this.#batches.push({ cursor: position, open: 0 });
     for (const batch of this.#batches) batch.open = 0;
     for (const { batches } of [...this.#waiting.values(), ...this.#busy.values()]) {
-      for (const batch of batches) if (batch !== this.#kept) batches.delete(batch);
+      for (const batch of batches) if (batch !== this.#kept && batch !== this.#oncemore) batches.delete(batch);
     }
     this.#told = position;
     this.#settle();
@@ -212,8 +219,7 @@ export class FollowScheduler {
     this.#effects.later(this.#terms.landsWithin, () => {
       this.#unsure -= again.length;
       for (const { ref, batches } of again) {
-        const batch = batches.size > 0 ? undefined : this.#before();
-        if (batch) this.#enqueue(ref, batch);
+        if (batches.size === 0) this.#enqueue(ref, this.#oncemore);
         for (const one of batches) {
           this.#enqueue(ref, one);
           one.open--;
@@ -229,18 +235,10 @@ export class FollowScheduler {
     const since = this.#since!;
     this.#since = undefined;
     if (since.size > 0) {
-      const batch = this.#before();
-      for (const ref of since.values()) this.#enqueue(ref, batch);
+      for (const ref of since.values()) this.#enqueue(ref, this.#oncemore);
     }
     this.#settle();
     this.#pump();
-  }
-
-  /** A piece before all that is not settled. */
-  #before(): Batch {
-    const batch: Batch = { cursor: this.#settled, open: 0 };
-    this.#batches.unshift(batch);
-    return batch;
   }
 
   #enqueue(ref: IdRef, batch: Batch): void {
@@ -313,7 +311,7 @@ export class FollowScheduler {
       this.#settled = this.#batches[settled++]!.cursor;
     }
     this.#batches.splice(0, settled);
-    if (this.#since || this.#blocking > 0) return;
+    if (this.#since || this.#blocking > 0 || this.#oncemore.open > 0) return;
     this.#safe = this.#settled;
     if (this.isKeptSettled) this.#effects.keptSettled();
   }
