@@ -4,6 +4,7 @@ import type { ExitCode } from "./exit-code.ts";
 import { CHANGES_ACTIONS, type ChangesAction, type ChangesFlags, withChangesFlags } from "./flags/changes.ts";
 import { type CopyFlags, withCopyFlags } from "./flags/copy.ts";
 import { type CountFlags, withCountFlags } from "./flags/count.ts";
+import { type FollowFlags, withFollowFlags } from "./flags/follow.ts";
 import { type InspectFlags, withInspectFlags } from "./flags/inspect.ts";
 import { type MirrorFlags, withMirrorFlags } from "./flags/mirror.ts";
 import { type OutputFlags, withOutput } from "./flags/output.ts";
@@ -60,6 +61,16 @@ function addMoving(program: Command, execute: Execute): void {
     .action((source: string, target: string, flags: MirrorFlags) =>
       execute(flags, async (session) =>
         (await import("./commands/mirror.ts")).mirrorCommand({ source, target }, flags, session),
+      ),
+    );
+
+  const follow = program.command("follow").description("Copy, and keep the target up to date until it is stopped");
+  follow.argument("<source>", SOURCE).argument("<target>", TARGET).helpGroup("Moving records:");
+  withFollowFlags(follow)
+    .addHelpText("after", FOLLOW_EXAMPLES)
+    .action((source: string, target: string, flags: FollowFlags) =>
+      execute(flags, async (session) =>
+        (await import("./commands/follow.ts")).followCommand({ source, target }, flags, session),
       ),
     );
 
@@ -204,6 +215,14 @@ One run: changes that come while it runs are brought by the next. Distributed mi
 Examples:
   omni-p2p mirror 'sqlite:./knowledge.db?table=docs' redis://localhost:6379 --deletes remove --dry-run
   omni-p2p mirror mongodb://localhost/shop elasticsearch://localhost:9200/shop --deletes remove --verify`;
+
+const FOLLOW_EXAMPLES = `
+The same command goes on where it was stopped. Some sources tell of their changes only after omni-p2p changes enable.
+
+Examples:
+  omni-p2p follow 'sqlite:./knowledge.db?table=docs' redis://localhost:6379
+  omni-p2p follow mongodb://localhost/shop elasticsearch://localhost:9200/shop --reconcile-every 24h
+  omni-p2p follow elasticsearch://localhost:9200/docs 'sqlite:./docs.db?table=docs' --every 5m`;
 
 const TRANSFERS_EXAMPLES = `
 Examples:

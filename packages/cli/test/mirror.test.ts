@@ -143,7 +143,7 @@ describe("mirror", () => {
     config({ deletes: "remove" });
     expect((await project.run(["run"])).stderr).toMatch(/deletes is of mirrors.*\n.*add mode: "mirror"/);
     config({ mode: "mirrors" });
-    expect((await project.run(["run"])).stderr).toMatch(/transfers\[0\]\.mode.*"copy" or "mirror"/);
+    expect((await project.run(["run"])).stderr).toMatch(/transfers\[0\]\.mode.*"copy", "mirror" or "follow"/);
     config({ mode: "mirror", config: { mode: "insert" } });
     expect((await project.run(["run"])).stderr).toMatch(/leave out the setting mode/);
   });

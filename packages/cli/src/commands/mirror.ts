@@ -1,11 +1,10 @@
-import type { P2PQuery } from "@omni/p2p-core";
 import type { ExitCode } from "../exit-code.ts";
 import type { MirrorFlags } from "../flags/mirror.ts";
-import { queryFrom } from "../query/query.ts";
 import type { Session } from "../session/session.ts";
 import { jobFromFlags, type TypedEnds } from "../transfer/job-from-flags.ts";
 import { runMirror } from "../transfer/run-mirror.ts";
 import { toleranceFrom } from "../transfer/settings.ts";
+import { targetQueryFrom } from "../transfer/target-query.ts";
 import { deriveTransferId } from "../transfer/transfer-id.ts";
 import { UsageError } from "../usage-error.ts";
 
@@ -33,15 +32,4 @@ export async function mirrorCommand(typed: TypedEnds, flags: MirrorFlags, sessio
     session,
     flags.progressInterval,
   );
-}
-
-/** `all`, or conditions. */
-function targetQueryFrom(where: readonly string[]): P2PQuery {
-  if (where.length === 1 && where[0] === "all") return {};
-  try {
-    return queryFrom({ where });
-  } catch (error) {
-    if (!(error instanceof UsageError)) throw error;
-    throw new UsageError(error.message.replace("--where ", "--target-where "), error.next);
-  }
 }

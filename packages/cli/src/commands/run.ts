@@ -6,6 +6,7 @@ import { findConfig, type LoadedConfig, loadConfig } from "../config/load.ts";
 import { resolveNamed } from "../endpoints/resolve.ts";
 import { ExitCode } from "../exit-code.ts";
 import type { RunFlags } from "../flags/run.ts";
+import { duration } from "../flags/values.ts";
 import { parseWhere } from "../query/where.ts";
 import type { Session } from "../session/session.ts";
 import { deadLetterPlace } from "../transfer/dead-letters.ts";
@@ -13,6 +14,7 @@ import { dryRun } from "../transfer/dry-run.ts";
 import type { TransferJob } from "../transfer/job.ts";
 import { replayCommandFor } from "../transfer/replay-command.ts";
 import { resumeCommand, shellQuote } from "../transfer/resume-command.ts";
+import { runFollow } from "../transfer/run-follow.ts";
 import { runMirror } from "../transfer/run-mirror.ts";
 import { runTransfer } from "../transfer/run-transfer.ts";
 import { deriveTransferId } from "../transfer/transfer-id.ts";
@@ -30,8 +32,18 @@ export async function runCommand(file: string | undefined, flags: RunFlags, sess
   const config = await loadConfig(path);
   const transfers = chosen(config, flags.only);
   // All of them are made ready first, so that a mistake in the last is told before the first has run.
+  const follows = transfers.filter(({ mode }) => mode === "follow").map(({ name }) => name);
+  if (follows.length > 1) {
+    throw new UsageError(
+      `${config.file} has several follows, which run until they are stopped (${follows.join(", ")})`,
+      `one process for each: omni-p2p run ${shellQuote(path)} --only ${shellQuote(follows[0]!)}`,
+    );
+  }
   const jobs: (() => Promise<ExitCode>)[] = [];
-  for (const transfer of transfers) jobs.push(await runOf(transfer, config, flags, session));
+  // A follow does not end, so that it is the last.
+  const isFollow = ({ mode }: NamedTransfer) => mode === "follow";
+  const inOrder = [...transfers.filter((transfer) => !isFollow(transfer)), ...transfers.filter(isFollow)];
+  for (const transfer of inOrder) jobs.push(await runOf(transfer, config, flags, session));
   let worst: ExitCode = ExitCode.OK;
   for (const run of jobs) {
     const code = await run();
@@ -50,26 +62,59 @@ async function runOf(
   session: Session,
 ): Promise<() => Promise<ExitCode>> {
   const mirror = mirrorOf(transfer);
+  const follow = followOf(transfer);
   const job = await jobOf(transfer, config, flags, session);
-  if (mirror) {
+  if (transfer.mode === "follow" || transfer.mode === "mirror") {
     if (job.config.mode !== undefined && job.config.mode !== "upsert") {
       throw new UsageError(
-        `In the transfer "${transfer.name}": a mirror replaces what differs; leave out the setting mode`,
+        `In the transfer "${transfer.name}": a ${transfer.mode} replaces what differs; leave out the setting mode`,
       );
     }
+  }
+  if (follow && !flags.dryRun) {
+    if (transfer.verify === true)
+      throw new UsageError(
+        `In the transfer "${transfer.name}": a follow has no end at which to verify; leave out verify`,
+      );
+    return () =>
+      runFollow({ ...job, resume: true, verify: false }, { ...mirror, ...follow }, session, flags.progressInterval);
+  }
+  if (mirror && !follow) {
     return () => runMirror(job, { ...mirror, dryRun: flags.dryRun ?? false }, session, flags.progressInterval);
   }
   if (flags.dryRun) return () => dryRun(job, session, { timeoutMs: job.config.connectionTimeout });
   return () => runTransfer(job, session, flags.progressInterval);
 }
 
-/** What a mirror is told; `undefined` for a copy. */
+/** What a follow is told beside what a mirror is; `undefined` for all else. */
+function followOf({ name, mode, every, reconcileEvery }: NamedTransfer) {
+  const told = { every, reconcileEvery };
+  const stray = Object.entries(told).find(([, value]) => value !== undefined)?.[0];
+  if (mode !== "follow") {
+    if (stray === undefined) return undefined;
+    throw new UsageError(`In the transfer "${name}": ${stray} is of follows`, 'add mode: "follow", or leave it out');
+  }
+  const inMs = (key: keyof typeof told): number | undefined => {
+    try {
+      return told[key] === undefined ? undefined : duration(String(told[key]));
+    } catch {
+      throw new UsageError(`In the transfer "${name}": ${key} must be a time such as "30s", "10m" or "2h"`);
+    }
+  };
+  return { every: inMs("every"), reconcileEvery: inMs("reconcileEvery") };
+}
+
+/** What a mirror and a follow are told; `undefined` for a copy. */
 function mirrorOf({ name, mode, deletes, maxDeletes, allowEmptySource, targetQuery }: NamedTransfer) {
   const told = { deletes, maxDeletes, allowEmptySource, targetQuery };
-  if (mode === "mirror") return { ...told, targetQuery: targetQuery && queryOf({ name, query: targetQuery }) };
+  if (mode === "mirror" || mode === "follow")
+    return { ...told, targetQuery: targetQuery && queryOf({ name, query: targetQuery }) };
   const stray = Object.entries(told).find(([, value]) => value !== undefined)?.[0];
   if (stray === undefined) return undefined;
-  throw new UsageError(`In the transfer "${name}": ${stray} is of mirrors`, 'add mode: "mirror", or leave it out');
+  throw new UsageError(
+    `In the transfer "${name}": ${stray} is of mirrors and follows`,
+    'add mode: "mirror" or "follow", or leave it out',
+  );
 }
 
 /** An error outweighs failed records, and those outweigh differences. */
@@ -114,7 +159,7 @@ async function jobOf(
   const settings = merged(config.defaults, transfer.config);
   const query = queryOf(transfer);
   const transform = await transformOf(transfer, config.folder);
-  const mode = transfer.mode === "mirror" ? "mirror" : settings.mode;
+  const mode = transfer.mode === "mirror" || transfer.mode === "follow" ? transfer.mode : settings.mode;
   const subject = { source, target, query, mode, transform: transform?.place };
   const transferId = transfer.transferId ?? `${name.replace(/[^\w.-]+/g, "-")}-${deriveTransferId(subject)}`;
   return {

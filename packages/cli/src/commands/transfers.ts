@@ -1,7 +1,7 @@
 import type { DistributedTransfer, TransferStatus } from "@omni/p2p-engine-bullmq";
-import { follow } from "../engine/follow.ts";
 import { loadEngine } from "../engine/load-engine.ts";
 import { redisUrl, signing } from "../engine/redis-url.ts";
+import { watchTransfer } from "../engine/watch.ts";
 import { ExitCode } from "../exit-code.ts";
 import type { TransfersAction, TransfersFlags } from "../flags/transfers.ts";
 import { formatCount } from "../output/format.ts";
@@ -27,7 +27,7 @@ export async function transfersCommand(
   const client = new DistributedTransfer({ connection: redisUrl(flags), ...signing() });
   try {
     if (action === "list" || id === undefined) return await list(client, id, session.out);
-    if (action === "watch") return await follow(client, id, session, flags.progressInterval);
+    if (action === "watch") return await watchTransfer(client, id, session, flags.progressInterval);
     if (action === "failed") return await failed(client, id, session.out);
     await client[action](id);
     session.out.line(`${id}: ${STEPS[action]}`);

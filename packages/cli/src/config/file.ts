@@ -3,7 +3,7 @@ import type { ConnectionConfigInput, EndpointInput, MirrorOptions, P2PQuery, Tra
 /** The query of a transfer in a config file; `where` may also be a list of conditions as `--where` takes them. */
 export type FileQuery = Omit<P2PQuery, "where"> & { readonly where?: P2PQuery["where"] | readonly string[] };
 
-/** What a mirror in a config file is told; without `mode: "mirror"` it is a mistake. */
+/** What a mirror and a follow in a config file are told; in a copy it is a mistake. */
 export interface FileMirror {
   /** What becomes of records that only the target has. The first mirror onto a target that holds something must be told. */
   readonly deletes?: "remove" | "keep";
@@ -15,16 +15,27 @@ export interface FileMirror {
   readonly targetQuery?: FileQuery;
 }
 
+/** What a follow in a config file is told beside that; without `mode: "follow"` it is a mistake. */
+export interface FileFollow {
+  /** Mirror every so often, for a source without a feed of changes: `"30s"`, or ms. Default: by the feed. */
+  readonly every?: string | number;
+  /** Mirror every so often beside the feed: `"24h"`, or ms. Default: never. */
+  readonly reconcileEvery?: string | number;
+}
+
 /** One transfer of a config file. */
-export interface FileTransfer extends FileMirror {
+export interface FileTransfer extends FileMirror, FileFollow {
   /** How it is called on the screen, by `--only` and in its id. Default: `1`, `2`, … */
   readonly name?: string;
   /** A name from `endpoints`, a URL or an object. */
   readonly source: EndpointInput;
   /** A name from `endpoints`, a URL or an object. */
   readonly target: EndpointInput;
-  /** `"copy"` brings records, `"mirror"` makes the target what the source is, deletes included. Default `"copy"`. */
-  readonly mode?: "copy" | "mirror";
+  /**
+   * `"copy"` brings records, `"mirror"` makes the target what the source is, deletes included, `"follow"` keeps it so until it is
+   * stopped. Default `"copy"`.
+   */
+  readonly mode?: "copy" | "mirror" | "follow";
   /** Default: everything. */
   readonly query?: FileQuery;
   /** Settings of this transfer; they go before `defaults`. */
@@ -47,7 +58,7 @@ export interface ConfigFile {
   readonly endpoints?: Readonly<Record<string, EndpointInput>>;
   /** Settings of all transfers. */
   readonly defaults?: ConnectionConfigInput;
-  /** Run one after the other by `omni-p2p run`. */
+  /** Run one after the other by `omni-p2p run`, a follow at last. */
   readonly transfers?: readonly FileTransfer[];
 }
 

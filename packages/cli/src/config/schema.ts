@@ -2,6 +2,7 @@ import * as v from "valibot";
 
 const text = v.pipe(v.string(), v.nonEmpty("it must not be empty"));
 const whole = v.pipe(v.number(), v.safeInteger("it must be a whole number"), v.minValue(0, "it must be 0 or more"));
+const time = v.union([text, whole], 'it must be a time such as "30s" or "10m"');
 const settings = v.record(v.string(), v.unknown());
 
 const endpoint = v.union([text, settings], "it must be a name, a URL or an object");
@@ -24,7 +25,7 @@ const transfer = v.strictObject({
   name: v.optional(text),
   source: endpoint,
   target: endpoint,
-  mode: v.optional(v.picklist(["copy", "mirror"], 'it must be "copy" or "mirror"')),
+  mode: v.optional(v.picklist(["copy", "mirror", "follow"], 'it must be "copy", "mirror" or "follow"')),
   query: v.optional(query),
   config: v.optional(settings),
   transform: v.optional(transform),
@@ -38,6 +39,8 @@ const transfer = v.strictObject({
   ),
   allowEmptySource: v.optional(v.boolean()),
   targetQuery: v.optional(query),
+  every: v.optional(time),
+  reconcileEvery: v.optional(time),
 });
 
 const config = v.strictObject({

@@ -6,9 +6,9 @@ import type { Session } from "../session/session.ts";
 import type { TypedEnds } from "../transfer/job-from-flags.ts";
 import { settingsFrom } from "../transfer/settings.ts";
 import { UsageError } from "../usage-error.ts";
-import { follow } from "./follow.ts";
 import { loadEngine } from "./load-engine.ts";
 import { redisUrl, signing } from "./redis-url.ts";
+import { watchTransfer } from "./watch.ts";
 
 /** Partitions unless the user says otherwise. */
 const PARTITIONS = 16;
@@ -52,7 +52,7 @@ export async function distributedCopy(typed: TypedEnds, flags: CopyFlags, sessio
     } else if (there.state === "paused" || there.state === "failed") {
       await client.resume(id);
     }
-    return await follow(client, id, session, flags.progressInterval);
+    return await watchTransfer(client, id, session, flags.progressInterval);
   } finally {
     await client.close();
   }

@@ -4,7 +4,15 @@ import { PlainReporter } from "./plain-reporter.ts";
 import type { Reporter } from "./reporter.ts";
 
 /** Says nothing. */
-const SILENT: Reporter = { interval: 60_000, start() {}, progress() {}, verifying() {}, mirroring() {}, stop() {} };
+const SILENT: Reporter = {
+  interval: 60_000,
+  start() {},
+  progress() {},
+  verifying() {},
+  mirroring() {},
+  following() {},
+  stop() {},
+};
 
 /** Whether a live line can be drawn; a terminal without a size, as some tools make them, shows nothing of it. */
 function isTerminal(): boolean {

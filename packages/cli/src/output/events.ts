@@ -1,6 +1,7 @@
 import type { Difference, TransferFailure } from "@omni/p2p-core";
 import type { IdCollisions } from "@omni/p2p-core/engine";
 import type { ChangeStatus, P2PCapabilities } from "@omni/p2p-core/starter";
+import type { FollowProgress } from "./reporter.ts";
 
 /** A transfer begins. */
 export interface StartEvent {
@@ -217,6 +218,69 @@ export interface StarterEvent {
   readonly trouble?: string;
 }
 
+/** How a follow is getting on. Times in ms. */
+export interface FollowProgressEvent extends FollowProgress {
+  readonly event: "follow-progress";
+  readonly memoryBytes: number;
+}
+
+/** A follow does something else from now on. */
+export interface FollowStatusEvent {
+  readonly event: "follow-status";
+  readonly transferId: string;
+  readonly from: FollowProgress["status"];
+  readonly to: FollowProgress["status"];
+}
+
+/** A follow has applied some changes. */
+export interface FollowChangeEvent {
+  readonly event: "follow-change";
+  readonly transferId: string;
+  readonly written: number;
+  readonly deleted: number;
+  readonly lagMs?: number;
+}
+
+/** A follow has applied everything that it was told so far. */
+export interface FollowCaughtUpEvent {
+  readonly event: "follow-caught-up";
+  readonly transferId: string;
+  readonly lagMs?: number;
+}
+
+/** A follow has made up for what nobody could tell it, or has done so as told, every so often. */
+export interface FollowMirroredEvent {
+  readonly event: "follow-mirrored";
+  readonly transferId: string;
+  readonly written: number;
+  readonly deleted: number;
+  readonly durationMs: number;
+}
+
+/** Changes can no longer be told: a mirror makes up for them. */
+export interface FollowLostEvent {
+  readonly event: "follow-lost";
+  readonly transferId: string;
+  readonly code: string;
+  readonly message: string;
+}
+
+/** An end could not be reached, and is tried again. */
+export interface FollowRetryEvent {
+  readonly event: "follow-retry";
+  readonly transferId: string;
+  readonly code: string;
+  readonly message: string;
+  readonly delayMs: number;
+}
+
+/** A follow has ended. */
+export interface FollowEndEvent extends Omit<FollowProgress, "status" | "elapsedMs"> {
+  readonly event: "follow-end";
+  readonly status: "stopped" | "interrupted" | "failed";
+  readonly durationMs: number;
+}
+
 /** How it stands with the changes of an endpoint. */
 export interface ChangesEvent extends ChangeStatus {
   readonly event: "changes";
@@ -279,6 +343,14 @@ export type CliEvent =
   | CollectionEvent
   | StarterEvent
   | ChangesEvent
+  | FollowProgressEvent
+  | FollowStatusEvent
+  | FollowChangeEvent
+  | FollowCaughtUpEvent
+  | FollowMirroredEvent
+  | FollowLostEvent
+  | FollowRetryEvent
+  | FollowEndEvent
   | TransferStatusEvent
   | PartitionEvent
   | ErrorEvent;

@@ -1,7 +1,7 @@
 import type { TransferProgress } from "@omni/p2p-core";
 import type { Output } from "./output.ts";
 import { PROGRESS_INTERVALS_MS } from "./progress-interval.ts";
-import type { MirrorProgress, Reporter, StartedJob } from "./reporter.ts";
+import type { FollowProgress, MirrorProgress, Reporter, StartedJob } from "./reporter.ts";
 
 /** One JSON object a line. */
 export class JsonReporter implements Reporter {
@@ -32,6 +32,11 @@ export class JsonReporter implements Reporter {
   mirroring({ phase, records, total }: MirrorProgress): void {
     if (!this.#isDue()) return;
     this.#out.event({ event: "mirror-progress", phase, records, ...(total !== undefined && { total }) });
+  }
+
+  following(progress: FollowProgress): void {
+    if (!this.#isDue()) return;
+    this.#out.event({ event: "follow-progress", ...progress, memoryBytes: process.memoryUsage.rss() });
   }
 
   #isDue(): boolean {

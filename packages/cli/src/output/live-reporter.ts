@@ -5,9 +5,9 @@ import stringWidth from "string-width";
 import { formatCount, formatDuration } from "./format.ts";
 import type { Output } from "./output.ts";
 import { PROGRESS_INTERVALS_MS } from "./progress-interval.ts";
-import { comparing, mirroring, progressParts, shareOf, startLine } from "./progress-text.ts";
-import { RecentPace } from "./recent-pace.ts";
-import type { MirrorProgress, Reporter, StartedJob } from "./reporter.ts";
+import { comparing, followParts, mirroring, progressParts, shareOf, startLine } from "./progress-text.ts";
+import { RecentPace, RecentRate } from "./recent-pace.ts";
+import type { FollowProgress, MirrorProgress, Reporter, StartedJob } from "./reporter.ts";
 
 const BAR_WIDTH = 24;
 /** A shorter bar tells less than nothing. */
@@ -21,6 +21,7 @@ export class LiveReporter implements Reporter {
   readonly #line = createLogUpdate(process.stderr);
   #timer: NodeJS.Timeout | undefined;
   readonly #pace = new RecentPace();
+  readonly #rate = new RecentRate();
   #turn = 0;
   #draw: () => string = () => "";
 
@@ -52,6 +53,11 @@ export class LiveReporter implements Reporter {
 
   mirroring(progress: MirrorProgress): void {
     this.#show(() => `${this.#spin()} ${mirroring(progress)}`);
+  }
+
+  following(progress: FollowProgress): void {
+    const rate = this.#rate.of(progress.written + progress.deleted);
+    this.#show(() => fitting([this.#spin(), ...followParts(progress, rate)], process.stderr.columns || 80));
   }
 
   stop(): void {
@@ -92,7 +98,12 @@ export function progressLine(progress: TransferProgress, columns: number, spinne
   }
   const room = columns - stringWidth(parts[0]!) - 3;
   const head = share === undefined ? spinner : room < LEAST_BAR ? undefined : bar(share, Math.min(BAR_WIDTH, room));
-  const shown = head === undefined ? [] : [head];
+  return fitting(head === undefined ? parts : [head, ...parts], columns);
+}
+
+/** As many of the parts as fit, the first at least. */
+function fitting(parts: readonly string[], columns: number): string {
+  const shown: string[] = [];
   for (const part of parts) {
     if (shown.length > 0 && stringWidth([...shown, part].join("  ")) >= columns) break;
     shown.push(part);

@@ -2,15 +2,16 @@ import type { TransferProgress } from "@omni/p2p-core";
 import { formatDuration } from "./format.ts";
 import type { Output } from "./output.ts";
 import { PROGRESS_INTERVALS_MS } from "./progress-interval.ts";
-import { comparing, mirroring, progressParts, startLine } from "./progress-text.ts";
-import { RecentPace } from "./recent-pace.ts";
-import type { MirrorProgress, Reporter, StartedJob } from "./reporter.ts";
+import { comparing, followParts, mirroring, progressParts, startLine } from "./progress-text.ts";
+import { RecentPace, RecentRate } from "./recent-pace.ts";
+import type { FollowProgress, MirrorProgress, Reporter, StartedJob } from "./reporter.ts";
 
 /** A line now and then, for logs and pipes. */
 export class PlainReporter implements Reporter {
   readonly interval: number;
   readonly #out: Output;
   readonly #pace = new RecentPace();
+  readonly #rate = new RecentRate();
   #toldAt = performance.now();
 
   constructor(out: Output, interval: number = PROGRESS_INTERVALS_MS.plain) {
@@ -38,6 +39,11 @@ export class PlainReporter implements Reporter {
 
   mirroring(progress: MirrorProgress): void {
     this.#now(() => mirroring(progress));
+  }
+
+  following(progress: FollowProgress): void {
+    const rate = this.#rate.of(progress.written + progress.deleted);
+    this.#now(() => `${formatDuration(progress.elapsedMs)}: ${followParts(progress, rate).join(", ")}`);
   }
 
   #now(text: () => string): void {

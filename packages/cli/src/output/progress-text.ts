@@ -1,6 +1,6 @@
 import type { TransferProgress } from "@omni/p2p-core";
 import { formatBytes, formatCount, formatDuration } from "./format.ts";
-import type { MirrorProgress, StartedJob } from "./reporter.ts";
+import type { FollowProgress, MirrorProgress, StartedJob } from "./reporter.ts";
 
 /** What there is to say of a transfer under way, the most important first. */
 export function progressParts(progress: TransferProgress): string[] {
@@ -39,6 +39,27 @@ export function comparing(count: number, total: number | undefined, again?: numb
 export function mirroring({ phase, records, total }: MirrorProgress): string {
   if (phase === "comparing") return comparing(records, total);
   return `${phase}: ${formatCount(records)}${total === undefined ? "" : ` of ${formatCount(total)}`} records`;
+}
+
+/**
+ * What there is to say of a follow under way, the most important first.
+ *
+ * @param rate records written and deleted a second, lately.
+ */
+export function followParts(
+  { status, changes, written, deleted, failures, lagMs }: FollowProgress,
+  rate: number,
+): string[] {
+  return [
+    status,
+    `${formatCount(rate)}/s`,
+    ...(lagMs === undefined ? [] : [`lag ${formatDuration(lagMs)}`]),
+    `${formatCount(changes)} changes`,
+    `${formatCount(written)} written`,
+    `${formatCount(deleted)} deleted`,
+    ...(failures === 0 ? [] : [`${formatCount(failures)} failed`]),
+    formatBytes(process.memoryUsage.rss()),
+  ];
 }
 
 /** `copy sqlite:a.db?table=docs → redis://localhost (transfer sqlite-redis-0a1b2c3d)` */

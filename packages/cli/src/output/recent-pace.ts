@@ -22,3 +22,16 @@ export class RecentPace {
     return { ...progress, etaMs: Math.max(0, total - records) / rate };
   }
 }
+
+/** The rate of the last seconds: that of what is for ever under way. */
+export class RecentRate {
+  readonly #samples: { readonly at: number; readonly count: number }[] = [];
+
+  /** A second, from how much there is now. */
+  of(count: number, now = performance.now()): number {
+    this.#samples.push({ at: now, count });
+    while (this.#samples.length > 2 && now - this.#samples[0]!.at > WINDOW_MS) this.#samples.shift();
+    const first = this.#samples[0]!;
+    return now > first.at ? ((count - first.count) * 1000) / (now - first.at) : 0;
+  }
+}

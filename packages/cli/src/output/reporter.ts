@@ -1,7 +1,17 @@
-import type { MirrorOptions, TransferProgress } from "@omni/p2p-core";
+import type { FollowHandle, MirrorOptions, TransferProgress } from "@omni/p2p-core";
 
 /** What a mirror does, and how far it is. */
 export type MirrorProgress = Parameters<NonNullable<MirrorOptions["onProgress"]>>[0];
+
+/** What a follow does, and what it has done so far. */
+export interface FollowProgress extends Readonly<FollowCounts> {
+  readonly transferId: string;
+  readonly status: FollowHandle["status"];
+  readonly lagMs?: number;
+  readonly elapsedMs: number;
+}
+
+type FollowCounts = FollowHandle["counts"];
 
 /** An end of a transfer, as it is called on the screen. */
 interface ShownEnd {
@@ -29,6 +39,7 @@ export interface Reporter {
    */
   verifying(count: number, total: number | undefined, again?: number): void;
   mirroring(progress: MirrorProgress): void;
+  following(progress: FollowProgress): void;
   /** Ends a live line. May be called twice. */
   stop(): void;
 }

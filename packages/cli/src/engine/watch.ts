@@ -12,8 +12,8 @@ import { tellSupervisor } from "../supervision/channel.ts";
 /** Failures shown on the screen. */
 const SHOWN_FAILURES = 5;
 
-/** Follows a distributed transfer to its end, with one progress for the whole. Ctrl-C ends the following alone. */
-export async function follow(
+/** Watches a distributed transfer to its end, with one progress for the whole. Ctrl-C ends the watching alone. */
+export async function watchTransfer(
   client: DistributedTransfer,
   id: string,
   session: Session,

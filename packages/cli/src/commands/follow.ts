@@ -1,0 +1,31 @@
+/** `omni-p2p follow`: change data capture from one store to another, until it is stopped. */
+import type { ExitCode } from "../exit-code.ts";
+import type { FollowFlags } from "../flags/follow.ts";
+import type { Session } from "../session/session.ts";
+import { jobFromFlags, type TypedEnds } from "../transfer/job-from-flags.ts";
+import { runFollow } from "../transfer/run-follow.ts";
+import { toleranceFrom } from "../transfer/settings.ts";
+import { targetQueryFrom } from "../transfer/target-query.ts";
+import { deriveTransferId } from "../transfer/transfer-id.ts";
+import { UsageError } from "../usage-error.ts";
+
+export async function followCommand(typed: TypedEnds, flags: FollowFlags, session: Session): Promise<ExitCode> {
+  if (flags.every !== undefined && flags.reconcileEvery !== undefined) {
+    throw new UsageError("--every mirrors instead of following a feed, so that --reconcile-every adds nothing to it");
+  }
+  const job = await jobFromFlags("follow", typed, { ...flags, resume: flags.resume ?? true }, session);
+  const { source, target, query, transform } = job;
+  const transferId =
+    flags.transferId ?? deriveTransferId({ source, target, query, mode: "follow", transform: transform?.place });
+  const { deletes, maxDeletes, allowEmptySource, targetWhere, every, reconcileEvery } = flags;
+  return runFollow(
+    { ...job, transferId },
+    {
+      ...{ deletes, allowEmptySource, every, reconcileEvery },
+      ...(maxDeletes !== undefined && { maxDeletes: toleranceFrom(maxDeletes) }),
+      ...(targetWhere && { targetQuery: targetQueryFrom(targetWhere) }),
+    },
+    session,
+    flags.progressInterval,
+  );
+}
