@@ -242,6 +242,7 @@ export class TableChanges implements ChangeFeed {
   }
 
   async #write<T>(signal: AbortSignal, work: (store: SqliteStore) => T): Promise<T> {
+    if (this.#isClosed) throw this.#closed();
     this.#writer ??= this.#opened(() => openAgain(this.#store.endpoint, this.#store.patienceMs, this.#store.inode));
     const writer = await this.#writer.catch((error: unknown) => {
       this.#writer = undefined;
@@ -259,10 +260,14 @@ export class TableChanges implements ChangeFeed {
     const store = await open();
     if (this.#isClosed) {
       store.db.close();
-      throw new P2PError("CLOSED", `${this.#store.endpoint.label} was closed while its changes were read`);
+      throw this.#closed();
     }
     this.#open.add(store);
     return store;
+  }
+
+  #closed(): P2PError {
+    return new P2PError("CLOSED", `${this.#store.endpoint.label} was closed while its changes were read`);
   }
 
   /** Not by SqliteStore.close, which moves the write-ahead log of others into the file. */
@@ -273,8 +278,7 @@ export class TableChanges implements ChangeFeed {
 
   /** Asks when no lock is in the way; nothing can have been committed where one stays. */
   async #ifFree<T>(store: SqliteStore, signal: AbortSignal, work: () => T): Promise<T | undefined> {
-    if (!store.db.open)
-      throw new P2PError("CLOSED", `${this.#store.endpoint.label} was closed while its changes were read`);
+    if (!store.db.open) throw this.#closed();
     try {
       return await store.patiently("read", signal, work);
     } catch (error) {
