@@ -20,6 +20,16 @@ function breakRow(file: string, key: string): void {
   }
 }
 
+/** Does something with one record, as another program would. */
+function change(file: string, sql: string, key: string): void {
+  const db = new Database(file);
+  try {
+    db.prepare(sql).run(key);
+  } finally {
+    db.close();
+  }
+}
+
 /** The rules of every store for SQLite, written by the process itself or by a thread of its own. */
 export function describeSqlite(name: string, thread: "never" | "always"): void {
   describeConformance({
@@ -29,6 +39,10 @@ export function describeSqlite(name: string, thread: "never" | "always"): void {
       const folder = await mkdtemp(join(tmpdir(), "p2p-sqlite-"));
       return {
         endpoint: `sqlite:${folder}/store.db?table=records&thread=${thread}`,
+        changeRecord: async (id) => change(`${folder}/store.db`, "UPDATE records SET n = 100 WHERE id = ?", idKey(id)),
+        deleteRecords: async (ids) => {
+          for (const id of ids) change(`${folder}/store.db`, "DELETE FROM records WHERE id = ?", idKey(id));
+        },
         breakRecord: async (id) => breakRow(`${folder}/store.db`, idKey(id)),
         // The file alone: a folder is made by nobody.
         remove: () =>

@@ -165,6 +165,8 @@ function goOnCommand({ resumeCommand }: TransferJob): string {
 /** What to type next where the message does not say it, or where a follow has other words for it than a copy. */
 function nextFor(error: unknown, { source }: TransferJob): string | undefined {
   if (isP2PError(error, "SOURCE_NOT_FOUND")) return `omni-p2p inspect ${source.shown.replace(/\?.*$/, "")}`;
+  if (isP2PError(error, "CHANGES_UNAVAILABLE"))
+    return "the command above, or the same one with --every 5m, which mirrors every so often";
   if (isP2PError(error, "TOO_MANY_DELETES"))
     return "the same command with a larger --max-deletes, or with --deletes keep";
   const anew = ["CHECKPOINT_MISMATCH", "CHECKPOINT_INVALID", "STORE_CHANGED"] as const;
