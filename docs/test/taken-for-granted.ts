@@ -7,6 +7,7 @@ const connection = 'declare const connection: import("@omni/p2p-core").P2PConnec
 export const takenForGranted: Readonly<Record<string, string>> = {
   "packages/testkit/README.md": `declare function dropTable(table: string): Promise<void>; ${readAll}`,
   "packages/core/src/connection/running-transfer.ts": connection,
+  "packages/core/src/live/follow-options.ts": connection,
   "docs/guide/mirror.md": 'declare const target: Parameters<typeof import("@omni/p2p-core").verify>[1];',
   "packages/testkit/src/compare.ts": readAll,
   "packages/testkit/src/conformance.ts":
