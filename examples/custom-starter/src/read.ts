@@ -15,9 +15,9 @@ import {
   type RecordBatch,
   storeCursor,
 } from "@omni/p2p-core/starter";
+import { readRecordFile } from "./client/record-file.ts";
+import { filesOn, SHELVES, type ShelfRange } from "./client/shelves.ts";
 import { STORAGE_TYPE } from "./endpoint.ts";
-import { readRecordFile } from "./record-file.ts";
-import { filesOn, SHELVES, type ShelfRange } from "./shelves.ts";
 
 /** The records that a query asks for, in batches. The cursor of a batch is the last file that it looked at. */
 export async function* readBatches(

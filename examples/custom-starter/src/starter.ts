@@ -1,11 +1,11 @@
 import { realpath, stat } from "node:fs/promises";
 import { CONTRACT_VERSION, P2PError, type P2PStarter, type StoreIdentity } from "@omni/p2p-core/starter";
-import { deleteRecords } from "./delete.ts";
 import { type JsonFilesEndpoint, jsonFilesOptions, parseJsonFilesEndpoint, STORAGE_TYPE } from "./endpoint.ts";
-import { lookUpRecords } from "./look-up.ts";
 import { countRecords, partitionQuery, readBatches } from "./read.ts";
+import { lookUpRecords } from "./reading/look-up.ts";
 import { jsonFilesCapabilities } from "./types.ts";
 import { writeRecords } from "./write.ts";
+import { deleteRecords } from "./writing/delete.ts";
 
 /**
  * Opens `json-files:<folder>` endpoints: every record is a JSON file.

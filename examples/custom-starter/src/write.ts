@@ -12,8 +12,8 @@ import {
   type WriteOptions,
   type WriteResult,
 } from "@omni/p2p-core/starter";
+import { fileOf } from "./client/shelves.ts";
 import type { JsonFilesEndpoint } from "./endpoint.ts";
-import { fileOf } from "./shelves.ts";
 
 /** Writes each record into a file of its own, one after the other: a batch may hold the same id twice. */
 export async function writeRecords(

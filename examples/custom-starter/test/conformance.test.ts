@@ -2,8 +2,8 @@ import { mkdtemp, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { describeConformance } from "@omni/p2p-testkit";
+import { fileOf } from "../src/client/shelves.ts";
 import { jsonFilesStarter } from "../src/index.ts";
-import { fileOf } from "../src/shelves.ts";
 
 describeConformance({
   name: "json-files",

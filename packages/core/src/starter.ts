@@ -54,7 +54,7 @@ export {
   type ValueType,
   valuesEqual,
   valueType,
-} from "./model/value.ts";
+} from "./model/value-tree.ts";
 export { isSingleObject, type SingleObject } from "./model/value-types.ts";
 export type {
   ChangeBatch,

@@ -2,7 +2,7 @@ import { P2PError } from "../errors.ts";
 import { fromJson, toJson } from "../model/json.ts";
 import type { JsonValue } from "../model/json-value.ts";
 import { idKey, type P2PId, type P2PRecord } from "../model/record.ts";
-import { getField, type P2PValue, setField } from "../model/value.ts";
+import { getField, type P2PValue, setField } from "../model/value-tree.ts";
 import type { P2POrder } from "../storage/query.ts";
 
 /**

@@ -1,5 +1,5 @@
 import type { P2PRecord } from "../model/record.ts";
-import { getField, type P2PValue, type ValueType, valueType } from "../model/value.ts";
+import { getField, type P2PValue, type ValueType, valueType } from "../model/value-tree.ts";
 
 /** What the values of one field of a sample are. */
 export interface FieldSample {

@@ -1,7 +1,7 @@
 /** Serialises values canonically: one text for each value, by which records are hashed and compared. */
 import { FieldOrders } from "./field-orders.ts";
 import { JSON_TAG, toJson } from "./json.ts";
-import { type P2PObject, type P2PValue, type TaggedValue, valueType } from "./value.ts";
+import { type P2PObject, type P2PValue, type TaggedValue, valueType } from "./value-tree.ts";
 import { type SingleObject, singleKindNamed } from "./value-types.ts";
 
 /**

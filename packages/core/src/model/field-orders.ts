@@ -1,4 +1,4 @@
-import type { P2PObject } from "./value.ts";
+import type { P2PObject } from "./value-tree.ts";
 
 /** A field's name, and the name as a text in which it begins. */
 export type LabelledField = readonly [name: string, label: string];

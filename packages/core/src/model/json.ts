@@ -10,7 +10,7 @@ import {
   setField,
   TaggedValue,
   valueType,
-} from "./value.ts";
+} from "./value-tree.ts";
 import { SINGLE_KINDS, type SingleObject, singleKindNamed } from "./value-types.ts";
 
 /** The key that marks a tag: `{"$p2p":"date","value":"2024-01-01T00:00:00.000Z"}`. */

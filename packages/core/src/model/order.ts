@@ -1,6 +1,6 @@
 /** The total order of values. */
 
-import { type P2PObject, type P2PValue, type TaggedValue, type ValueType, valueType } from "./value.ts";
+import { type P2PObject, type P2PValue, type TaggedValue, type ValueType, valueType } from "./value-tree.ts";
 import { SINGLE_KINDS, type SingleObject, type SingleType, singleKindNamed, singleKindOf } from "./value-types.ts";
 
 /**

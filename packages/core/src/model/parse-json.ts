@@ -1,5 +1,5 @@
 import type { JsonValue } from "./json-value.ts";
-import { setField } from "./value.ts";
+import { setField } from "./value-tree.ts";
 
 /** Makes a value of a number as it is written. */
 export type NumberReader = (source: string, value: number) => unknown;

@@ -1,7 +1,7 @@
 /** Records and their ids: identity, and validation. */
 import { P2PError } from "../errors.ts";
 import { encodeJson } from "./json.ts";
-import { findInvalidValue, getField, type P2PObject, type P2PValue, TaggedValue } from "./value.ts";
+import { findInvalidValue, getField, type P2PObject, type P2PValue, TaggedValue } from "./value-tree.ts";
 import { type SingleObject, singleKindOf } from "./value-types.ts";
 
 /** What names a record within its store: any value but `null` and arrays. */

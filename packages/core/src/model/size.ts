@@ -1,4 +1,4 @@
-import { type P2PObject, type P2PValue, type TaggedValue, valueType } from "./value.ts";
+import { type P2PObject, type P2PValue, type TaggedValue, valueType } from "./value-tree.ts";
 import { type SingleObject, singleKindNamed } from "./value-types.ts";
 
 /** About how many bytes a value takes in memory: enough to keep a budget, not to account for it. */

@@ -2,7 +2,7 @@
 import { readFileSync } from "node:fs";
 import { fileURLToPath } from "node:url";
 import { P2PError } from "../errors.ts";
-import { VALUE_TYPES } from "../model/value.ts";
+import { VALUE_TYPES } from "../model/value-tree.ts";
 import { boundService } from "./bound-service.ts";
 import type { ChangeFeed } from "./change-feed.ts";
 import { type EndpointInfo, endpointLabel } from "./endpoint.ts";

@@ -1,7 +1,7 @@
 /** Endpoints: parses URLs and objects that say where records are. */
 import { notPlain } from "../described.ts";
 import { P2PError } from "../errors.ts";
-import { setField } from "../model/value.ts";
+import { setField } from "../model/value-tree.ts";
 import { shownName } from "../suggest.ts";
 
 /** Where records are: one store, and which part of it. */

@@ -4,7 +4,7 @@ import { P2PError } from "../errors.ts";
 import type { JsonValue } from "../model/json-value.ts";
 import { compareLike, compareStrings, compareValues } from "../model/order.ts";
 import { idKey, type P2PId, type P2PRecord } from "../model/record.ts";
-import { cloneValue, getField, type P2PValue, setField, valueType } from "../model/value.ts";
+import { cloneValue, getField, type P2PValue, setField, valueType } from "../model/value-tree.ts";
 import { isSingleObject, type SingleObject, singleKindOf } from "../model/value-types.ts";
 import { shownName } from "../suggest.ts";
 

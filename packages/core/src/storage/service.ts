@@ -2,7 +2,7 @@
 import type { P2PError } from "../errors.ts";
 import type { JsonValue } from "../model/json-value.ts";
 import type { P2PId, P2PRecord } from "../model/record.ts";
-import type { ValueType } from "../model/value.ts";
+import type { ValueType } from "../model/value-tree.ts";
 import type { ChangeFeed, ChangeStatus } from "./change-feed.ts";
 import type { EndpointInfo } from "./endpoint.ts";
 import type { IdRef } from "./id-ref.ts";

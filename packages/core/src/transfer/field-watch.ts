@@ -1,7 +1,7 @@
 /** Notices fields that a query names and no record has. */
 import { unlessAborted } from "../async/abort.ts";
 import type { P2PRecord } from "../model/record.ts";
-import { getField } from "../model/value.ts";
+import { getField } from "../model/value-tree.ts";
 import { type P2PQuery, parseQuery, type QueryCondition } from "../storage/query.ts";
 import type { P2PDataTransferService } from "../storage/service.ts";
 import { shownName, suggest } from "../suggest.ts";

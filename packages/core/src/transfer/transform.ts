@@ -2,7 +2,7 @@ import { unlessAborted } from "../async/abort.ts";
 import { unlessLate } from "../async/deadline.ts";
 import { isP2PError, P2PError } from "../errors.ts";
 import { idKey, type MutableRecord, type P2PId, type P2PRecord, recordTrouble, type WithId } from "../model/record.ts";
-import { getField, ownForm, type P2PValue } from "../model/value.ts";
+import { getField, ownForm, type P2PValue } from "../model/value-tree.ts";
 import type { RecordBatch } from "../storage/service.ts";
 
 /** What a transform may return: a record, several, or none (`null` or `undefined` drops the record). */

@@ -3,7 +3,7 @@ import { expect, it } from "vitest";
 import { canonicalText } from "../../src/model/canonical.ts";
 import { JSON_TAG, toJson } from "../../src/model/json.ts";
 import type { JsonValue } from "../../src/model/json-value.ts";
-import { type P2PValue, TaggedValue, valuesEqual } from "../../src/model/value.ts";
+import { type P2PValue, TaggedValue, valuesEqual } from "../../src/model/value-tree.ts";
 import { comparedText } from "../../src/transfer/verify/compared-text.ts";
 
 /** What it means, in two steps: the tagged JSON, with the fields in order. */

@@ -1,6 +1,6 @@
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
-import { valuesEqual } from "../../src/model/value.ts";
+import { valuesEqual } from "../../src/model/value-tree.ts";
 import { fieldDifferences } from "../../src/transfer/verify/fields.ts";
 import { value } from "../support/arbitraries.ts";
 

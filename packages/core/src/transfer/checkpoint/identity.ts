@@ -1,6 +1,6 @@
 import type { ConnectionConfig } from "../../config.ts";
 import { encodeJson } from "../../model/json.ts";
-import type { P2PValue } from "../../model/value.ts";
+import type { P2PValue } from "../../model/value-tree.ts";
 import { type EndpointInfo, endpointLabel } from "../../storage/endpoint.ts";
 import type { P2PQuery } from "../../storage/query.ts";
 import { redactEndpoint } from "../../storage/redact.ts";

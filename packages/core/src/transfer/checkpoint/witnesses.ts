@@ -3,7 +3,7 @@ import { hash } from "node:crypto";
 import { canonicalText } from "../../model/canonical.ts";
 import { fromJson, toJson } from "../../model/json.ts";
 import { idKey, type P2PId, type P2PRecord } from "../../model/record.ts";
-import type { P2PValue } from "../../model/value.ts";
+import type { P2PValue } from "../../model/value-tree.ts";
 import type { P2PQuery } from "../../storage/query.ts";
 import type { P2PDataTransferService } from "../../storage/service.ts";
 import type { Witness } from "./checkpoint.ts";

@@ -8,6 +8,7 @@ import { isSingleObject } from "../../model/value-types.ts";
 
 /** A record that failed for good, with all that is needed to mend and replay it. */
 export interface DeadLetter {
+  /** Stays the first: a file of letters is known by it (`recognise-letters.ts`). */
   readonly transferId: string;
   /** The record's id as text; empty when it has none. */
   readonly id: string;

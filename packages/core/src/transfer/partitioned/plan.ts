@@ -1,7 +1,7 @@
 /** The plan of a partitioned transfer: its queries, serialised for later runs. */
 import { P2PError } from "../../errors.ts";
 import { decodeJson, encodeJson } from "../../model/json.ts";
-import type { P2PValue } from "../../model/value.ts";
+import type { P2PValue } from "../../model/value-tree.ts";
 import { type P2PQuery, parseQuery } from "../../storage/query.ts";
 import type { P2PDataTransferService } from "../../storage/service.ts";
 

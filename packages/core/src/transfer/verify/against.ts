@@ -2,7 +2,7 @@
 import { P2PError, toP2PError } from "../../errors.ts";
 import { encodeJson, toJson } from "../../model/json.ts";
 import { idKey, type MutableRecord, type P2PRecord } from "../../model/record.ts";
-import type { P2PValue } from "../../model/value.ts";
+import type { P2PValue } from "../../model/value-tree.ts";
 import { endpointLabel } from "../../storage/endpoint.ts";
 import type { P2PQuery } from "../../storage/query.ts";
 import { redactError, secretsOf } from "../../storage/redact.ts";

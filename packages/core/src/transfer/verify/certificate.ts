@@ -4,7 +4,7 @@ import { P2PError } from "../../errors.ts";
 import { base64, fromBase64 } from "../../model/base64.ts";
 import { fromJson, toJson } from "../../model/json.ts";
 import type { JsonValue } from "../../model/json-value.ts";
-import type { P2PValue } from "../../model/value.ts";
+import type { P2PValue } from "../../model/value-tree.ts";
 import { coreVersion } from "../../storage/contract-checks.ts";
 import type { P2PQuery } from "../../storage/query.ts";
 import type { StoreIdentity } from "../../storage/service.ts";

@@ -1,6 +1,6 @@
 /** Serialises records for hashing: injective, canonical, and cheaper than JSON, since nothing need be read back. */
 import { FieldOrders } from "../../model/field-orders.ts";
-import { type P2PObject, type P2PValue, type TaggedValue, valueType } from "../../model/value.ts";
+import { type P2PObject, type P2PValue, type TaggedValue, valueType } from "../../model/value-tree.ts";
 import { type SingleObject, singleKindNamed } from "../../model/value-types.ts";
 
 const ORDERS = new FieldOrders(lengthFirst);

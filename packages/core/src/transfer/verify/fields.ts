@@ -6,7 +6,7 @@ import {
   type TaggedValue,
   valuesEqual,
   valueType,
-} from "../../model/value.ts";
+} from "../../model/value-tree.ts";
 import { type SingleObject, singleKindNamed } from "../../model/value-types.ts";
 
 /** A field that two records of one id do not have alike. */

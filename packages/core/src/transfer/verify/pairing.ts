@@ -2,7 +2,7 @@
 import { unlessAborted } from "../../async/abort.ts";
 import { endsWithin } from "../../async/deadline.ts";
 import { idKey, type P2PRecord } from "../../model/record.ts";
-import { valuesEqual } from "../../model/value.ts";
+import { valuesEqual } from "../../model/value-tree.ts";
 
 /** The two sides, in the order in which they are compared. */
 export type PairedSide = 0 | 1;

@@ -9,9 +9,9 @@ import {
   type P2PQuery,
   projectRecord,
 } from "@omni/p2p-core/starter";
-import { parseFilesQuery } from "./read.ts";
-import { isMissing, readRecordFile } from "./record-file.ts";
-import { fileOf, isOnShelves } from "./shelves.ts";
+import { isMissing, readRecordFile } from "../client/record-file.ts";
+import { fileOf, isOnShelves } from "../client/shelves.ts";
+import { parseFilesQuery } from "../read.ts";
 
 /** Files that are opened at a time. */
 export const AT_A_TIME = 64;

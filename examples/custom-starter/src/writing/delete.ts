@@ -1,11 +1,11 @@
 import { unlink } from "node:fs/promises";
 import { join } from "node:path";
 import { type DeleteRef, type DeleteResult, P2PError, recordDigest, type WriteFailure } from "@omni/p2p-core/starter";
-import type { JsonFilesEndpoint } from "./endpoint.ts";
-import { AT_A_TIME } from "./look-up.ts";
-import { isMissing, readRecordFile } from "./record-file.ts";
-import { fileOf } from "./shelves.ts";
-import { writeError } from "./write.ts";
+import { isMissing, readRecordFile } from "../client/record-file.ts";
+import { fileOf } from "../client/shelves.ts";
+import type { JsonFilesEndpoint } from "../endpoint.ts";
+import { AT_A_TIME } from "../reading/look-up.ts";
+import { writeError } from "../write.ts";
 
 /** What became of one file. */
 type Fate = "deleted" | "absent" | "changed" | P2PError;
