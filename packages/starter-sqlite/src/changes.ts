@@ -60,6 +60,17 @@ export class TableChanges implements ChangeFeed {
     this.#table = table;
   }
 
+  /** Whether the table can have a journal: a view and one without a key cannot. */
+  get canBeTold(): boolean {
+    try {
+      const table = this.#store.table(this.#table);
+      return table === undefined || whyNone(table) === undefined;
+    } catch {
+      // It is locked, closed or damaged: who follows it is told then.
+      return true;
+    }
+  }
+
   async now(follower: string, signal: AbortSignal): Promise<JsonValue> {
     this.#assertSameFile();
     const look = <T>(store: SqliteStore, work: (journal: Journal) => T): T => {

@@ -89,7 +89,7 @@ function serve(store: SqliteStore, table: string, writer: TargetWriter): P2PData
   let closing: Promise<void> | undefined;
   return {
     get capabilities() {
-      return { ...sqliteCapabilities, deletes: writer.deletes };
+      return { ...sqliteCapabilities, deletes: writer.deletes, changes: changes.canBeTold };
     },
     lookUp: (refs, query, options) => writer.between(options.signal, () => reader.lookUp(refs, query, options)),
     deleteFromTarget: (refs, options) => writer.delete(refs, options),

@@ -220,7 +220,8 @@ export function deleteOf({ service, endpoint }: OpenedStore): NonNullable<P2PDat
  * @throws P2PError `CHANGES_UNAVAILABLE` where its starter has none, with the way out.
  */
 export function changesOf({ service, endpoint }: OpenedStore): ChangeFeed {
-  if (service.capabilities.changes === true && service.changes) return service.changes;
+  // One that is there though it has nothing to tell (of a view) says why.
+  if (service.changes) return service.changes;
   throw new P2PError(
     "CHANGES_UNAVAILABLE",
     `${endpointLabel(endpoint)} does not tell of its changes: the starter for '${endpoint.storageType}' has no feed of them. ` +

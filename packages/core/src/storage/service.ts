@@ -307,7 +307,7 @@ export interface P2PDataTransferService {
    * @throws P2PError when the whole call failed; some may be deleted then, and asking again does no harm.
    */
   deleteFromTarget?(refs: readonly DeleteRef[], options: DeleteOptions): Promise<DeleteResult>;
-  /** What the store tells of its changes, however they were made. Present where `capabilities.changes` is true; since contract 2. */
+  /** What the store tells of its changes, however they were made. Present where `capabilities.changes` is true, and elsewhere where it can tell why not; since contract 2. */
   readonly changes?: ChangeFeed;
   /** Asks the store for a sign of life; rejects with a connection error when there is none. */
   ping(signal: AbortSignal): Promise<void>;
