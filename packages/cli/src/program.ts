@@ -195,9 +195,9 @@ Examples:
   omni-p2p inspect sqlite:./knowledge.db
 
 Passwords come from P2P_SOURCE_PASSWORD and P2P_TARGET_PASSWORD, from \${NAME} in an endpoint, or from a prompt.
-Exit codes: 0 done, 1 failed, 2 wrong usage, 3 some records failed, 4 not the same, 5 not at rest, 74 done, but its report could not
-be written, 129 the terminal was closed, 130 interrupted by Ctrl-C, 141 the reader of the output went away, 143 stopped
-by SIGTERM.`;
+Exit codes: 0 done, 1 failed, 2 wrong usage, 3 some records failed, 4 not the same, 5 not at rest, 74 done, but its
+report could not be written, 129 the terminal was closed, 130 interrupted by Ctrl-C, 141 the reader of the output went
+away, 143 stopped by SIGTERM.`;
 
 const COPY_EXAMPLES = `
 Conditions: field=value  field!=value  field>3  field>=3  field<3  field<=3  field^=start  field=[a,b]
