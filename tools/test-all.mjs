@@ -1,8 +1,9 @@
 // `npm test` behind the set-up: builds, checks and tests. Meanwhile it fills the cache of the servers that the tests
 // need, since a first time takes minutes; and it looks for the tests' passwords in everything that they print.
 import { spawn } from "node:child_process";
-import { readFileSync, rmSync, writeFileSync } from "node:fs";
+import { rmSync, writeFileSync } from "node:fs";
 import { PLANTED } from "./secrecy-watch/src/planted.ts";
+import { joinReports, readReport } from "./test-report.mjs";
 
 /**
  * Projects whose tests wait for servers and processes most of the time, in two lanes beside each other: vitest by itself runs one
@@ -45,15 +46,19 @@ for (const [command, ...args] of [
 // A server that cannot be had is for the suites to report: they skip with the reason, and in CI they fail.
 await preparing;
 
-let printed = "";
+/** Lines with a password in what was printed. */
+const told = [];
 
-/** Runs vitest, which leaves its report in the file of this name. */
-function vitest(report, args) {
+/** Runs vitest, which leaves its report in the file of this name. What it prints is looked through by itself: lanes cut into each other. */
+async function vitest(report, args) {
+  const printed = { out: "", err: "" };
   const keep = (data, stream) => {
     stream.write(data);
-    printed += data;
+    printed[stream === process.stdout ? "out" : "err"] += data;
   };
-  return run("vitest", ["run", `--outputFile.json=${report}`, ...args], keep);
+  const code = await run("vitest", ["run", `--outputFile.json=${report}`, ...args], keep);
+  told.push(...Object.values(printed).flatMap((text) => text.split("\n").filter((line) => PLANTED.test(line))));
+  return code;
 }
 
 /** The whole: both lanes, and then the rest. Resolves with the exit code; the reports become one. */
@@ -74,33 +79,12 @@ async function everything() {
       LANES.flat().flatMap((project) => ["--project", `!${project}`]),
     ),
   );
-  writeFileSync(RESULTS, JSON.stringify(reports.map(readReport).reduce(joined)));
+  writeFileSync(RESULTS, JSON.stringify(joinReports(reports.map(readReport))));
   return Math.max(...codes);
-}
-
-/** A lane that left none has failed by its exit code. */
-function readReport(file) {
-  try {
-    return JSON.parse(readFileSync(file, "utf8"));
-  } catch {
-    return { testResults: [] };
-  }
-}
-
-/** Two reports as one: numbers are summed, lists joined. */
-function joined(one, other) {
-  const sums = Object.entries({ ...one, ...other }).map(([name]) => {
-    const [a, b] = [one[name], other[name]];
-    if (Array.isArray(a ?? b)) return [name, [...(a ?? []), ...(b ?? [])]];
-    if (name.startsWith("num")) return [name, (a ?? 0) + (b ?? 0)];
-    return [name, a ?? b];
-  });
-  return { ...Object.fromEntries(sums), success: one.success !== false && other.success !== false };
 }
 
 const args = process.argv.slice(2);
 const code = args.length === 0 ? await everything() : await vitest(RESULTS, args);
-const told = printed.split("\n").filter((line) => PLANTED.test(line));
 if (code === 0 && told.length > 0) {
   console.error(`The tests printed a planted password, in ${told.length} lines, for instance: ${told[0]}`);
   process.exit(1);

@@ -1,14 +1,5 @@
 // Prints `N passed, N failed` from vitest's JSON report; fails when a test failed or none ran.
-import { readFileSync } from "node:fs";
-
-/** The report, or an empty one when vitest did not get so far. */
-function readReport(file) {
-  try {
-    return JSON.parse(readFileSync(file, "utf8"));
-  } catch {
-    return { numPassedTests: 0, numFailedTests: 0, numPendingTests: 0, testResults: [] };
-  }
-}
+import { readReport } from "./test-report.mjs";
 
 const report = readReport(process.argv[2]);
 // A file that could not even be collected has no failed test of its own.
