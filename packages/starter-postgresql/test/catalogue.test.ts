@@ -56,6 +56,20 @@ describeWithService("postgresql", "the catalogue", ({ url }) => {
     expect(table.key).toMatchObject({ unique: true, primary: true, immediate: true });
   });
 
+  it("knows a table without a mark whose sidecars hold what PostgreSQL's functions for JSON cannot read", async () => {
+    const sidecar = JSON.stringify({ values: { a: "nul\0", b: "\ud800", c: '\\u0000"' }, absent: ["\0"] });
+    const table = await tableOf(
+      `CREATE TABLE t (id bigint PRIMARY KEY, a text, _p2p json); INSERT INTO t VALUES (1, 'nul', '${sidecar}')`,
+      "t",
+    );
+    expect(table!.own).toBe(true);
+    const theirs = await tableOf(
+      `CREATE TABLE t (id bigint PRIMARY KEY, _p2p json); INSERT INTO t VALUES (1, '{"values":{},"peer\\u0000":1}')`,
+      "t",
+    );
+    expect(theirs!.own).toBe(false);
+  });
+
   it("finds what names the rows", async () => {
     const keyOf = async (sql: string, options: Record<string, unknown> = {}) => {
       const table = (await tableOf(sql, "t", options))!;

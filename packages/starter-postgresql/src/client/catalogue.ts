@@ -168,7 +168,8 @@ export async function describeTable(
   const text = rows[0]?.[0];
   if (text == null) return undefined;
   const row = JSON.parse(text) as TableRow;
-  const isOwn = ownSign(row) === "marked" || (ownSign(row) === "unmarked" && (await holdsSidecars(ask, row)));
+  const sign = ownSign(row);
+  const isOwn = sign === "marked" || (sign === "unmarked" && (await holdsSidecars(ask, row)));
   return tableOf(row, keyOption, isOwn);
 }
 
@@ -195,13 +196,17 @@ function ownSign(row: TableRow): "marked" | "unmarked" | undefined {
 /** Rows of a table without a mark that are looked at. */
 const SAMPLED = 1000;
 
+/** Escapes in a text of JSON. The server cannot name the keys of one with U+0000, or half a surrogate pair, in any of its strings. */
+const ESCAPES = literal("[\\\\](u[0-9A-Fa-f]{4}|.)");
+
 /** Whether nothing in the column is other than what this starter writes there. */
 async function holdsSidecars(ask: Ask, row: TableRow): Promise<boolean> {
   if (row.sidecar?.readable !== true) return true;
   const { rows } = await ask(
     `SELECT pg_catalog.count(*) FROM (SELECT ${quote(SIDECAR)} AS s FROM ${qualified(row)} LIMIT ${SAMPLED}) AS x
      WHERE s IS NOT NULL AND CASE WHEN pg_catalog.json_typeof(s) = 'object'
-       THEN EXISTS (SELECT FROM pg_catalog.json_object_keys(s) AS k(name) WHERE k.name NOT IN ('values', 'absent')) ELSE TRUE END`,
+       THEN EXISTS (SELECT FROM pg_catalog.json_object_keys(pg_catalog.regexp_replace(s::pg_catalog.text, ${ESCAPES}, '?', 'g')::pg_catalog.json)
+         AS k(name) WHERE k.name NOT IN ('values', 'absent')) ELSE TRUE END`,
     [],
   );
   return rows[0]?.[0] === "0";
