@@ -13,10 +13,10 @@ import { ChangeCollector, type Told } from "./changes/collector.ts";
 import { lsnText, parseLsn } from "./changes/lsn.ts";
 import { slotName } from "./changes/names.ts";
 import { type Position, parsePosition, positionCursor } from "./changes/position.ts";
-import { assertPublished, lookAtPublished, type PublishedTable, unavailable } from "./changes/published-table.ts";
+import { assertPublished, lookAtPublished, type PublishedTable } from "./changes/published-table.ts";
 import { openSlotStream, probeReplication, slotTaken, streamError } from "./changes/replication.ts";
 import type { SlotStream } from "./changes/slot-stream.ts";
-import { advanceSlot, createSlot, dropSlot, findSlot, type Slot } from "./changes/slots.ts";
+import { advanceSlot, createSlot, dropSlot, findSlot, notOurs, type Slot } from "./changes/slots.ts";
 import { untilEnded, untilSeen } from "./changes/snapshot.ts";
 import { qualified } from "./client/sql.ts";
 import type { PostgresqlStore } from "./client/store.ts";
@@ -242,8 +242,7 @@ export class LogFeed implements ChangeFeed {
   async #requireSlot(name: string, { lsn }: Position, signal: AbortSignal): Promise<Slot> {
     const slot = await findSlot(this.#store, name, signal);
     if (slot === undefined) throw this.#lost(`the replication slot ${name} was dropped`);
-    if (!slot.usable)
-      throw unavailable(this.#store, `the replication slot ${name} is not one of this library; drop it`);
+    if (!slot.usable) throw notOurs(this.#store, name);
     if (slot.lost || slot.confirmed === undefined) {
       throw this.#lost(
         `the replication slot ${name} fell too far behind, and its log was removed (max_slot_wal_keep_size)`,

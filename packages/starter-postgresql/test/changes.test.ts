@@ -316,6 +316,25 @@ describeWithService("postgresql", "the feed of changes", ({ url }) => {
     expect(await scratch.sql("SELECT pubname FROM pg_publication WHERE pubname = 'theirs'")).toEqual([["theirs"]]);
   });
 
+  it("leaves a slot alone that has the name of one of its own, and is another's", async () => {
+    const schema = await scratch.schema("CREATE TABLE t (id int PRIMARY KEY)");
+    const feed = await followed(schema, "t");
+    await feed.now("f", calm);
+    const [own] = (await control.status(schema.endpoint("t"), context)).kept;
+    await feed.release!("f", calm);
+    const theirs = () => scratch.sql(`SELECT slot_type FROM pg_replication_slots WHERE slot_name = '${own!.name}'`);
+    await scratch.sql(`SELECT pg_create_physical_replication_slot('${own!.name}')`);
+    cleanUp(() => scratch.sql(`SELECT pg_drop_replication_slot('${own!.name}')`));
+    for (const trial of [() => feed.now("f", calm), () => feed.release!("f", calm)]) {
+      expect(await rejection(trial())).toMatchObject({
+        code: "CHANGES_UNAVAILABLE",
+        message: expect.stringMatching(/is not one of this library/),
+      });
+    }
+    expect((await control.disable(schema.endpoint("t"), context)).kept).toEqual([]);
+    expect(await theirs()).toEqual([["physical"]]);
+  });
+
   it("goes on from its position when the server ends the stream, and lets one read at a time", async () => {
     const schema = await scratch.schema("CREATE TABLE t (id int PRIMARY KEY)");
     const feed = await followed(schema, "t");

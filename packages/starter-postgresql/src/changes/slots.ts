@@ -1,7 +1,7 @@
 /** Replication slots: what the server keeps for a follower, so that none of its log is removed before it was told. */
 import { P2PError, sleep } from "@omni/p2p-core/starter";
 import { sqlState } from "../client/errors.ts";
-import { literal } from "../client/sql.ts";
+import { literal, quote } from "../client/sql.ts";
 import type { PostgresqlStore } from "../client/store.ts";
 import { parseLsn } from "./lsn.ts";
 import { ALL_SLOTS } from "./names.ts";
@@ -59,7 +59,7 @@ export async function findSlot(store: PostgresqlStore, name: string, signal: Abo
 export function listSlots(store: PostgresqlStore, signal: AbortSignal): Promise<readonly Slot[]> {
   return slotsWhere(
     store,
-    "s.slot_name LIKE $1::pg_catalog.text AND s.database = pg_catalog.current_database()",
+    "s.slot_name LIKE $1::pg_catalog.text AND s.plugin = 'pgoutput' AND s.database = pg_catalog.current_database()",
     ALL_SLOTS,
     signal,
   );
@@ -98,7 +98,7 @@ export async function createSlot(store: PostgresqlStore, name: string, signal: A
 
 /** What to say to a user without the right. */
 export function noReplication({ endpoint: { user } }: PostgresqlStore): string {
-  return `the user may not use replication; ALTER ROLE ${JSON.stringify(user)} REPLICATION allows it (on Amazon RDS, GRANT rds_replication TO ${JSON.stringify(user)})`;
+  return `the user may not use replication; ALTER ROLE ${quote(user)} REPLICATION allows it (on Amazon RDS, GRANT rds_replication TO ${quote(user)})`;
 }
 
 async function whoHinders(store: PostgresqlStore, signal: AbortSignal): Promise<string> {
@@ -112,16 +112,19 @@ async function whoHinders(store: PostgresqlStore, signal: AbortSignal): Promise<
   return `Cannot begin to follow ${store.label}: the server makes a replication slot only when the transactions have ended that were open before${who === "" ? "" : ` (${who})`}; end them, or try again later`;
 }
 
-/** Drops a slot, and ends whoever reads by it. It is no error where there is none. */
+/**
+ * Drops a slot of this library, and ends whoever reads by it. It is no error where there is none.
+ *
+ * @throws P2PError `CHANGES_UNAVAILABLE` where the user may not, or the slot is another's.
+ */
 export async function dropSlot(store: PostgresqlStore, name: string, signal: AbortSignal): Promise<void> {
   const start = performance.now();
   while (true) {
     const slot = await findSlot(store, name, signal);
     if (slot === undefined) return;
+    if (!slot.usable) throw notOurs(store, name);
     try {
-      if (slot.activePid !== undefined) {
-        await store.query("read", signal, `SELECT pg_catalog.pg_terminate_backend(${slot.activePid})`);
-      }
+      if (slot.activePid !== undefined) await endReader(store, name, signal);
       await store.query("read", signal, `SELECT pg_catalog.pg_drop_replication_slot(${literal(name)})`);
       return;
     } catch (error) {
@@ -134,6 +137,29 @@ export async function dropSlot(store: PostgresqlStore, name: string, signal: Abo
       await sleep(50, signal);
     }
   }
+}
+
+/** Ends the process that reads by a slot at this moment: one that did a while ago may be another's by now. */
+async function endReader(store: PostgresqlStore, name: string, signal: AbortSignal): Promise<void> {
+  const text = `SELECT pg_catalog.pg_terminate_backend(s.active_pid) FROM pg_catalog.pg_replication_slots s
+    WHERE s.slot_name = $1::pg_catalog.name AND s.active_pid IS NOT NULL`;
+  try {
+    await store.query("read", signal, text, [name]);
+  } catch (error) {
+    signal.throwIfAborted();
+    const { cause } = error as P2PError;
+    if (sqlState(cause) !== "42501") throw error;
+    throw unavailable(
+      store,
+      `another user reads by the replication slot ${name}, whose process may not be ended (${(cause as Error).message}); stop that follower`,
+      cause,
+    );
+  }
+}
+
+/** The error of a slot that has the name of one of ours, and is another's. */
+export function notOurs(store: PostgresqlStore, name: string): P2PError {
+  return unavailable(store, `the replication slot ${name} is not one of this library; drop it`);
 }
 
 /** Moves on a slot by which nobody reads. It is no error where there is none, or where it has moved further. */
