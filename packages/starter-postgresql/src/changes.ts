@@ -25,8 +25,6 @@ export { postgresqlChanges } from "./changes/control.ts";
 
 /** How often the catalogue is asked whether the table and its publication are still the same, in ms. */
 const LOOK_MS = 5000;
-/** How often the server is told that we are alive, in ms; it gives up on those who are silent for a minute (`wal_sender_timeout`). */
-const REPORT_MS = 5000;
 /** Time in which a server answers that is there, in ms. */
 const ANSWER_MS = 15_000;
 /** How long transactions are waited for that are open when a position is asked for, in ms. */
@@ -43,6 +41,7 @@ export class LogFeed implements ChangeFeed {
   readonly #told = new Map<string, bigint>();
   /** Transactions that may not be seen by look-ups yet, with the position of the batch that told of them. */
   #unseen: { readonly lsn: bigint; readonly xid: number }[] = [];
+  #closed = false;
 
   constructor(store: PostgresqlStore) {
     this.#store = store;
@@ -103,9 +102,12 @@ export class LogFeed implements ChangeFeed {
       collector,
       signal,
     );
+    if (this.#closed) {
+      await stream.end();
+      throw new P2PError("CLOSED", `${store.label} is closed`);
+    }
     this.#streams.set(name, stream);
     const forget = onAbort(signal, () => void stream.end());
-    const timer = setInterval(() => stream.report(false), REPORT_MS);
     try {
       let looked = performance.now();
       while (true) {
@@ -128,7 +130,6 @@ export class LogFeed implements ChangeFeed {
       }
     } finally {
       forget();
-      clearInterval(timer);
       if (this.#streams.get(name) === stream) this.#streams.delete(name);
       await stream.end();
     }
@@ -214,6 +215,7 @@ export class LogFeed implements ChangeFeed {
 
   /** Ends what is still read, so that its slots are free and nothing keeps the process. */
   async close(): Promise<void> {
+    this.#closed = true;
     await Promise.all([...this.#streams.values()].map((stream) => stream.end()));
   }
 

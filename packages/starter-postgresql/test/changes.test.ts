@@ -2,7 +2,8 @@ import type { ChangeBatch, ChangeFeed, IdRef, JsonValue, OpenContext } from "@om
 import { ServiceUnavailableError, startPgbouncer, startService } from "@omni/p2p-test-services";
 import { describeWithService } from "@omni/p2p-test-services/suite";
 import { Client } from "pg";
-import { afterAll, expect, it } from "vitest";
+import { afterAll, expect, it, vi } from "vitest";
+import { PostgresqlStore } from "../src/client/store.ts";
 import { postgresqlStarter } from "../src/index.ts";
 import {
   calm,
@@ -58,6 +59,11 @@ class Reader {
     this.#abort.abort(new Error("enough"));
     await this.ended;
   }
+}
+
+/** Whether a timer is still to come: Node has a field for it, and nothing else says so. */
+function isRunning(timer: NodeJS.Timeout): boolean {
+  return !(timer as unknown as { readonly _destroyed: boolean })._destroyed;
 }
 
 describeWithService("postgresql", "the feed of changes", ({ url }) => {
@@ -356,13 +362,43 @@ describeWithService("postgresql", "the feed of changes", ({ url }) => {
     const feed = await followed(schema, "t");
     const start = await feed.now("f", calm);
     const service = await schema.open("t");
+    const intervals = vi.spyOn(globalThis, "setInterval");
+    cleanUp(() => intervals.mockRestore());
     const batches = service.changes!.read({ follower: "f", after: start, maxWaitMs: 50, signal: calm });
     await batches[Symbol.asyncIterator]().next();
+    const reporting = intervals.mock.results.map(({ value }) => value as NodeJS.Timeout);
+    expect(reporting.map(isRunning)).toEqual([true]);
     expect((await control.status(schema.endpoint("t"), context)).kept).toMatchObject([{ active: true }]);
     await service.close();
+    // It would keep the process.
+    expect(reporting.map(isRunning)).toEqual([false]);
     await expect
       .poll(async () => (await control.status(schema.endpoint("t"), context)).kept)
       .toMatchObject([{ active: false }]);
+  });
+
+  it("leaves no stream open that began while the store was closed", async () => {
+    const schema = await scratch.schema("CREATE TABLE t (id int PRIMARY KEY)");
+    const feed = await followed(schema, "t");
+    const start = await feed.now("f", calm);
+    const service = await schema.open("t");
+    const batches = service.changes!.read({ follower: "f", after: start, maxWaitMs: 50, signal: calm });
+    const first = rejection(batches[Symbol.asyncIterator]().next());
+    // The slot is looked at, and the way to the server is long.
+    const { promise: opened, resolve } = Promise.withResolvers<void>();
+    const connecting = vi.spyOn(PostgresqlStore.prototype, "connectReplication").mockImplementation(async function (
+      this: PostgresqlStore,
+      signal,
+    ) {
+      connecting.mockRestore();
+      const connection = await this.connectReplication(signal);
+      await service.close();
+      resolve();
+      return connection;
+    });
+    await opened;
+    expect(await first).toMatchObject({ code: "CLOSED" });
+    expect((await control.status(schema.endpoint("t"), context)).kept).toMatchObject([{ active: false }]);
   });
 
   it("asks a pooler for nothing that it cannot give", async (test) => {

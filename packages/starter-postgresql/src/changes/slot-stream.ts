@@ -8,6 +8,8 @@ import { lsnText } from "./lsn.ts";
 
 /** The beginning of the server's time, in ms. */
 const YEAR_2000_MS = 946_684_800_000;
+/** How often the server is told that we are alive, in ms; it gives up on those who are silent for a minute (`wal_sender_timeout`). */
+const REPORT_MS = 5000;
 /** How long the server may take to end a stream, in ms. */
 const END_MS = 1000;
 
@@ -35,6 +37,7 @@ export class SlotStream extends Work<void> {
   #wire: Wire | undefined;
   #received: bigint;
   #confirmed: bigint;
+  #reporting: NodeJS.Timeout | undefined;
   #ending = false;
   #ended: Promise<void> | undefined;
   /** When the server was last heard, by `performance.now()`. */
@@ -51,7 +54,7 @@ export class SlotStream extends Work<void> {
     this.#received = options.from;
     this.#confirmed = options.confirmed;
     this.#sql = `START_REPLICATION SLOT ${quote(options.slot)} LOGICAL ${lsnText(options.from)} (proto_version '1', publication_names ${literal(quote(options.publication))})`;
-    this.result.catch((error: unknown) => this.#started.reject(error));
+    this.result.catch((error: unknown) => this.#started.reject(error)).finally(() => clearInterval(this.#reporting));
     this.#started.promise.catch(() => {});
   }
 
@@ -66,7 +69,10 @@ export class SlotStream extends Work<void> {
 
   submit(wire: Wire): void {
     this.#wire = wire;
-    wire.once("replicationStart", () => this.#started.resolve());
+    wire.once("replicationStart", () => {
+      if (!this.#ending) this.#reporting = setInterval(() => this.report(false), REPORT_MS);
+      this.#started.resolve();
+    });
     wire.query(this.#sql);
   }
 
@@ -120,6 +126,7 @@ export class SlotStream extends Work<void> {
   }
 
   async #end(): Promise<void> {
+    clearInterval(this.#reporting);
     if (this.#wire !== undefined && this.#connection.isAlive) {
       this.report(false);
       this.#ending = true;
