@@ -87,7 +87,12 @@ export class Session {
       return session;
     } catch (error) {
       session.close();
-      throw error;
+      // Nobody has a position in it yet, so nothing is lost: another try begins at a later moment.
+      if (!isP2PError(error, "CHANGES_LOST")) throw error;
+      throw new P2PError("BUSY", `Listening to ${label} was broken off as it began; try again in a moment`, {
+        retryable: true,
+        cause: error,
+      });
     }
   }
 
@@ -122,9 +127,9 @@ export class Session {
 
   /** Ends it; whoever reads is told so. */
   close(reason: P2PError = new P2PError("CLOSED", `The feed of changes of ${this.#label} has been closed`)): void {
-    if (this.#ended.signal.aborted) return;
     clearTimeout(this.#timer);
-    for (const listening of this.#listenings) listening.close();
+    // Also when it has ended before: it may have done so while it began, and a connection came up after that.
+    for (const listening of this.#listenings.splice(0)) listening.close();
     this.#ended.abort(reason);
   }
 
