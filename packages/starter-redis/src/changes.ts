@@ -68,6 +68,11 @@ export function redisChangeFeed(keyspace: Keyspace, label: string): RedisChangeF
     }
     await pause(following, signal);
     const session = await Session.open(keyspace, label, signal);
+    // It was released or closed meanwhile, and nobody would end what has begun to listen.
+    if (followings.get(follower) !== following) {
+      session.close();
+      session.assertAlive();
+    }
     following.session = session;
     return positionOf(session);
   }
