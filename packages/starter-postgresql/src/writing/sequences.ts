@@ -12,12 +12,16 @@ interface Sequence {
   readonly name: string;
   /** A number like this one leaves none behind it. */
   readonly most: bigint;
+  /** How far apart its numbers are. */
+  readonly step: bigint;
   /** The highest number that was written by any batch, behind which it is to stand. */
   wanted: bigint;
 }
 
 /** Those that count upwards, and that the user may move. The sequence is found by what it belongs to. */
-const sequencesSql = (oid: number) => `SELECT a.attname, pg_catalog.format('%I.%I', n.nspname, c.relname), q.seqmax
+const sequencesSql = (
+  oid: number,
+) => `SELECT a.attname, pg_catalog.format('%I.%I', n.nspname, c.relname), q.seqmax, q.seqincrement
 FROM pg_catalog.pg_depend d
   JOIN pg_catalog.pg_class c ON c.oid = d.objid AND c.relkind = 'S'
   JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
@@ -50,10 +54,11 @@ export class Sequences {
   async follow(session: Session, groups: readonly RowGroup[], isWritten: (index: number) => boolean): Promise<void> {
     if (this.#found === undefined) {
       const { rows } = await session.query(sequencesSql(this.#table.oid));
-      this.#found = rows.map(([column, name, most]) => ({
+      this.#found = rows.map(([column, name, most, step]) => ({
         column: column!,
         name: name!,
         most: BigInt(most!),
+        step: BigInt(step!),
         wanted: 0n,
       }));
     }
@@ -63,17 +68,21 @@ export class Sequences {
       for (let done = sequence.wanted; highest > done || sequence.wanted > done; ) {
         if (highest > sequence.wanted) sequence.wanted = highest;
         done = sequence.wanted;
-        await session.query(moveSql(sequence.name, done));
+        await session.query(moveSql(sequence, done));
       }
     }
   }
 }
 
-/** One that has given out no number yet would give out the one that it stands at. */
-function moveSql(name: string, to: bigint): string {
+/**
+ * The last of its own numbers up to this one: where several databases share the numbers by steps, the others are theirs. One that has
+ * given out no number yet would give out the one that it stands at.
+ */
+function moveSql({ name, step }: Sequence, to: bigint): string {
+  const left = `(${to}::pg_catalog.numeric - last_value)`;
   return (
-    `SELECT pg_catalog.setval(${literal(name)}::pg_catalog.regclass, ${to}) FROM ${name} ` +
-    `WHERE last_value < ${to} OR NOT is_called AND last_value <= ${to}`
+    `SELECT pg_catalog.setval(${literal(name)}::pg_catalog.regclass, (${to} - ${left} % ${step})::pg_catalog.int8) FROM ${name} ` +
+    `WHERE ${left} >= ${step} OR NOT is_called AND last_value <= ${to}`
   );
 }
 
