@@ -8,7 +8,7 @@ import { ownIdType, RowPlan } from "../values/row-plan.ts";
 import { type ChangeListener, PgoutputParser, type ToldCell, type ToldRelation, UNTOLD } from "./pgoutput.ts";
 import { dateOfServerTime, type StreamListener } from "./slot-stream.ts";
 
-/** Ids of a batch, and about as many wait before the server is left waiting. */
+/** Ids of a batch, or transactions that changed them; about as many wait before the server is left waiting. */
 const MOST_WAITING = 5000;
 
 /** What was told since the last time. */
@@ -64,7 +64,7 @@ export class ChangeCollector implements ChangeListener, StreamListener {
   }
 
   get isFull(): boolean {
-    return this.#refs.size >= MOST_WAITING;
+    return this.#refs.size >= MOST_WAITING || this.#xids.length >= MOST_WAITING;
   }
 
   /** Resolves when something has come since the last time. */

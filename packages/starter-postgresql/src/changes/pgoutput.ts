@@ -29,7 +29,7 @@ export interface ChangeListener {
   onTruncate(relations: readonly number[]): void;
 }
 
-/** Reads messages, and tells a listener. Nothing of the buffers is kept. */
+/** Reads messages, and tells a listener. Nothing of the buffers is kept. A message that ends early or goes astray is an error. */
 export class PgoutputParser {
   readonly #listener: ChangeListener;
   /** Of each relation, which of its columns stands where among the wanted ones; -1 for the others. */
@@ -44,7 +44,7 @@ export class PgoutputParser {
   parse(message: Buffer): void {
     this.#buffer = message;
     this.#at = 1;
-    switch (String.fromCharCode(message[0]!)) {
+    switch (String.fromCharCode(message.readUInt8(0))) {
       case "B":
         this.#at += 8;
         this.#begin();
@@ -123,8 +123,13 @@ export class PgoutputParser {
         if (place >= 0 && !(keyAlone && !places.inKey[column]!)) cells[place] = null;
       } else if (kind === 0x74 || kind === 0x62) {
         const length = this.#int32();
-        if (place >= 0) cells[place] = this.#buffer.toString("utf8", this.#at, this.#at + length);
-        this.#at += length;
+        const end = this.#at + length;
+        if (length < 0 || end > this.#buffer.length)
+          throw new RangeError(`a cell of ${length} bytes goes beyond its message`);
+        if (place >= 0) cells[place] = this.#buffer.toString("utf8", this.#at, end);
+        this.#at = end;
+      } else if (kind !== 0x75) {
+        throw new RangeError(`a cell of an unknown kind ${kind}`);
       }
     }
     return cells;
@@ -137,7 +142,7 @@ export class PgoutputParser {
   }
 
   #byte(): number {
-    return this.#buffer[this.#at++]!;
+    return this.#buffer.readUInt8(this.#at++);
   }
 
   #int16(): number {
@@ -157,6 +162,7 @@ export class PgoutputParser {
 
   #text(): string {
     const end = this.#buffer.indexOf(0, this.#at);
+    if (end < 0) throw new RangeError("a name goes beyond its message");
     const text = this.#buffer.toString("utf8", this.#at, end);
     this.#at = end + 1;
     return text;

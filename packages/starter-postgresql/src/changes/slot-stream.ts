@@ -8,6 +8,9 @@ import { lsnText } from "./lsn.ts";
 
 /** The beginning of the server's time, in ms. */
 const YEAR_2000_MS = 946_684_800_000;
+/** Bytes before a message of the log, and of a whole sign of life. */
+const DATA_HEADER = 25;
+const KEEPALIVE = 18;
 /** How often the server is told that we are alive, in ms; it gives up on those who are silent for a minute (`wal_sender_timeout`). */
 const REPORT_MS = 5000;
 /** How long the server may take to end a stream, in ms. */
@@ -15,7 +18,7 @@ const END_MS = 1000;
 
 /** Who is told of what comes. */
 export interface StreamListener {
-  /** @param message one of pgoutput's; its memory is used again afterwards. */
+  /** @param message one of pgoutput's, empty where it was cut off; its memory is used again afterwards. Must not throw. */
   onMessage(message: Buffer): void;
   /** Between transactions, everything before this place was told. */
   onKeepalive(end: bigint): void;
@@ -81,15 +84,20 @@ export class SlotStream extends Work<void> {
   override handleCopyData({ chunk }: { readonly chunk: Buffer }): void {
     this.heardAt = performance.now();
     if (this.#ending) return;
-    const end = chunk.readBigUInt64BE(chunk[0] === 0x77 ? 9 : 1);
-    if (chunk[0] === 0x77) {
-      if (end > this.#received) this.#received = end;
-      this.#listener.onMessage(chunk.subarray(25));
+    const isData = chunk[0] === 0x77;
+    if (!isData && chunk[0] !== 0x6b) return;
+    // What is thrown here would end the process; one who reads what is not there says so.
+    if (chunk.length < (isData ? DATA_HEADER : KEEPALIVE)) {
+      this.#listener.onMessage(Buffer.alloc(0));
+      return;
+    }
+    const end = chunk.readBigUInt64BE(isData ? 9 : 1);
+    if (end > this.#received) this.#received = end;
+    if (isData) {
+      this.#listener.onMessage(chunk.subarray(DATA_HEADER));
       if (this.#listener.isFull) this.#wire?.stream.pause();
       return;
     }
-    if (chunk[0] !== 0x6b) return;
-    if (end > this.#received) this.#received = end;
     if (chunk[17] === 1) this.report(false);
     this.#listener.onKeepalive(end);
   }
