@@ -2,39 +2,24 @@
 // P2P_CHAOS_WRITE_MS makes every write take so long. It says "started" when the transfer begins, and notes in the log how many records it sends, before it sends them.
 import { appendFileSync } from "node:fs";
 import { setTimeout as sleep } from "node:timers/promises";
-import { type P2PStarter, parseEndpoint } from "@omni/p2p-core";
-import { installedStarters, loadStarter } from "@omni/p2p-core/engine";
+import { parseEndpoint } from "@omni/p2p-core";
 import { newManager } from "./data.ts";
+import { withCalls, wrapStores } from "./wrapped-stores.ts";
 
 const [source, target, transferId, checkpoint, log] = process.argv.slice(2) as [string, string, string, string, string];
 
 const slow = Number(process.env.P2P_CHAOS_WRITE_MS ?? 0);
 
-/** The starter, with every write counted. */
-function counting(starter: P2PStarter): P2PStarter {
-  return {
-    ...starter,
-    async open(endpoint, context) {
-      const service = await starter.open(endpoint, context);
-      const writeToTarget: typeof service.writeToTarget = async (records, options) => {
-        if (slow > 0) await sleep(slow);
-        appendFileSync(log, `${records.length}\n`);
-        return service.writeToTarget(records, options);
-      };
-      return new Proxy(service, { get: (from, key) => (key === "writeToTarget" ? writeToTarget : bound(from, key)) });
-    },
-  };
-}
-
-function bound(from: object, key: string | symbol): unknown {
-  const value: unknown = Reflect.get(from, key);
-  return typeof value === "function" ? value.bind(from) : value;
-}
-
-const { storageType } = parseEndpoint(target);
-const installed = installedStarters(import.meta.dirname).find((starter) => starter.storageType === storageType)!;
 const manager = newManager();
-manager.registerService(storageType, counting(await loadStarter(installed)));
+await wrapStores(manager, [parseEndpoint(target).storageType], (service) =>
+  withCalls(service, {
+    async writeToTarget(records, options) {
+      if (slow > 0) await sleep(slow);
+      appendFileSync(log, `${records.length}\n`);
+      return service.writeToTarget(records, options);
+    },
+  }),
+);
 const { connectionId } = await manager.establish(source, target);
 console.log("started");
 const { totalRecords } = await manager.transferThroughConnection(

@@ -1,6 +1,6 @@
 /** The feeds that are proved: where each is followed from, into what, and how its position is lost. */
+import { starterOf } from "@omni/p2p-chaos/wrapped-stores";
 import { parseEndpoint } from "@omni/p2p-core";
-import { installedStarters, loadStarter } from "@omni/p2p-core/engine";
 import type { Store } from "@omni/p2p-matrix/stores";
 
 /** A feed, by its store. */
@@ -32,8 +32,7 @@ export async function loseFollower(place: string, follower: string): Promise<voi
 
 async function control(place: string, step: "enable" | "disable", follower?: string): Promise<void> {
   const endpoint = parseEndpoint(place);
-  const installed = installedStarters(import.meta.dirname).find((one) => one.storageType === endpoint.storageType)!;
-  const { changes } = await loadStarter(installed);
+  const { changes } = await starterOf(endpoint.storageType);
   const context = { role: "source", signal: AbortSignal.timeout(20_000), connectTimeoutMs: 10_000 } as const;
   if (step === "enable") await changes?.enable(endpoint, context);
   else await changes?.disable(endpoint, context, follower);

@@ -2,11 +2,12 @@
 import { FaultProxy, NO_FAULTS } from "@omni/p2p-chaos/fault-proxy";
 import { loseRecords } from "@omni/p2p-chaos/lose-records";
 import { check, type Report } from "@omni/p2p-chaos/report";
+import { withCalls } from "@omni/p2p-chaos/wrapped-stores";
 import { isP2PError } from "@omni/p2p-core";
 import type { P2PDataTransferService, RecordBatch } from "@omni/p2p-core/starter";
 import { type Places, STORES, type Store } from "@omni/p2p-matrix/stores";
 import { recordsOf } from "./drift.ts";
-import { openStore, withCalls, wrappingManager } from "./stores.ts";
+import { openStore, wrappingManager } from "./stores.ts";
 
 /** What happens to a source. */
 export const HARMS = ["emptied", "dropped", "replaced", "unreachable", "answering in part"] as const;

@@ -1,7 +1,8 @@
 // A mirror in a process of its own, to be killed: mirror-child.ts <source> <target> <state folder>. It resumes what it finds there.
 // P2P_MIRROR_CALL_MS makes every write and delete take so long. It says "started" when the mirror begins, and its result at the end.
 import { setTimeout as sleep } from "node:timers/promises";
-import { withCalls, wrappingManager } from "./stores.ts";
+import { withCalls } from "@omni/p2p-chaos/wrapped-stores";
+import { wrappingManager } from "./stores.ts";
 
 const [source, target, checkpoint] = process.argv.slice(2) as [string, string, string];
 const slow = Number(process.env.P2P_MIRROR_CALL_MS ?? 0);

@@ -1,6 +1,6 @@
 /** Managers and open stores for the proof, with a counter of what reaches the stores. */
-import { DefaultP2PConnectionManager, type P2PStarter, parseEndpoint } from "@omni/p2p-core";
-import { installedStarters, loadStarter } from "@omni/p2p-core/engine";
+import { starterOf, withCalls, wrapStores } from "@omni/p2p-chaos/wrapped-stores";
+import { DefaultP2PConnectionManager, parseEndpoint } from "@omni/p2p-core";
 import type { P2PDataTransferService } from "@omni/p2p-core/starter";
 
 const CONNECT_TIMEOUT_MS = 30_000;
@@ -25,28 +25,8 @@ export async function wrappingManager(
   wrap: (service: P2PDataTransferService, role: "source" | "target") => P2PDataTransferService,
 ): Promise<DefaultP2PConnectionManager> {
   const manager = newManager();
-  for (const storageType of new Set(storageTypes)) {
-    const starter = await starterOf(storageType);
-    manager.registerService(storageType, {
-      ...starter,
-      open: async (endpoint, context) => wrap(await starter.open(endpoint, context), context.role),
-    });
-  }
+  await wrapStores(manager, storageTypes, wrap);
   return manager;
-}
-
-/** The service with some of its calls replaced; all others go to the service itself. */
-export function withCalls(
-  service: P2PDataTransferService,
-  calls: Partial<P2PDataTransferService>,
-): P2PDataTransferService {
-  return new Proxy(service, {
-    get(from, key) {
-      if (Object.hasOwn(calls, key)) return Reflect.get(calls, key);
-      const value: unknown = Reflect.get(from, key);
-      return typeof value === "function" ? value.bind(from) : value;
-    },
-  });
 }
 
 /** A service whose writes and deletes are counted. */
@@ -69,10 +49,4 @@ export async function openStore(place: string, role: "source" | "target" = "targ
   const starter = await starterOf(endpoint.storageType);
   const signal = AbortSignal.timeout(CONNECT_TIMEOUT_MS);
   return starter.open(endpoint, { role, signal, connectTimeoutMs: CONNECT_TIMEOUT_MS });
-}
-
-async function starterOf(storageType: string): Promise<P2PStarter> {
-  const installed = installedStarters(import.meta.dirname).find((starter) => starter.storageType === storageType);
-  if (!installed) throw new Error(`There is no starter for ${storageType} among the dependencies of the proof`);
-  return loadStarter(installed);
 }

@@ -1,11 +1,12 @@
 import { DatabaseSync } from "node:sqlite";
+import { withCalls } from "@omni/p2p-chaos/wrapped-stores";
 import type { MirrorOptions, MirrorResult, P2PError, P2PQuery, P2PRecord } from "@omni/p2p-core";
 import { Places, type ServerUrls, STORES, type Store } from "@omni/p2p-matrix/stores";
 import { describeWithService } from "@omni/p2p-test-services/suite";
 import { Redis } from "ioredis";
 import { Client, escapeIdentifier } from "pg";
 import { afterAll, describe, expect, it } from "vitest";
-import { newManager, openStore, withCalls, wrappingManager } from "../src/stores.ts";
+import { newManager, openStore, wrappingManager } from "../src/stores.ts";
 
 const signal = new AbortController().signal;
 
