@@ -17,7 +17,8 @@ export class Follower {
   readonly target: string;
   readonly #source: string;
   readonly #folder = mkdtempSync(join(tmpdir(), "omni-p2p-follow-"));
-  readonly #transferId: string;
+  /** The name by which a source keeps its place. */
+  readonly transferId: string;
   #child: ChildProcess | undefined;
   #ended: Promise<void> = Promise.resolve();
   /** Times from sending to acknowledgement while it was live, in ms. */
@@ -30,16 +31,22 @@ export class Follower {
   constructor(source: string, target: string, transferId: string) {
     this.#source = source;
     this.target = target;
-    this.#transferId = transferId;
+    this.transferId = transferId;
   }
 
   start(): void {
     const script = join(import.meta.dirname, "child.ts");
-    const args = [script, this.#source, this.target, this.#transferId, this.#folder];
+    const args = [script, this.#source, this.target, this.transferId, this.#folder];
     const child = spawn(process.execPath, args, { stdio: ["ignore", "pipe", "inherit"] });
     this.#child = child;
     this.status = undefined;
-    this.#ended = new Promise((resolve) => child.once("exit", () => resolve()));
+    this.#ended = new Promise((resolve) =>
+      child.once("exit", (code, signal) => {
+        // A process that crashed tells nothing itself.
+        if (code !== 0 && signal !== "SIGKILL") this.error ??= `exit ${code ?? signal}`;
+        resolve();
+      }),
+    );
     createInterface({ input: child.stdout }).on("line", (line) => this.#hear(JSON.parse(line) as Told));
   }
 
@@ -63,8 +70,9 @@ export class Follower {
     await this.#ended;
   }
 
-  dispose(): void {
+  async dispose(): Promise<void> {
     this.#child?.kill("SIGKILL");
+    await this.#ended;
     rmSync(this.#folder, { recursive: true, force: true });
   }
 }

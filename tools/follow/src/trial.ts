@@ -36,6 +36,8 @@ export async function follows(places: Places, feed: Feed, terms: Terms, random: 
     await workload.fill(FILLED);
     await enableFeed(source);
     const done = workload.run();
+    // Awaited below; until then its failure is not to end the process, and with it the report.
+    done.catch(() => {});
     for (const follower of followers) follower.start();
     await disturb(source, followers, proxy, terms, random);
     workload.stop();
@@ -55,7 +57,7 @@ export async function follows(places: Places, feed: Feed, terms: Terms, random: 
     );
   } finally {
     workload.stop();
-    for (const follower of followers) follower.dispose();
+    await Promise.all(followers.map((follower) => follower.dispose()));
     await proxy?.close();
     await writer.close();
   }
@@ -75,8 +77,7 @@ async function disturb(
     ...Array.from({ length: kills }, () => () => any().kill()),
     ...Array.from({ length: cuts }, () => async () => proxy?.cut()),
     ...Array.from({ length: losses }, () => async () => {
-      const at = Math.floor(random() * followers.length);
-      await loseFollower(source, `proof-${source.slice(0, source.indexOf(":"))}-${at}`);
+      await loseFollower(source, any().transferId);
       await enableFeed(source);
     }),
   ];

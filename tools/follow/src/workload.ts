@@ -46,6 +46,8 @@ export class Workload {
     for (let at = 0; at < documents; at += IN_FLIGHT) {
       await Promise.all(Array.from({ length: Math.min(IN_FLIGHT, documents - at) }, () => this.#insert()));
     }
+    // No changes of a source that is followed.
+    this.#counts.inserted = 0;
   }
 
   /** Changes the source until it is stopped. */

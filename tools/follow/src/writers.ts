@@ -1,5 +1,4 @@
 /** Writers: each changes a store as an application does, by the store's own client. */
-import { memoryStore } from "@omni/p2p-starter-memory";
 import Database from "better-sqlite3";
 import { Redis } from "ioredis";
 import { MongoClient } from "mongodb";
@@ -22,21 +21,11 @@ export async function openWriter(place: string): Promise<Writer> {
 }
 
 const WRITERS: Readonly<Record<string, (place: string) => Promise<Writer>>> = {
-  memory: writeToMemory,
   sqlite: writeToSqlite,
   redis: writeToRedis,
   mongodb: writeToMongodb,
   postgresql: writeToPostgresql,
 };
-
-async function writeToMemory(place: string): Promise<Writer> {
-  const store = memoryStore(place.slice("memory:".length));
-  return {
-    put: async (document) => store.put({ ...document }),
-    remove: async (id) => void store.delete(id),
-    close: async () => {},
-  };
-}
 
 async function writeToSqlite(place: string): Promise<Writer> {
   const [, file, table] = /^sqlite:(.*)\?table=(.*)$/.exec(place) as unknown as [string, string, string];
