@@ -44,6 +44,10 @@ function changing(ids: (turn: number) => string): void {
   stops.push(() => clearInterval(timer));
 }
 
+function thrower(_: number, __: number | undefined, again?: number): void {
+  if (again !== undefined) throw new Error("thrown while looking again");
+}
+
 async function verified(more: object = {}) {
   await using manager = new DefaultP2PConnectionManager();
   manager.registerService("memory", memoryStarter);
@@ -109,6 +113,45 @@ describe("a live comparison", () => {
     manager.registerService("memory", memoryStarter);
     const connection = await manager.establish("memory:live-source", "memory:live-target");
     await expect(connection.verify({ limit: 3 }, { live: true })).rejects.toMatchObject({ code: "UNSUPPORTED_QUERY" });
+  });
+
+  it("refuses a transform that changes ids, and a query of the target that cannot be asked by ids", async () => {
+    source.put({ id: "r1", text: "same" });
+    const renaming = verified({ transform: (record: { id: string }) => ({ ...record, id: `x${record.id}` }) });
+    await expect(renaming).rejects.toMatchObject({
+      code: "INVALID_CONFIG",
+      message: expect.stringMatching(/"r1".* a live comparison finds records by their ids.*compare at rest/),
+    });
+    const upper = (record: { id: string }) => ({ ...record, text: "SAME" });
+    target.put({ id: "r1", text: "SAME" });
+    expect(await verified({ transform: upper })).toMatchObject({ equal: true });
+    for (const targetQuery of [{ limit: 3 }, { native: { memory: {} } }]) {
+      await expect(verified({ targetQuery })).rejects.toMatchObject({ code: "UNSUPPORTED_QUERY" });
+    }
+  });
+
+  it("holds to the target's query what it looks at again", async () => {
+    fill();
+    target.put({ id: "more", text: "x" });
+    target.put({ id: "r1", text: "other" });
+    const targetQuery = { where: { text: "same" } };
+    expect(await verified({ targetQuery })).toMatchObject({ equal: false, missing: 1, extra: 0, different: 0 });
+  });
+
+  it("is not ended by a listener that throws or rejects", async () => {
+    fill();
+    target.delete("r1");
+    const warnings: Error[] = [];
+    const hear = (warning: Error) => warnings.push(warning);
+    process.on("warning", hear);
+    stops.push(() => process.off("warning", hear));
+    for (const onProgress of [() => Promise.reject(new Error("broken")), thrower]) {
+      expect(await verified({ onProgress })).toMatchObject({ equal: false, missing: 1 });
+    }
+    expect(warnings.map(({ message }) => message)).toEqual([
+      expect.stringMatching(/onProgress failed: broken/),
+      expect.stringMatching(/onProgress failed: thrown while looking again/),
+    ]);
   });
 
   it("leaves what only the target has alone where it is told so", async () => {

@@ -43,7 +43,8 @@ import {
 } from "./follow-options.ts";
 import { FollowRounds, type RoundResult } from "./follow-round.ts";
 import { FollowScheduler } from "./follow-scheduler.ts";
-import { keepingIds, mirrorWith, targetQueryOf } from "./mirror.ts";
+import { keepingIds } from "./keeping-ids.ts";
+import { mirrorWith, targetQueryOf } from "./mirror.ts";
 import type { NotReconciled } from "./reconciler.ts";
 import { tellingUnclear } from "./unclear-writes.ts";
 

@@ -2,15 +2,15 @@
 import { sleep } from "../async/sleep.ts";
 import type { ConnectionConfig } from "../config.ts";
 import { isP2PError } from "../errors.ts";
-import { assertAskableById } from "../kit/look-up.ts";
 import { idKey, type P2PRecord } from "../model/record.ts";
 import { lookUpOf } from "../storage/contract-checks.ts";
 import { matches, type P2PQuery, parseQuery, pickFields } from "../storage/query.ts";
 import { redactText, secretsOf } from "../storage/redact.ts";
 import type { LookUpOutcome } from "../storage/service.ts";
 import type { TransferEnd } from "../transfer/end.ts";
+import { guardedListener } from "../transfer/hooks.ts";
 import { transformStep } from "../transfer/options.ts";
-import { siftBatch, TransformWindow } from "../transfer/transform.ts";
+import { siftBatch, type Transform, TransformWindow } from "../transfer/transform.ts";
 import { fieldDifferences } from "../transfer/verify/fields.ts";
 import type { Difference, DifferenceSink } from "../transfer/verify/finder.ts";
 import {
@@ -21,7 +21,8 @@ import {
   type VerifyOptions,
   type VerifyResult,
 } from "../transfer/verify/verify.ts";
-import { lookUpWithRetry } from "./look-up.ts";
+import { keepingIds } from "./keeping-ids.ts";
+import { assertLooksUpBy, lookUpWithRetry } from "./look-up.ts";
 import { SpillFile } from "./spill-file.ts";
 
 /** The time in which a change reaches the target, unless the caller knows better, in ms. */
@@ -64,7 +65,7 @@ type Pending = readonly [id: string, ours: string, theirs: string, times: number
  * stayed the same on both sides for the time in which a change reaches the target.
  *
  * @throws P2PError as a comparison at rest, and `UNSUPPORTED_OPERATION` or `UNSUPPORTED_QUERY` before anything is read where a side cannot be
- * asked by ids.
+ * asked by ids, and `INVALID_CONFIG` where the transform changes ids.
  */
 export async function verifyLive(
   source: TransferEnd,
@@ -83,6 +84,10 @@ class LiveComparison {
   readonly #targetQuery: P2PQuery;
   readonly #options: VerifyOptions;
   readonly #config: ConnectionConfig;
+  readonly #transform: Transform | undefined;
+  readonly #window: TransformWindow;
+  readonly #listener: NonNullable<VerifyOptions["onProgress"]>;
+  readonly #stop = new AbortController();
   readonly #signal: AbortSignal;
   readonly #counts: Record<Told, number> = { missing: 0, different: 0, extra: 0, unreadable: 0, unsettled: 0 };
   readonly #differences: Difference[] = [];
@@ -102,15 +107,20 @@ class LiveComparison {
     this.#query = asked;
     this.#options = options;
     this.#config = config;
-    this.#signal = options.signal ?? new AbortController().signal;
-    this.#targetQuery = options.targetQuery ?? targetSideOf(asked, transformStep(options).transform !== undefined);
+    this.#listener = guardedListener("onProgress", options.onProgress);
+    this.#signal = options.signal ? AbortSignal.any([options.signal, this.#stop.signal]) : this.#stop.signal;
+    const { transform, terms } = transformStep(options);
+    const refuse = (error: Error) => this.#stop.abort(error);
+    this.#transform = transform && keepingIds(transform, refuse, "a live comparison", "compare at rest");
+    this.#window = new TransformWindow(terms);
+    this.#targetQuery = options.targetQuery ?? targetSideOf(asked, transform !== undefined);
   }
 
   async run(): Promise<VerifyResult> {
     const startedAt = performance.now();
-    assertAskableById(parseQuery(this.#query));
-    lookUpOf(this.#source);
     lookUpOf(this.#target);
+    await assertLooksUpBy(this.#source, this.#query, this.#signal);
+    await assertLooksUpBy(this.#target, this.#askedOfTarget, this.#signal);
     const file = await SpillFile.open<Candidate>("verify");
     const pending = [await SpillFile.open<Pending>("verify"), await SpillFile.open<Pending>("verify")] as const;
     try {
@@ -121,19 +131,30 @@ class LiveComparison {
         this.#query,
         {
           ...options,
-          onProgress: (records, total) => {
-            this.#read = [records, total];
-            onProgress?.(records, total);
-          },
+          ...{ schema: undefined, transform: this.#transform, signal: this.#signal },
+          onProgress:
+            onProgress &&
+            ((records, total) => {
+              this.#read = [records, total];
+              this.#listener(records, total);
+            }),
         },
         this.#config,
         this.#candidatesInto(file),
       );
       await this.#settle(file, pending);
+    } catch (error) {
+      throw this.#stop.signal.aborted ? this.#stop.signal.reason : error;
     } finally {
       await Promise.all([file, ...pending].map((one) => one.close()));
     }
     return { ...this.#result(), durationMs: performance.now() - startedAt };
+  }
+
+  /** What the target is asked for by ids. Where nothing was told, the conditions are held here, as at rest. */
+  get #askedOfTarget(): P2PQuery {
+    const { orderBy: _, ...told } = this.#options.targetQuery ?? {};
+    return told;
   }
 
   /** What is looked at again: differences that may pass, one of each id. */
@@ -165,7 +186,7 @@ class LiveComparison {
     }
     let [from, to] = [first, second];
     for (let look = 1; from.length > 0 && look <= LOOKS * WINDOWS; look++) {
-      this.#options.onProgress?.(...this.#read, from.length);
+      this.#listener(...this.#read, from.length);
       await sleep((this.#options.settle ?? SETTLE_MS) / LOOKS, this.#signal);
       await to.clear();
       for await (const batch of from.batches(BATCH)) await this.#lookAgain(batch, to, look === LOOKS * WINDOWS);
@@ -201,14 +222,13 @@ class LiveComparison {
     const [ours, theirs] = await Promise.all([
       look(this.#source, this.#query),
       // A target that nobody has made yet holds nothing.
-      look(this.#target, {}).catch((error): readonly LookUpOutcome[] => {
+      look(this.#target, this.#askedOfTarget).catch((error): readonly LookUpOutcome[] => {
         if (!isP2PError(error, "SOURCE_NOT_FOUND")) throw error;
         return refs.map(() => ({ state: "absent" }));
       }),
     ]);
-    const { transform, terms } = transformStep(this.#options);
     const found = ours.flatMap((outcome) => (outcome.state === "wanted" ? [outcome.record] : []));
-    const made = await siftBatch({ records: found }, transform, this.#signal, new TransformWindow(terms));
+    const made = await siftBatch({ records: found }, this.#transform, this.#signal, this.#window);
     const records = new Map(made.records.map((record) => [idKey(record.id), record]));
     const refused = new Map(made.failures.map(({ record, error }) => [idKey(record.id), error]));
     const { conditions, fields } = parseQuery(this.#targetQuery);

@@ -1,11 +1,29 @@
 /** Look-ups by id as what is live needs them: with retries, and never an answer in part. */
-import { P2PError } from "../errors.ts";
+import { unlessAborted } from "../async/abort.ts";
+import { isP2PError, P2PError } from "../errors.ts";
+import { assertAskableById } from "../kit/look-up.ts";
 import { lookUpOf } from "../storage/contract-checks.ts";
 import type { IdRef } from "../storage/id-ref.ts";
-import type { P2PQuery } from "../storage/query.ts";
+import { type P2PQuery, parseQuery } from "../storage/query.ts";
 import type { LookUpOutcome } from "../storage/service.ts";
 import type { TransferEnd } from "../transfer/end.ts";
 import { RetryBudget, type RetryPolicy } from "../transfer/retry.ts";
+
+/**
+ * Makes sure that an end can be asked for records of a query by their ids, before all of it is read for that. (Some stores cannot
+ * with a native query.)
+ *
+ * @throws P2PError `UNSUPPORTED_QUERY`, or `UNSUPPORTED_OPERATION` where it cannot by any.
+ */
+export async function assertLooksUpBy(end: TransferEnd, query: P2PQuery, signal: AbortSignal): Promise<void> {
+  assertAskableById(parseQuery(query));
+  await unlessAborted(
+    lookUpOf(end)([{ id: "omni-p2p" }], query, { signal }).catch((error) => {
+      if (isP2PError(error, "UNSUPPORTED_QUERY")) throw error;
+    }),
+    signal,
+  );
+}
 
 /**
  * Looks ids up in an end, and asks once more for what could not be told for the moment.

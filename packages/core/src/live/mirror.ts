@@ -3,7 +3,6 @@ import { unlessAborted } from "../async/abort.ts";
 import { type ConnectionConfig, parseTolerance } from "../config.ts";
 import { isP2PError, P2PError, toP2PError } from "../errors.ts";
 import { assertAskableById } from "../kit/look-up.ts";
-import { idKey, type MutableRecord, type P2PRecord } from "../model/record.ts";
 import { deleteOf, lookUpOf } from "../storage/contract-checks.ts";
 import { endpointLabel } from "../storage/endpoint.ts";
 import { type P2PQuery, parseQuery } from "../storage/query.ts";
@@ -21,14 +20,15 @@ import { assertPlaceForLetters } from "../transfer/dead-letters/letter-place.ts"
 import { claim } from "../transfer/durable/claim.ts";
 import type { TransferEnd } from "../transfer/end.ts";
 import { FailureBudget } from "../transfer/failure-budget.ts";
-import { callListener, warnOfListener } from "../transfer/hooks.ts";
+import { guardedListener } from "../transfer/hooks.ts";
 import { declaredSchema } from "../transfer/lane.ts";
 import { type ResolvedTransfer, resolveTransfer } from "../transfer/options.ts";
 import { MAX_LISTED_ERRORS, P2PTransferError, type TransferFailure } from "../transfer/result.ts";
 import { stopSignal } from "../transfer/stop.ts";
-import { isThenable, type Transform, type TransformResult } from "../transfer/transform.ts";
 import { type FoundDifferences, findDifferences, targetSideOf } from "../transfer/verify/verify.ts";
 import { DifferenceFile, isExtra } from "./difference-file.ts";
+import { keepingIds } from "./keeping-ids.ts";
+import { assertLooksUpBy } from "./look-up.ts";
 import {
   type MirrorOptions,
   type MirrorProgress,
@@ -78,6 +78,7 @@ class MirrorRun {
   readonly #options: ResolvedTransfer;
   readonly #own: SplitOptions["own"];
   readonly #secrets: readonly string[];
+  readonly #listener: (progress: MirrorProgress) => void;
   readonly #startedAt = performance.now();
   readonly #stop = new AbortController();
   readonly #signal = this.#stop.signal;
@@ -96,7 +97,6 @@ class MirrorRun {
   #deadLetterPosition: Checkpoint["deadLetterPosition"] = null;
   #status: Checkpoint["status"] = "running";
   #refusal: P2PError | undefined;
-  #troubled = false;
 
   constructor(
     source: TransferEnd,
@@ -110,6 +110,7 @@ class MirrorRun {
     this.#target = target;
     this.#query = asked;
     this.#own = own;
+    this.#listener = guardedListener("onProgress", own.onProgress);
     this.#options = options.transform
       ? { ...options, transform: keepingIds(options.transform, (error) => this.#stop.abort(error)) }
       : options;
@@ -156,12 +157,7 @@ class MirrorRun {
     if (resumed) this.#guard = new IncarnationGuard(this.#source, this.#target, this.#options, this.#signal, resumed);
     await this.#guard.begin(this.#query);
     // A native query that cannot be asked by id is refused here, before both sides are read for it.
-    await unlessAborted(
-      lookUpOf(this.#source)([{ id: "omni-p2p" }], this.#query, { signal: this.#signal }).catch((error) => {
-        if (isP2PError(error, "UNSUPPORTED_QUERY")) throw error;
-      }),
-      this.#signal,
-    );
+    await assertLooksUpBy(this.#source, this.#query, this.#signal);
     this.#deletes = await this.#whatBecomesOfExtras(earlier);
     // Also of one that is not resumed: what it had sent may land yet.
     const intended = earlier?.status === "running" ? (earlier.mirror?.intended ?? []) : [];
@@ -443,17 +439,8 @@ class MirrorRun {
     };
   }
 
-  /** A listener that fails is told of once, and ends nothing. */
   #tell(phase: MirrorProgress["phase"], records: number, total: number | undefined): void {
-    const { onProgress } = this.#own;
-    if (!onProgress) return;
-    callListener(
-      () => onProgress({ phase, records, total }),
-      (error) => {
-        if (!this.#troubled) warnOfListener("onProgress", error);
-        this.#troubled = true;
-      },
-    );
+    this.#listener({ phase, records, total });
   }
 
   #result(): MirrorResult {
@@ -518,30 +505,4 @@ export function targetQueryOf(
     );
   }
   return same;
-}
-
-/** A transform under which each record stays the one of its id; what does otherwise ends the mirror. */
-export function keepingIds(transform: Transform, refuse: (error: P2PError) => void): Transform {
-  return (record, context) => {
-    const id = idKey(record.id);
-    const check = (output: TransformResult): TransformResult => {
-      const made = Array.isArray(output)
-        ? (output as readonly P2PRecord[])
-        : output == null
-          ? []
-          : [output as P2PRecord];
-      const other = made.find((one) => one?.id == null || idKey((one as unknown as MutableRecord).id) !== id);
-      if (made.length <= 1 && other === undefined) return output;
-      const what = made.length > 1 ? `${made.length} records` : "one with another id";
-      const error = new P2PError(
-        "INVALID_CONFIG",
-        `Invalid configuration: the transform made ${what} of the record "${id.slice(0, 80)}", and a mirror finds records by their ids; keep the id, and ` +
-          "make one record of one, or use transfer",
-      );
-      refuse(error);
-      throw error;
-    };
-    const output = transform(record, context);
-    return isThenable(output) ? output.then(check) : check(output);
-  };
 }

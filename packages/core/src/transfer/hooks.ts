@@ -101,6 +101,20 @@ export function callListener(call: () => unknown, onTrouble: (error: unknown) =>
   }
 }
 
+/** A listener of the application that may be called anywhere: one that fails is told of once, and ends nothing. */
+export function guardedListener<Args extends unknown[]>(
+  name: string,
+  listener: ((...args: Args) => unknown) | undefined,
+): (...args: Args) => void {
+  if (!listener) return () => {};
+  let troubled = false;
+  const trouble = (error: unknown) => {
+    if (!troubled) warnOfListener(name, error);
+    troubled = true;
+  };
+  return (...args) => callListener(() => listener(...args), trouble);
+}
+
 /** Tells the process of a listener that failed: as a warning, which Node.js prints and `process.on("warning")` hears. */
 export function warnOfListener(name: string, error: unknown): void {
   process.emitWarning(`${name} failed: ${messageOf(error)}. It was ignored, and what it listens to goes on`, {

@@ -2,7 +2,7 @@
 import { countOf } from "../storage/contract-checks.ts";
 import type { P2PQuery } from "../storage/query.ts";
 import type { P2PDataTransferService } from "../storage/service.ts";
-import { callListener, warnOfListener } from "./hooks.ts";
+import { guardedListener } from "./hooks.ts";
 
 /** How a transfer is getting on. */
 export interface TransferProgress {
@@ -58,19 +58,14 @@ export function progressTeller(
   const isHeard = () => onProgress !== undefined || meter.audience?.isThere() === true;
   if (isHeard()) meter.count();
   let toldAt = performance.now();
-  let troubled = false;
-  // A listener that fails is told of once, and ends nothing.
-  const trouble = (error: unknown) => {
-    if (!troubled) warnOfListener("onProgress", error);
-    troubled = true;
-  };
+  const listener = guardedListener("onProgress", onProgress);
   return (recordsRead, failures, last = false) => {
     meter.note(recordsRead, failures);
     if ((!last && performance.now() - toldAt < progressInterval) || !isHeard()) return;
     toldAt = performance.now();
     const progress = meter.read();
     if (meter.audience?.isThere()) meter.audience.tell(progress);
-    if (onProgress) callListener(() => onProgress(progress), trouble);
+    listener(progress);
   };
 }
 

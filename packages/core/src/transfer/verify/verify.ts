@@ -7,7 +7,7 @@ import { matches, type P2PQuery, parseQuery } from "../../storage/query.ts";
 import { redactError, redactText, secretsOf } from "../../storage/redact.ts";
 import type { TransferEnd } from "../end.ts";
 import { FieldWatch } from "../field-watch.ts";
-import { callListener, warnOfListener } from "../hooks.ts";
+import { guardedListener } from "../hooks.ts";
 import { isTimeout, SCHEMA_WORDS, TIMEOUT_WORDS, transformStep } from "../options.ts";
 import type { RetryPolicy } from "../retry.ts";
 import { isSchema } from "../schema.ts";
@@ -205,6 +205,7 @@ class Comparison {
   readonly #certified: { readonly source: CertificateDigests; readonly target: CertificateDigests } | undefined;
   readonly #canonical: (record: P2PRecord) => P2PRecord;
   readonly #redact: (text: string) => string;
+  readonly #listener: (records: number, total: number | undefined) => void;
   readonly #source: Side;
   readonly #target: Side;
   /** Each looks for fields that a query names and no record has; of the target, where it has a query of its own. */
@@ -217,7 +218,6 @@ class Comparison {
   /** Aborts when one side failed. */
   readonly #ending = new AbortController();
   #read = 0;
-  #troubled = false;
   /** Records of both sides together, once both have counted. */
   #total: number | undefined;
   #targetAbsent = false;
@@ -236,6 +236,7 @@ class Comparison {
     looksAt?: (records: readonly P2PRecord[]) => void,
   ) {
     this.#options = options;
+    this.#listener = guardedListener("onProgress", options.onProgress);
     this.#ends = { source, target };
     this.#certified = options.certificate
       ? { source: new CertificateDigests(), target: new CertificateDigests() }
@@ -533,24 +534,11 @@ class Comparison {
     return printRecord(this.#prints, record, this.#canonical(record), spread);
   }
 
-  /** A listener that fails is told of once, and ends nothing. */
-  #tell(): void {
-    const { onProgress } = this.#options;
-    if (!onProgress) return;
-    callListener(
-      () => onProgress(this.#read, this.#total),
-      (error) => {
-        if (!this.#troubled) warnOfListener("onProgress", error);
-        this.#troubled = true;
-      },
-    );
-  }
-
   /** A side's batches, counted. */
   async *#reading(side: Side): AsyncGenerator<SideBatch> {
     for await (const batch of readSide(side)) {
       this.#read += batch.records.length;
-      this.#tell();
+      this.#listener(this.#read, this.#total);
       yield batch;
     }
   }
