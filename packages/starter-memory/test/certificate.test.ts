@@ -1,6 +1,7 @@
 import {
   DefaultP2PConnectionManager,
   isP2PError,
+  P2PError,
   type P2PRecord,
   type VerifyCertificate,
   verify,
@@ -77,6 +78,45 @@ describe("a certificate", () => {
     });
     const another = held(certificate, "cert-target", { query: { where: { kind: "even" } } });
     await expect(another).rejects.toThrow(/made for the query .*odd.*leave the query out/);
+  });
+
+  it("is the same one with the fields of its objects in another order, and of the same query so", async () => {
+    const certificate = await certify({ where: { kind: "odd", text: { gte: "text 1" } } });
+    const turned: unknown = JSON.parse(JSON.stringify(certificate), (_, value: unknown) =>
+      typeof value === "object" && value !== null && !Array.isArray(value)
+        ? Object.fromEntries(Object.entries(value).reverse())
+        : value,
+    );
+    expect(Object.keys(turned as object)[0]).toBe("root");
+    const query = { where: { text: { gte: "text 1" }, kind: "odd" } };
+    for (const one of [certificate, turned]) {
+      expect(await held(one, "cert-target", { query })).toMatchObject({ equal: true, records: 500 });
+    }
+  });
+
+  it("tells once that there is nothing, checks its options, and is not ended by a listener that throws", async () => {
+    const certificate = await certify();
+    const endpoint = parseEndpoint("memory:cert-target");
+    const signal = new AbortController().signal;
+    const service = await memoryStarter.open(endpoint, { role: "source", signal, connectTimeoutMs: 1000 });
+    const none = Object.assign(service, {
+      readFromSource() {
+        throw new P2PError("SOURCE_NOT_FOUND", "There is none");
+      },
+    });
+    const { equal, gone, notes } = await verifyAgainst({ service: none, endpoint }, certificate);
+    expect({ equal, gone, notes }).toEqual({
+      ...{ equal: false, gone: 1000 },
+      notes: [expect.stringMatching(/There is nothing at memory:cert-target/)],
+    });
+    for (const options of [{ side: "left" }, { batchSize: 0 }, { maxDifferences: -1 }, { onProgress: 5 }]) {
+      const refused = held(certificate, "cert-target", options);
+      await expect(refused).rejects.toMatchObject({ code: "INVALID_CONFIG" });
+    }
+    const onProgress = () => {
+      throw new Error("broken");
+    };
+    expect(await held(certificate, "cert-target", { onProgress })).toMatchObject({ equal: true });
   });
 
   it("of records as a transform made them needs it for the source alone", async () => {

@@ -1,13 +1,14 @@
 /** Holds one side against a certificate: one pass over its records, and a second to name those that differ. */
 import { P2PError, toP2PError } from "../../errors.ts";
-import { encodeJson, toJson } from "../../model/json.ts";
+import { toJson } from "../../model/json.ts";
 import { idKey, type MutableRecord, type P2PRecord } from "../../model/record.ts";
-import type { P2PValue } from "../../model/value-tree.ts";
+import { type P2PValue, valuesEqual } from "../../model/value-tree.ts";
 import { endpointLabel } from "../../storage/endpoint.ts";
-import type { P2PQuery } from "../../storage/query.ts";
+import { type P2PQuery, parseQuery } from "../../storage/query.ts";
 import { redactError, secretsOf } from "../../storage/redact.ts";
 import { identify } from "../checkpoint/identity.ts";
 import type { TransferEnd } from "../end.ts";
+import { guardedListener } from "../hooks.ts";
 import { transformStep } from "../options.ts";
 import type { RetryPolicy } from "../retry.ts";
 import { TransformWindow } from "../transform.ts";
@@ -15,7 +16,7 @@ import { type BucketDigests, bucketOf, type Fingerprint, Fingerprinter } from ".
 import { CertificateDigests, type ReadCertificate, readCertificate } from "./certificate.ts";
 import { readSide, type Side, type SideBatch } from "./read.ts";
 import { printRecord } from "./record-print.ts";
-import type { VerifyOptions } from "./verify.ts";
+import { checkOptions, type VerifyOptions } from "./verify.ts";
 
 /** How a side is held against a certificate. */
 export interface AgainstOptions<In extends object = MutableRecord>
@@ -67,6 +68,7 @@ export async function againstWith(
   retry: RetryPolicy,
 ): Promise<AgainstResult> {
   try {
+    checkOptions(options);
     return await new Holding(end, readCertificate(certificate), options, retry).run();
   } catch (thrown) {
     if (options.signal?.aborted) throw new P2PError("ABORTED", "The comparison was cancelled", { cause: thrown });
@@ -82,6 +84,7 @@ class Holding {
   readonly #prints: Fingerprinter;
   readonly #side: "source" | "target";
   readonly #reading: Side;
+  readonly #listener: (records: number, total: number) => void;
   readonly #notes: string[] = [];
   #unreadable = 0;
   #read = 0;
@@ -91,9 +94,14 @@ class Holding {
     this.#certificate = certificate;
     this.#options = options;
     this.#prints = new Fingerprinter(certificate.salt);
-    this.#side = options.side ?? this.#sideOf();
-    const { query } = options;
-    if (query && encodeJson(query as unknown as P2PValue) !== JSON.stringify(certificate.query)) {
+    this.#listener = guardedListener("onProgress", options.onProgress);
+    const { query, side } = options;
+    if (side !== undefined && side !== "source" && side !== "target") {
+      throw new P2PError("INVALID_CONFIG", 'Invalid configuration: "side" must be "source" or "target"');
+    }
+    this.#side = side ?? this.#sideOf();
+    if (query) parseQuery(query);
+    if (query && !valuesEqual(query as unknown as P2PValue, certificate.parsedQuery as unknown as P2PValue)) {
       throw new P2PError(
         "CERTIFICATE_INVALID",
         `The certificate cannot be used: it was made for the query ${JSON.stringify(certificate.query).slice(0, 200)}, not for ` +
@@ -136,7 +144,8 @@ class Holding {
     const [first] = unequal as readonly [ReadonlySet<number>];
     const [table] = digests.tables as readonly [BucketDigests];
     const [before] = then.tables as readonly [BucketDigests];
-    const { ids, suspects } = first.size > 0 ? await this.#suspects(unequal) : { ids: [], suspects: 0 };
+    const { ids, suspects } =
+      first.size > 0 && table.count > 0 ? await this.#suspects(unequal) : { ids: [], suspects: 0 };
     return {
       equal: first.size === 0 && this.#unreadable === 0,
       side: this.#side,
@@ -190,7 +199,7 @@ class Holding {
   async *#batches(): AsyncGenerator<SideBatch> {
     for await (const batch of readSide(this.#reading)) {
       this.#read += batch.records.length;
-      this.#options.onProgress?.(this.#read, this.#certificate.records);
+      this.#listener(this.#read, this.#certificate.records);
       yield batch;
     }
   }

@@ -11,6 +11,7 @@ import type { StoreIdentity } from "../../storage/service.ts";
 import { identify } from "../checkpoint/identity.ts";
 import type { TransferEnd } from "../end.ts";
 import { BucketDigests, type Fingerprint } from "./buckets.ts";
+import { comparedText } from "./compared-text.ts";
 
 /** One end of a comparison, as its certificate has it. */
 interface CertifiedEnd {
@@ -125,7 +126,7 @@ function textsOf({ tables }: CertificateDigests): string[] {
   return tables.map((table) => base64(table.bytes()));
 }
 
-/** Over all that it says, in a fixed order of its own. */
+/** Over all that it says, in a fixed order of its own: where it was kept, the fields of an object may have come into another. */
 function rootOf(certificate: Omit<VerifyCertificate, "root">): string {
   const { format, version, core, startedAt, endedAt, source, target } = certificate;
   const { query, targetQuery, transformed, records, salt, digests, targetDigests } = certificate;
@@ -137,8 +138,8 @@ function rootOf(certificate: Omit<VerifyCertificate, "root">): string {
     startedAt,
     endedAt,
     ends,
-    query,
-    targetQuery,
+    comparedText(fromJson(query)),
+    comparedText(fromJson(targetQuery)),
     transformed,
     records,
     salt,

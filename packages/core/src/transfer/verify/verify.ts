@@ -55,7 +55,7 @@ export interface VerifyOptions<In extends object = MutableRecord> {
   readonly maxDifferences?: number | undefined;
   /**
    * Both sides may change meanwhile: a difference is told only when it stays the same for the whole of `settle`, and a record that
-   * goes on changing is `unsettled`. Both stores must look records up by their ids. Default `false`.
+   * goes on changing is `unsettled`. Both stores must look records up by their ids, and a transform must keep these. Default `false`.
    */
   readonly live?: boolean | undefined;
   /** The time in which a change of the source reaches the target at the latest, in ms. With `live` alone. Default 10 000. */
@@ -167,7 +167,8 @@ export async function findDifferences(
 
 const SETTLE_WORDS = "a number of milliseconds from 1 up, with live: true";
 
-function checkOptions(options: VerifyOptions): void {
+/** @throws P2PError `INVALID_CONFIG`, naming the option. */
+export function checkOptions(options: Omit<VerifyOptions, "onProgress"> & { readonly onProgress?: unknown }): void {
   assertPlain("options", options);
   const { schema, transform, transformTimeout, hookTimeout, signal, onProgress, failed } = options;
   const words = (value: unknown) => value === undefined || value === "differ" || value === "allow";
