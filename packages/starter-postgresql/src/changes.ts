@@ -15,7 +15,7 @@ import { slotName } from "./changes/names.ts";
 import { type Position, parsePosition, positionCursor } from "./changes/position.ts";
 import { assertPublished, lookAtPublished, type PublishedTable } from "./changes/published-table.ts";
 import { openSlotStream, probeReplication, slotTaken, streamError } from "./changes/replication.ts";
-import type { SlotStream } from "./changes/slot-stream.ts";
+import { ANSWER_MS, noAnswer, type SlotStream } from "./changes/slot-stream.ts";
 import { advanceSlot, createSlot, dropSlot, findSlot, notOurs, type Slot } from "./changes/slots.ts";
 import { untilEnded, untilSeen } from "./changes/snapshot.ts";
 import { qualified } from "./client/sql.ts";
@@ -25,8 +25,6 @@ export { postgresqlChanges } from "./changes/control.ts";
 
 /** How often the catalogue is asked whether the table and its publication are still the same, in ms. */
 const LOOK_MS = 5000;
-/** Time in which a server answers that is there, in ms. */
-const ANSWER_MS = 15_000;
 /** How long transactions are waited for that are open when a position is asked for, in ms. */
 const OPEN_MS = 1000;
 /** Transactions that were told of, and of which nobody has asked whether look-ups see them. */
@@ -161,11 +159,7 @@ export class LogFeed implements ChangeFeed {
       if (broken !== undefined) throw streamError(this.#store, broken.error);
       if (collector.isReady) break;
       if (asked && stream.heardAt > start + maxWaitMs) return;
-      if (asked) {
-        throw new P2PError("CONNECTION_LOST", `${this.#store.label} has not answered for ${ANSWER_MS} ms; try again`, {
-          retryable: true,
-        });
-      }
+      if (asked) throw noAnswer(this.#store.label);
       if (performance.now() - start < maxWaitMs) {
         collector.rest();
         continue;

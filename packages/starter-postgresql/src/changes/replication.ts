@@ -1,12 +1,12 @@
 /** Opening the stream of a slot, and what it means when the server refuses or ends it. */
-import { isP2PError, P2PError, sleep, unlessAborted } from "@omni/p2p-core/starter";
+import { isP2PError, P2PError, sleep, withDeadline } from "@omni/p2p-core/starter";
 import type { Connection } from "../client/connection.ts";
 import { isServerError, postgresqlError, sqlState } from "../client/errors.ts";
 import type { PostgresqlStore } from "../client/store.ts";
 import { settingsOfSession } from "../client/transaction.ts";
 import { Script } from "../client/work.ts";
 import { unavailable } from "./published-table.ts";
-import { SlotStream, type StreamListener } from "./slot-stream.ts";
+import { ANSWER_MS, noAnswer, SlotStream, type StreamListener, takeLeave } from "./slot-stream.ts";
 import { noReplication } from "./slots.ts";
 
 /** How long a slot is waited for that another reads by, in ms: the server may not have noticed yet that it is gone. */
@@ -29,7 +29,7 @@ export interface StreamRequest {
  */
 export async function probeReplication(store: PostgresqlStore, signal: AbortSignal): Promise<void> {
   const connection = await connect(store, signal);
-  await connection.end();
+  await takeLeave(connection);
 }
 
 /** Begins to read by a slot. */
@@ -44,7 +44,7 @@ export async function openSlotStream(
     const connection = await connect(store, signal);
     const stream = new SlotStream(connection, request, listener);
     try {
-      await unlessAborted(stream.start(), signal);
+      await answered(store, signal, () => stream.start());
       return stream;
     } catch (error) {
       connection.destroy();
@@ -67,13 +67,20 @@ export function slotTaken({ label }: PostgresqlStore, slot: string, cause?: unkn
   );
 }
 
+/** What the server says at once, if it says anything. */
+function answered<T>(store: PostgresqlStore, signal: AbortSignal, ask: () => Promise<T>): Promise<T> {
+  return withDeadline(ANSWER_MS, signal, () => noAnswer(store.label), ask);
+}
+
 async function connect(store: PostgresqlStore, signal: AbortSignal): Promise<Connection> {
   let connection: Connection | undefined;
   try {
     connection = await store.connectReplication(signal);
-    await unlessAborted(connection.run(new Script("IDENTIFY_SYSTEM")), signal);
-    await unlessAborted(connection.run(new Script(settingsOfSession())), signal);
-    return connection;
+    const made = connection;
+    for (const text of ["IDENTIFY_SYSTEM", settingsOfSession()]) {
+      await answered(store, signal, () => made.run(new Script(text)));
+    }
+    return made;
   } catch (error) {
     connection?.destroy();
     signal.throwIfAborted();

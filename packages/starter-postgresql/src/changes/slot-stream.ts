@@ -13,8 +13,22 @@ const DATA_HEADER = 25;
 const KEEPALIVE = 18;
 /** How often the server is told that we are alive, in ms; it gives up on those who are silent for a minute (`wal_sender_timeout`). */
 const REPORT_MS = 5000;
+/** Time in which a server answers that is there, in ms. */
+export const ANSWER_MS = 15_000;
 /** How long the server may take to end a stream, in ms. */
 const END_MS = 1000;
+
+/** The error of a server that says nothing. */
+export function noAnswer(label: string): P2PError {
+  return new P2PError("CONNECTION_LOST", `${label} has not answered for ${ANSWER_MS} ms; try again`, {
+    retryable: true,
+  });
+}
+
+/** Ends a connection, with or without the server. */
+export async function takeLeave(connection: Connection): Promise<void> {
+  if (!(await endsWithin(connection.end(), END_MS))) connection.destroy();
+}
 
 /** Who is told of what comes. */
 export interface StreamListener {
