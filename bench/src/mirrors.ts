@@ -1,5 +1,6 @@
 // `node bench/src/mirrors.ts ['sqlite -> sqlite' …]`: what a mirror takes beside the copy and the comparison of the same records, by turns
 // in one process, after a round that does not count. P2P_BENCH_RECORDS (200000) and P2P_BENCH_ROUNDS (5) set how many.
+import assert from "node:assert/strict";
 import { DefaultP2PConnectionManager, type P2PConnection, type P2PRecord, parseEndpoint } from "@omni/p2p-core";
 import { installedStarters, loadStarter } from "@omni/p2p-core/engine";
 import { emptyPlace } from "./empty.ts";
@@ -17,6 +18,7 @@ const RECORDS = Number(process.env.P2P_BENCH_RECORDS ?? 200_000);
 const ROUNDS = Number(process.env.P2P_BENCH_ROUNDS ?? 5);
 /** One in so many records is changed, another missing and another one extra. */
 const ONE_IN = 100;
+const EACH = Math.floor(RECORDS / ONE_IN);
 const mirrored = (connection: P2PConnection) => connection.mirror({}, { deletes: "remove", deadLetters: false });
 const patterns = process.argv.slice(2);
 
@@ -42,11 +44,13 @@ async function measured(subject: Subject): Promise<MirrorEntry> {
   const taken = { copy: [] as number[], verify: [] as number[], mirror: [] as number[], again: [] as number[] };
   for (let round = -1; round < ROUNDS; round++) {
     await emptyPlace(to);
-    const copy = await timedRun(from, to, (connection) => connection.transfer({}, { deadLetters: false }));
-    const verify = await timedRun(from, to, (connection) => connection.verify());
+    const copy = await timedRun(from, to, (connection) => connection.transfer({}, { deadLetters: false }), {
+      successCount: RECORDS,
+    });
+    const verify = await timedRun(from, to, (connection) => connection.verify(), { equal: true });
     await drift(from, to);
-    const mirror = await timedRun(from, to, mirrored);
-    const again = await timedRun(from, to, mirrored);
+    const mirror = await timedRun(from, to, mirrored, { successCount: 2 * EACH, deletedCount: EACH });
+    const again = await timedRun(from, to, mirrored, { successCount: 0, deletedCount: 0 });
     if (round < 0) continue;
     for (const [name, ms] of Object.entries({ copy, verify, mirror, again }))
       taken[name as keyof typeof taken].push(ms);
@@ -66,10 +70,23 @@ async function measured(subject: Subject): Promise<MirrorEntry> {
   };
 }
 
-async function timedRun(from: Place, to: Place, run: (connection: P2PConnection) => Promise<unknown>): Promise<number> {
+/** The time of a run in ms. One that did anything else than what it is measured for is an error. */
+async function timedRun<Result extends object>(
+  from: Place,
+  to: Place,
+  run: (connection: P2PConnection) => Promise<Result>,
+  expected: Partial<NoInfer<Result>>,
+): Promise<number> {
   const manager = new DefaultP2PConnectionManager({ appRoot: import.meta.dirname });
+  let result: Result | undefined;
   try {
-    return await alone(() => timed(async () => run(await manager.establish(endpointOf(from), endpointOf(to)))));
+    const ms = await alone(() =>
+      timed(async () => {
+        result = await run(await manager.establish(endpointOf(from), endpointOf(to)));
+      }),
+    );
+    assert.deepEqual({ ...result, ...expected }, { ...result });
+    return ms;
   } finally {
     await manager.close();
   }
@@ -77,11 +94,10 @@ async function timedRun(from: Place, to: Place, run: (connection: P2PConnection)
 
 /** Lets the target fall behind. */
 async function drift(from: Place, to: Place): Promise<void> {
-  const count = Math.floor(RECORDS / ONE_IN);
   const manager = new DefaultP2PConnectionManager({ appRoot: import.meta.dirname });
   const records: P2PRecord[] = [];
   const connection = await manager.establish(endpointOf(from), "memory:drift");
-  for await (const batch of connection.read({ limit: 2 * count })) records.push(...(batch.records as P2PRecord[]));
+  for await (const batch of connection.read({ limit: 2 * EACH })) records.push(...(batch.records as P2PRecord[]));
   await manager.close();
   const endpoint = parseEndpoint(endpointOf(to));
   const installed = installedStarters(import.meta.dirname).find(({ storageType }) => storageType === to.store)!;
@@ -89,11 +105,11 @@ async function drift(from: Place, to: Place): Promise<void> {
   const open = (await loadStarter(installed)).open(endpoint, { role: "target", signal, connectTimeoutMs: 30_000 });
   const store = await open;
   await store.deleteFromTarget!(
-    records.slice(0, count).map(({ id }) => ({ id })),
+    records.slice(0, EACH).map(({ id }) => ({ id })),
     { signal },
   );
-  const changed = records.slice(count).map((record) => ({ ...record, title: "as it was before" }));
-  const extra = records.slice(count).map((record) => ({ ...record, id: `left-behind-${String(record.id)}` }));
+  const changed = records.slice(EACH).map((record) => ({ ...record, title: "as it was before" }));
+  const extra = records.slice(EACH).map((record) => ({ ...record, id: `left-behind-${String(record.id)}` }));
   await store.writeToTarget([...changed, ...extra], { mode: "upsert", signal });
   await store.close();
 }
