@@ -79,9 +79,12 @@ class Waiting {
     return found.record;
   }
 
-  takeOldest(): P2PRecord | undefined {
-    const key = this.#byId.keys().next().value;
-    return key === undefined ? undefined : this.take(key);
+  /** Those that have waited longest by id, until there is room: one walk, since each new one would pass all that were taken. */
+  *takeSurplus(): Generator<P2PRecord> {
+    for (const key of this.#byId.keys()) {
+      if (!this.isOverfull) return;
+      yield this.take(key)!;
+    }
   }
 
   /** Lets those that wait as they came wait by id. @returns those that cannot, since their id came twice. */
@@ -207,9 +210,7 @@ export class Pairing {
   #trim(side: PairedSide): void {
     const own = this.#sides[side];
     for (const record of own.scatter()) this.#keep(side, record);
-    while (own.isOverfull) {
-      const oldest = own.takeOldest();
-      if (oldest === undefined) break;
+    for (const oldest of own.takeSurplus()) {
       this.#keep(side, oldest);
       this.#vain++;
     }
