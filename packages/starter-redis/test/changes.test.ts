@@ -243,7 +243,12 @@ describeWithService("redis", "changes", () => {
     await client.flushdb();
     expect((await lossAfter(service, start)).code).toBe("CHANGES_LOST");
     expect((await redisStarter.changes!.disable(endpoint, context)).warnings.join()).toContain("stays as it is");
+    const later = await service.changes!.now("f", calm());
     await client.config("SET", "notify-keyspace-events", "");
+    await client.set("a:unheard", 1);
+    const lost = await lossAfter(service, later);
+    expect([lost.code, lost.message]).toEqual(["CHANGES_LOST", expect.stringContaining("notify-keyspace-events")]);
+    expect((await errorOf(service.changes!.now("f", calm()))).code).toBe("CHANGES_UNAVAILABLE");
   });
 
   it("tells its state where all is well", async () => {

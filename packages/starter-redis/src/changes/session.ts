@@ -148,8 +148,13 @@ export class Session {
     let last = first;
     const look = async () => {
       try {
-        const [signs] = await Promise.all([askSigns(this.#keyspace, FOREVER), this.ping()]);
-        const missed = missedBetween(last, signs, !this.way.tellsFlushes);
+        const [signs, flags] = await Promise.all([
+          askSigns(this.#keyspace, FOREVER),
+          this.#missingFlags(),
+          this.ping(),
+        ]);
+        const silenced = flags === "" ? undefined : "notify-keyspace-events was changed, so that not all are told";
+        const missed = missedBetween(last, signs, !this.way.tellsFlushes) ?? silenced;
         if (missed !== undefined) this.#lose(missed);
         assertEvictions(this.#keyspace, signs, this.#label);
         last = signs;
@@ -160,6 +165,11 @@ export class Session {
       this.#schedule(look);
     };
     this.#schedule(look);
+  }
+
+  /** Notifications can be turned off while somebody listens, and then there is silence. */
+  async #missingFlags(): Promise<string | undefined> {
+    return this.way === NOTIFICATIONS ? missingFlags(this.#keyspace, FOREVER) : "";
   }
 
   #schedule(look: () => Promise<void>): void {
