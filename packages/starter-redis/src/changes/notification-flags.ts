@@ -1,5 +1,6 @@
 /** The server's setting `notify-keyspace-events`: which flags a follow needs, and what to say where they are lacking. */
 import { isP2PError, P2PError } from "@omni/p2p-core/starter";
+import type { Redis } from "ioredis";
 import type { Keyspace } from "../client/keyspace.ts";
 import type { RedisEndpoint } from "../endpoint.ts";
 
@@ -9,10 +10,16 @@ const SETTING = "notify-keyspace-events";
 const KEYSPACE = "K";
 const CLASSES = "g$lshztxed";
 
+interface NodeFlags {
+  readonly node: Redis;
+  readonly flags: string;
+}
+
 /** The flags that are lacking on any of the servers: none where all is well; `undefined` where the user may not ask. */
 export async function missingFlags(keyspace: Keyspace, signal: AbortSignal): Promise<string | undefined> {
-  const settings = await currentFlags(keyspace, signal);
-  return settings?.map(lacking).find((flags) => flags !== "") ?? (settings === undefined ? undefined : "");
+  const current = await currentFlags(keyspace, signal);
+  if (current === undefined) return undefined;
+  return current.map(({ flags }) => lacking(flags)).find((flags) => flags !== "") ?? "";
 }
 
 function lacking(flags: string): string {
@@ -20,14 +27,15 @@ function lacking(flags: string): string {
   return (flags.includes(KEYSPACE) ? "" : KEYSPACE) + events;
 }
 
-async function currentFlags({ link }: Keyspace, signal: AbortSignal): Promise<string[] | undefined> {
+/** The setting of each server; `undefined` where the user may not ask. */
+async function currentFlags({ link }: Keyspace, signal: AbortSignal): Promise<NodeFlags[] | undefined> {
   try {
-    const replies = await Promise.all(
-      link.topology
-        .masters()
-        .map((node) => link.send("read", signal, { name: "config", args: ["GET", SETTING] }, node)),
+    return await Promise.all(
+      link.topology.masters().map(async (node) => {
+        const reply = await link.send("read", signal, { name: "config", args: ["GET", SETTING] }, node);
+        return { node, flags: String((reply as unknown[])[1] ?? "") };
+      }),
     );
-    return replies.map((reply) => String((reply as unknown[])[1] ?? ""));
   } catch (error) {
     if (isP2PError(error, "READ_FAILED")) return undefined;
     throw error;
@@ -41,12 +49,13 @@ async function currentFlags({ link }: Keyspace, signal: AbortSignal): Promise<st
  */
 export async function addFlags(keyspace: Keyspace, label: string, signal: AbortSignal): Promise<void> {
   const { link, settings } = keyspace;
-  const current = await currentFlags(keyspace, signal);
+  // Flags that others need stay, so what cannot be read is not set either.
+  const current = (await currentFlags(keyspace, signal)) ?? [];
   try {
-    for (const [i, node] of link.topology.masters().entries()) {
-      const flags = current?.[i] ?? "";
-      const args = ["SET", SETTING, flags + lacking(flags)];
-      await link.send("read", signal, { name: "config", args }, node);
+    for (const { node, flags } of current) {
+      const missing = lacking(flags);
+      if (missing === "") continue;
+      await link.send("read", signal, { name: "config", args: ["SET", SETTING, flags + missing] }, node);
     }
   } catch (error) {
     if (!isP2PError(error, "READ_FAILED")) throw error;
