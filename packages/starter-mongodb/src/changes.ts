@@ -43,7 +43,7 @@ export function mongodbChangeFeed(opened: OpenCollection, follows: (opened: Open
         const position = await unlessAborted(positionNow(stream, opened), signal);
         see(position.time);
         follows(asFollowed(opened, seen));
-        return writePosition(position, opened.bson);
+        return writePosition(position);
       } catch (error) {
         signal.throwIfAborted();
         throw streamError(error, opened);
@@ -177,7 +177,7 @@ async function* readStream(
         ...(time && { time }),
       };
       if (events.length > 0 || performance.now() - silentSince >= maxWaitMs) {
-        const cursor = writePosition(position, opened.bson);
+        const cursor = writePosition(position);
         yield { told: { refs, cursor, ...(committedAt && { committedAt }) }, time };
         signal.throwIfAborted();
         silentSince = performance.now();

@@ -11,7 +11,7 @@ export interface ChangePosition {
   readonly time?: Timestamp;
 }
 
-export function writePosition({ token, time }: ChangePosition, _: typeof BSON): JsonValue {
+export function writePosition({ token, time }: ChangePosition): JsonValue {
   return storeCursor(STORE, {
     ...(token !== undefined && { token }),
     ...(time && { time: [time.getHighBitsUnsigned(), time.getLowBitsUnsigned()] }),
