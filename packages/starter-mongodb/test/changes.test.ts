@@ -275,6 +275,9 @@ describe("an event", () => {
   it("that is too large for an answer is a loss, and no error that comes again for ever", () => {
     const tooLarge = Object.assign(new Error("BSONObj size is invalid"), { code: 10334 });
     expect(streamError(tooLarge, opened()).code).toBe("CHANGES_LOST");
+    const outrun = Object.assign(new Error("resume of change stream was not possible"), { code: 286 });
+    const oplog = [outrun, tooLarge].map((error) => streamError(error, opened()).message.includes("oplog"));
+    expect(oplog).toEqual([true, false]);
     expect(streamError(new P2PError("BUSY", "x"), opened()).code).toBe("BUSY");
   });
 });

@@ -3,11 +3,13 @@ import { isP2PError, messageOf, P2PError } from "@omni/p2p-core/starter";
 import { mongodbError } from "../client/errors.ts";
 import type { OpenCollection } from "../query/open-collection.ts";
 
+/** ChangeStreamHistoryLost: the oplog no longer reaches back to the position. */
+const OUTRUN = 286;
 /**
- * ChangeStreamHistoryLost, ChangeStreamFatalError, InvalidResumeToken and its older form, an event or a command that is larger
+ * This, ChangeStreamFatalError, InvalidResumeToken and its older form, an event or a command that is larger
  * than an answer may be: reading on from this position will never do.
  */
-const LOST: ReadonlySet<unknown> = new Set([286, 280, 260, 40647, 10334]);
+const LOST: ReadonlySet<unknown> = new Set([OUTRUN, 280, 260, 40647, 10334]);
 /** Only a replica set has change streams; an unrecognised stage, and a server that does not know the command. */
 const NOT_HERE: ReadonlySet<unknown> = new Set([40573, 40324, 238]);
 const UNAUTHORIZED = 13;
@@ -18,9 +20,10 @@ export function streamError(error: unknown, { label, db, collection }: OpenColle
   const { code } = (error ?? {}) as { readonly code?: unknown };
   const reason = messageOf(error).replace(/[.\s]+$/, "");
   if (LOST.has(code)) {
+    const longer = code === OUTRUN ? "; a larger oplog (replSetResizeOplog) keeps them for longer" : "";
     return new P2PError(
       "CHANGES_LOST",
-      `The changes of ${label} since the last position can no longer be told (${String(code)}: ${reason}). A mirror makes up for them; a larger oplog (replSetResizeOplog) keeps them for longer`,
+      `The changes of ${label} since the last position can no longer be told (${String(code)}: ${reason}). A mirror makes up for them${longer}`,
       { cause: error },
     );
   }
