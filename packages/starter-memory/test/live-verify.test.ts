@@ -1,4 +1,5 @@
-import { DefaultP2PConnectionManager } from "@omni/p2p-core";
+import { DefaultP2PConnectionManager, verify } from "@omni/p2p-core";
+import { parseEndpoint } from "@omni/p2p-core/starter";
 import { afterEach, describe, expect, it } from "vitest";
 import { memoryStarter, memoryStore } from "../src/index.ts";
 
@@ -136,6 +137,31 @@ describe("a live comparison", () => {
     target.put({ id: "r1", text: "other" });
     const targetQuery = { where: { text: "same" } };
     expect(await verified({ targetQuery })).toMatchObject({ equal: false, missing: 1, extra: 0, different: 0 });
+  });
+
+  it("reads each side twice at most, whatever changes meanwhile", async () => {
+    fill();
+    source.put({ id: "r1", text: "changing" });
+    const signal = new AbortController().signal;
+    let reads = 0;
+    let turn = 0;
+    const end = async (name: string) => {
+      const endpoint = parseEndpoint(`memory:${name}`);
+      const service = await memoryStarter.open(endpoint, { role: "source", signal, connectTimeoutMs: 1000 });
+      const readFromSource: typeof service.readFromSource = (...given) => {
+        reads++;
+        if (name === "live-source") source.put({ id: "r1", text: `changing ${turn++}` });
+        return Reflect.apply(service.readFromSource, service, given);
+      };
+      return { endpoint, service: Object.assign(Object.create(service) as typeof service, { readFromSource }) };
+    };
+    const [from, to] = [await end("live-source"), await end("live-target")];
+    const result = await verify(from, to, {}, { live: true, settle: SETTLE });
+    expect(result).toMatchObject({
+      ...{ equal: false, different: 1 },
+      differences: [{ kind: "different", id: "r1", fields: [{ field: "text", target: '"same"' }] }],
+    });
+    expect(reads).toBe(4);
   });
 
   it("is not ended by a listener that throws or rejects", async () => {

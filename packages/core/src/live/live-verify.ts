@@ -124,7 +124,7 @@ class LiveComparison {
     const file = await SpillFile.open<Candidate>("verify");
     const pending = [await SpillFile.open<Pending>("verify"), await SpillFile.open<Pending>("verify")] as const;
     try {
-      const { onProgress, live: _, settle: __, ...options } = this.#options;
+      const { onProgress, settle: _, ...options } = this.#options;
       this.#found = await findDifferences(
         this.#source,
         this.#target,

@@ -433,6 +433,8 @@ class Comparison {
       this.#narrowed && found.missing + found.failed > 0
         ? await this.#compare(buckets, records, whole, (record) => matches(conditions, record))
         : found;
+    // Of a live comparison, fields are told of what stays different, and what changed meanwhile is not to be looked for in all records.
+    if (this.#options.live) return found2;
     const side = found2 === found ? this.#target : whole;
     return {
       ...found2,
