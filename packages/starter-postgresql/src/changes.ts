@@ -13,7 +13,7 @@ import { ChangeCollector, type Told } from "./changes/collector.ts";
 import { lsnText, parseLsn } from "./changes/lsn.ts";
 import { slotName } from "./changes/names.ts";
 import { type Position, parsePosition, positionCursor } from "./changes/position.ts";
-import { assertPublished, lookAtPublished, type PublishedTable } from "./changes/published-table.ts";
+import { assertPublished, lookAtPublished, type PublishedTable, placeOf } from "./changes/published-table.ts";
 import { openSlotStream, probeReplication, slotTaken, streamError } from "./changes/replication.ts";
 import { ANSWER_MS, noAnswer, type SlotStream } from "./changes/slot-stream.ts";
 import { advanceSlot, createSlot, dropSlot, findSlot, notOurs, type Slot } from "./changes/slots.ts";
@@ -214,8 +214,7 @@ export class LogFeed implements ChangeFeed {
   }
 
   async #slotOf(follower: string, signal: AbortSignal): Promise<string> {
-    const { schema, name } = await this.#store.requireTable(signal);
-    return slotName({ database: this.#store.endpoint.database, schema, table: name }, follower);
+    return slotName(await placeOf(this.#store, signal), follower);
   }
 
   /** @throws P2PError where the table or what is told of it is another than it was. */

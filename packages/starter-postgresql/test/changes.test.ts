@@ -322,6 +322,31 @@ describeWithService("postgresql", "the feed of changes", ({ url }) => {
     expect(await scratch.sql("SELECT pubname FROM pg_publication WHERE pubname = 'theirs'")).toEqual([["theirs"]]);
   });
 
+  it("lets go of its slot when the table is gone, and names who may drop a publication of another user", async () => {
+    const schema = await scratch.schema("CREATE TABLE t (id int PRIMARY KEY); CREATE TABLE u (id int PRIMARY KEY)");
+    const feed = await followed(schema, "t");
+    const reader = new Reader(feed, await feed.now("f", calm), { maxWaitMs: 100 });
+    const [own] = (await control.status(schema.endpoint("t"), context)).kept;
+    await schema.sql("DROP TABLE t");
+    expect(await reader.ended).toMatchObject({ code: "SOURCE_NOT_FOUND" });
+    const slots = () => scratch.sql(`SELECT slot_name FROM pg_replication_slots WHERE slot_name = '${own!.name}'`);
+    expect(await slots()).toHaveLength(1);
+    await feed.release!("f", calm);
+    expect(await slots()).toEqual([]);
+
+    await followed(schema, "u");
+    const role = `${schema.name}_d`;
+    await scratch.sql(`CREATE ROLE "${role}" LOGIN REPLICATION PASSWORD 'x'; GRANT USAGE ON SCHEMA "${schema.name}" TO "${role}";
+      GRANT SELECT ON "${schema.name}".u TO "${role}"`);
+    cleanUp(() => scratch.sql(`DROP OWNED BY "${role}"; DROP ROLE "${role}"`));
+    expect(
+      await rejection(control.disable(schema.endpoint("u", { username: role, password: "x" }), context)),
+    ).toMatchObject({
+      code: "CHANGES_UNAVAILABLE",
+      message: expect.stringMatching(/may not drop its publication.*DROP PUBLICATION/),
+    });
+  });
+
   it("leaves a slot alone that has the name of one of its own, and is another's", async () => {
     const schema = await scratch.schema("CREATE TABLE t (id int PRIMARY KEY)");
     const feed = await followed(schema, "t");

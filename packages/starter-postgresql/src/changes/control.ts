@@ -13,7 +13,7 @@ import { qualified, quote } from "../client/sql.ts";
 import type { PostgresqlStore } from "../client/store.ts";
 import { parsePostgresqlEndpoint } from "../endpoint.ts";
 import { followerOf, type Place, publicationName, slotName, slotPrefix } from "./names.ts";
-import { lookAtPublished, type PublishedTable, unavailable } from "./published-table.ts";
+import { lookAtPublished, type PublishedTable, placeOf, unavailable } from "./published-table.ts";
 import { dropSlot, listSlots, noReplication, type Slot } from "./slots.ts";
 
 /** So much of the log is more than a follower that reads should hold back, in bytes. */
@@ -60,20 +60,30 @@ async function publish(
   { publication, createSql }: PublishedTable,
   signal: AbortSignal,
 ): Promise<void> {
+  // One of the same name tells of a table that was dropped, or not of all changes.
+  const sql = `${dropSql(publication)}; ${createSql}`;
+  await asOwner(store, sql, signal, "publish the table", `its owner, with CREATE on the database, may: ${sql}`);
+}
+
+function dropSql(publication: string): string {
+  return `DROP PUBLICATION IF EXISTS ${quote(publication)}`;
+}
+
+/** Runs what not everybody may. */
+async function asOwner(
+  store: PostgresqlStore,
+  sql: string,
+  signal: AbortSignal,
+  what: string,
+  way: string,
+): Promise<void> {
   try {
-    await store.transaction("write", signal, async (session) => {
-      // One of the same name tells of a table that was dropped, or not of all changes.
-      await session.script(`DROP PUBLICATION IF EXISTS ${quote(publication)}; ${createSql}`);
-    });
+    await store.transaction("write", signal, (session) => session.script(sql));
   } catch (error) {
     signal.throwIfAborted();
     const { cause } = error as P2PError;
     if (sqlState(cause) !== "42501") throw error;
-    throw unavailable(
-      store,
-      `the user may not publish the table (${(cause as Error).message}); its owner, with CREATE on the database, may: ${createSql}`,
-      cause,
-    );
+    throw unavailable(store, `the user may not ${what} (${(cause as Error).message}); ${way}`, cause);
   }
 }
 
@@ -89,29 +99,14 @@ async function takeAway(
     }
   }
   if (follower === undefined) {
-    await store.transaction("write", signal, async (session) => {
-      await session.script(`DROP PUBLICATION IF EXISTS ${quote(publicationName(place))}`);
-    });
+    const sql = dropSql(publicationName(place));
+    await asOwner(store, sql, signal, "drop its publication", `whoever owns that may: ${sql}`);
   }
   try {
     return await statusOf(store, await lookAtPublished(store, signal), signal);
   } catch (error) {
     if ((error as P2PError).code !== "SOURCE_NOT_FOUND") throw error;
     return { state: "unavailable", detail: (error as P2PError).message, kept: [], warnings: [] };
-  }
-}
-
-/** The table's names, of one that was dropped as the endpoint has them: its slots hold back the log all the same. */
-async function placeOf(store: PostgresqlStore, signal: AbortSignal): Promise<Place> {
-  const { database } = store.endpoint;
-  try {
-    const { schema, name } = await store.requireTable(signal);
-    return { database, schema, table: name };
-  } catch (error) {
-    const { tableName } = store;
-    if ((error as P2PError).code !== "SOURCE_NOT_FOUND" || tableName === undefined) throw error;
-    const { rows } = await store.query("read", signal, "SELECT pg_catalog.current_schema()");
-    return { database, schema: tableName.schema ?? rows[0]?.[0] ?? "public", table: tableName.name };
   }
 }
 

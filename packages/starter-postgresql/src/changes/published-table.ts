@@ -89,6 +89,20 @@ export async function lookAtPublished(store: PostgresqlStore, signal: AbortSigna
   };
 }
 
+/** The table's names, of one that was dropped as the endpoint has them: its slots hold back the log all the same. */
+export async function placeOf(store: PostgresqlStore, signal: AbortSignal): Promise<Place> {
+  const { database } = store.endpoint;
+  try {
+    const { schema, name } = await store.requireTable(signal);
+    return { database, schema, table: name };
+  } catch (error) {
+    const { tableName } = store;
+    if ((error as P2PError).code !== "SOURCE_NOT_FOUND" || tableName === undefined) throw error;
+    const { rows } = await store.query("read", signal, "SELECT pg_catalog.current_schema()");
+    return { database, schema: tableName.schema ?? rows[0]?.[0] ?? "public", table: tableName.name };
+  }
+}
+
 function arrayText(names: readonly string[]): string {
   return `{${names.map((name) => `"${name.replaceAll(/["\\]/g, "\\$&")}"`).join(",")}}`;
 }
