@@ -6,6 +6,7 @@ import { setTimeout as sleep } from "node:timers/promises";
 import type { Places, Store } from "@omni/p2p-matrix/stores";
 import { differences, fill } from "./data.ts";
 import { check, type Report } from "./report.ts";
+import { saying } from "./saying.ts";
 
 /** The directions in which a process is killed. */
 const DIRECTIONS: readonly (readonly [Store, Store])[] = [
@@ -135,14 +136,4 @@ class KilledTransfer {
   dispose(): void {
     rmSync(this.#folder, { recursive: true, force: true });
   }
-}
-
-/** Resolves when a process prints a word, or ends. */
-function saying(child: ChildProcess, word: string): Promise<void> {
-  return new Promise((resolve) => {
-    child.once("exit", () => resolve());
-    child.stdout?.on("data", (data: Buffer) => {
-      if (data.includes(word)) resolve();
-    });
-  });
 }

@@ -4,6 +4,7 @@ import { mkdtempSync, rmSync } from "node:fs";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { check, type Report } from "@omni/p2p-chaos/report";
+import { saying } from "@omni/p2p-chaos/saying";
 import type { P2PDataTransferService } from "@omni/p2p-core/starter";
 import type { Places, Store } from "@omni/p2p-matrix/stores";
 import { addedIds, drift, fill, leftBehind, recordsOf } from "./drift.ts";
@@ -203,14 +204,4 @@ function ended(child: ChildProcess): Promise<{ code: number | null; signal: Node
     return Promise.resolve({ code: child.exitCode, signal: child.signalCode });
   }
   return new Promise((resolve) => child.once("exit", (code, signal) => resolve({ code, signal })));
-}
-
-/** Resolves when a process prints a word, or ends. */
-function saying(child: ChildProcess, word: string): Promise<void> {
-  return new Promise((resolve) => {
-    child.once("exit", () => resolve());
-    child.stdout?.on("data", (data: Buffer) => {
-      if (data.includes(word)) resolve();
-    });
-  });
 }
