@@ -160,6 +160,24 @@ describe("a certificate", () => {
     expect(await verifyAgainst(to, kept)).toMatchObject({ equal: false, ids: ["r5"] });
   });
 
+  it("waits for a store that cannot tell for the moment what it is", async () => {
+    const signal = new AbortController().signal;
+    const end = async (name: string) => {
+      const endpoint = parseEndpoint(`memory:${name}`);
+      const service = await memoryStarter.open(endpoint, { role: "source", signal, connectTimeoutMs: 1000 });
+      let asked = 0;
+      const identity: typeof service.identity = async (given) => {
+        if (asked++ % 2 === 0) throw new P2PError("TIMEOUT", "No answer for the moment", { retryable: true });
+        return service.identity(given);
+      };
+      return { endpoint, service: Object.assign(Object.create(service) as typeof service, { identity }) };
+    };
+    const [from, to] = [await end("cert-source"), await end("cert-target")];
+    const { certificate } = await verify(from, to, {}, { certificate: true });
+    expect(certificate).toMatchObject({ records: 1000 });
+    expect(await verifyAgainst(to, certificate)).toMatchObject({ equal: true, side: "target" });
+  });
+
   it("is refused when it is torn, altered, of another version or something else", async () => {
     const certificate = (await certify())!;
     const others: unknown[] = [

@@ -1,10 +1,13 @@
+import { unlessAborted } from "../../async/abort.ts";
 import type { ConnectionConfig } from "../../config.ts";
 import { encodeJson } from "../../model/json.ts";
 import type { P2PValue } from "../../model/value-tree.ts";
 import { type EndpointInfo, endpointLabel } from "../../storage/endpoint.ts";
 import type { P2PQuery } from "../../storage/query.ts";
 import { redactEndpoint } from "../../storage/redact.ts";
+import type { StoreIdentity } from "../../storage/service.ts";
 import type { TransferEnd } from "../end.ts";
+import { RetryBudget, type RetryPolicy } from "../retry.ts";
 import type { TransferIdentity } from "./checkpoint.ts";
 
 /** What a transfer is about, as its checkpoint says it. */
@@ -21,6 +24,23 @@ export function identityOf(
     mode: config.mode,
     transform: transformVersion,
   };
+}
+
+/** Asks a store what it is; one that is away for the moment is waited for, as in reading and writing. */
+export async function persistentIdentity(
+  { service }: Pick<TransferEnd, "service">,
+  retry: RetryPolicy,
+  signal: AbortSignal,
+): Promise<StoreIdentity> {
+  const budget = new RetryBudget(retry);
+  for (;;) {
+    try {
+      return await unlessAborted(service.identity(signal), signal);
+    } catch (error) {
+      signal.throwIfAborted();
+      if (!(await budget.again(error, signal))) throw error;
+    }
+  }
 }
 
 /** The endpoint with its options and without its secrets, as text. */

@@ -1,4 +1,3 @@
-import { unlessAborted } from "../../async/abort.ts";
 import { isConnectionError, P2PError } from "../../errors.ts";
 import { endpointLabel } from "../../storage/endpoint.ts";
 import type { P2PQuery } from "../../storage/query.ts";
@@ -6,8 +5,8 @@ import type { StoreIdentity } from "../../storage/service.ts";
 import type { TransferEnd } from "../end.ts";
 import type { Lane } from "../lane.ts";
 import type { ResolvedTransfer } from "../options.ts";
-import { RetryBudget } from "../retry.ts";
 import type { Checkpoint, StoreMark } from "./checkpoint.ts";
+import { persistentIdentity } from "./identity.ts";
 import { keptWitnesses, Witnesses } from "./witnesses.ts";
 
 type Side = "source" | "target";
@@ -185,18 +184,8 @@ export class IncarnationGuard {
     throw this.#changed(side, identity.incarnation === undefined ? "is gone" : REPLACED);
   }
 
-  /** Asks a store what it is; one that is away for the moment is waited for, as in reading and writing. */
-  async #identity(side: Side): Promise<StoreIdentity> {
-    const { service } = this.#ends[side];
-    const budget = new RetryBudget(this.#options.config);
-    for (;;) {
-      try {
-        return await unlessAborted(service.identity(this.#signal), this.#signal);
-      } catch (error) {
-        this.#signal.throwIfAborted();
-        if (!(await budget.again(error, this.#signal))) throw error;
-      }
-    }
+  #identity(side: Side): Promise<StoreIdentity> {
+    return persistentIdentity(this.#ends[side], this.#options.config, this.#signal);
   }
 
   #assertTwo(source: StoreIdentity, target: StoreIdentity): void {

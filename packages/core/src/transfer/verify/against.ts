@@ -6,7 +6,7 @@ import { type P2PValue, valuesEqual } from "../../model/value-tree.ts";
 import { endpointLabel } from "../../storage/endpoint.ts";
 import { type P2PQuery, parseQuery } from "../../storage/query.ts";
 import { redactError, secretsOf } from "../../storage/redact.ts";
-import { identify } from "../checkpoint/identity.ts";
+import { identify, persistentIdentity } from "../checkpoint/identity.ts";
 import type { TransferEnd } from "../end.ts";
 import { guardedListener } from "../hooks.ts";
 import { transformStep } from "../options.ts";
@@ -174,7 +174,7 @@ class Holding {
 
   async #noteIdentity(): Promise<void> {
     const before = this.#certificate[this.#side].identity;
-    const now = await this.#end.service.identity(this.#reading.signal);
+    const now = await persistentIdentity(this.#end, this.#reading.retry, this.#reading.signal);
     if (before.incarnation === undefined || now.incarnation === undefined) return;
     if (before.thing === now.thing && before.incarnation !== now.incarnation) {
       this.#notes.push(`${endpointLabel(this.#end.endpoint)} was made anew since: it is not the same thing any more`);

@@ -8,8 +8,9 @@ import type { P2PValue } from "../../model/value-tree.ts";
 import { coreVersion } from "../../storage/contract-checks.ts";
 import type { P2PQuery } from "../../storage/query.ts";
 import type { StoreIdentity } from "../../storage/service.ts";
-import { identify } from "../checkpoint/identity.ts";
+import { identify, persistentIdentity } from "../checkpoint/identity.ts";
 import type { TransferEnd } from "../end.ts";
+import type { RetryPolicy } from "../retry.ts";
 import { BucketDigests, type Fingerprint } from "./buckets.ts";
 import { comparedText } from "./compared-text.ts";
 
@@ -95,15 +96,16 @@ interface Findings {
   /** Of the target, where they are others. */
   readonly targetDigests: CertificateDigests | undefined;
   readonly startedAt: Date;
+  readonly retry: RetryPolicy;
   readonly signal: AbortSignal;
 }
 
 /** Makes the certificate of a comparison. */
 export async function certificateOf(found: Findings): Promise<VerifyCertificate> {
-  const { query, targetQuery, transformed, records, salt, digests, targetDigests, startedAt, signal } = found;
+  const { query, targetQuery, transformed, records, salt, digests, targetDigests, startedAt, retry, signal } = found;
   const end = async ({ service, endpoint }: TransferEnd): Promise<CertifiedEnd> => ({
     endpoint: identify(endpoint),
-    identity: await service.identity(signal),
+    identity: await persistentIdentity({ service }, retry, signal),
   });
   const certificate = {
     format: "omni-p2p-certificate",

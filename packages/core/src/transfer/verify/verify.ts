@@ -309,11 +309,11 @@ class Comparison {
     records: number,
     startedAt: Date,
   ): Promise<VerifyCertificate> {
-    const { query, transform, signal } = this.#source;
+    const { query, transform, retry, signal } = this.#source;
     return certificateOf({
       ...this.#ends,
       ...{ query, targetQuery: this.#target.query, transformed: transform !== undefined },
-      ...{ records, salt: this.#prints.key, startedAt, signal },
+      ...{ records, salt: this.#prints.key, startedAt, retry, signal },
       digests: digests.source,
       targetDigests: this.#hasForms ? digests.target : undefined,
     });
