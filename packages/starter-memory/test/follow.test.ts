@@ -2,7 +2,7 @@ import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { DefaultP2PConnectionManager, type FollowHandle, type FollowOptions, type P2PQuery } from "@omni/p2p-core";
-import { afterAll, afterEach, beforeAll, expect, test } from "vitest";
+import { afterAll, afterEach, beforeAll, expect, test, vi } from "vitest";
 import { dropMemoryStore, memoryStarter, memoryStore } from "../src/index.ts";
 
 let folder: string;
@@ -110,6 +110,18 @@ test("a source whose records are all deleted pauses the follow, and resume() let
   await once(handle, "caughtUp");
   await handle.stop();
   expect(to.size).toBe(0);
+});
+
+test("a paused follow with more changes waiting than it reads on for ends by stop()", async () => {
+  const { from, to, follow } = pair(500);
+  const { handle } = await follow();
+  await once(handle, "caughtUp");
+  for (const { id } of from.records()) from.delete(id);
+  await once(handle, "paused");
+  for (let id = 1000; id < 61_000; id++) from.put({ id, n: 1 });
+  await vi.waitFor(() => expect(handle.counts.changes).toBeGreaterThan(50_000), 10_000);
+  await handle.stop();
+  expect(to.size).toBe(500);
 });
 
 test("with deletes: keep the target keeps what the source no longer has", async () => {

@@ -2,7 +2,6 @@
 import { hash } from "node:crypto";
 import { EventEmitter } from "node:events";
 import { unlessAborted } from "../async/abort.ts";
-import { endsWithin } from "../async/deadline.ts";
 import { sleep } from "../async/sleep.ts";
 import { type ConnectionConfig, parseTolerance } from "../config.ts";
 import { isConnectionError, isP2PError, P2PError, toP2PError } from "../errors.ts";
@@ -445,10 +444,8 @@ class FollowSession {
       throw error;
     } finally {
       clearInterval(saver);
-      await endsWithin(
-        this.#until(() => this.#scheduler.rounds === 0),
-        STOP_MS,
-      );
+      // One that failed is never told as done, and one that hangs is not waited for without end.
+      await this.#until(() => this.#scheduler.rounds === 0, AbortSignal.timeout(STOP_MS)).catch(() => {});
       hard.abort(easy.aborted ? easy.reason : stopped());
       await reading.catch(() => {});
       await this.#saving;
@@ -463,7 +460,7 @@ class FollowSession {
     let first = isFirst;
     for (;;) {
       if (this.#phase !== "live") {
-        await this.#until(() => this.#scheduler.rounds === 0 && !this.#scheduler.isFencing);
+        await this.#until(() => this.#scheduler.rounds === 0 && !this.#scheduler.isFencing, easy);
         do {
           this.#lost = false;
           if (this.#phase === "copying") await this.#copy(first);
@@ -599,7 +596,8 @@ class FollowSession {
     if (refs.length > 0) this.#applied = true;
     this.#scheduler.told(refs, cursor, isCollecting);
     if (this.#phase === "live" && this.#scheduler.waiting > MAX_WAITING) {
-      await this.#until(() => this.#scheduler.waiting <= MAX_WAITING || this.#phase !== "live");
+      const { easy } = this.#terms;
+      await this.#until(() => this.#scheduler.waiting <= MAX_WAITING || this.#phase !== "live", easy);
     }
   }
 
@@ -873,8 +871,8 @@ class FollowSession {
     this.#fatal.reject(error);
   }
 
-  async #until(holds: () => boolean): Promise<void> {
-    while (!holds()) await sleep(20);
+  async #until(holds: () => boolean, signal: AbortSignal): Promise<void> {
+    while (!holds()) await sleep(20, signal);
   }
 }
 
