@@ -63,6 +63,13 @@ interface Entry {
   readonly batches: Set<Batch>;
 }
 
+/** Ids that are reconciled once more when a write of them can no longer land. */
+interface Unclear {
+  readonly entries: readonly Entry[];
+  /** Those of them that belong to no piece of the feed. */
+  blocking: number;
+}
+
 /** Decides by what happened alone: it reads no store, no file and no clock. */
 export class FollowScheduler {
   readonly #effects: FollowEffects;
@@ -83,7 +90,8 @@ export class FollowScheduler {
   #safe: JsonValue;
   /** Writes without an answer that belong to no piece of the feed: nothing is safe before they can no longer land. */
   #blocking = 0;
-  /** Writes without an answer, of any kind. */
+  /** Writes without an answer, of any kind, until they can no longer land. */
+  readonly #unclear = new Set<Unclear>();
   #unsure = 0;
   #rounds = 0;
   #collecting: boolean;
@@ -181,11 +189,23 @@ export class FollowScheduler {
     // The mirror stands for all that was told before.
     this.#batches.push({ cursor: position, open: 0 });
     for (const batch of this.#batches) batch.open = 0;
-    for (const { batches } of [...this.#waiting.values(), ...this.#busy.values()]) {
-      for (const batch of batches) if (batch !== this.#kept && batch !== this.#oncemore) batches.delete(batch);
+    for (const { batches } of [...this.#waiting.values(), ...this.#busy.values()]) this.#dropPieces(batches);
+    // A write without an answer may land after the mirror, and nothing else holds the position for it now.
+    for (const unclear of this.#unclear) {
+      for (const { batches } of unclear.entries) {
+        if (batches.size === 0) continue;
+        this.#dropPieces(batches);
+        if (batches.size > 0) continue;
+        unclear.blocking++;
+        this.#blocking++;
+      }
     }
     this.#told = position;
     this.#settle();
+  }
+
+  #dropPieces(batches: Set<Batch>): void {
+    for (const batch of batches) if (batch !== this.#kept && batch !== this.#oncemore) batches.delete(batch);
   }
 
   /** Nothing new is begun until it is let go on. */
@@ -216,7 +236,10 @@ export class FollowScheduler {
     }
     this.#unsure += again.length;
     this.#blocking += blocking;
+    const unclear: Unclear = { entries: again, blocking };
+    this.#unclear.add(unclear);
     this.#effects.later(this.#terms.landsWithin, () => {
+      this.#unclear.delete(unclear);
       this.#unsure -= again.length;
       for (const { ref, batches } of again) {
         if (batches.size === 0) this.#enqueue(ref, this.#oncemore);
@@ -225,7 +248,7 @@ export class FollowScheduler {
           one.open--;
         }
       }
-      this.#blocking -= blocking;
+      this.#blocking -= unclear.blocking;
       this.#settle();
       this.#pump();
     });
