@@ -10,7 +10,7 @@ import type { TransferEnd } from "../transfer/end.ts";
 import type { ResolvedTransfer } from "../transfer/options.ts";
 import { type OnRetry, RetryBudget, writeWithRetry } from "../transfer/retry.ts";
 import { siftBatch, TransformWindow } from "../transfer/transform.ts";
-import { type NotReconciled, Reconciler } from "./reconciler.ts";
+import { assertAccounted, type NotReconciled, Reconciler } from "./reconciler.ts";
 
 /** How often a record of the target that others change meanwhile is looked at again. */
 const MAX_TURNS = 5;
@@ -139,6 +139,7 @@ export class FollowRounds {
     const budget = new RetryBudget(options.config, onRetry);
     // A call that fails as a whole is tried again by the caller, with all looked up anew.
     const answer = await deleteOf(target)(due, { signal });
+    assertAccounted(answer, due.length);
     result.deleted += answer.deleted;
     result.skipped += answer.absent;
     const again = answer.changed.map((index) => ({ id: due[index]!.id }));

@@ -648,7 +648,7 @@ class FollowSession {
     counts.skipped += result.skipped;
     counts.batches++;
     this.#mirrorsInARow = 0;
-    this.#windowOfDeletes.push({ at: performance.now(), deletes: result.deleted });
+    if (result.deleted > 0) this.#windowOfDeletes.push({ at: performance.now(), deletes: result.deleted });
     await this.#enterFailures(result.failures);
     const lagMs = committedAt === undefined ? undefined : Math.max(0, Date.now() - committedAt);
     if (lagMs !== undefined) noteLag(lagMs);

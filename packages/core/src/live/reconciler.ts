@@ -340,7 +340,8 @@ function add(into: Written, more: Written): void {
   into.failures.push(...more.failures);
 }
 
-function assertAccounted({ deleted, absent, changed, failures }: DeleteResult, sent: number): void {
+/** A delete that an answer leaves out would be taken for done. @throws P2PError `STARTER_INCOMPATIBLE` */
+export function assertAccounted({ deleted, absent, changed, failures }: DeleteResult, sent: number): void {
   if (deleted + absent + changed.length + failures.length === sent) return;
   throw new P2PError(
     "STARTER_INCOMPATIBLE",
