@@ -1,15 +1,16 @@
 /** One round of a follow: reconciliation by id of what a feed has named, each looked up anew, then written or deleted. */
-import { isP2PError, P2PError } from "../errors.ts";
+import { P2PError } from "../errors.ts";
 import { recordDigest } from "../model/digest.ts";
 import { idKey, type P2PRecord } from "../model/record.ts";
 import { deleteOf } from "../storage/contract-checks.ts";
 import type { IdRef } from "../storage/id-ref.ts";
 import type { P2PQuery } from "../storage/query.ts";
-import type { DeleteRef, LookUpOutcome, SourceSchema } from "../storage/service.ts";
+import type { DeleteRef, SourceSchema } from "../storage/service.ts";
 import type { TransferEnd } from "../transfer/end.ts";
 import type { ResolvedTransfer } from "../transfer/options.ts";
 import { type OnRetry, RetryBudget, writeWithRetry } from "../transfer/retry.ts";
 import { siftBatch, TransformWindow } from "../transfer/transform.ts";
+import { lookUpInTarget } from "./look-up.ts";
 import { assertAccounted, type NotReconciled, Reconciler } from "./reconciler.ts";
 
 /** How often a record of the target that others change meanwhile is looked at again. */
@@ -118,12 +119,12 @@ export class FollowRounds {
 
   async #remove(refs: readonly IdRef[], result: RoundResult): Promise<readonly IdRef[]> {
     if (refs.length === 0) return [];
-    const { deletes, target, options, signal, onRetry, allow, assertSource } = this.#terms;
+    const { deletes, target, targetQuery, options, signal, onRetry, allow, assertSource } = this.#terms;
     if (deletes === "keep") {
       result.skipped += refs.length;
       return [];
     }
-    const theirs = await this.#lookUpTarget(refs);
+    const theirs = await lookUpInTarget(target, refs, targetQuery, options.config, signal);
     const due: DeleteRef[] = [];
     for (const [at, there] of theirs.entries()) {
       if (there.state === "wanted") {
@@ -151,16 +152,5 @@ export class FollowRounds {
       else result.failures.push({ id: idKey(id), phase: "write", error, attempts: 1 });
     }
     return again;
-  }
-
-  async #lookUpTarget(refs: readonly IdRef[]): Promise<readonly LookUpOutcome[]> {
-    const { target, targetQuery } = this.#terms;
-    try {
-      return await this.#reconciler.lookUp(target, refs, targetQuery);
-    } catch (error) {
-      // A target that nobody has made yet holds nothing.
-      if (isP2PError(error, "SOURCE_NOT_FOUND")) return refs.map(() => ({ state: "absent" }));
-      throw error;
-    }
   }
 }

@@ -1,12 +1,10 @@
 /** Live verification: tells differences that stay from those that are on their way, by looking at each again. */
 import { sleep } from "../async/sleep.ts";
 import type { ConnectionConfig } from "../config.ts";
-import { isP2PError } from "../errors.ts";
 import { idKey, type P2PRecord } from "../model/record.ts";
 import { lookUpOf } from "../storage/contract-checks.ts";
 import { matches, type P2PQuery, parseQuery, pickFields } from "../storage/query.ts";
 import { redactText, secretsOf } from "../storage/redact.ts";
-import type { LookUpOutcome } from "../storage/service.ts";
 import type { TransferEnd } from "../transfer/end.ts";
 import { guardedListener } from "../transfer/hooks.ts";
 import { transformStep } from "../transfer/options.ts";
@@ -22,7 +20,7 @@ import {
   type VerifyResult,
 } from "../transfer/verify/verify.ts";
 import { keepingIds } from "./keeping-ids.ts";
-import { assertLooksUpBy, lookUpWithRetry } from "./look-up.ts";
+import { assertLooksUpBy, lookUpInTarget, lookUpWithRetry } from "./look-up.ts";
 import { SpillFile } from "./spill-file.ts";
 
 /** The time in which a change reaches the target, unless the caller knows better, in ms. */
@@ -218,14 +216,9 @@ class LiveComparison {
 
   async #look(ids: readonly string[]): Promise<Seen[]> {
     const refs = ids.map((id) => ({ id }));
-    const look = (end: TransferEnd, query: P2PQuery) => lookUpWithRetry(end, refs, query, this.#config, this.#signal);
     const [ours, theirs] = await Promise.all([
-      look(this.#source, this.#query),
-      // A target that nobody has made yet holds nothing.
-      look(this.#target, this.#askedOfTarget).catch((error): readonly LookUpOutcome[] => {
-        if (!isP2PError(error, "SOURCE_NOT_FOUND")) throw error;
-        return refs.map(() => ({ state: "absent" }));
-      }),
+      lookUpWithRetry(this.#source, refs, this.#query, this.#config, this.#signal),
+      lookUpInTarget(this.#target, refs, this.#askedOfTarget, this.#config, this.#signal),
     ]);
     const found = ours.flatMap((outcome) => (outcome.state === "wanted" ? [outcome.record] : []));
     const made = await siftBatch({ records: found }, this.#transform, this.#signal, this.#window);

@@ -62,6 +62,22 @@ export async function lookUpWithRetry(
   return outcomes;
 }
 
+/** The same in a target: one that nobody has made yet holds nothing. (A source that is not there is an error.) */
+export async function lookUpInTarget(
+  target: TransferEnd,
+  refs: readonly IdRef[],
+  query: P2PQuery,
+  retry: RetryPolicy,
+  signal: AbortSignal,
+): Promise<readonly LookUpOutcome[]> {
+  try {
+    return await lookUpWithRetry(target, refs, query, retry, signal);
+  } catch (error) {
+    if (isP2PError(error, "SOURCE_NOT_FOUND")) return refs.map(() => ({ state: "absent" }));
+    throw error;
+  }
+}
+
 function retryableOf(outcome: LookUpOutcome): P2PError | undefined {
   return outcome.state === "failed" && outcome.error.retryable ? outcome.error : undefined;
 }

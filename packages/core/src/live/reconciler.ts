@@ -1,5 +1,5 @@
 /** Reconciliation by id: what may differ is looked up in the source anew, and written to the target or taken out of it. */
-import { isP2PError, P2PError } from "../errors.ts";
+import { P2PError } from "../errors.ts";
 import { recordDigest } from "../model/digest.ts";
 import { idKey, type P2PRecord } from "../model/record.ts";
 import { estimateBytes } from "../model/size.ts";
@@ -11,7 +11,7 @@ import type { TransferEnd } from "../transfer/end.ts";
 import type { ResolvedTransfer } from "../transfer/options.ts";
 import { RetryBudget, writeWithRetry } from "../transfer/retry.ts";
 import { siftBatch, TransformWindow } from "../transfer/transform.ts";
-import { lookUpWithRetry } from "./look-up.ts";
+import { lookUpInTarget, lookUpWithRetry } from "./look-up.ts";
 
 /** An id that was not reconciled, and why. */
 export interface NotReconciled {
@@ -307,14 +307,9 @@ export class Reconciler {
     return others;
   }
 
-  async #lookUpTarget(target: TransferEnd, refs: readonly IdRef[]): Promise<readonly LookUpOutcome[]> {
-    try {
-      return await this.lookUp(target, refs, {});
-    } catch (error) {
-      // A target that nobody has made yet holds nothing. (A source that is not there is an error.)
-      if (isP2PError(error, "SOURCE_NOT_FOUND")) return refs.map(() => ({ state: "absent" }));
-      throw error;
-    }
+  #lookUpTarget(target: TransferEnd, refs: readonly IdRef[]): Promise<readonly LookUpOutcome[]> {
+    const { options, signal } = this.#terms;
+    return lookUpInTarget(target, refs, {}, options.config, signal);
   }
 
   /** Looks ids up in an end. */
