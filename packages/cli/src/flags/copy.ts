@@ -3,8 +3,9 @@ import { type EngineFlags, MACHINES, withEngine } from "./engine.ts";
 import { type OutputFlags, withOutput } from "./output.ts";
 import { type ProgressFlags, withProgress } from "./progress.ts";
 import { type QueryFlags, withQuery } from "./query.ts";
+import { sharedOptions } from "./shared-options.ts";
 import { type StoreFlags, withStores } from "./stores.ts";
-import { duration, wholeFrom, wholeOrAuto } from "./values.ts";
+import { wholeFrom, wholeOrAuto } from "./values.ts";
 
 /** Flags that say how a transfer is run. */
 export interface TransferFlags {
@@ -54,11 +55,7 @@ export function withTransfer(command: Command): Command {
         .choices(["upsert", "insert", "skip"])
         .helpGroup(TRANSFER),
     )
-    .addOption(
-      new Option("--transform <file>", "a module whose default export makes of each record what goes over").helpGroup(
-        TRANSFER,
-      ),
-    )
+    .addOption(sharedOptions.transform().helpGroup(TRANSFER))
     .addOption(
       new Option("--batch-size <n>", "records in a batch, or auto (default: 500)")
         .argParser(wholeOrAuto)
@@ -74,21 +71,9 @@ export function withTransfer(command: Command): Command {
         .argParser(wholeFrom(1))
         .helpGroup(TRANSFER),
     )
-    .addOption(
-      new Option("--max-retries <n>", "how often a refusal for the moment is tried again (default: 3)")
-        .argParser(wholeFrom(0))
-        .helpGroup(TRANSFER),
-    )
-    .addOption(
-      new Option("--transfer-timeout <time>", "stop after this time, such as 30s or 10m (default: never)")
-        .argParser(duration)
-        .helpGroup(TRANSFER),
-    )
-    .addOption(
-      new Option("--reconnect-timeout <time>", "how long a store that went away is waited for (default: 60s)")
-        .argParser(duration)
-        .helpGroup(TRANSFER),
-    )
+    .addOption(sharedOptions.maxRetries().helpGroup(TRANSFER))
+    .addOption(sharedOptions.transferTimeout().helpGroup(TRANSFER))
+    .addOption(sharedOptions.reconnectTimeout().helpGroup(TRANSFER))
     .addOption(
       new Option(
         "--dry-run",
@@ -100,7 +85,7 @@ export function withTransfer(command: Command): Command {
         .argParser(wholeFrom(1))
         .helpGroup(SAFETY),
     )
-    .addOption(new Option("--verify", "compare both sides afterwards").helpGroup(SAFETY))
+    .addOption(sharedOptions.verify().helpGroup(SAFETY))
     .addOption(
       new Option("--allow-same-store", "move the records of a store onto itself, which is refused otherwise").helpGroup(
         SAFETY,
@@ -125,18 +110,8 @@ export function withTransfer(command: Command): Command {
       ).helpGroup(SAFETY),
     )
     .addOption(new Option("--no-dead-letter", "let the records that fail go").helpGroup(SAFETY))
-    .addOption(
-      new Option(
-        "--dead-letter-overwrite",
-        "let earlier letters in that file go, rather than move them to a numbered name",
-      ).helpGroup(SAFETY),
-    )
-    .addOption(
-      new Option(
-        "--max-failures <n>",
-        "failures borne before it stops: none, all, a number or a share such as 1%",
-      ).helpGroup(SAFETY),
-    );
+    .addOption(sharedOptions.deadLetterOverwrite().helpGroup(SAFETY))
+    .addOption(sharedOptions.maxFailures().helpGroup(SAFETY));
 }
 
 /** Lets workers do the work. */

@@ -3,8 +3,9 @@ import type { TransferFlags } from "./copy.ts";
 import { type OutputFlags, withOutput } from "./output.ts";
 import { type ProgressFlags, withProgress } from "./progress.ts";
 import { type QueryFlags, SELECTION, withConditions } from "./query.ts";
+import { addOptions, sharedOptions } from "./shared-options.ts";
 import { type StoreFlags, withStores } from "./stores.ts";
-import { collect, duration, wholeFrom } from "./values.ts";
+import { duration } from "./values.ts";
 
 /** Flags of `follow`. */
 export type FollowFlags = Pick<QueryFlags, "where" | "fields" | "native"> &
@@ -43,17 +44,9 @@ export function withFollowFlags(command: Command): Command {
 }
 
 function withFollowing(command: Command): Command {
-  const add = (group: string, ...options: readonly Option[]) => {
-    for (const option of options) command.addOption(option.helpGroup(group));
-  };
-  add(
-    SELECTION,
-    new Option(
-      "--target-where <condition>",
-      "records of the target that are meant, or all (default: those that meet the same conditions)",
-    ).argParser(collect),
-  );
-  add(
+  addOptions(command, SELECTION, sharedOptions.targetWhere());
+  addOptions(
+    command,
     FOLLOWING,
     new Option("--deletes <what>", "remove what leaves the source, or keep it (default: remove)").choices([
       "remove",
@@ -63,16 +56,13 @@ function withFollowing(command: Command): Command {
     new Option("--reconcile-every <time>", "mirror every so often beside the feed (default: never)").argParser(
       duration,
     ),
-    new Option("--transform <file>", "a module whose default export makes of each record what goes over"),
-    new Option("--batch-size <n>", "records in a batch (default: 500)").argParser(wholeFrom(1)),
-    new Option("--max-retries <n>", "how often a refusal for the moment is tried again (default: 3)").argParser(
-      wholeFrom(0),
-    ),
-    new Option("--reconnect-timeout <time>", "how long a store that went away is waited for (default: 60s)").argParser(
-      duration,
-    ),
+    sharedOptions.transform(),
+    sharedOptions.batchSize(),
+    sharedOptions.maxRetries(),
+    sharedOptions.reconnectTimeout(),
   );
-  add(
+  return addOptions(
+    command,
     SAFETY,
     new Option(
       "--max-deletes <n>",
@@ -85,13 +75,9 @@ function withFollowing(command: Command): Command {
       "--state-dir <folder>",
       "where the checkpoint and the ids of failed records are kept (default: .omni-p2p)",
     ),
-    new Option("--dead-letter <place>", "file or endpoint for the ids that fail (default: a file in the state folder)"),
-    new Option("--no-dead-letter", "let the ids that fail go"),
-    new Option(
-      "--dead-letter-overwrite",
-      "let earlier letters in that file go, rather than move them to a numbered name",
-    ),
-    new Option("--max-failures <n>", "failures borne before it stops: none, all, a number or a share such as 1%"),
+    sharedOptions.deadLetterIds(),
+    sharedOptions.noDeadLetterIds(),
+    sharedOptions.deadLetterOverwrite(),
+    sharedOptions.maxFailures(),
   );
-  return command;
 }
