@@ -17,6 +17,7 @@ import type { Session } from "../session/session.ts";
 import { tellSupervisor } from "../supervision/channel.ts";
 import { assertJob } from "./assert-job.ts";
 import type { TransferJob } from "./job.ts";
+import { inspectCommand, jobOptions, sayStopping } from "./job-options.ts";
 import { establish, registerStarters } from "./run-transfer.ts";
 
 /** What a follow is told beyond what a copy is. */
@@ -46,16 +47,9 @@ export async function runFollow(
     reporter.start(job, false);
     follow = manager.followThroughConnection(connection.connectionId, job.query, {
       ...own,
-      transferId: job.transferId,
-      resume: job.resume,
-      checkpoint: job.stateDir,
-      deadLetters: job.deadLetters,
-      earlierDeadLetters: job.deadLetterOverwrite ? "overwrite" : "keep",
-      transform: job.transform?.transform,
-      transformVersion: job.transform?.version,
+      ...jobOptions(job),
     });
-    interrupts.onFirst = () =>
-      out.note("Stopping: what is under way is brought to an end. Ctrl-C again stops at once.");
+    sayStopping(session);
     await untilStopped(follow, job, session, reporter, startedAt);
     reporter.stop();
     reportEnd(follow, job, out, startedAt, interrupts.exitCode === undefined ? "stopped" : "interrupted");
@@ -163,8 +157,8 @@ function goOnCommand({ resumeCommand }: TransferJob): string {
 }
 
 /** What to type next where the message does not say it, or where a follow has other words for it than a copy. */
-function nextFor(error: unknown, { source }: TransferJob): string | undefined {
-  if (isP2PError(error, "SOURCE_NOT_FOUND")) return `omni-p2p inspect ${source.shown.replace(/\?.*$/, "")}`;
+function nextFor(error: unknown, job: TransferJob): string | undefined {
+  if (isP2PError(error, "SOURCE_NOT_FOUND")) return inspectCommand(job);
   if (isP2PError(error, "CHANGES_UNAVAILABLE"))
     return "the command above, or the same one with --every 5m, which mirrors every so often";
   if (isP2PError(error, "TOO_MANY_DELETES"))

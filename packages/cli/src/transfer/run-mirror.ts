@@ -17,6 +17,7 @@ import type { Session } from "../session/session.ts";
 import { tellSupervisor } from "../supervision/channel.ts";
 import { assertJob } from "./assert-job.ts";
 import type { TransferJob } from "./job.ts";
+import { inspectCommand, jobOptions, sayStopping, withinTransferTimeout } from "./job-options.ts";
 import { resultEvent } from "./report.ts";
 import { establish, registerStarters } from "./run-transfer.ts";
 import { linesOf, runVerify } from "./run-verify.ts";
@@ -49,23 +50,18 @@ export async function runMirror(
     const connection = await establish(job, session, manager);
     tellSupervisor({ kind: "way", text: job.resumeCommand });
     reporter.start(job, isGoingOn);
-    session.interrupts.onFirst = () =>
-      session.out.note("Stopping: what is under way is brought to an end. Ctrl-C again stops at once.");
-    const result = await manager.mirrorThroughConnection(connection.connectionId, job.query, {
-      ...own,
-      transferId: job.transferId,
-      resume: job.resume,
-      checkpoint: job.stateDir,
-      deadLetters: job.deadLetters,
-      earlierDeadLetters: job.deadLetterOverwrite ? "overwrite" : "keep",
-      transform: job.transform?.transform,
-      transformVersion: job.transform?.version,
-      signal: session.signal,
-      onProgress: (progress) => {
-        phase = progress.phase;
-        reporter.mirroring(progress);
-      },
-    });
+    sayStopping(session);
+    const result = await withinTransferTimeout(job, "mirror", () =>
+      manager.mirrorThroughConnection(connection.connectionId, job.query, {
+        ...own,
+        ...jobOptions(job),
+        signal: session.signal,
+        onProgress: (progress) => {
+          phase = progress.phase;
+          reporter.mirroring(progress);
+        },
+      }),
+    );
     done = true;
     reporter.stop();
     const code = own.dryRun ? reportDryRun(job, result, session.out) : reportMirror(job, result, session.out);
@@ -195,10 +191,7 @@ function reportFailure(job: TransferJob, session: Session, error: unknown, phase
     return stopped;
   }
   const notFound = isP2PError(error, "SOURCE_NOT_FOUND") && result === undefined;
-  const { exitCode, ...shown } = explain(
-    error,
-    notFound ? `omni-p2p inspect ${job.source.shown.replace(/\?.*$/, "")}` : undefined,
-  );
+  const { exitCode, ...shown } = explain(error, notFound ? inspectCommand(job) : undefined);
   out.error(shown);
   return exitCode;
 }

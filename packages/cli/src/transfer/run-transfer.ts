@@ -22,6 +22,7 @@ import { tellSupervisor, withinLimit } from "../supervision/channel.ts";
 import { assertJob } from "./assert-job.ts";
 import { failedIds } from "./failed-ids.ts";
 import type { TransferJob } from "./job.ts";
+import { inspectCommand, jobOptions, sayStopping, withinTransferTimeout } from "./job-options.ts";
 import { reportFailures, reportInterruption, reportResult, resultEvent } from "./report.ts";
 import { runVerify } from "./run-verify.ts";
 
@@ -43,8 +44,7 @@ export async function runTransfer(
     const connection = await establish(job, session, manager);
     tellSupervisor({ kind: "way", text: job.resumeCommand });
     reporter.start(job, earlier !== undefined && job.resume);
-    session.interrupts.onFirst = () =>
-      session.out.note("Stopping: what is under way is brought to an end. Ctrl-C again stops at once.");
+    sayStopping(session);
     done = await transfer(job, session, manager, connection, reporter);
     reporter.stop();
     const code = reportResult(job, done, job.resume ? earlier : undefined, session.out);
@@ -140,21 +140,14 @@ async function transfer(
   reporter: Reporter,
 ): Promise<TransferResult> {
   const options: ManagedTransferOptions = {
-    transferId: job.transferId,
-    resume: job.resume,
-    checkpoint: job.stateDir,
-    deadLetters: job.deadLetters,
-    earlierDeadLetters: job.deadLetterOverwrite ? "overwrite" : "keep",
-    transform: job.transform?.transform,
-    transformVersion: job.transform?.version,
+    ...jobOptions(job),
     signal: session.signal,
     progressInterval: reporter.interval,
     onProgress: (progress) => reporter.progress(progress),
   };
-  const { transferTimeout } = parseConfig(job.config);
-  const work = () => manager.transferThroughConnection(connectionId, job.query, options);
-  if (transferTimeout === 0) return work();
-  return withinLimit(transferTimeout, `The transfer took longer than its ${transferTimeout} ms`, work);
+  return withinTransferTimeout(job, "transfer", () =>
+    manager.transferThroughConnection(connectionId, job.query, options),
+  );
 }
 
 function reportFailure(job: TransferJob, session: Session, error: unknown): ExitCode {
@@ -167,11 +160,7 @@ function reportFailure(job: TransferJob, session: Session, error: unknown): Exit
   const resumable = result !== undefined && result.checkpoint.recordsRead > 0;
   if (result) out.event(resultEvent(job, result, "failed", resumable));
   const notFound = isP2PError(error, "SOURCE_NOT_FOUND") && result === undefined;
-  const next = resumable
-    ? job.resumeCommand
-    : notFound
-      ? `omni-p2p inspect ${job.source.shown.replace(/\?.*$/, "")}`
-      : undefined;
+  const next = resumable ? job.resumeCommand : notFound ? inspectCommand(job) : undefined;
   const { exitCode, ...shown } = explain(error, next);
   if (result) {
     out.line(`${records(result.successCount)} written before it stopped`);
