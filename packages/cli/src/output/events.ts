@@ -1,4 +1,4 @@
-import type { Difference, TransferFailure } from "@omni/p2p-core";
+import type { AgainstResult, Difference, TransferFailure } from "@omni/p2p-core";
 import type { IdCollisions } from "@omni/p2p-core/engine";
 import type { ChangeStatus, P2PCapabilities } from "@omni/p2p-core/starter";
 import type { FollowProgress } from "./reporter.ts";
@@ -87,25 +87,11 @@ export interface VerifyEvent {
 }
 
 /** How one store stands to a certificate. */
-export interface VerifyAgainstEvent {
+export interface VerifyAgainstEvent extends AgainstResult {
   readonly event: "verify-against";
   readonly endpoint: string;
   /** Its file. */
   readonly certificate: string;
-  readonly equal: boolean;
-  readonly side: "source" | "target";
-  readonly records: number;
-  readonly expected: number;
-  /** Of 16,384. */
-  readonly buckets: number;
-  /** Of records that differ or are new, and of a few beside them where there are many. */
-  readonly ids: readonly string[];
-  readonly suspects: number;
-  /** At least so many are gone. */
-  readonly gone: number;
-  readonly unreadable: number;
-  readonly notes: readonly string[];
-  readonly durationMs: number;
 }
 
 /** A comparison goes on. */
