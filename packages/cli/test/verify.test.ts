@@ -1,4 +1,4 @@
-import { existsSync } from "node:fs";
+import { existsSync, lstatSync, symlinkSync } from "node:fs";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { events, Project, sampleRecords } from "./project.ts";
 
@@ -227,6 +227,10 @@ describe("verify, live and against a certificate", () => {
     expect(held.stdout).toMatch(/it holds 19, and held 20[\s\S]*differs or new {2}new\n {2}gone {12}2 or more/);
     const json = await project.run(["verify", "--against", "c.json", "lines:b.ndjson", "--json"]);
     expect(events(json).at(-1)).toMatchObject({ event: "verify-against", equal: false, ids: ["new"], gone: 2 });
+    symlinkSync(project.path("c.json"), project.path("link.json"));
+    await project.run(["verify", "lines:b.ndjson", "lines:b.ndjson", "--certificate", "link.json"]);
+    expect(lstatSync(project.path("link.json")).isSymbolicLink()).toBe(true);
+    expect(await project.run(["verify", "--against", "c.json", "lines:b.ndjson"])).toMatchObject({ code: 0 });
     const before = project.read("c.json");
     const other = await project.run(["verify", "lines:a.ndjson", "lines:b.ndjson", "--certificate", "c.json"]);
     expect(other).toMatchObject({ code: 4, stderr: expect.stringContaining("No certificate was written") });
@@ -247,6 +251,8 @@ describe("verify, live and against a certificate", () => {
     const place = ["lines:a.ndjson", "lines:a.ndjson", "--certificate"];
     expect(await refused(...place, "a.ndjson")).toMatch(/a\.ndjson is there, and is no certificate/);
     expect(await refused(...place, "gone/c.json")).toMatch(/folder .* does not exist/);
+    project.write("empty", "");
+    expect(await refused(...place, "empty")).toMatch(/empty is there, and is no certificate/);
     expect(project.read("a.ndjson")).toContain("r00000");
   });
 });

@@ -1,5 +1,5 @@
 import { randomUUID } from "node:crypto";
-import { open, readFile, rename, rm, stat } from "node:fs/promises";
+import { open, readFile, realpath, rename, rm, stat } from "node:fs/promises";
 import { dirname, join } from "node:path";
 import { P2PError, type VerifyCertificate } from "@omni/p2p-core";
 import { messageOf, parseJson } from "@omni/p2p-core/starter";
@@ -49,17 +49,18 @@ export async function assertCertificatePlace(file: string): Promise<void> {
   }
   const isOurs =
     found.isFile() &&
-    (found.size === 0 ||
-      (await readCertificateFile(file).then(
-        (read) => (read as Partial<VerifyCertificate> | null)?.format === "omni-p2p-certificate",
-        () => false,
-      )));
+    (await readCertificateFile(file).then(
+      (read) => (read as Partial<VerifyCertificate> | null)?.format === "omni-p2p-certificate",
+      () => false,
+    ));
   if (!isOurs) throw new UsageError(`${file} is there, and is no certificate; name another file, or remove it`);
 }
 
 /** Writes it whole or not at all. */
 export async function writeCertificateFile(file: string, certificate: VerifyCertificate): Promise<void> {
-  const next = join(dirname(file), `.${randomUUID()}.omni-p2p-certificate`);
+  // A link stays one: what it leads to is replaced.
+  const place = await realpath(file).catch(() => file);
+  const next = join(dirname(place), `.${randomUUID()}.omni-p2p-certificate`);
   try {
     const handle = await open(next, "wx", 0o600);
     try {
@@ -68,7 +69,7 @@ export async function writeCertificateFile(file: string, certificate: VerifyCert
     } finally {
       await handle.close();
     }
-    await rename(next, file);
+    await rename(next, place);
   } catch (error) {
     await rm(next, { force: true });
     throw new UsageError(`The certificate ${file} cannot be written: ${messageOf(error)}`);
