@@ -62,6 +62,23 @@ describe("verify", () => {
     });
   });
 
+  it("can be told which records of the target are meant", async () => {
+    const other = { id: "other", n: -1 };
+    project.fill("b.ndjson", [...sampleRecords(20).map((record) => ({ ...record, kind: "docs" })), other]);
+    project.write("kind.mjs", "export default (record) => ({ ...record, kind: 'docs' });");
+    const args = ["verify", "lines:a.ndjson", "lines:b.ndjson", "--transform", "kind.mjs", "--where", "n<10"];
+    expect(await last(...args)).toMatchObject({ code: 4, extra: 11 });
+    expect(await last(...args, "--target-where", "n>=0", "--target-where", "n<10")).toMatchObject({
+      ...{ code: 0, sourceCount: 10, targetCount: 10 },
+    });
+    expect(await last(...args, "--target-where", "all")).toMatchObject({ code: 4, extra: 11 });
+    const run = await project.run([...args, "--target-where", "n"]);
+    expect(run).toMatchObject({ code: 2 });
+    expect(run.stderr).toContain('--target-where "n" is not a condition');
+    const against = await project.run(["verify", "--against", "x.json", "lines:a.ndjson", "--target-where", "all"]);
+    expect(against.stderr).toContain("it takes no --target-where");
+  });
+
   it("says that an id comes twice", async () => {
     project.write("same.mjs", "export default ({ id, n }) => ({ id: n < 2 ? 1 : id, n });");
     project.fill("b.ndjson", [

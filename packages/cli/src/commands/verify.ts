@@ -11,6 +11,7 @@ import { assertCertificatePlace } from "../transfer/certificate-file.ts";
 import type { TypedEnds } from "../transfer/job-from-flags.ts";
 import { runAgainst } from "../transfer/run-against.ts";
 import { runVerify } from "../transfer/run-verify.ts";
+import { targetQueryFrom } from "../transfer/target-query.ts";
 import { loadTransform } from "../transfer/transform-file.ts";
 import { UsageError } from "../usage-error.ts";
 
@@ -25,6 +26,15 @@ export async function verifyCommand(
   return compareEnds({ source, target }, flags, session);
 }
 
+/** Flags that mean nothing of one store alone. */
+const OF_TWO_ENDS = {
+  live: "--live",
+  settle: "--settle",
+  certificate: "--certificate",
+  ignoreExtra: "--ignore-extra",
+  targetWhere: "--target-where",
+} as const;
+
 async function holdAgainst(
   file: string,
   typed: string,
@@ -32,10 +42,10 @@ async function holdAgainst(
   flags: VerifyFlags,
   session: Session,
 ): Promise<ExitCode> {
-  const stray = (["live", "settle", "certificate", "ignoreExtra"] as const).find((name) => flags[name] !== undefined);
+  const stray = Object.entries(OF_TWO_ENDS).find(([name]) => flags[name as keyof typeof OF_TWO_ENDS] !== undefined);
   if (second !== undefined || stray !== undefined) {
     throw new UsageError(
-      `--against compares one store with a file, so it takes ${second === undefined ? `no --${stray === "ignoreExtra" ? "ignore-extra" : stray}` : "one endpoint"}`,
+      `--against compares one store with a file, so it takes ${second === undefined ? `no ${stray?.[1]}` : "one endpoint"}`,
       "omni-p2p verify --against <file> <endpoint>",
     );
   }
@@ -65,7 +75,8 @@ async function compareEnds(typed: TypedEnds, flags: VerifyFlags, session: Sessio
   const given = await resolveTyped(typed.target, "target", session, names);
   if (flags.certificate !== undefined) await assertCertificatePlace(flags.certificate);
   const transform = flags.transform === undefined ? undefined : (await loadTransform(flags.transform)).transform;
-  const { batchSize, maxDifferences, ignoreExtra, live, settle, connectionTimeout } = flags;
+  const { batchSize, maxDifferences, ignoreExtra, live, settle, targetWhere, connectionTimeout } = flags;
+  const targetQuery = targetWhere && targetQueryFrom(targetWhere);
   const target = await completedTarget(given, source, session, connectionTimeout);
   const reporter = await createReporter(session.out, flags.progressInterval);
   // Both are opened for reading: a target is not to be made by a look at it.
@@ -84,7 +95,7 @@ async function compareEnds(typed: TypedEnds, flags: VerifyFlags, session: Sessio
               batchSize,
               ...(maxDifferences !== undefined && { maxDifferences }),
               ...(ignoreExtra && { extras: "allow" }),
-              ...{ live, settle, certificate: flags.certificate !== undefined },
+              ...{ targetQuery, live, settle, certificate: flags.certificate !== undefined },
             },
             compare: (options) =>
               verify(

@@ -1,7 +1,8 @@
 import type { Command } from "commander";
 import { type OutputFlags, withOutput } from "./output.ts";
 import { type ProgressFlags, withProgress } from "./progress.ts";
-import { type QueryFlags, withQuery } from "./query.ts";
+import { type QueryFlags, SELECTION, withQuery } from "./query.ts";
+import { addOptions, sharedOptions } from "./shared-options.ts";
 import { type StoreFlags, withStores } from "./stores.ts";
 import { duration, wholeFrom } from "./values.ts";
 
@@ -18,10 +19,11 @@ export type VerifyFlags = QueryFlags &
     readonly certificate?: string;
     readonly against?: string;
     readonly settle?: number;
+    readonly targetWhere?: readonly string[];
   };
 
 export function withVerifyFlags(command: Command): Command {
-  return withOutput(withProgress(withStores(withQuery(command))))
+  return withOutput(withProgress(withStores(withSelection(command))))
     .option("--transform <file>", "compare what this module makes of the source's records")
     .option("--batch-size <n>", "records read at a time (default: 1000)", wholeFrom(1))
     .option("--max-differences <n>", "differences listed; all are counted (default: 20)", wholeFrom(0))
@@ -30,4 +32,8 @@ export function withVerifyFlags(command: Command): Command {
     .option("--certificate <file>", "where both are equal, keep digests of what they hold, for --against")
     .option("--against <file>", "hold one store against such a file: what differs from what it held then?")
     .option("--ignore-extra", "what only the target holds is counted, and is no difference");
+}
+
+function withSelection(command: Command): Command {
+  return addOptions(withQuery(command), SELECTION, sharedOptions.targetWhere());
 }
