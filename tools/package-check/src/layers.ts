@@ -6,6 +6,7 @@ const STARTER_LAYERS: Layers = [
   ["client"],
   ["mapping"],
   ["values"],
+  ["formats"],
   ["query"],
   ["reading", "writing", "inspecting", "changes"],
   ["read.ts", "write.ts", "changes.ts"],

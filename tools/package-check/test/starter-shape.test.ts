@@ -7,7 +7,7 @@ import { root } from "../src/packages.ts";
 const FACES = ["endpoint.ts", "index.ts", "read.ts", "register.ts", "starter.ts", "types.ts", "write.ts"];
 const LATER_FACES = ["changes.ts"];
 /** The folders that a starter may have beside them. */
-const ROOMS = ["changes", "client", "inspecting", "mapping", "query", "reading", "values", "writing"];
+const ROOMS = ["changes", "client", "formats", "inspecting", "mapping", "query", "reading", "values", "writing"];
 
 interface Manifest {
   readonly [key: string]: unknown;

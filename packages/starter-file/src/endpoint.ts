@@ -1,0 +1,67 @@
+import { resolve } from "node:path";
+import {
+  type EndpointInfo,
+  endpointLabel,
+  type OptionSpecs,
+  type OptionsOf,
+  P2PError,
+  parseOptions,
+} from "@omni/p2p-core/starter";
+
+/** The options of a `file:` endpoint. */
+export const fileOptions = {
+  format: {
+    type: "string",
+    values: ["ndjson", "json", "csv", "tsv", "parquet"],
+    description: "How records are written in the file. Default: what its name ends in, as `.csv` or `.ndjson.gz`.",
+  },
+  compression: {
+    type: "string",
+    values: ["none", "gzip", "zstd"],
+    description: "How the file is compressed. Default: gzip for a name that ends in `.gz`, zstd for `.zst`, else none.",
+  },
+  key: {
+    type: "string",
+    description:
+      "The field that names a record, or several with commas between. Default: `id`, else `_id`, whichever the first record has; else records are named by their line.",
+  },
+  maxLine: {
+    type: "number",
+    min: 1024,
+    max: 268_435_456,
+    default: 67_108_864,
+    description: "Bytes that a record may have in the file, at most; a longer one is a failure, and the next is read.",
+  },
+} as const satisfies OptionSpecs;
+
+/** The options as they hold for one endpoint, defaults filled in. */
+export type FileOptions = OptionsOf<typeof fileOptions>;
+
+/** A `file:` endpoint, checked. */
+export interface FileEndpoint {
+  /** Absolute, and it may hold the wildcards of a glob; `-` for standard input or output. */
+  readonly path: string;
+  /** How messages call it. */
+  readonly label: string;
+  readonly options: FileOptions;
+}
+
+/**
+ * Checks an endpoint and spells it out.
+ *
+ * @throws P2PError `INVALID_ENDPOINT`
+ */
+export function parseFileEndpoint(endpoint: EndpointInfo): FileEndpoint {
+  const options = parseOptions(fileOptions, endpoint);
+  const label = endpointLabel(endpoint);
+  const invalid = (what: string) => new P2PError("INVALID_ENDPOINT", `Invalid endpoint ${label}: ${what}`);
+  const { database, host } = endpoint;
+  if (host !== undefined) {
+    throw invalid('a file has no host; write "file:./data.ndjson" or "file:/folder/data.ndjson", without //');
+  }
+  if (database === undefined || database.trim() === "") {
+    throw invalid('the path of the file is missing; write "file:./data.ndjson", or "file:-?format=ndjson" for a pipe');
+  }
+  if (database.includes("\0")) throw invalid("its path holds a NUL character");
+  return { path: database === "-" ? "-" : resolve(database), label, options };
+}

@@ -1,0 +1,6 @@
+/** The registry of formats, by name and by what file names end in. */
+import type { Format } from "./format.ts";
+import { ndjson } from "./ndjson.ts";
+
+/** Every format; one more is a line here, and its name among the values of the option `format`. */
+export const FORMATS: readonly Format[] = [ndjson];

@@ -1,0 +1,1 @@
+export { fileStarter } from "./starter.ts";
