@@ -280,6 +280,28 @@ describeWithService("mongodb", "look-ups", (service) => {
     await source.close();
   });
 
+  test("FerretDB is asked for what has text or an ObjectId by that alone, which it has an index for", async () => {
+    const { source, collection } = await filled([{ _id: "a", n: 1 }, { _id: new ObjectId(hex), n: 2 }, { _id: 3 }]);
+    const filters: unknown[] = [];
+    const find = (...[filter, options]: Parameters<typeof collection.find>) => {
+      filters.push(filter);
+      return collection.find(filter!, options);
+    };
+    const watched = openedAs(collection, { collection: Object.assign(Object.create(collection), { find }) });
+    const ids = [new TaggedValue("mongodb:objectId", hex), "a"];
+    const found = await lookUpRecords(watched, refs(...ids), {}, { signal: calm });
+    expect(found).toEqual(await lookUp(source, ids));
+    expect(states(found)).toEqual(["wanted", "wanted"]);
+    expect(filters).toEqual([{ _id: new ObjectId(hex) }, { _id: "a" }]);
+    // What is not found so may be there in another form.
+    expect(states(await lookUpRecords(watched, refs("a", "3", "b"), {}, { signal: calm }))).toEqual([
+      "wanted",
+      "wanted",
+      "absent",
+    ]);
+    await source.close();
+  });
+
   test("asked as MongoDB is, in chunks of ids and in a session, it finds the same", async () => {
     const { source, collection } = await filled([
       { _id: "a", n: 1, at: { region: "eu" } },

@@ -39,6 +39,8 @@ const USUAL_FORMS = 4;
  * with each id.
  */
 const MOST_COMPARED = 200;
+/** Ids that FerretDB is asked for one by one at a time. */
+const ONE_BY_ONE = 8;
 
 /**
  * Point look-ups: for each id whether the query gives its record. The server says so by the filter that reading uses:
@@ -118,7 +120,9 @@ class LookUp {
     else if (chunks.length > 0) {
       const either: IdFilter = (indexes) => ({ $or: [inForms(indexes), odd(indexes)] });
       const few = chunks.length === 1 && this.#refs.length <= MOST_COMPARED;
-      await this.#look(chunks.flat(), few ? either : () => ({}));
+      if (few) await this.#lookOneByOne();
+      const others = chunks.flat().filter((index) => !this.#found.isSettled(index));
+      if (others.length > 0) await this.#look(others, few ? either : () => ({}));
       return this.#found.outcomes();
     }
     // Ids whose form cannot be told from their text. Where a collection has none of their types, this finds nothing at once.
@@ -162,6 +166,17 @@ class LookUp {
     // A collection that is dropped meanwhile wants nothing.
     if (again === 0) await assertCollectionExists(this.#opened, this.#signal);
     for (const { id, locator } of there) this.#found.offer(id, { state: "unwanted" }, locator);
+  }
+
+  /** FerretDB uses its index for nothing but one text or ObjectId alone; what is found so spares a walk through all documents. */
+  async #lookOneByOne(): Promise<void> {
+    if (!this.#givesAll) return;
+    const { encoder, bson } = this.#opened;
+    const ids = this.#refs.map(({ id }) => encoder.id(id));
+    const indexed = ids.filter((id) => typeof id === "string" || id instanceof bson.ObjectId);
+    for (let from = 0; from < indexed.length; from += ONE_BY_ONE) {
+      await Promise.all(indexed.slice(from, from + ONE_BY_ONE).map((_id) => this.#wanted({ _id })));
+    }
   }
 
   /** Whether the query gives every record of the collection. */

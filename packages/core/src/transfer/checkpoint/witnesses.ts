@@ -101,13 +101,11 @@ export class Witnesses {
   /** Tells of each witness whether it is there as it was; `undefined` where the store cannot be asked. */
   async #ask(witnesses: readonly Witness[], signal: AbortSignal): Promise<((witness: Witness) => boolean) | undefined> {
     if (!this.#askable || witnesses.length === 0) return undefined;
-    const ids = witnesses.map(({ id }) => fromJson(id));
-    const fields = this.#query ? this.#query.fields : ["id"];
-    const query = { where: { id: { in: ids } }, ...(fields && { fields }) } as P2PQuery;
+    const ids = witnesses.map(({ id }) => fromJson(id) as P2PId);
     const found = new Map<string, string | undefined>();
     try {
-      for await (const { records } of this.#service.readFromSource(query, { batchSize: ids.length, signal })) {
-        for (const record of records) found.set(idKey(record.id), this.#query && digestOf(record));
+      for await (const record of this.#recordsWith(ids, signal)) {
+        found.set(idKey(record.id), this.#query && digestOf(record));
       }
     } catch {
       signal.throwIfAborted();
@@ -118,6 +116,23 @@ export class Witnesses {
       const key = idKey(fromJson(id) as P2PId);
       return found.has(key) && found.get(key) === digest;
     };
+  }
+
+  /** Looks the ids up, or reads with them as a condition where a store has no look-ups: that may look at every record. */
+  async *#recordsWith(ids: readonly P2PId[], signal: AbortSignal): AsyncGenerator<P2PRecord> {
+    const fields = this.#query ? this.#query.fields : ["id"];
+    if (this.#service.lookUp) {
+      const refs = ids.map((id) => ({ id }));
+      for (const outcome of await this.#service.lookUp(refs, fields ? { fields } : {}, { signal })) {
+        if (outcome.state === "failed") throw outcome.error;
+        if (outcome.state === "wanted") yield outcome.record;
+      }
+      return;
+    }
+    const query = { where: { id: { in: ids } }, ...(fields && { fields }) } as P2PQuery;
+    for await (const { records } of this.#service.readFromSource(query, { batchSize: ids.length, signal })) {
+      yield* records;
+    }
   }
 }
 
