@@ -43,6 +43,19 @@ describe("completion", () => {
     expect(await offered("count", "sqlite:data/")).toEqual(["sqlite:data/one.db"]);
   });
 
+  it("offers the names of tables", async () => {
+    project.sql(
+      "tables.db",
+      'CREATE TABLE orders (id TEXT PRIMARY KEY); CREATE TABLE "odd name" (id TEXT PRIMARY KEY);',
+    );
+    expect(await offered("count", "sqlite:tables.db?table=")).toEqual([
+      "sqlite:tables.db?table=odd%20name",
+      "sqlite:tables.db?table=orders",
+    ]);
+    expect(await offered("copy", "sqlite:tables.db?table=or")).toEqual(["sqlite:tables.db?table=orders"]);
+    expect(await offered("count", "sqlite:none.db?table=")).toEqual([]);
+  });
+
   it("offers files where a file is wanted", async () => {
     expect(await offered("copy", "docs", "cache", "--transform", "m")).toEqual(["map.ts"]);
     expect(await offered("run", "p2p")).toEqual(["p2p.config.json"]);

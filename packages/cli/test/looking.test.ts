@@ -49,6 +49,43 @@ describe("inspect", () => {
     expect(run.stdout).toMatch(/title .*string/);
   });
 
+  it("lists what a database holds, without the system's own", async () => {
+    project.sql(
+      "listed.db",
+      `CREATE TABLE artist (id INTEGER PRIMARY KEY, name TEXT);
+       CREATE TABLE album (id INTEGER PRIMARY KEY AUTOINCREMENT, artist INTEGER REFERENCES Artist, title TEXT);
+       CREATE VIEW titles AS SELECT title FROM album; INSERT INTO artist VALUES (1, 'a'), (2, 'b');`,
+    );
+    const run = await project.run(["inspect", "sqlite:listed.db", "--list", "--json"]);
+    expect(run.code).toBe(0);
+    expect(events(run)).toEqual([
+      {
+        event: "listed",
+        endpoint: "sqlite:listed.db?table=album",
+        name: "album",
+        kind: "table",
+        records: 0,
+        key: ["id"],
+        foreignKeys: [{ fields: ["artist"], references: "Artist" }],
+      },
+      {
+        event: "listed",
+        endpoint: "sqlite:listed.db?table=artist",
+        name: "artist",
+        kind: "table",
+        records: 2,
+        key: ["id"],
+      },
+      { event: "listed", endpoint: "sqlite:listed.db?table=titles", name: "titles", kind: "view" },
+    ]);
+    const shown = await project.run(["inspect", "sqlite:listed.db", "--list"]);
+    expect(shown.stdout).toMatch(/artist +table +2 +sqlite:listed\.db\?table=artist/);
+    const named = await project.run(["inspect", "sqlite:listed.db?table=album", "--list"]);
+    expect(named).toMatchObject({ code: 2 });
+    expect(named.stderr).toContain("leave that option out");
+    expect((await project.run(["inspect", "lines:odd.ndjson", "--list"])).stderr).toContain("has no catalogue");
+  });
+
   it("shows every table where none is named, with what it declares", async () => {
     expect(await project.run(["copy", "lines:odd.ndjson", "sqlite:two.db?table=odd"])).toMatchObject({ code: 0 });
     expect(await project.run(["copy", "lines:a.ndjson", "sqlite:two.db?table=more%20docs"])).toMatchObject({ code: 0 });

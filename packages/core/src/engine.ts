@@ -12,6 +12,7 @@ export {
   loadStarter,
   type StarterScope,
 } from "./storage/discovery.ts";
+export { catalogueOf, listCollections } from "./storage/list-collections.ts";
 export { openService } from "./storage/open-service.ts";
 export { isSecretName, REDACTED, redactEndpoint, redactError } from "./storage/redact.ts";
 export { StarterRegistry } from "./storage/registry.ts";

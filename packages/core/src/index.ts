@@ -14,6 +14,7 @@ export type { MirrorOptions, MirrorResult } from "./live/options.ts";
 export { verify, verifyAgainst } from "./live/verify.ts";
 export type { MutableRecord, P2PId, P2PRecord } from "./model/record.ts";
 export { type P2PObject, type P2PValue, TaggedValue } from "./model/value-tree.ts";
+export type { CollectionList, CollectionName, ForeignKey, ListedCollection } from "./storage/collections.ts";
 export { type EndpointInfo, type EndpointInput, parseEndpoint } from "./storage/endpoint.ts";
 export type { P2PCondition, P2PQuery } from "./storage/query.ts";
 export type { P2PStarter } from "./storage/service.ts";

@@ -63,6 +63,13 @@ export type {
   ChangeStatus,
   KeptForFollower,
 } from "./storage/change-feed.ts";
+export {
+  type CollectionList,
+  type CollectionName,
+  collectionText,
+  type ForeignKey,
+  type ListedCollection,
+} from "./storage/collections.ts";
 export { type EndpointInfo, type EndpointInput, endpointLabel, parseEndpoint } from "./storage/endpoint.ts";
 export type { IdRef } from "./storage/id-ref.ts";
 export { type OptionSpec, type OptionSpecs, type OptionsOf, parseOptions } from "./storage/options.ts";
@@ -85,6 +92,7 @@ export { registerStarter } from "./storage/registry.ts";
 export {
   type ChangeControl,
   CONTRACT_VERSION,
+  type CollectionCatalogue,
   type DeleteOptions,
   type DeleteRef,
   type DeleteResult,

@@ -11,6 +11,7 @@ import {
 import { type ClientModule, createClient, loadClientModule } from "./client/client.ts";
 import { Link } from "./client/link.ts";
 import { type ElasticsearchEndpoint, elasticsearchOptions, indexOf, parseElasticsearchEndpoint } from "./endpoint.ts";
+import { elasticsearchCollections } from "./inspecting/collections.ts";
 import { identityOf } from "./inspecting/identity.ts";
 import { describeMapping, inspectCluster } from "./inspecting/inspect.ts";
 import { loadSchema } from "./mapping/load-schema.ts";
@@ -48,6 +49,7 @@ export function starterWith(loadModule: () => Promise<ClientModule>): P2PStarter
     async inspect(info, context) {
       return visit(info, context, loadModule, (link, signal, endpoint) => inspectCluster(link, endpoint.index, signal));
     },
+    collections: elasticsearchCollections((info, context, look) => visit(info, context, loadModule, look)),
     async describeMapping(info, sample, context) {
       return visit(info, context, loadModule, async (link, signal, endpoint) => {
         const schema =

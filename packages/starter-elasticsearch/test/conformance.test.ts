@@ -15,6 +15,7 @@ describeWithService("elasticsearch", "Elasticsearch", ({ url }) => {
       const place = freshIndex(url);
       return {
         ...place,
+        database: { endpoint: place.cluster, name: place.index },
         breakRecord: async (id) => {
           const path = `/${place.index}/_update/${encodeURIComponent(idKey(id))}?refresh=true`;
           await call(url, "POST", path, { doc: { _p2p: BROKEN } });

@@ -4,12 +4,16 @@ import { randomUUID } from "node:crypto";
 export function freshIndex(serverUrl: string): {
   readonly index: string;
   readonly endpoint: string;
+  /** The endpoint of the cluster alone. */
+  readonly cluster: string;
   readonly dispose: () => Promise<void>;
 } {
   const index = `p2p-test-${randomUUID()}`;
+  const base = serverUrl.replace(/^http/, "elasticsearch+http").replace(/\/$/, "");
   return {
     index,
-    endpoint: `${serverUrl.replace(/^http/, "elasticsearch+http").replace(/\/$/, "")}/${index}?replicas=0`,
+    endpoint: `${base}/${index}?replicas=0`,
+    cluster: `${base}?replicas=0`,
     dispose: async () => void (await call(serverUrl, "DELETE", `/${index}`, undefined, [404])),
   };
 }

@@ -11,6 +11,7 @@ import {
 import { memoryChanges } from "./changes.ts";
 import { existingStore, type MemoryStore, memoryStore } from "./client/store.ts";
 import { memoryOptions, parseMemoryEndpoint } from "./endpoint.ts";
+import { memoryCollections } from "./inspecting/collections.ts";
 import { describeMemoryMapping, inspectMemory } from "./inspecting/inspect.ts";
 import { countRecords, partitionQuery, readBatches, readShared } from "./read.ts";
 import { lookUpRecords } from "./reading/look-up.ts";
@@ -35,6 +36,7 @@ export const memoryStarter: P2PStarter = {
     parseMemoryEndpoint(endpoint);
     return inspectMemory();
   },
+  collections: memoryCollections,
   async describeMapping(endpoint, sample, context) {
     context.signal.throwIfAborted();
     parseMemoryEndpoint(endpoint);

@@ -10,6 +10,7 @@ describeConformance({
     const name = `conformance-${++made}`;
     return {
       endpoint: `memory:${name}`,
+      database: { endpoint: "memory:", name },
       deleteRecords: async (ids) => {
         for (const id of ids) memoryStore(name).delete(id);
       },

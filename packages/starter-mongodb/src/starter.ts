@@ -18,6 +18,7 @@ import { storeIdentity } from "./client/identity.ts";
 import { shardKeyOf } from "./client/shard-key.ts";
 import { STORE } from "./client/storage-type.ts";
 import { type MongodbEndpoint, mongodbOptions, parseMongodbEndpoint } from "./endpoint.ts";
+import { mongodbCollections } from "./inspecting/collections.ts";
 import { describeSample } from "./inspecting/describe-mapping.ts";
 import { inspectServer } from "./inspecting/inspect.ts";
 import type { OpenCollection } from "./query/open-collection.ts";
@@ -63,6 +64,13 @@ export const mongodbStarter: P2PStarter = {
       return inspection;
     });
   },
+  collections: mongodbCollections((endpoint, context, list) =>
+    connected(endpoint, { ...context, role: "source" }, async (_, client, { database }, signal) => {
+      const found = await list(client, database, signal);
+      await closeClient(client);
+      return found;
+    }),
+  ),
   async describeMapping(endpoint, sample, context) {
     const writing = { ...context, role: "target" } as const;
     return connected(endpoint, writing, async (driver, client, parsed, signal) => {

@@ -2,13 +2,13 @@ import { lacks } from "@omni/p2p-test-services";
 import { describeWithService } from "@omni/p2p-test-services/suite";
 import { describeConformance } from "@omni/p2p-testkit";
 import { mongodbStarter } from "../src/index.ts";
-import { scratchCollections } from "./scratch.ts";
+import { endpointFor, scratchCollections } from "./scratch.ts";
 
 /** A sidecar of the right form, with a text that is no valid one: half of a surrogate pair. */
 const BROKEN = '{"title":"\\ud800"}';
 
 describeWithService("mongodb", "mongodb", (service) => {
-  const { createEndpoint } = scratchCollections(service.url, "conformance");
+  const { createEndpoint, database } = scratchCollections(service.url, "conformance");
   describeConformance({
     name: "mongodb",
     starter: mongodbStarter,
@@ -16,6 +16,7 @@ describeWithService("mongodb", "mongodb", (service) => {
       const place = await createEndpoint();
       return {
         ...place,
+        database: { endpoint: endpointFor(service.url, database), name: place.collection.collectionName },
         breakRecord: async (id) => {
           const { matchedCount } = await place.collection.updateOne({ _id: id as never }, { $set: { _p2p: BROKEN } });
           if (matchedCount !== 1) throw new Error(`${matchedCount} documents have the id ${String(id)}`);

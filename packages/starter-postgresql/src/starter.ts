@@ -12,6 +12,7 @@ import { assertMayRead, assertMayWrite } from "./client/rights.ts";
 import type { PostgresqlStore } from "./client/store.ts";
 import type { Table } from "./client/table.ts";
 import { parsePostgresqlEndpoint, postgresqlOptions, type TableName, tableNameText } from "./endpoint.ts";
+import { postgresqlCollections } from "./inspecting/collections.ts";
 import { describeFields } from "./inspecting/describe-mapping.ts";
 import { inspectDatabase } from "./inspecting/inspect.ts";
 import { TableReader } from "./read.ts";
@@ -48,6 +49,7 @@ export const postgresqlStarter: P2PStarter = {
   async inspect(endpoint, context) {
     return inspectDatabase(parsePostgresqlEndpoint(endpoint, "source"), context);
   },
+  collections: postgresqlCollections,
   async describeMapping(endpoint, sample, context) {
     const store = await openStore(parsePostgresqlEndpoint(endpoint, "target"), { ...context, role: "target" });
     try {

@@ -20,6 +20,7 @@ describeWithService("postgresql", "postgresql", ({ url }) => {
       const table = `docs_${++places}`;
       return {
         endpoint: scratchSchema.endpoint(table),
+        database: { endpoint: scratchSchema.endpoint(), name: table },
         breakRecord: async (id) => {
           const broken = `UPDATE ${quote(table)} SET "_p2p" = '${BROKEN}' WHERE "id" = '${String(id)}' RETURNING "id"`;
           const rows = await scratchSchema.sql(broken);

@@ -12,6 +12,7 @@ import { storeIdentity } from "./client/identity.ts";
 import { keyName } from "./client/keys.ts";
 import type { Keyspace } from "./client/keyspace.ts";
 import { parseRedisEndpoint, redisOptions } from "./endpoint.ts";
+import { redisCollections } from "./inspecting/collections.ts";
 import { describeSample } from "./inspecting/describe-mapping.ts";
 import { inspectRedis } from "./inspecting/inspect.ts";
 import { keyOfId } from "./query/id-keys.ts";
@@ -98,6 +99,7 @@ export const redisStarter: P2PStarter = {
       await keyspace.link.close();
     }
   },
+  collections: redisCollections,
   changes: {
     status: withChanges(changeStatus),
     enable: withChanges(enableChanges),

@@ -27,6 +27,10 @@ describeWithService("redis", "conformance", ({ url }) => {
         const marker = MARKED.has(format) ? { marker: `${place.prefix}marker` } : {};
         return {
           endpoint: place.endpoint({ format, ...marker }),
+          database: {
+            endpoint: place.endpoint({ format, ...marker, prefix: place.parts.shared }),
+            name: place.parts.name,
+          },
           breakRecord: (id) => place.set(idKey(id), BROKEN),
           changeRecord: (id) => place.set(idKey(id), '{"changed":true}'),
           dispose: () => place.dispose(),

@@ -4,6 +4,8 @@ import { Redis } from "ioredis";
 /** A prefix that no other test uses, and what removes the keys under it. */
 export interface Place {
   readonly prefix: string;
+  /** The prefix in two: what many places share, and the name of this one. */
+  readonly parts: { readonly shared: string; readonly name: string };
   /** The URL of the server with the prefix and these options. */
   endpoint(options?: Readonly<Record<string, string>>): string;
   dispose(): Promise<void>;
@@ -13,9 +15,11 @@ export interface Place {
 
 /** A place of its own on a server that tests share. */
 export function makePlace(serverUrl: string): Place {
-  const prefix = `p2p-test:${randomUUID()}:`;
+  const parts = { shared: "p2p-test:", name: randomUUID() };
+  const prefix = `${parts.shared}${parts.name}:`;
   return {
     prefix,
+    parts,
     endpoint(options = {}) {
       const url = new URL(serverUrl);
       for (const [name, value] of Object.entries({ prefix, ...options })) url.searchParams.set(name, value);

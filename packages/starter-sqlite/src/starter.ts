@@ -14,6 +14,7 @@ import { dropIfEmpty, openStore } from "./client/open.ts";
 import type { SqliteStore } from "./client/store.ts";
 import { isTableOfChanges } from "./client/table.ts";
 import { parseSqliteEndpoint, type SqliteEndpoint, sqliteOptions } from "./endpoint.ts";
+import { sqliteCollections } from "./inspecting/collections.ts";
 import { describeFields } from "./inspecting/describe-mapping.ts";
 import { onlyTable, requireTable } from "./query/relation.ts";
 import { TableReader } from "./read.ts";
@@ -44,6 +45,7 @@ export const sqliteStarter: P2PStarter = {
   async inspect(endpoint, context) {
     return inspectInChild(parseSqliteEndpoint(endpoint), context);
   },
+  collections: sqliteCollections,
   async describeMapping(endpoint, sample, context) {
     const target = parseSqliteEndpoint(endpoint);
     return describeFields(target, target.options.table ?? DEFAULT_TABLE, sample, context);

@@ -39,6 +39,7 @@ export function describeSqlite(name: string, thread: "never" | "always"): void {
       const folder = await mkdtemp(join(tmpdir(), "p2p-sqlite-"));
       return {
         endpoint: `sqlite:${folder}/store.db?table=records&thread=${thread}`,
+        database: { endpoint: `sqlite:${folder}/store.db?thread=${thread}`, name: "records" },
         changeRecord: async (id) => change(`${folder}/store.db`, "UPDATE records SET n = 100 WHERE id = ?", idKey(id)),
         deleteRecords: async (ids) => {
           for (const id of ids) change(`${folder}/store.db`, "DELETE FROM records WHERE id = ?", idKey(id));

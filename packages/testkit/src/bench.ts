@@ -36,6 +36,7 @@ export class Bench {
 
   readonly #changers = new Map<EndpointInfo, (id: P2PId) => Promise<void>>();
   readonly #deleters = new Map<EndpointInfo, (ids: readonly P2PId[]) => Promise<void>>();
+  readonly #databases = new Map<EndpointInfo, { readonly endpoint: EndpointInfo; readonly name: string }>();
 
   constructor(adapter: AdapterUnderTest) {
     this.adapter = adapter;
@@ -61,6 +62,11 @@ export class Bench {
     return this.#changers.get(place);
   }
 
+  /** The database that a place is in, and the place's name there; `undefined` where the adapter's test does not say. */
+  databaseOf(place: EndpointInfo): { readonly endpoint: EndpointInfo; readonly name: string } | undefined {
+    return this.#databases.get(place);
+  }
+
   /** How another user of the store deletes records of a place; `undefined` where the adapter's test does not say. */
   deleterOf(place: EndpointInfo): ((ids: readonly P2PId[]) => Promise<void>) | undefined {
     return this.#deleters.get(place);
@@ -76,6 +82,10 @@ export class Bench {
     if (place.dispose) this.#cleanups.push(() => place.dispose!());
     const endpoint = parseEndpoint(place.endpoint);
     if (place.remove ?? place.dispose) this.#removals.set(endpoint, () => (place.remove ?? place.dispose)!.call(place));
+    if (place.database) {
+      const { endpoint: given, name } = place.database;
+      this.#databases.set(endpoint, { endpoint: parseEndpoint(given), name });
+    }
     if (place.breakRecord) this.#breakers.set(endpoint, (id) => place.breakRecord!(id));
     if (place.changeRecord) this.#changers.set(endpoint, (id) => place.changeRecord!(id));
     if (place.deleteRecords) this.#deleters.set(endpoint, (ids) => place.deleteRecords!(ids));

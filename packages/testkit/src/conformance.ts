@@ -2,6 +2,7 @@ import { describe, test } from "vitest";
 import type { ValueLimits } from "./arbitraries.ts";
 import { abortingChecks } from "./checks/aborting.ts";
 import { changeChecks } from "./checks/changes.ts";
+import { collectionsChecks } from "./checks/collections.ts";
 import { connectingChecks } from "./checks/connecting.ts";
 import { contractChecks } from "./checks/contract.ts";
 import { deletingChecks } from "./checks/deleting.ts";
@@ -90,6 +91,7 @@ export const GROUPS = {
   verifying: verifyingChecks,
   rawLane: rawLaneChecks,
   inspecting: inspectingChecks,
+  collections: collectionsChecks,
 } as const satisfies Record<string, (suite: Suite) => void>;
 
 /** {@link describeConformance} with some of the groups only: for the suite's own tests. */

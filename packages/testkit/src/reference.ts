@@ -62,6 +62,11 @@ export interface ConformancePlace {
    * client. Where it is absent, the check of what others change makes do with `deleteRecords`.
    */
   changeRecord?(id: P2PId): Promise<void>;
+  /**
+   * The endpoint of the database that the place is in, and the name of the place there. Where it is absent, the checks of the
+   * starter's catalogue are printed as not run.
+   */
+  readonly database?: { readonly endpoint: import("@omni/p2p-core/starter").EndpointInput; readonly name: string };
   /** Removes the place and what is in it. */
   dispose?(): Promise<void>;
   /** Removes the thing alone (the table, collection, index, keys), which may then be made anew. Default: `dispose`. */

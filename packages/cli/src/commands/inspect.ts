@@ -31,6 +31,7 @@ interface Look {
 export async function inspectCommand(typed: string, flags: InspectFlags, session: Session): Promise<ExitCode> {
   const query = queryFrom(flags);
   const endpoint = await resolveTyped(typed, "source", session, namedEndpoints(flags.config));
+  if (flags.list) return (await import("./list-collections.ts")).listCommand(endpoint, flags, session);
   const look: Look = { endpoint, query, flags, session };
   const { out } = session;
   const inspection = await inspectStore(look);

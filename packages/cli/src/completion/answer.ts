@@ -3,16 +3,23 @@ import type { Command, Option } from "commander";
 import { ExitCode } from "../exit-code.ts";
 import type { Session } from "../session/session.ts";
 import { type Candidates, endpointCandidates, fileCandidates } from "./candidates.ts";
+import { namedCollections } from "./collections.ts";
 
 /** Where a file's name is wanted. */
 const FILES: ReadonlySet<string> = new Set(["transform", "config", "dead-letter", "state-dir", "dead letters", "file"]);
 const ENDPOINTS: ReadonlySet<string> = new Set(["source", "target", "endpoint"]);
 
 /** `omni-p2p complete -- <words>`: what the word at the end may become. The shells' scripts call it. */
-export async function answerCompletion(program: Command, words: readonly string[], _: Session): Promise<ExitCode> {
+export async function answerCompletion(
+  program: Command,
+  words: readonly string[],
+  session: Session,
+): Promise<ExitCode> {
   // A quote that is still open belongs to the shell.
   const partial = (words.at(-1) ?? "").replace(/^['"]/, "");
-  const endpoints = await endpointCandidates(partial);
+  const endpoints = ((await namedCollections(partial, session)) ?? (await endpointCandidates(partial))).filter(
+    ([word]) => word.startsWith(partial),
+  );
   const tree = new RootCommand();
   for (const command of program.createHelp().visibleCommands(program)) {
     const known = tree.command(command.name(), command.description());
@@ -23,7 +30,9 @@ export async function answerCompletion(program: Command, words: readonly string[
     }
     for (const option of command.createHelp().visibleOptions(command)) addOption(known, option, partial);
   }
-  tree.parse([...words.slice(0, -1), partial]);
+  // Of a word with an equals sign the library looks at what follows it alone, as if it were an option.
+  const isValue = partial.includes("=") && !partial.startsWith("-");
+  tree.parse([...words.slice(0, -1), isValue ? "" : partial]);
   return ExitCode.OK;
 }
 

@@ -186,6 +186,22 @@ export interface CollectionEvent {
   readonly trouble?: string;
 }
 
+/** A collection that a database lists. */
+export interface ListedEvent {
+  readonly event: "listed";
+  /** What leads to it; absent where nothing does. */
+  readonly endpoint?: string;
+  readonly namespace?: string;
+  readonly name: string;
+  readonly kind: "table" | "view" | "collection" | "index" | "prefix";
+  /** About so many. */
+  readonly records?: number;
+  readonly key?: readonly string[];
+  readonly foreignKeys?: readonly { readonly fields: readonly string[]; readonly references: string }[];
+  /** Why nothing leads to it, or why it could not be looked at. */
+  readonly trouble?: string;
+}
+
 /** An installed starter. */
 export interface StarterEvent {
   readonly event: "starter";
@@ -327,6 +343,7 @@ export type CliEvent =
   | PingEvent
   | CountEvent
   | CollectionEvent
+  | ListedEvent
   | StarterEvent
   | ChangesEvent
   | FollowProgressEvent

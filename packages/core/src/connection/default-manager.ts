@@ -6,7 +6,9 @@ import { P2PError } from "../errors.ts";
 import type { FollowHandle } from "../live/follow-options.ts";
 import type { MirrorResult } from "../live/options.ts";
 import type { MutableRecord } from "../model/record.ts";
+import type { CollectionList } from "../storage/collections.ts";
 import { type EndpointInput, parseEndpoint } from "../storage/endpoint.ts";
+import { listCollections } from "../storage/list-collections.ts";
 import type { P2PQuery } from "../storage/query.ts";
 import { redactError, secretsOf } from "../storage/redact.ts";
 import { StarterRegistry } from "../storage/registry.ts";
@@ -235,6 +237,20 @@ export class DefaultP2PConnectionManager implements P2PConnectionManager {
 
   async isHealthy(connectionId: string, options?: Cancellable): Promise<boolean> {
     return (await this.#connections.get(connectionId)?.isHealthy(options)) ?? false;
+  }
+
+  async collections(endpoint: EndpointInput, options: Cancellable = {}): Promise<CollectionList> {
+    this.#assertOpen();
+    const signal = signalOf(options);
+    const parsed = parseEndpoint(endpoint);
+    try {
+      const starter = await this.#registry.resolve(parsed.storageType);
+      const { connectionTimeout } = parseConfig(this.#options.config);
+      const limits = { timeoutMs: connectionTimeout, signal: anySignal(this.#closing.signal, signal) };
+      return await listCollections(starter, parsed, limits);
+    } catch (error) {
+      throw redactError(signal?.aborted ? cancelled("Listing collections", signal) : error, secretsOf(parsed));
+    }
   }
 
   async warmUp(source: EndpointInput, target: EndpointInput, options: Cancellable = {}): Promise<void> {

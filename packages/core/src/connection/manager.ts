@@ -3,6 +3,7 @@ import type { ConnectionConfigInput } from "../config.ts";
 import type { FollowHandle } from "../live/follow-options.ts";
 import type { MirrorResult } from "../live/options.ts";
 import type { MutableRecord } from "../model/record.ts";
+import type { CollectionList } from "../storage/collections.ts";
 import type { EndpointInput } from "../storage/endpoint.ts";
 import type { P2PQuery } from "../storage/query.ts";
 import type { P2PStarter } from "../storage/service.ts";
@@ -104,6 +105,18 @@ export interface P2PConnectionManager extends AsyncDisposable {
   isHealthy(connectionId: string, options?: Cancellable): Promise<boolean>;
   /** Registers a starter with this manager, before those that are installed. */
   registerService(storageType: string, starter: P2PStarter): void;
+  /**
+   * Lists the collections (tables, views, collections, indices, prefixes of keys) of a database, without reading records.
+   *
+   * @param endpoint names the database alone: `sqlite:./app.db`, `postgresql://localhost/app`.
+   * @throws P2PError `UNSUPPORTED_OPERATION` where the starter lists none; else as {@link establish} does.
+   * @example
+   * ```ts
+   * const { collections } = await manager.collections("sqlite:./app.db");
+   * for (const { kind, name, records } of collections) console.log(kind, name, records);
+   * ```
+   */
+  collections(endpoint: EndpointInput, options?: Cancellable): Promise<CollectionList>;
   /**
    * Opens two stores ahead, so that `establish` with the same endpoints is quick. They stay open for the pool's
    * `idleTtl`, or a minute.

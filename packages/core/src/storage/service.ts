@@ -4,6 +4,7 @@ import type { JsonValue } from "../model/json-value.ts";
 import type { P2PId, P2PRecord } from "../model/record.ts";
 import type { ValueType } from "../model/value-tree.ts";
 import type { ChangeFeed, ChangeStatus } from "./change-feed.ts";
+import type { CollectionList, CollectionName } from "./collections.ts";
 import type { EndpointInfo } from "./endpoint.ts";
 import type { IdRef } from "./id-ref.ts";
 import type { OptionSpecs } from "./options.ts";
@@ -376,6 +377,24 @@ export interface ChangeControl {
   disable(endpoint: EndpointInfo, context: OpenContext, follower?: string): Promise<ChangeStatus>;
 }
 
+/** What a starter knows of the collections behind an endpoint that names a database alone. */
+export interface CollectionCatalogue {
+  /**
+   * Lists them, without reading records.
+   *
+   * @throws P2PError `INVALID_ENDPOINT` where the endpoint names a collection already; and as `open` does.
+   */
+  list(endpoint: EndpointInfo, context: OpenContext): Promise<CollectionList>;
+  /**
+   * The endpoint of one collection, be it there or not. A store without namespaces makes one name of both.
+   *
+   * @throws P2PError `INVALID_ENDPOINT` where the endpoint names a collection already, or none can have this name.
+   */
+  endpointOf(endpoint: EndpointInfo, name: CollectionName): EndpointInfo;
+  /** The text that two names share where they are one collection, in a store that does not tell all of them apart. Default: the name. */
+  nameForm?(name: string): string;
+}
+
 /** What a starter package exports: how to open endpoints of one storage type. */
 export interface P2PStarter {
   readonly storageType: string;
@@ -415,4 +434,6 @@ export interface P2PStarter {
   ): Promise<readonly FieldMapping[]>;
   /** Turns the feed of an endpoint on and off, and tells how it stands. Optional. */
   readonly changes?: ChangeControl;
+  /** Lists the collections of a database, for whoever wants all or some of them. Optional. */
+  readonly collections?: CollectionCatalogue;
 }

@@ -48,7 +48,8 @@ function productOf({ version, ferretdbVersion }: Document): string {
     : `FerretDB as MongoDB ${version}`;
 }
 
-async function databaseNames(client: MongoClient, usual: string, signal: AbortSignal): Promise<string[]> {
+/** The databases of a server that are not its own; the usual one where the user may not list them. */
+export async function databaseNames(client: MongoClient, usual: string, signal: AbortSignal): Promise<string[]> {
   try {
     const { databases } = await client.db("admin").command({ listDatabases: 1, nameOnly: true }, { signal });
     return (databases as { name: string }[]).map(({ name }) => name).filter((name) => !SYSTEM_DATABASES.has(name));

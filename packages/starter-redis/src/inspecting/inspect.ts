@@ -1,14 +1,9 @@
 import { type InspectedCollection, isP2PError, type StoreInspection } from "@omni/p2p-core/starter";
 import type { Keyspace } from "../client/keyspace.ts";
-import { parseRedisQuery } from "../query/query.ts";
-import { keyPages } from "../reading/scan.ts";
+import { groupKeys } from "./key-groups.ts";
 
-/** Keys that the server looks at, about, to find out how ours are named. */
-const MOST_KEYS = 200_000;
 /** Groups of keys that are listed at most. */
 const MOST_GROUPS = 100;
-/** What separates the parts of a key's name, by custom. */
-const SEPARATOR = ":";
 
 /**
  * The keys of the endpoint's database in groups by the first part of their names, and the other databases that hold
@@ -50,24 +45,9 @@ async function keyGroupsOrTrouble(keyspace: Keyspace, signal: AbortSignal): Prom
   }
 }
 
-async function keyGroups({ link, settings }: Keyspace, signal: AbortSignal): Promise<InspectedCollection[]> {
-  const { prefix, marker, db, scanCount, cluster } = settings;
-  const { request } = parseRedisQuery({}, { prefix, marker });
-  const groups = new Map<string, number>();
-  let looked = 0;
-  let whole = true;
-  for await (const { keys } of keyPages(link, request, scanCount, undefined, signal)) {
-    for (const key of keys) {
-      const name = typeof key === "string" ? key : prefix;
-      const end = name.indexOf(SEPARATOR, prefix.length);
-      const group = end < 0 ? prefix : name.slice(0, end + 1);
-      groups.set(group, (groups.get(group) ?? 0) + 1);
-    }
-    looked += scanCount;
-    if (looked < MOST_KEYS) continue;
-    whole = false;
-    break;
-  }
+async function keyGroups(keyspace: Keyspace, signal: AbortSignal): Promise<InspectedCollection[]> {
+  const { db, cluster } = keyspace.settings;
+  const { groups, whole } = await groupKeys(keyspace, signal);
   return [...groups]
     .sort(([, a], [, b]) => b - a)
     .slice(0, MOST_GROUPS)

@@ -1,0 +1,103 @@
+/** The catalogue of a database: its tables and views in their schemas, with keys and foreign keys. */
+import {
+  type CollectionCatalogue,
+  type CollectionName,
+  type EndpointInfo,
+  type ForeignKey,
+  type ListedCollection,
+  P2PError,
+} from "@omni/p2p-core/starter";
+import type { Ask } from "../client/catalogue.ts";
+import { openStore } from "../client/open.ts";
+import { type ListedTable, listTables } from "../client/tables.ts";
+import { parsePostgresqlEndpoint, tableNameText } from "../endpoint.ts";
+
+export const postgresqlCollections: CollectionCatalogue = {
+  async list(endpoint, context) {
+    assertNoTable(endpoint);
+    const parsed = parsePostgresqlEndpoint(endpoint, "source");
+    const store = await openStore(parsed, { ...context, role: "source" });
+    try {
+      const ask: Ask = (text, params) => store.query("read", context.signal, text, params);
+      const tables = await listTables(ask, parsed.schema);
+      const about = await tellTables(
+        ask,
+        tables.map(({ oid }) => oid),
+      );
+      const byOid = new Map(tables.map((table) => [table.oid, table]));
+      return { collections: tables.map((table) => listed(table, about.get(table.oid), byOid)) };
+    } finally {
+      await store.close();
+    }
+  },
+  endpointOf(endpoint, { namespace, name }) {
+    assertNoTable(endpoint);
+    // Whoever names a schema means it for all of them.
+    const schema = endpoint.metadata?.schema === undefined ? namespace : undefined;
+    const named = { ...endpoint, metadata: { ...endpoint.metadata, table: tableNameText({ schema, name }) } };
+    parsePostgresqlEndpoint(named, "target");
+    return named;
+  },
+};
+
+function assertNoTable(endpoint: EndpointInfo): void {
+  const { table, key, label } = parsePostgresqlEndpoint(endpoint, "source");
+  if (table === undefined && key === undefined) return;
+  throw new P2PError(
+    "INVALID_ENDPOINT",
+    `Invalid endpoint ${label}: it names ${table === undefined ? "a key" : `the table ${tableNameText(table)}`}, and the whole database is asked for; leave that option out`,
+  );
+}
+
+/** What the server says of a table beyond its name. */
+interface AboutTable {
+  readonly oid: number;
+  readonly rows: number | null;
+  readonly key: readonly string[] | null;
+  readonly foreignKeys: readonly { readonly fields: readonly string[]; readonly references: number }[] | null;
+}
+
+/** Names of columns by their numbers, in the order of the numbers. */
+const NAMES = (numbers: string): string =>
+  `(SELECT pg_catalog.json_agg(a.attname ORDER BY u.place) FROM unnest(${numbers}) WITH ORDINALITY AS u(number, place)
+     JOIN pg_catalog.pg_attribute a ON a.attrelid = c.oid AND a.attnum = u.number)`;
+
+/** All of them in one round trip. Numbers of rows are the server's own estimates. */
+async function tellTables(ask: Ask, oids: readonly number[]): Promise<Map<number, AboutTable>> {
+  const { rows } = await ask(
+    `SELECT pg_catalog.json_build_object('oid', c.oid::pg_catalog.int8,
+      'rows', CASE WHEN c.reltuples >= 0 THEN c.reltuples ELSE nullif(pg_catalog.pg_stat_get_live_tuples(c.oid), 0) END,
+      'key', (SELECT ${NAMES("k.conkey")} FROM pg_catalog.pg_constraint k WHERE k.conrelid = c.oid AND k.contype = 'p'),
+      'foreignKeys', (SELECT pg_catalog.json_agg(pg_catalog.json_build_object('fields', ${NAMES("k.conkey")},
+          'references', k.confrelid::pg_catalog.int8) ORDER BY k.conname)
+        FROM pg_catalog.pg_constraint k WHERE k.conrelid = c.oid AND k.contype = 'f' AND k.conparentid = 0))
+    FROM pg_catalog.pg_class c WHERE c.oid = ANY ($1::pg_catalog.text::pg_catalog.oid[])`,
+    [`{${oids.join(",")}}`],
+  );
+  const about = rows.map(([text]) => JSON.parse(text!) as AboutTable);
+  return new Map(about.map((table) => [table.oid, table]));
+}
+
+function listed(
+  table: ListedTable,
+  about: AboutTable | undefined,
+  byOid: ReadonlyMap<number, ListedTable>,
+): ListedCollection {
+  const { schema: namespace, name, visible } = table;
+  const kind = table.kind === "v" || table.kind === "m" ? "view" : "table";
+  if (about === undefined) return { namespace, name, visible, kind, trouble: "it was dropped meanwhile" };
+  const foreignKeys = (about.foreignKeys ?? []).flatMap(({ fields, references }): ForeignKey[] => {
+    const target = byOid.get(references);
+    return target === undefined ? [] : [{ fields, references: nameOf(target) }];
+  });
+  return {
+    ...{ namespace, name, visible, kind },
+    ...(about.rows !== null && kind === "table" && { records: Math.round(about.rows) }),
+    ...(about.key !== null && { key: about.key }),
+    ...(foreignKeys.length > 0 && { foreignKeys }),
+  };
+}
+
+function nameOf({ schema, name }: ListedTable): CollectionName {
+  return { namespace: schema, name };
+}
