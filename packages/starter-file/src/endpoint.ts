@@ -32,6 +32,50 @@ export const fileOptions = {
     default: 67_108_864,
     description: "Bytes that a record may have in the file, at most; a longer one is a failure, and the next is read.",
   },
+  delimiter: {
+    type: "string",
+    description:
+      "CSV: what stands between cells, a character or `comma`, `semicolon`, `tab`, `pipe`, `space`. Default: that of comma, semicolon, tab and pipe which divides the first rows alike; when writing a comma, in TSV a tab.",
+  },
+  quote: {
+    type: "string",
+    default: '"',
+    description: "CSV: what stands around a cell that holds a delimiter or a line break, or `none`.",
+  },
+  header: {
+    type: "boolean",
+    default: true,
+    description:
+      "CSV: whether the first row has the names of the columns. Without it they are `columns`, else column1, column2, and so on.",
+  },
+  encoding: {
+    type: "string",
+    description:
+      "CSV: the character encoding by its WHATWG name, as `utf-16le`, `windows-1252` or `gb18030`. Default: that of the byte-order mark, else UTF-8.",
+  },
+  bom: {
+    type: "boolean",
+    description:
+      "CSV: whether a file that is made begins with a byte-order mark, by which Excel knows UTF-8. Default: in UTF-16 alone.",
+  },
+  columns: {
+    type: "string",
+    description:
+      "CSV: the names of the columns with commas between: in place of the header when reading; those that are written when writing. Default: the header's; the fields of the first batch.",
+  },
+  types: {
+    type: "string",
+    description:
+      "CSV: types of columns, as `price:number,released:date,*:text`, of text, number, bigint, boolean, date, json and auto. A cell that is not of a type given so is a failure. Default: auto, by a sample.",
+  },
+  sample: {
+    type: "number",
+    min: 0,
+    max: 1_000_000,
+    default: 1000,
+    description:
+      "CSV: rows, within the first MiB, by which the types of columns are found; with 0 each column is text.",
+  },
 } as const satisfies OptionSpecs;
 
 /** The options as they hold for one endpoint, defaults filled in. */

@@ -14,6 +14,20 @@ export const jsonValueTypes: Readonly<Record<ValueType, ValueSupport>> = {
   tagged: "tagged",
 };
 
+/** CSV has numbers, dates and text by their looks; the rest stands as JSON, with tags where JSON lacks it too. */
+export const csvValueTypes: Readonly<Record<ValueType, ValueSupport>> = {
+  null: "native",
+  boolean: "native",
+  number: "native",
+  bigint: "native",
+  string: "native",
+  date: "native",
+  bytes: "tagged",
+  array: "native",
+  object: "native",
+  tagged: "tagged",
+};
+
 /** What files can do: they are read from one end to the other, and written the same way. */
 export const fileCapabilities: P2PCapabilities = {
   resumable: true,

@@ -1,6 +1,8 @@
 /** The registry of formats, by name and by what file names end in. */
+
+import { csv, tsv } from "./csv.ts";
 import type { Format } from "./format.ts";
 import { ndjson } from "./ndjson.ts";
 
 /** Every format; one more is a line here, and its name among the values of the option `format`. */
-export const FORMATS: readonly Format[] = [ndjson];
+export const FORMATS: readonly Format[] = [ndjson, csv, tsv];
