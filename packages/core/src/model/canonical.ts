@@ -40,7 +40,7 @@ function textOfObject(value: Exclude<P2PValue, null | boolean | number | bigint 
   return `{"${JSON_TAG}":"${type}","value":${JSON.stringify(singleKindNamed(type)!.toJson(value as SingleObject))}}`;
 }
 
-const ORDERS = new FieldOrders((name) => `${JSON.stringify(name)}:`);
+const ORDERS = new FieldOrders((names) => names.map((name) => [name, `${JSON.stringify(name)}:`] as const));
 
 function textOfPlain(object: P2PObject): string {
   if (Object.hasOwn(object, JSON_TAG)) return textOfEntries(object);

@@ -1,8 +1,5 @@
 import type { P2PObject } from "./value-tree.ts";
 
-/** A field's name, and the name as a text in which it begins. */
-export type LabelledField = readonly [name: string, label: string];
-
 /** Orders kept: of a record and of what is nested in it. */
 const MOST_KEPT = 8;
 
@@ -13,19 +10,19 @@ const MOST_NAMES = 64;
  * The fields of objects in the order of their names, with a cache: of a store's records nearly all have the same fields as
  * the one before, in the same order, and sorting them anew would cost as much as writing them.
  */
-export class FieldOrders {
-  readonly #label: (name: string) => string;
-  readonly #kept: { readonly names: readonly string[]; readonly fields: readonly LabelledField[] }[] = [];
+export class FieldOrders<Fields> {
+  readonly #make: (names: readonly string[]) => Fields;
+  readonly #kept: { readonly names: readonly string[]; readonly fields: Fields }[] = [];
 
-  /** @param label what a field begins with in the text that is made. */
-  constructor(label: (name: string) => string) {
-    this.#label = label;
+  /** @param make what is kept of the names, which it gets in their order. */
+  constructor(make: (names: readonly string[]) => Fields) {
+    this.#make = make;
   }
 
-  of(object: P2PObject): readonly LabelledField[] {
+  of(object: P2PObject): Fields {
     const names = Object.keys(object);
     for (const kept of this.#kept) if (areSame(names, kept.names)) return kept.fields;
-    const fields = names.toSorted().map((name) => [name, this.#label(name)] as const);
+    const fields = this.#make(names.toSorted());
     if (names.length > MOST_NAMES) return fields;
     if (this.#kept.length === MOST_KEPT) this.#kept.pop();
     this.#kept.unshift({ names, fields });

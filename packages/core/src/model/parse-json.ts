@@ -9,7 +9,7 @@ type Reviver = (this: unknown, key: string, value: unknown, context: { readonly 
 /**
  * `JSON.parse` for records: with names of fields that are right. Node 24's own gives the field `"\n"` the name `\` when it
  * has seen an object with a field `"\\"` before, in whatever text: V8 compares the next name that it expects with the
- * name as it is written, escape and all. So a text in which a name has an escape, as hardly any has, is taken apart here.
+ * name as it is written, backslash and all. So a text in which a name has an backslash, as hardly any has, is taken apart here.
  *
  * @param readNumber what becomes of numbers. Default: what `JSON.parse` makes of them.
  * @throws SyntaxError when the text is no JSON.
@@ -27,6 +27,7 @@ export function parseJson(text: string, readNumber?: NumberReader): JsonValue {
 
 const QUOTE = 0x22;
 const BACKSLASH = 0x5c;
+const COMMA = 0x2c;
 
 /**
  * Where a string of JSON ends: behind its closing quote, or -1 where it has none. In linear time and without a stack, which a
@@ -45,12 +46,21 @@ export function endOfJsonString(text: string, at: number): number {
 
 const COLON = /[ \t\n\r]*:/y;
 
-/** Whether a string with an escape is followed by a colon. Looks at nothing but such strings. */
+/**
+ * Whether a string with an escape is followed by a colon. Looks at nothing but such strings, and leaves the search to the
+ * runtime, which is several times as quick at it; neither search passes a character twice.
+ */
 function hasEscapedName(text: string): boolean {
-  for (let at = text.indexOf("\\"); at >= 0; at = text.indexOf("\\", at)) {
-    at = endOfJsonString(text, at);
-    if (at < 0) return false;
-    COLON.lastIndex = at;
+  let quote = -1;
+  for (let backslash = text.indexOf("\\"); backslash >= 0; ) {
+    do {
+      const next = backslash + 2;
+      if (quote < next) quote = text.indexOf('"', next);
+      if (quote < 0) return false;
+      backslash = text.indexOf("\\", next);
+    } while (backslash >= 0 && backslash < quote);
+    if (text.charCodeAt(quote + 1) === COMMA) continue;
+    COLON.lastIndex = quote + 1;
     if (COLON.test(text)) return true;
   }
   return false;

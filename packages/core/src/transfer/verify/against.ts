@@ -12,10 +12,10 @@ import { guardedListener } from "../hooks.ts";
 import { transformStep } from "../options.ts";
 import type { RetryPolicy } from "../retry.ts";
 import { TransformWindow } from "../transform.ts";
-import { type BucketDigests, bucketOf, type Fingerprint, Fingerprinter } from "./buckets.ts";
+import { type BucketDigests, bucketOf } from "./buckets.ts";
 import { CertificateDigests, type ReadCertificate, readCertificate } from "./certificate.ts";
+import { type Fingerprint, printRecord, ShaFingerprinter } from "./fingerprint.ts";
 import { readSide, type Side, type SideBatch } from "./read.ts";
-import { printRecord } from "./record-print.ts";
 import { checkOptions, type VerifyOptions } from "./verify.ts";
 
 /** How a side is held against a certificate. */
@@ -81,7 +81,7 @@ class Holding {
   readonly #end: TransferEnd;
   readonly #certificate: ReadCertificate;
   readonly #options: AgainstOptions;
-  readonly #prints: Fingerprinter;
+  readonly #prints: ShaFingerprinter;
   readonly #side: "source" | "target";
   readonly #reading: Side;
   readonly #listener: (records: number, total: number) => void;
@@ -93,7 +93,7 @@ class Holding {
     this.#end = end;
     this.#certificate = certificate;
     this.#options = options;
-    this.#prints = new Fingerprinter(certificate.salt);
+    this.#prints = new ShaFingerprinter(certificate.salt);
     this.#listener = guardedListener("onProgress", options.onProgress);
     const { query, side } = options;
     if (side !== undefined && side !== "source" && side !== "target") {

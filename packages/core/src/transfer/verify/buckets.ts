@@ -1,61 +1,12 @@
 /** Hash buckets: keyed fingerprints of records, summed so that equal sides are told in bounded memory. */
-import { hash, randomBytes } from "node:crypto";
-
-/** A record's id and the keyed hashes of it. They are comparable within one comparison only. */
-export interface Fingerprint {
-  /** The record's canonical id. */
-  readonly key: string;
-  /** A hash of the id, by which records are spread: 160 bits, a character for each eight. */
-  readonly spread: string;
-  /** A hash of id and content: 256 bits, a character for each eight. */
-  readonly content: string;
-}
-
-/**
- * Hashes with a key (a salt) that is drawn anew for each comparison.
- *
- * Without the key, whoever writes records could look for two sets of them whose sums are equal: that is a generalised
- * birthday problem (D. Wagner, "A Generalized Birthday Problem", CRYPTO 2002), and for sums of 128 bits a matter of
- * seconds. The same holds for ids that all fall into one bucket. With it, nothing can be prepared: to records that were
- * chosen before the key was drawn the hashes are as good as random.
- *
- * SHA-256 of a record of 600 bytes takes a microsecond, a quarter of what making its canonical text takes: processors
- * have instructions for it, and nothing that JavaScript could compute is as fast.
- */
-export class Fingerprinter {
-  /** The salt, in base64. */
-  readonly key: string;
-
-  constructor(key: string = randomBytes(32).toString("base64")) {
-    this.key = key;
-  }
-
-  spread(id: string): string {
-    return hash("sha1", this.key + id, "binary");
-  }
-
-  /** The length goes first, so that no id runs into the text. */
-  content(id: string, text: string): string {
-    return hash("sha256", `${this.key}${id.length} ${id}${text}`, "binary");
-  }
-}
+import type { Fingerprint } from "./fingerprint.ts";
 
 /** Buckets over which ids are spread: 2^14, so that the digests of a side take under a megabyte. */
 const BUCKETS = 1 << 14;
 
-/** 32 bits of a hash, from its character at this place on. */
-function word(hashed: string, at: number): number {
-  return (
-    hashed.charCodeAt(at) |
-    (hashed.charCodeAt(at + 1) << 8) |
-    (hashed.charCodeAt(at + 2) << 16) |
-    (hashed.charCodeAt(at + 3) << 24)
-  );
-}
-
 /** The bucket of an id, in one of several tables. */
-export function bucketOf(spread: string, table = 0): number {
-  return word(spread, table * 4) & (BUCKETS - 1);
+export function bucketOf(spread: Uint32Array, table = 0): number {
+  return spread[table]! & (BUCKETS - 1);
 }
 
 /** Sums kept of a bucket, each of 32 bits. */
@@ -116,12 +67,12 @@ export class BucketDigests {
   add({ spread, content }: Fingerprint): void {
     const bucket = bucketOf(spread, this.#table);
     this.#counts[bucket]!++;
-    for (let lane = 0; lane < LANES; lane++) this.#sums[bucket * LANES + lane]! += word(content, lane * 4);
+    for (let lane = 0; lane < LANES; lane++) this.#sums[bucket * LANES + lane]! += content[lane]!;
     this.count++;
   }
 
   /** Notes a record that could not be read: its bucket is never equal to another. */
-  addUnread(spread: string): void {
+  addUnread(spread: Uint32Array): void {
     this.#unsure.add(bucketOf(spread, this.#table));
   }
 
@@ -159,16 +110,16 @@ const FILTER_BITS = 1 << 25;
 export class IdFilter {
   readonly #bits = new Uint32Array(FILTER_BITS / 32);
 
-  add(spread: string): void {
+  add(spread: Uint32Array): void {
     for (const bit of bitsOf(spread)) this.#bits[bit >>> 5]! |= 1 << (bit & 31);
   }
 
-  mayHave(spread: string): boolean {
+  mayHave(spread: Uint32Array): boolean {
     return bitsOf(spread).every((bit) => (this.#bits[bit >>> 5]! & (1 << (bit & 31))) !== 0);
   }
 }
 
 /** Not those bits from which the bucket is made. */
-function bitsOf(spread: string): [number, number, number] {
-  return [4, 8, 12].map((at) => word(spread, at) & (FILTER_BITS - 1)) as [number, number, number];
+function bitsOf(spread: Uint32Array): [number, number, number] {
+  return [spread[1]! & (FILTER_BITS - 1), spread[2]! & (FILTER_BITS - 1), spread[3]! & (FILTER_BITS - 1)];
 }

@@ -11,8 +11,9 @@ import type { StoreIdentity } from "../../storage/service.ts";
 import { identify, persistentIdentity } from "../checkpoint/identity.ts";
 import type { TransferEnd } from "../end.ts";
 import type { RetryPolicy } from "../retry.ts";
-import { BucketDigests, type Fingerprint } from "./buckets.ts";
+import { BucketDigests } from "./buckets.ts";
 import { comparedText } from "./compared-text.ts";
+import type { Fingerprint } from "./fingerprint.ts";
 
 /** One end of a comparison, as its certificate has it. */
 interface CertifiedEnd {
@@ -73,7 +74,7 @@ export class CertificateDigests {
     for (const table of this.tables) table.add(print);
   }
 
-  addUnread(spread: string): void {
+  addUnread(spread: Uint32Array): void {
     for (const table of this.tables) table.addUnread(spread);
   }
 

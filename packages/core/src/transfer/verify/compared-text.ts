@@ -3,7 +3,7 @@ import { FieldOrders } from "../../model/field-orders.ts";
 import { type P2PObject, type P2PValue, type TaggedValue, valueType } from "../../model/value-tree.ts";
 import { type SingleObject, singleKindNamed } from "../../model/value-types.ts";
 
-const ORDERS = new FieldOrders(lengthFirst);
+const ORDERS = new FieldOrders((names) => names.map((name) => [name, lengthFirst(name)] as const));
 
 /**
  * A text that two valid values share exactly when they are equal. Lengths go before texts and numbers of items before items, so

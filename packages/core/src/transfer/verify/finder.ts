@@ -2,7 +2,7 @@
 import { type FileHandle, open, readFile, rm } from "node:fs/promises";
 import { join } from "node:path";
 import { scratchFolder } from "../durable/scratch-folder.ts";
-import { BucketDigests, bucketOf } from "./buckets.ts";
+import { BucketDigests } from "./buckets.ts";
 import type { FieldDifference } from "./fields.ts";
 
 /** One record that is not the same on both sides, or of which that cannot be said. */
@@ -66,7 +66,8 @@ export type NoteKind = (typeof KINDS)[number];
 export interface Note {
   readonly kind: NoteKind;
   readonly key: string;
-  readonly spread: string;
+  /** The bucket of the id. */
+  readonly bucket: number;
   /** The hash of the content, or why there is none. */
   readonly text: string;
   /** Kept whatever bucket it falls into. */
@@ -115,15 +116,14 @@ export class DifferenceFinder {
   }
 
   /** Whether a note of this id is kept: it falls into the buckets. */
-  wants(spread: string): boolean {
-    return this.#buckets.has(bucketOf(spread));
+  wants(bucket: number): boolean {
+    return this.#buckets.has(bucket);
   }
 
   /** Keeps the notes that fall into the buckets. */
   async add(notes: readonly Note[]): Promise<void> {
     const lines = this.#files.map((): string[] => []);
-    for (const { kind, key, spread, text, always } of notes) {
-      const bucket = bucketOf(spread);
+    for (const { kind, key, bucket, text, always } of notes) {
       if (!always && !this.#buckets.has(bucket)) continue;
       lines[bucket % lines.length]!.push(`${JSON.stringify([KINDS.indexOf(kind), key, text])}\n`);
     }

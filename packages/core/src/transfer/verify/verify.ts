@@ -13,13 +13,19 @@ import type { RetryPolicy } from "../retry.ts";
 import { isSchema } from "../schema.ts";
 import type { StandardSchemaV1 } from "../standard-schema.ts";
 import { type Transform, TransformWindow } from "../transform.ts";
-import { BucketDigests, type Fingerprint, Fingerprinter, IdFilter } from "./buckets.ts";
+import { BucketDigests, bucketOf, IdFilter } from "./buckets.ts";
 import { CertificateDigests, certificateOf, type VerifyCertificate } from "./certificate.ts";
 import { withFields } from "./details.ts";
 import { type Difference, DifferenceFinder, type DifferenceSink, type Findings, type Note } from "./finder.ts";
+import {
+  type Fingerprint,
+  type Fingerprinter,
+  newFingerprinter,
+  printRecord,
+  ShaFingerprinter,
+} from "./fingerprint.ts";
 import { type PairedSide, Pairing, sameRecord } from "./pairing.ts";
 import { readSide, type Side, type SideBatch } from "./read.ts";
-import { printRecord } from "./record-print.ts";
 
 /** How two sides are compared. `In` is what the records of the source are. */
 export interface VerifyOptions<In extends object = MutableRecord> {
@@ -198,12 +204,19 @@ export function checkOptions(options: Omit<VerifyOptions, "onProgress"> & { read
 /** Characters of a reason that are kept. */
 const MAX_REASON = 500;
 
+/** What a certificate is made of. */
+interface Certified {
+  readonly source: CertificateDigests;
+  readonly target: CertificateDigests;
+  readonly prints: ShaFingerprinter;
+}
+
 /** One comparison from its first read to its result. */
 class Comparison {
   readonly #options: VerifyOptions;
-  readonly #prints = new Fingerprinter();
+  readonly #prints: Fingerprinter;
   readonly #ends: { readonly source: TransferEnd; readonly target: TransferEnd };
-  readonly #certified: { readonly source: CertificateDigests; readonly target: CertificateDigests } | undefined;
+  readonly #certified: Certified | undefined;
   readonly #canonical: (record: P2PRecord) => P2PRecord;
   readonly #redact: (text: string) => string;
   readonly #listener: (records: number, total: number | undefined) => void;
@@ -240,8 +253,9 @@ class Comparison {
     this.#listener = guardedListener("onProgress", options.onProgress);
     this.#ends = { source, target };
     this.#certified = options.certificate
-      ? { source: new CertificateDigests(), target: new CertificateDigests() }
+      ? { source: new CertificateDigests(), target: new CertificateDigests(), prints: new ShaFingerprinter() }
       : undefined;
+    this.#prints = this.#certified?.prints ?? newFingerprinter();
     this.#sink = sink;
     this.#looksAt = looksAt;
     const { transform, terms } = transformStep(options);
@@ -304,18 +318,14 @@ class Comparison {
     };
   }
 
-  #certify(
-    digests: { readonly source: CertificateDigests; readonly target: CertificateDigests },
-    records: number,
-    startedAt: Date,
-  ): Promise<VerifyCertificate> {
+  #certify({ source, target, prints }: Certified, records: number, startedAt: Date): Promise<VerifyCertificate> {
     const { query, transform, retry, signal } = this.#source;
     return certificateOf({
       ...this.#ends,
       ...{ query, targetQuery: this.#target.query, transformed: transform !== undefined },
-      ...{ records, salt: this.#prints.key, startedAt, retry, signal },
-      digests: digests.source,
-      targetDigests: this.#hasForms ? digests.target : undefined,
+      ...{ records, salt: prints.key, startedAt, retry, signal },
+      digests: source,
+      targetDigests: this.#hasForms ? target : undefined,
     });
   }
 
@@ -459,7 +469,7 @@ class Comparison {
         await finder.add(
           this.#notes(batch, "source", (record) => {
             const spread = this.#prints.spread(idKey(record.id));
-            return finder.wants(spread) ? { kind: "source", ...this.#notePrint(record, spread) } : undefined;
+            return finder.wants(bucketOf(spread)) ? { kind: "source", ...this.#notePrint(record, spread) } : undefined;
           }),
         );
       }
@@ -472,7 +482,7 @@ class Comparison {
             const alone = this.#sourceIds !== undefined && !this.#sourceIds.mayHave(spread);
             const meant = isMeant(record);
             if (alone && (this.#extrasAllowed || !meant)) return undefined;
-            if (!alone && !finder.wants(spread)) return undefined;
+            if (!alone && !finder.wants(bucketOf(spread))) return undefined;
             return { kind: meant ? "target" : "beside", ...this.#notePrint(record, spread), always: alone };
           }),
         );
@@ -500,9 +510,9 @@ class Comparison {
     return this.#canonical(record);
   }
 
-  #notePrint(record: P2PRecord, spread?: string): Omit<Note, "kind"> {
+  #notePrint(record: P2PRecord, spread: Uint32Array): Omit<Note, "kind"> {
     const print = this.#printOf(record, spread);
-    return { key: print.key, spread: print.spread, text: textOf(print.content) };
+    return { key: print.key, bucket: bucketOf(spread), text: textOf(print.content) };
   }
 
   #notes(
@@ -517,7 +527,7 @@ class Comparison {
     }
     for (const { id, error } of unread) {
       const text = this.#redact(error.message).slice(0, MAX_REASON).toWellFormed();
-      notes.push({ kind: `unreadable-${side}`, key: id, spread: this.#prints.spread(id), text });
+      notes.push({ kind: `unreadable-${side}`, key: id, bucket: bucketOf(this.#prints.spread(id)), text });
     }
     return notes;
   }
@@ -525,7 +535,7 @@ class Comparison {
   async #failedNotes(finder: DifferenceFinder): Promise<Note[]> {
     let notes: Note[] = [];
     for await (const id of this.#options.failed ?? []) {
-      notes.push({ kind: "failed", key: id, spread: this.#prints.spread(id), text: "" });
+      notes.push({ kind: "failed", key: id, bucket: bucketOf(this.#prints.spread(id)), text: "" });
       if (notes.length < 1000) continue;
       await finder.add(notes);
       notes = [];
@@ -533,7 +543,7 @@ class Comparison {
     return notes;
   }
 
-  #printOf(record: P2PRecord, spread?: string): Fingerprint {
+  #printOf(record: P2PRecord, spread?: Uint32Array): Fingerprint {
     return printRecord(this.#prints, record, this.#canonical(record), spread);
   }
 
@@ -559,8 +569,8 @@ function neverRead(unread: SideBatch["unread"]): number {
 }
 
 /** A hash as it stands in the files. */
-function textOf(hashed: string): string {
-  return Buffer.from(hashed, "latin1").toString("base64url");
+function textOf({ buffer, byteOffset, byteLength }: Uint32Array): string {
+  return Buffer.from(buffer, byteOffset, byteLength).toString("base64url");
 }
 
 const NOTHING: Findings = {
