@@ -16,7 +16,7 @@ describeWithService("postgresql", "writes under way", ({ url }) => {
       isOver = true;
     });
     const cut =
-      "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name = 'p2p_cut' AND state = 'active' AND query LIKE '%LOCK TABLE%'";
+      "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name = 'p2p_cut' AND state = 'active' AND query LIKE '%COPY%'";
     let cuts = 0;
     while (!isOver && cuts === 0) cuts = (await schema.sql(cut)).length;
     expect(cuts).toBe(1);

@@ -96,6 +96,54 @@ describeWithService("postgresql", "writing", ({ url }) => {
     expect(await schema.sql("SELECT count(*) FROM docs")).toEqual([["200"]]);
   });
 
+  it("notices a column of another type since the last batch, and bytes that would be a value of it", async () => {
+    const schema = await scratch.schema();
+    const store = await schema.store("docs");
+    const { write } = writerOf(store);
+    await write(many(100));
+    await schema.sql("ALTER TABLE docs ALTER COLUMN n TYPE bigint");
+    // The eight bytes of the number 1 would be the integer 4607182418800017408.
+    expect(await write(many(100, 100))).toMatchObject({ written: 100, failures: [] });
+    expect(await contents(store)).toEqual(many(200));
+    expect(await schema.sql("SELECT count(*) FROM docs WHERE n > 199")).toEqual([["0"]]);
+  });
+
+  it("writes a table that others refer to", async () => {
+    const schema = await scratch.schema();
+    const store = await schema.store("docs");
+    const { write } = writerOf(store);
+    await write(many(100));
+    await schema.sql("CREATE TABLE notes (doc text REFERENCES docs)");
+    expect(await write(many(100, 100))).toMatchObject({ written: 100, failures: [] });
+    expect(await write(many(200))).toMatchObject({ written: 200, failures: [] });
+    expect(await contents(store)).toEqual(many(200));
+  });
+
+  it("copies texts of every length and alphabet, and fields by the names of what objects inherit", async () => {
+    for (const odd of ["plain", "toString"]) {
+      const schema = await scratch.schema();
+      const store = await schema.store("docs");
+      const { write } = writerOf(store);
+      const alphabets = ["a", "\u007f", "\u0080", "é", "中", "😀", "\u0001", "\0"];
+      const records = Array.from({ length: 40 }, (_, length) =>
+        alphabets.map((letter, at) => ({
+          id: `${String(length).padStart(2, "0")}-${at}`,
+          whole: letter.repeat(length),
+          ...(at === 3 ? {} : { end: `${"x".repeat(length)}${letter}` }),
+          ...(length % 7 === 3 ? {} : { [odd]: length % 5 === 0 ? null : length }),
+        })),
+      ).flat();
+      expect(await write(records)).toMatchObject({ written: records.length, failures: [] });
+      expect(await contents(store)).toEqual(records);
+      // Known by now.
+      for (let round = 0; round < 2; round++) await write(records);
+      expect(await contents(store)).toEqual(records);
+      expect(await schema.sql("SELECT count(*) FROM docs WHERE _p2p IS NULL AND whole IS NOT NULL")).not.toEqual([
+        ["0"],
+      ]);
+    }
+  });
+
   it("treats an id that comes twice in one batch as in two", async () => {
     for (const mode of ["upsert", "insert", "skip"] as const) {
       for (const rest of [[], many(100)]) {

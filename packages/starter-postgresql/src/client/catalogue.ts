@@ -46,6 +46,7 @@ const TABLE_JSON = `pg_catalog.json_build_object(
     FROM parts JOIN pg_catalog.pg_class l ON l.oid = parts.oid WHERE l.relkind IN ('r', 'm', 'f')),
   'triggers', EXISTS (SELECT FROM pg_catalog.pg_trigger g WHERE g.tgrelid = c.oid AND NOT g.tgisinternal AND g.tgenabled <> 'D')
     OR EXISTS (SELECT FROM pg_catalog.pg_rewrite w WHERE w.ev_class = c.oid AND w.ev_type <> '1'),
+  'plainVersion', CASE WHEN c.relkind = 'r' AND NOT c.relhastriggers AND NOT c.relhasrules THEN c.xmin::pg_catalog.text END,
   'rowSecurity', pg_catalog.row_security_active(c.oid),
   'sidecar', (SELECT pg_catalog.json_build_object('comment', pg_catalog.col_description(c.oid, s.attnum),
       'readable', pg_catalog.has_column_privilege(c.oid, s.attnum, 'SELECT'))
@@ -136,6 +137,7 @@ interface TableRow {
   readonly kind: string;
   readonly size: { readonly rows: number | null; readonly bytes: number | null };
   readonly triggers: boolean;
+  readonly plainVersion: string | null;
   readonly rowSecurity: boolean;
   /** Of the column of that name, whatever its type. */
   readonly sidecar: { readonly comment: string | null; readonly readable: boolean } | null;
@@ -245,6 +247,7 @@ function tableOf(row: TableRow, keyOption: readonly string[] | undefined, own: b
     key,
     uniques: uniquesOf(row, numbered, key),
     hasTriggers: row.triggers,
+    plainVersion: row.plainVersion ?? undefined,
     rowSecurity: row.rowSecurity,
     estimatedRows: row.size.rows ?? -1,
     bytes: row.size.bytes ?? -1,

@@ -95,17 +95,12 @@ export class PostgresqlStore {
   }
 
   /**
-   * Copies rows in a transaction of its own, all in one round trip. The server does not wait for anybody to look at the number of rows:
-   * it is for tables where nothing can take no notice of some.
+   * Copies rows in the binary format in a transaction of its own, all in one round trip. The server does not wait for anybody to look at
+   * the number of rows: it is for tables where nothing can take no notice of some.
    *
    * @param afterwards statements that are run when the rows are there.
    */
-  copyIn(
-    signal: AbortSignal,
-    sql: string,
-    chunks: Iterable<Buffer | string>,
-    afterwards: readonly string[] = [],
-  ): Promise<void> {
+  copyIn(signal: AbortSignal, sql: string, chunks: Iterable<Buffer>, afterwards: readonly string[]): Promise<void> {
     return this.#within("write", signal, (session) => session.onlyCopyIn(sql, chunks, afterwards));
   }
 
@@ -135,7 +130,9 @@ export class PostgresqlStore {
       throw this.#understood(error, doing);
     } finally {
       // Who waits for the result need not wait for this where nothing is left to do.
-      const usable = await session.finish(new P2PError("INVALID_STATE", `${this.label}: the transaction is over`));
+      const usable = await session.finish(
+        () => new P2PError("INVALID_STATE", `${this.label}: the transaction is over`),
+      );
       if (usable) this.#pool.release(connection);
       else this.#pool.discard(connection);
     }

@@ -74,6 +74,11 @@ export interface Table {
   /** Columns beside the key that no two rows share. */
   readonly uniques: readonly (readonly Column[])[];
   readonly hasTriggers: boolean;
+  /**
+   * Changes whenever somebody alters the table, and tells that it is plain: neither triggers nor rules, nor constraints that other tables
+   * take part in. `undefined` for one that is not.
+   */
+  readonly plainVersion: string | undefined;
   /** Whether row-level security holds for the user who is connected. */
   readonly rowSecurity: boolean;
   /** Rows and bytes, as the server's statistics have them; -1 where it does not know. */

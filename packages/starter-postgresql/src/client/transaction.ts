@@ -49,6 +49,15 @@ function beginning({ readOnly, lockTimeoutMs }: TransactionMode): readonly strin
   ];
 }
 
+/** What a COPY in the binary format begins with: the texts of numbers and times are none of its business. */
+function beginningOfCopy({ lockTimeoutMs }: TransactionMode): readonly string[] {
+  return [
+    "BEGIN ISOLATION LEVEL READ COMMITTED READ WRITE",
+    "SET LOCAL client_encoding = 'UTF8'",
+    `SET LOCAL lock_timeout = ${Math.ceil(lockTimeoutMs)}`,
+  ];
+}
+
 /** A statement whose answer nobody looks at. */
 function plainly(text: string): Statement {
   return { text, plain: true };
@@ -58,7 +67,7 @@ function plainly(text: string): Statement {
 export class TransactionSession implements Session {
   readonly #connection: Connection;
   readonly #signal: AbortSignal;
-  readonly #start: readonly string[];
+  readonly #mode: TransactionMode;
   readonly #readOnly: boolean;
   #begun = false;
   /** A COPY was left before its end, which the server takes for a failure. */
@@ -67,11 +76,12 @@ export class TransactionSession implements Session {
   #running: { readonly result: Promise<unknown>; readonly stop?: () => void } | undefined;
   /** A cancel request on its way, which must not meet what others do on the connection. */
   #cancelling: Promise<void> | undefined;
-  #over: P2PError | undefined;
+  /** Makes the error for those who come too late. */
+  #over: (() => P2PError) | undefined;
 
   constructor(connection: Connection, mode: TransactionMode, signal: AbortSignal) {
     this.#connection = connection;
-    this.#start = beginning(mode);
+    this.#mode = mode;
     this.#readOnly = mode.readOnly;
     this.#signal = signal;
   }
@@ -89,10 +99,10 @@ export class TransactionSession implements Session {
   }
 
   async script(text: string): Promise<Answer[]> {
-    const before = this.#begun ? 0 : this.#start.length;
-    const work = new Script(this.#withBeginning(text));
+    const before = this.#beginning();
+    const work = new Script([...before, text].join(";\n"));
     const answers = await this.#run(() => this.#connection.run(work));
-    return answers.slice(before);
+    return answers.slice(before.length);
   }
 
   async copyIn(sql: string, chunks: Iterable<Buffer | string>): Promise<number> {
@@ -128,9 +138,11 @@ export class TransactionSession implements Session {
     return answers.at(-2)!;
   }
 
-  /** A COPY, what follows on it, and the end of the transaction, in the round trip that began it. */
-  async onlyCopyIn(sql: string, chunks: Iterable<Buffer | string>, afterwards: readonly string[]): Promise<void> {
-    const work = new CopyIn([this.#withBeginning(sql), ...afterwards, "COMMIT"].join(";\n"), chunks);
+  /** A COPY in the binary format, what follows on it, and the end of the transaction, in the round trip that began it. */
+  async onlyCopyIn(sql: string, chunks: Iterable<Buffer>, afterwards: readonly string[]): Promise<void> {
+    this.#begun = true;
+    const text = [...beginningOfCopy(this.#mode), sql, ...afterwards, "COMMIT"].join(";\n");
+    const work = new CopyIn(text, chunks);
     await this.#run(
       () => this.#connection.run(work),
       () => work.abort(this.#signal.reason),
@@ -153,7 +165,7 @@ export class TransactionSession implements Session {
    *
    * @returns whether it is one.
    */
-  async finish(why: P2PError): Promise<boolean> {
+  async finish(why: () => P2PError): Promise<boolean> {
     this.#over = why;
     if (!this.#connection.isAlive) return false;
     if (this.#running !== undefined && !(await this.#calledOff())) return false;
@@ -176,7 +188,7 @@ export class TransactionSession implements Session {
   #beginning(): readonly string[] {
     if (this.#begun) return [];
     this.#begun = true;
-    return this.#start;
+    return beginning(this.#mode);
   }
 
   /** A text for the simple protocol. */
@@ -186,7 +198,7 @@ export class TransactionSession implements Session {
 
   async #run<T>(work: () => Promise<T>, stop?: () => void): Promise<T> {
     this.#signal.throwIfAborted();
-    if (this.#over !== undefined) throw this.#over;
+    if (this.#over !== undefined) throw this.#over();
     const result = work();
     const running = { result, ...(stop && { stop }) };
     this.#running = running;

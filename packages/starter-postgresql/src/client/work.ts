@@ -2,6 +2,7 @@
  * Work for a connection, at the level of PostgreSQL's protocol: a pipeline of statements, a script, a description, a COPY. The
  * driver's own queries turn every cell over to a parser and take a round trip for each statement.
  */
+import type { Writable } from "node:stream";
 import type { Submittable, Connection as Wire } from "pg";
 import { isServerError } from "./errors.ts";
 import type { Answer, Cell, Row } from "./session.ts";
@@ -71,7 +72,7 @@ export abstract class Work<T> implements Submittable {
 
 /** The parts of the driver's connection that its types leave out. */
 interface CopyWire {
-  readonly stream: NodeJS.WritableStream & { destroyed?: boolean };
+  readonly stream: Writable;
   sendCopyFromChunk(chunk: Buffer): void;
   endCopyFrom(): void;
   sendCopyFail(message: string): void;
@@ -204,6 +205,9 @@ export class Description extends Work<Answer["fields"]> {
   }
 }
 
+/** Bytes that are handed to the socket before it is waited for. */
+const MOST_UNSENT = 1024 * 1024;
+
 /** `COPY … FROM STDIN`. Gives the number of rows. */
 export class CopyIn extends Work<number> {
   override get result(): Promise<number> {
@@ -232,20 +236,35 @@ export class CopyIn extends Work<number> {
    * statement failed passes over them. Source: PostgreSQL's manual, "Message Flow", "COPY Operations".
    */
   submit(wire: Wire): void {
+    const copying = copyWire(wire);
+    this.#wire = copying;
+    // What is ready at once goes out at once: most copies are one chunk.
+    copying.stream.cork();
     wire.query(this.#sql);
-    this.#wire = copyWire(wire);
-    this.#send(this.#wire).catch((reason: unknown) => {
+    this.#send(copying).catch((reason: unknown) => {
       // What makes the chunks failed, and the server must be told, which then says so itself.
       this.#fail(reason);
     });
+    copying.stream.uncork();
   }
 
   async #send(wire: CopyWire): Promise<void> {
+    let unsent = 0;
+    const { stream } = wire;
     for (const chunk of this.#chunks) {
       if (this.#stopped !== undefined) return;
-      if (wire.stream.destroyed === true) return;
-      wire.sendCopyFromChunk(typeof chunk === "string" ? Buffer.from(chunk) : chunk);
-      if ((wire.stream as { writableNeedDrain?: boolean }).writableNeedDrain === true) await drained(wire.stream);
+      if (stream.destroyed) return;
+      // The driver would copy the chunk behind the head of its message.
+      const bytes = typeof chunk === "string" ? Buffer.from(chunk) : chunk;
+      stream.cork();
+      stream.write(copyDataHead(bytes.length));
+      stream.write(bytes);
+      stream.uncork();
+      unsent += bytes.length;
+      if (unsent >= MOST_UNSENT && stream.writableNeedDrain) {
+        await drained(stream);
+        unsent = 0;
+      }
     }
     if (this.#stopped === undefined) {
       this.#stopped = { reason: undefined };
@@ -282,8 +301,16 @@ export class CopyIn extends Work<number> {
   }
 }
 
+/** The head of a message CopyData: its type, and its length without that. */
+function copyDataHead(bytes: number): Buffer {
+  const head = Buffer.allocUnsafe(5);
+  head[0] = 0x64;
+  head.writeInt32BE(bytes + 4, 1);
+  return head;
+}
+
 /** The next time a stream takes more, or its end. */
-function drained(stream: NodeJS.WritableStream): Promise<void> {
+function drained(stream: Writable): Promise<void> {
   return new Promise((resolve) => {
     const settle = () => {
       stream.off("drain", settle).off("close", settle);

@@ -156,6 +156,7 @@ async function queryRelation(store: PostgresqlStore, native: ParsedNative, signa
     key,
     uniques: [],
     hasTriggers: false,
+    plainVersion: undefined,
     rowSecurity: false,
     estimatedRows: -1,
     bytes: -1,

@@ -4,11 +4,22 @@ import type { Row } from "../client/session.ts";
 import type { Decoder } from "./decode.ts";
 
 /** Engines do not optimise functions without bounds; wider rows are gone through by a loop. */
-const MAX_CELLS = 400;
+export const MAX_CELLS = 400;
 /** Functions that are kept, so that what the engine has learnt of one is not lost with each read. */
 const MAX_FUNCTIONS = 100;
 
-const made = new Map<string, (...decoders: readonly Decoder[]) => (row: Row) => P2PRecord>();
+const made = new Map<string, unknown>();
+
+/** The function with such a body: one for all who ask. */
+export function compiled<Made>(parameters: readonly string[], body: string): Made {
+  let make = made.get(body);
+  if (make === undefined) {
+    make = new Function(...parameters, body);
+    if (made.size >= MAX_FUNCTIONS) made.delete(made.keys().next().value!);
+    made.set(body, make);
+  }
+  return make as Made;
+}
 
 /** One field of the records: where its cell stands in the row, and what makes a value of it. */
 export interface FieldCell {
@@ -43,13 +54,7 @@ export function makeRecords(cells: readonly FieldCell[]): (row: Row) => P2PRecor
   const body =
     `"use strict"; function Row(row) { let v; ${steps.join("\n")} } ` +
     "Row.prototype = Object.prototype; return (row) => new Row(row);";
-  let make = made.get(body);
-  if (make === undefined) {
-    make = new Function(...cells.map((_, n) => `d${n}`), body) as (
-      ...decoders: readonly Decoder[]
-    ) => (row: Row) => P2PRecord;
-    if (made.size >= MAX_FUNCTIONS) made.delete(made.keys().next().value!);
-    made.set(body, make);
-  }
+  const names = cells.map((_, n) => `d${n}`);
+  const make = compiled<(...decoders: readonly Decoder[]) => (row: Row) => P2PRecord>(names, body);
   return make(...cells.map(({ decode }) => decode));
 }

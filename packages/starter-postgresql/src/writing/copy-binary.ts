@@ -10,182 +10,94 @@ import { ownIdType } from "../values/row-plan.ts";
 import { SidecarWriter } from "../values/sidecar.ts";
 import { holdsDate } from "../values/timestamps.ts";
 import { visibleCell } from "../values/visible-value.ts";
+import { type WritePlain, writerOfPlain } from "./binary-code.ts";
+import {
+  BinaryOutput,
+  CELL_BYTES,
+  digitsOf,
+  putBool,
+  putBytes,
+  putFloat8,
+  putInt8,
+  putJson,
+  putNull,
+  putText,
+  putTimestamp,
+  putWhole,
+  UNIT_BYTES,
+} from "./binary-output.ts";
 import { SIDECAR_COLUMN, type WrittenColumn, writtenColumn } from "./row-shape.ts";
 
-const SIGNATURE = Buffer.from("PGCOPY\n\xff\r\n\0\0\0\0\0\0\0\0\0", "latin1");
-
-/** Bytes of a chunk. */
-const CHUNK = 512 * 1024;
-/** Chunks that are kept to be used again: new ones make the engine collect garbage for the sake of their size. */
-const MOST_KEPT = 16;
-
-/** Buffers that nothing is sent from any more. */
-const kept: Buffer[] = [];
-
-function takeChunk(): Buffer {
-  return kept.pop() ?? Buffer.allocUnsafeSlow(CHUNK);
+/** Writes one cell, for which there is room. */
+function put<Value>(
+  output: BinaryOutput,
+  how: (room: BinaryOutput, at: number, value: Value) => number,
+  value: Value,
+  bytes = 0,
+): void {
+  output.reserve(CELL_BYTES + bytes);
+  output.at = how(output, output.at, value);
 }
-/** Milliseconds from 1970 to 2000, from which PostgreSQL counts. */
-const EPOCH_2000 = 946_684_800_000;
-/** Milliseconds whose microseconds are still exact numbers. */
-const EXACT_MS = 9_000_000_000_000;
 
-/** The rows grow in chunks. */
-class Output {
-  readonly #chunks: Buffer[] = [];
-  buffer = takeChunk();
-  at = SIGNATURE.copy(this.buffer);
+/** @returns whether it has no U+0000. */
+function putTextCell(output: BinaryOutput, text: string): boolean {
+  output.reserve(CELL_BYTES + UNIT_BYTES * text.length);
+  const end = putText(output, output.at, text);
+  if (end < 0) return false;
+  output.at = end;
+  return true;
+}
 
-  /** Makes sure that so many bytes fit in one piece. */
-  reserve(bytes: number): void {
-    if (this.at + bytes <= this.buffer.length) return;
-    this.#chunks.push(this.buffer.subarray(0, this.at));
-    this.buffer = bytes > CHUNK ? Buffer.allocUnsafeSlow(bytes) : takeChunk();
-    this.at = 0;
-  }
+function putJsonCell(output: BinaryOutput, text: string): void {
+  put(output, putJson, text, UNIT_BYTES * text.length);
+}
 
-  int16(value: number): void {
-    this.buffer[this.at] = value >> 8;
-    this.buffer[this.at + 1] = value;
-    this.at += 2;
-  }
+function putWholeCell(output: BinaryOutput, value: bigint): void {
+  const digits = digitsOf(value);
+  put(output, (room, at, whole: bigint) => putWhole(room, at, whole, digits), value, 2 * digits.length);
+}
 
-  int32(value: number): void {
-    this.buffer[this.at] = value >> 24;
-    this.buffer[this.at + 1] = value >> 16;
-    this.buffer[this.at + 2] = value >> 8;
-    this.buffer[this.at + 3] = value;
-    this.at += 4;
-  }
-
-  null(): void {
-    this.reserve(4);
-    this.int32(-1);
-  }
-
-  /** A text, with a number before it where the type has a version. */
-  text(text: string, version?: number): void {
-    // A character has at most three bytes for each of its units.
-    this.reserve(8 + 3 * text.length);
-    const start = this.at;
-    this.at += 4;
-    if (version !== undefined) this.buffer[this.at++] = version;
-    this.at += this.buffer.write(text, this.at);
-    const end = this.at;
-    this.at = start;
-    this.int32(end - start - 4);
-    this.at = end;
-  }
-
-  float8(value: number): void {
-    this.reserve(12);
-    this.int32(8);
-    this.at = this.buffer.writeDoubleBE(value, this.at);
-  }
-
-  bool(value: boolean): void {
-    this.reserve(5);
-    this.int32(1);
-    this.buffer[this.at++] = value ? 1 : 0;
-  }
-
-  int8(value: bigint): void {
-    this.reserve(12);
-    this.int32(8);
-    this.at = this.buffer.writeBigInt64BE(value, this.at);
-  }
-
-  timestamp(ms: number): void {
-    const since = ms - EPOCH_2000;
-    if (Math.abs(since) > EXACT_MS) {
-      this.int8(BigInt(since) * 1000n);
-      return;
-    }
-    this.reserve(12);
-    this.int32(8);
-    const micros = since * 1000;
-    const high = Math.floor(micros / 4_294_967_296);
-    this.int32(high);
-    this.int32(micros - high * 4_294_967_296);
-  }
-
-  bytes(value: Uint8Array): void {
-    this.reserve(4 + value.length);
-    this.int32(value.length);
-    this.buffer.set(value, this.at);
-    this.at += value.length;
-  }
-
-  /** A whole `numeric`: digits in base 10,000. */
-  whole(value: bigint): void {
-    const text = (value < 0n ? -value : value).toString();
-    const padded = text.padStart(Math.ceil(text.length / 4) * 4, "0");
-    const digits: number[] = [];
-    for (let at = 0; at < padded.length; at += 4) digits.push(Number(padded.slice(at, at + 4)));
-    const weight = digits.length - 1;
-    while (digits.at(-1) === 0) digits.pop();
-    this.reserve(12 + 2 * digits.length);
-    this.int32(8 + 2 * digits.length);
-    this.int16(digits.length);
-    this.int16(digits.length === 0 ? 0 : weight);
-    this.int16(value < 0n ? 0x4000 : 0);
-    this.int16(0);
-    for (const digit of digits) this.int16(digit);
-  }
-
-  finish(): readonly Buffer[] {
-    this.reserve(2);
-    this.int16(-1);
-    this.#chunks.push(this.buffer.subarray(0, this.at));
-    return this.#chunks;
-  }
-
-  /** Gives the chunks back, which must not be sent any more. */
-  release(): void {
-    for (const { buffer } of this.#chunks.splice(0)) {
-      if (buffer.byteLength === CHUNK && kept.length < MOST_KEPT) kept.push(Buffer.from(buffer));
-    }
-  }
+function putNullCell(output: BinaryOutput): void {
+  output.reserve(CELL_BYTES);
+  output.at = putNull(output, output.at);
 }
 
 /** Writes what a column can say fully. @returns whether it can. */
-type Put = (output: Output, value: Exclude<P2PValue, null>) => boolean;
+type Put = (output: BinaryOutput, value: Exclude<P2PValue, null>) => boolean;
 
 /** By `pg_type.typname`. The same values as `storeOwn` has cells for. */
 const PUTS: Readonly<Record<string, Put>> = {
   bool(output, value) {
     if (typeof value !== "boolean") return false;
-    output.bool(value);
+    put(output, putBool, value);
     return true;
   },
   float8(output, value) {
     if (typeof value !== "number") return false;
-    output.float8(value);
+    put(output, putFloat8, value);
     return true;
   },
   text(output, value) {
-    if (typeof value !== "string" || value.includes("\0")) return false;
-    output.text(value);
-    return true;
+    return typeof value === "string" && putTextCell(output, value);
   },
   timestamptz(output, value) {
     if (!(value instanceof Date) || !holdsDate(value)) return false;
-    output.timestamp(value.getTime());
+    put(output, putTimestamp, value.getTime());
     return true;
   },
   bytea(output, value) {
     if (!(value instanceof Uint8Array)) return false;
-    output.bytes(value);
+    put(output, putBytes, value, value.length);
     return true;
   },
   jsonb(output, value) {
     if (!fitsJsonb(value)) return false;
-    output.text(encodeJson(value), 1);
+    putJsonCell(output, encodeJson(value));
     return true;
   },
   numeric(output, value) {
     if (typeof value !== "bigint") return false;
-    output.whole(value);
+    putWholeCell(output, value);
     return true;
   },
 };
@@ -202,33 +114,64 @@ interface Place {
   readonly inherited: boolean;
 }
 
+/** What is known of a table for all batches. */
+interface Form {
+  readonly idType: OwnIdType;
+  readonly places: readonly Place[];
+  /** Fields that have a column, those that the server computes among them. */
+  readonly housed: ReadonlySet<string>;
+  readonly columns: readonly WrittenColumn[];
+  readonly writePlain: WritePlain | undefined;
+}
+
+const forms = new WeakMap<Table, Form | undefined>();
+
+/** @returns `undefined` where the table has columns of other types than those that have a form here. */
+function formOf(table: Table): Form | undefined {
+  if (forms.has(table)) return forms.get(table);
+  const form = newForm(table);
+  forms.set(table, form);
+  return form;
+}
+
+function newForm(table: Table): Form | undefined {
+  const id = table.key.columns[0]!.column;
+  const others = table.columns.filter((column) => column !== id && !column.generated);
+  const known = others.every(({ type }) => type.schema === "pg_catalog" && Object.hasOwn(PUTS, type.name));
+  if (!known) return undefined;
+  const idType = ownIdType(table);
+  const places = others.map(placeOf);
+  return {
+    idType,
+    places,
+    housed: new Set(table.columns.map(({ field }) => field)),
+    columns: [writtenColumn(id, true), ...others.map((column) => writtenColumn(column, false)), SIDECAR_COLUMN],
+    writePlain: writerOfPlain(idType, places),
+  };
+}
+
+function placeOf({ field, type, optional }: Column): Place {
+  return { field, optional, type: type.name, put: PUTS[type.name]!, inherited: field in Object.prototype };
+}
+
 /** Makes rows of a table of ours. */
 export class BinaryRows {
   readonly columns: readonly WrittenColumn[];
   /** Fields that came and have no column. */
   readonly unhoused = new Set<string>();
-  readonly #idType: OwnIdType;
-  readonly #places: readonly Place[];
-  readonly #housed: ReadonlySet<string>;
+  readonly #form: Form;
   readonly #sidecar = new SidecarWriter();
-  readonly #output = new Output();
+  readonly #output = new BinaryOutput();
 
-  private constructor(table: Table, others: readonly Column[]) {
-    this.#idType = ownIdType(table);
-    this.#places = others.map(({ field, type, optional }) => ({
-      ...{ field, optional, type: type.name, put: PUTS[type.name]!, inherited: field in Object.prototype },
-    }));
-    this.#housed = new Set(table.columns.map(({ field }) => field));
-    const id = table.key.columns[0]!.column;
-    this.columns = [writtenColumn(id, true), ...others.map((column) => writtenColumn(column, false)), SIDECAR_COLUMN];
+  private constructor(form: Form) {
+    this.#form = form;
+    this.columns = form.columns;
   }
 
   /** @returns `undefined` where the table has columns of other types than those that have a form here. */
   static for(table: Table): BinaryRows | undefined {
-    const id = table.key.columns[0]!.column;
-    const others = table.columns.filter((column) => column !== id && !column.generated);
-    const known = others.every(({ type }) => type.schema === "pg_catalog" && Object.hasOwn(PUTS, type.name));
-    return known ? new BinaryRows(table, others) : undefined;
+    const form = formOf(table);
+    return form && new BinaryRows(form);
   }
 
   /**
@@ -239,7 +182,8 @@ export class BinaryRows {
    */
   add(record: P2PRecord, stored: string): boolean {
     try {
-      this.#add(record, stored);
+      // Nearly all are plain.
+      if (this.#form.writePlain?.(this.#output, record, stored) !== true) this.#add(record, stored);
       return true;
     } catch (error) {
       // A text may be longer than what a buffer can have.
@@ -259,27 +203,28 @@ export class BinaryRows {
   }
 
   #add(record: P2PRecord, stored: string): void {
-    const places = this.#places;
+    const { places } = this.#form;
     const output = this.#output;
     const sidecar = this.#sidecar;
     sidecar.reset();
     output.reserve(2);
-    output.int16(places.length + 2);
+    output.view.setInt16(output.at, places.length + 2);
+    output.at += 2;
     this.#id(record.id, stored);
     let housed = 1;
     for (let at = 0; at < places.length; at++) {
-      const { field, type, put, optional, inherited } = places[at]!;
+      const { field, type, put: putValue, optional, inherited } = places[at]!;
       const value = inherited && !Object.hasOwn(record, field) ? undefined : record[field];
       if (value === undefined) {
         if (!optional) sidecar.addAbsent(field);
-        output.null();
+        putNullCell(output);
         continue;
       }
       housed++;
       if (value === null) {
         if (optional) sidecar.set(field, null);
-        output.null();
-      } else if (!put(output, value)) {
+        putNullCell(output);
+      } else if (!putValue(output, value)) {
         sidecar.set(field, value);
         putVisible(output, type, value);
       }
@@ -287,39 +232,40 @@ export class BinaryRows {
     const fields = Object.keys(record);
     if (fields.length !== housed) this.#noteUnhoused(record, fields);
     const text = sidecar.text();
-    if (text === null) output.null();
-    else output.text(text);
+    if (text === null) putNullCell(output);
+    else if (!putTextCell(output, text)) throw NO_FORM;
   }
 
   #noteUnhoused(record: P2PRecord, fields: readonly string[]): void {
     for (const field of fields) {
       const value = record[field];
-      if (value === undefined || this.#housed.has(field)) continue;
+      if (value === undefined || this.#form.housed.has(field)) continue;
       this.#sidecar.set(field, value);
       this.unhoused.add(field);
     }
   }
 
   #id(id: P2PId, stored: string): void {
-    if (!isPlainId(this.#idType, id)) this.#sidecar.set("id", id);
-    if (this.#idType === "text") this.#output.text(stored);
-    else this.#output.int8(BigInt(stored));
+    const { idType } = this.#form;
+    if (!isPlainId(idType, id)) this.#sidecar.set("id", id);
+    if (idType === "bigint") put(this.#output, putInt8, BigInt(stored));
+    else if (!putTextCell(this.#output, stored)) throw NO_FORM;
   }
 }
 
 /** What others see in the cell of a value that the sidecar holds. */
-function putVisible(output: Output, type: string, value: P2PValue): void {
+function putVisible(output: BinaryOutput, type: string, value: P2PValue): void {
   const cell = visibleCell(type, value);
   if (cell === null) {
-    output.null();
-  } else if (type === "text") {
-    output.text(cell);
+    putNullCell(output);
+  } else if (type === "text" && putTextCell(output, cell)) {
+    return;
   } else if (type === "jsonb") {
-    output.text(cell, 1);
+    putJsonCell(output, cell);
   } else if (type === "float8") {
-    output.float8(Number(cell));
+    put(output, putFloat8, Number(cell));
   } else if (type === "numeric" && /^-?\d+$/.test(cell)) {
-    output.whole(BigInt(cell));
+    putWholeCell(output, BigInt(cell));
   } else {
     throw NO_FORM;
   }

@@ -20,19 +20,19 @@ export function copySql(table: Table, columns: readonly WrittenColumn[]): string
   return `COPY ${qualified(table)} (${names(columns)}) FROM STDIN`;
 }
 
-/** COPY of binary rows into a table of ours, if that has just these columns: it must not get others before the end. */
-export function copyBinarySql(table: Table, columns: readonly WrittenColumn[], unwatched: boolean): string {
-  return `${lockSchemaSql(table, unwatched)}; COPY ${qualified(table)} (${names(columns)}) FROM STDIN (FORMAT binary)`;
+/** COPY of binary rows into a table of ours. */
+export function copyBinarySql(table: Table, columns: readonly WrittenColumn[]): string {
+  return `COPY ${qualified(table)} (${names(columns)}) FROM STDIN (FORMAT binary)`;
 }
 
 /** What binary rows are copied into where some of them are known: it lasts as long as the transaction. */
 const PAGE = '"pg_temp"."p2p:page"';
 
-/** COPY of binary rows for a table of ours into a temporary table, from which {@link upsertCopiedSql} takes them. */
-export function copyAsideSql(table: Table, columns: readonly WrittenColumn[], unwatched: boolean): string {
+/** COPY of binary rows into a temporary table, from which {@link upsertCopiedSql} takes them. */
+export function copyAsideSql(columns: readonly WrittenColumn[]): string {
   const definitions = columns.map(({ name, type }) => `${quote(name)} ${type}`).join(", ");
   return (
-    `${lockSchemaSql(table, unwatched)}; CREATE TEMP TABLE "p2p:page" (${definitions}) ON COMMIT DROP; ` +
+    `CREATE TEMP TABLE "p2p:page" (${definitions}) ON COMMIT DROP; ` +
     `COPY ${PAGE} (${names(columns)}) FROM STDIN (FORMAT binary)`
   );
 }
@@ -45,31 +45,36 @@ export function upsertCopiedSql(table: Table, columns: readonly WrittenColumn[])
   );
 }
 
-/** The SQLSTATE with which {@link lockSchemaSql} tells that a table has other columns: of a division by zero. */
+/** The SQLSTATE with which a statement tells that a table is not as it was described: of a division by zero. */
 export const OTHER_COLUMNS = "22012";
 
 /**
  * Keeps others from changing a table of ours until the end of the transaction, and fails where they have, or have put another in its
  * place: a record that is replaced must lose what it had in all of its columns.
- *
- * @param unwatched whether it must fail, too, where the table has got a trigger or a rule.
  */
-export function lockSchemaSql(table: Table, unwatched = false): string {
-  // As the catalogue's question for `hasTriggers`.
-  const plain = unwatched
-    ? ` AND NOT EXISTS (SELECT FROM pg_catalog.pg_trigger WHERE tgrelid = ${table.oid} AND NOT tgisinternal AND tgenabled <> 'D')` +
-      ` AND NOT EXISTS (SELECT FROM pg_catalog.pg_rewrite WHERE ev_class = ${table.oid} AND ev_type <> '1')`
-    : "";
+export function lockSchemaSql(table: Table): string {
   // Beside the columns there is the sidecar.
   return (
     `LOCK TABLE ${qualified(table)} IN ROW EXCLUSIVE MODE; ` +
-    `SELECT 1 / (CASE WHEN pg_catalog.count(*) = ${table.columns.length + 1}${plain} THEN 1 ELSE 0 END) FROM pg_catalog.pg_attribute ` +
+    `SELECT 1 / (CASE WHEN pg_catalog.count(*) = ${table.columns.length + 1} THEN 1 ELSE 0 END) FROM pg_catalog.pg_attribute ` +
     `WHERE attrelid = ${table.oid} AND attrelid = ${literal(qualified(table))}::pg_catalog.regclass AND attnum > 0 AND NOT attisdropped`
   );
 }
 
 /**
- * The same for a table of others from which records are deleted that must be as they are expected: a column that came meanwhile,
+ * Fails where a plain table was altered since it was described, or another is in its place. Once a statement has written to it, its lock
+ * keeps others from altering it until the end of the transaction. One row of the catalogue costs the server a fraction of all columns.
+ */
+export function assertUnalteredSql(table: Table, plainVersion: string): string {
+  return (
+    "SELECT 1 / (CASE WHEN EXISTS (SELECT FROM pg_catalog.pg_class " +
+    `WHERE oid = ${table.oid} AND oid = ${literal(qualified(table))}::pg_catalog.regclass ` +
+    `AND xmin = ${literal(plainVersion)}::pg_catalog.xid AND NOT relhastriggers AND NOT relhasrules) THEN 1 ELSE 0 END)`
+  );
+}
+
+/**
+ * The same as {@link lockSchemaSql} for a table of others from which records are deleted that must be as they are expected: a column that came meanwhile,
  * or is of another type, would make another record of them. Views and foreign tables cannot be kept from being changed.
  */
 export function lockColumnsSql(table: Table): string {

@@ -28,7 +28,7 @@ import { OwnShape } from "./own-shape.ts";
 import { keyText, type PendingRow, type RowShape } from "./row-shape.ts";
 import { Sequences } from "./sequences.ts";
 import { isStale, MOST_ROUNDS } from "./stale.ts";
-import { copyAsideSql, copyBinarySql, lockSchemaSql, upsertCopiedSql } from "./statements.ts";
+import { assertUnalteredSql, copyAsideSql, copyBinarySql, lockSchemaSql, upsertCopiedSql } from "./statements.ts";
 
 /** Batches that go by without a trial of COPY at most, after it has met records that were there. */
 const LONGEST_PAUSE = 16;
@@ -119,15 +119,16 @@ export class TableWriter {
     if (made === undefined) return false;
     const { rows, count } = made;
     const { columns } = rows;
-    const unwatched = table.type === "table" && !table.hasTriggers;
-    const sql = (aside ? copyAsideSql : copyBinarySql)(table, columns, unwatched);
+    const { plainVersion } = table;
+    const sql = aside ? copyAsideSql(columns) : copyBinarySql(table, columns);
     const chunks = rows.finish();
     try {
-      if (unwatched) {
-        await this.#store.copyIn(signal, sql, chunks, aside ? [upsertCopiedSql(table, columns)] : []);
+      if (plainVersion !== undefined) {
+        const upsert = aside ? [upsertCopiedSql(table, columns)] : [];
+        await this.#store.copyIn(signal, sql, chunks, [...upsert, assertUnalteredSql(table, plainVersion)]);
       } else {
         await this.#store.transaction("write", signal, async (session) => {
-          let written = await session.copyIn(sql, chunks);
+          let written = await session.copyIn(`${lockSchemaSql(table)}; ${sql}`, chunks);
           if (aside) written = (await session.query(upsertCopiedSql(table, columns))).rowCount;
           if (written < count) throw IGNORED;
         });
