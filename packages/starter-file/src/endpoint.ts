@@ -76,6 +76,20 @@ export const fileOptions = {
     description:
       "CSV: rows, within the first MiB, by which the types of columns are found; with 0 each column is text.",
   },
+  codec: {
+    type: "string",
+    values: ["snappy", "zstd", "gzip", "none"],
+    default: "snappy",
+    description: "Parquet: how the pages of a file that is made are compressed.",
+  },
+  rowGroup: {
+    type: "number",
+    min: 1,
+    max: 10_000_000,
+    default: 100_000,
+    description:
+      "Parquet: records in a row group of a file that is made, at most; it ends at about 16 MiB of records in any case.",
+  },
 } as const satisfies OptionSpecs;
 
 /** The options as they hold for one endpoint, defaults filled in. */

@@ -28,6 +28,12 @@ export const csvValueTypes: Readonly<Record<ValueType, ValueSupport>> = {
   tagged: "tagged",
 };
 
+/** Parquet has types of its own for columns of one kind; what else there is stands as JSON, with tags. */
+export const parquetValueTypes: Readonly<Record<ValueType, ValueSupport>> = {
+  ...csvValueTypes,
+  bytes: "native",
+};
+
 /** What files can do: they are read from one end to the other, and written the same way. */
 export const fileCapabilities: P2PCapabilities = {
   resumable: true,

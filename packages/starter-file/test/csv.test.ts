@@ -246,7 +246,7 @@ describe("writing CSV", () => {
   const withNames = (records: readonly P2PRecord[]): P2PRecord[] =>
     records.filter((record) => !Object.hasOwn(record, "") && Object.keys(record).length > 0);
 
-  it("law 2, round trip: every value type comes back, however the file is cut and with whatever dialect", async () => {
+  it("every value type comes back, however the file is cut and with whatever dialect", async () => {
     const dialect = fc.constantFrom<Record<string, string>>(
       {},
       { delimiter: "tab" },
@@ -366,7 +366,7 @@ describe("writing CSV", () => {
 });
 
 describe("resuming CSV", () => {
-  it("law 4, resume: goes on from the end of any item with the same types, and stops where a part ends", async () => {
+  it("goes on from the end of any item with the same types, and stops where a part ends", async () => {
     const records = Array.from({ length: 40 }, (_, i) => ({
       id: i,
       t: i % 3 === 0 ? `é\n"${i}"` : `${i}`,

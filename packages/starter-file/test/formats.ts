@@ -72,3 +72,19 @@ export async function write(
   chunks.push(...writer.end());
   return { bytes: Buffer.concat(chunks), failures };
 }
+
+/** Makes a file of records by a format that is made in one go. */
+export async function convert(
+  format: Format,
+  records: readonly P2PRecord[],
+  options: Readonly<Record<string, string | number | boolean>> = {},
+): Promise<{ readonly bytes: Buffer; readonly writes: number }> {
+  const chunks: Uint8Array[] = [];
+  async function* batches(): AsyncGenerator<readonly P2PRecord[]> {
+    for (let at = 0; at < records.length; at += 100) yield records.slice(at, at + 100);
+  }
+  const sink = { write: async (bytes: Uint8Array) => void chunks.push(bytes) };
+  const context = { label: "file:y", options: optionsOf(options), signal: new AbortController().signal };
+  await format.convert!({ records: batches }, sink, context);
+  return { bytes: Buffer.concat(chunks), writes: chunks.length };
+}

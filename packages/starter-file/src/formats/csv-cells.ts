@@ -9,8 +9,8 @@ import {
   type JsonValue,
   MAX_BIGINT_DIGITS,
   type P2PValue,
-  parseJson,
 } from "@omni/p2p-core/starter";
+import { parseExactJson } from "./json-text.ts";
 
 /** The types that can be given to a column. */
 export const COLUMN_TYPES = ["text", "number", "bigint", "boolean", "date", "json", "auto"] as const;
@@ -74,12 +74,6 @@ export function looksLikeJson(text: string): boolean {
   return first === 0x7b || first === 0x5b;
 }
 
-/** JSON keeps all digits of an integer, and JSON.parse does not. What JavaScript itself writes so is a number. */
-function exactNumber(source: string, value: number): unknown {
-  const loses = !Number.isSafeInteger(value) && INTEGER.test(source) && source !== String(value);
-  return loses && source.length <= MAX_BIGINT_DIGITS ? BigInt(source) : value;
-}
-
 function isTextTag(json: JsonValue): json is { readonly value: string } {
   if (typeof json !== "object" || json === null || Array.isArray(json)) return false;
   const { [JSON_TAG]: tag, value, ...rest } = json as { readonly [key: string]: JsonValue };
@@ -90,7 +84,7 @@ function isTextTag(json: JsonValue): json is { readonly value: string } {
 export function jsonOf(text: string): P2PValue | undefined {
   let json: JsonValue;
   try {
-    json = parseJson(text, /\d{16}/.test(text) ? exactNumber : undefined);
+    json = parseExactJson(text);
     return isTextTag(json) ? json.value : fromJson(json);
   } catch {
     return undefined;
