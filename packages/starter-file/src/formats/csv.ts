@@ -6,6 +6,7 @@ import { isBlank, type Layout } from "./csv-layout.ts";
 import { type Row, RowScanner } from "./csv-scan.ts";
 import { csvWriter } from "./csv-write.ts";
 import type { Format, FormatInput, Item } from "./format.ts";
+import { withoutNulls } from "./nulls.ts";
 
 /** CSV, of which the delimiter is found where it is not given. */
 export const csv: Format = delimited("csv", ["csv"], undefined);
@@ -19,6 +20,7 @@ function delimited(name: "csv" | "tsv", endings: readonly string[], delimiter: s
     endings,
     valueTypes: csvValueTypes,
     read: (input) => readItems(input, delimiter),
+    comparable: (record) => withoutNulls(record, (value) => (isSmallBigint(value) ? Number(value) : value)),
     writer: (start) => csvWriter(start, delimiter),
   };
 }
@@ -58,6 +60,11 @@ async function* scanned(
     for (const piece of pieces(chunk)) yield toItems(scanner.scan(piece, false), toItem);
   }
   yield toItems(scanner.scan(new Uint8Array(0), true), toItem);
+}
+
+/** Whether digits alone are read as a number. */
+function isSmallBigint(value: P2PValue): boolean {
+  return typeof value === "bigint" && Number.isSafeInteger(Number(value));
 }
 
 /** Bytes that are made records of at a time. */

@@ -124,6 +124,11 @@ export interface Format {
   count?(input: FormatInput): Promise<number>;
   /** The fields with the format's own types, where the file says so itself. */
   schema?(input: FormatInput): Promise<readonly { readonly name: string; readonly type: string }[]>;
+  /**
+   * The record as it is compared, where the format does not tell apart what others do (a field that is null, and one that is
+   * not there). Given the records of either side. Absent where it tells all apart.
+   */
+  comparable?(record: P2PRecord): P2PRecord;
   /** Writes a stream. Absent where the format is only read, or made in one go. */
   writer?(start: WriterStart): FormatWriter | Promise<FormatWriter>;
   /** Writes a file of records that were spooled (which is how such a file is resumed after a kill). */

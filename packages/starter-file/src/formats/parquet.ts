@@ -5,6 +5,7 @@ import { type Compressors, parquetScan, type RowGroup } from "hyparquet";
 import { compressors } from "hyparquet-compressors";
 import { parquetValueTypes } from "../types.ts";
 import type { Format, FormatInput, Item } from "./format.ts";
+import { withoutNulls } from "./nulls.ts";
 import { openParquet, type ParquetFile, RAW_PARSERS, typeName, unreadable } from "./parquet-schema.ts";
 import { decoderOf } from "./parquet-values.ts";
 import { writeParquet } from "./parquet-write.ts";
@@ -14,6 +15,7 @@ export const parquet: Format = {
   endings: ["parquet"],
   valueTypes: parquetValueTypes,
   read: readItems,
+  comparable: (record) => withoutNulls(record),
   split: async (input, parts) => splitByRowGroups(await openParquet(input), parts),
   count: async (input) => (await openParquet(input)).rows,
   schema: async (input) =>
