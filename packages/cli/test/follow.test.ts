@@ -64,6 +64,9 @@ describe("follow", { timeout: 30_000 }, () => {
     project.sql("a.db", "DELETE FROM docs");
     const run = await running.ended;
     expect(run.code).toBe(1);
+    expect(events(run).filter(({ event }) => event === "follow-paused")).toEqual([
+      expect.objectContaining({ code: "TOO_MANY_DELETES", goesOn: "told" }),
+    ]);
     expect(events(run).at(-1)).toMatchObject({
       event: "error",
       code: "TOO_MANY_DELETES",
@@ -128,11 +131,42 @@ describe("follow", { timeout: 30_000 }, () => {
       config([{ source: SOURCE, target: TARGET, ...transfer }]);
       expect(await project.run(["run"])).toMatchObject({ code: 2, stderr: expect.stringMatching(message) });
     }
-    const follow = { source: SOURCE, target: TARGET, mode: "follow" };
+    const follow = { source: SOURCE, target: TARGET, mode: "follow", transferId: "same" };
     config([
       { ...follow, name: "a" },
       { ...follow, name: "b" },
     ]);
-    expect((await project.run(["run"])).stderr).toMatch(/several follows.*\n.*--only a/);
+    expect(await project.run(["run"])).toMatchObject({
+      code: 2,
+      stderr: expect.stringContaining('two follows with the transferId "same"'),
+    });
+  });
+
+  it("runs several from a config file side by side: one that ends leaves the others, and a signal stops all", async () => {
+    using project = await followable();
+    project.sql("a.db", "CREATE TABLE silent (id INTEGER PRIMARY KEY)");
+    const follow = { source: SOURCE, mode: "follow" };
+    const transfers = [
+      { ...follow, name: "one", target: "sqlite:b.db?table=docs", transferId: "one" },
+      { ...follow, name: "dumb", source: "sqlite:a.db?table=silent", target: "sqlite:x.db?table=docs" },
+      { ...follow, name: "two", target: "sqlite:c.db?table=docs", transferId: "two", lease: "state" },
+    ];
+    project.write("p2p.config.json", JSON.stringify({ transfers }));
+    const running = project.start(["run", "--json", "--progress-interval", "50ms"]);
+    await running.seen(/CHANGES_UNAVAILABLE/);
+    await running.seen(/"transferId":"one"[^\n]*"to":"live"/);
+    await running.seen(/"transferId":"two"[^\n]*"to":"live"/);
+    project.sql("a.db", "INSERT INTO docs VALUES (4, 'four')");
+    await running.seen(/"follow-change"[^\n]*"transferId":"one"/);
+    await running.seen(/"follow-change"[^\n]*"transferId":"two"/);
+    const run = await stopped(running);
+    expect(run.code).toBe(130);
+    expect(run.stderr.match(/Go on with: omni-p2p run/g)).toHaveLength(1);
+    expect(run.stderr).toContain("dumb: ");
+    const ends = events(run).filter(({ event }) => event === "follow-end");
+    expect(ends.map(({ transferId }) => transferId).sort()).toEqual(["one", "two"]);
+    for (const target of ["sqlite:b.db?table=docs", "sqlite:c.db?table=docs"]) {
+      expect((await project.run(["verify", SOURCE, target])).code).toBe(0);
+    }
   });
 });

@@ -1,8 +1,8 @@
 import { spawnSync } from "node:child_process";
 import { stripVTControlCharacters } from "node:util";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
-import { progressLine } from "../src/output/live-reporter.ts";
-import { comparing } from "../src/output/progress-text.ts";
+import { fitting, progressLine } from "../src/output/live-reporter.ts";
+import { comparing, followParts } from "../src/output/progress-text.ts";
 import { RecentPace } from "../src/output/recent-pace.ts";
 import { Project, sampleRecords } from "./project.ts";
 
@@ -68,6 +68,27 @@ describe("on a terminal", () => {
     expect(run.stdout).toMatch(/ms: [\d,]+ of 2,000 records/);
   });
 
+  it.runIf(hasScript)("pauses a follow before many deletes, and Enter lets it go on", async () => {
+    using followed = new Project();
+    const [source, target] = ["sqlite:a.db?table=docs", "sqlite:b.db?table=docs"];
+    followed.sql("a.db", "PRAGMA journal_mode = wal; CREATE TABLE docs (id INTEGER PRIMARY KEY, v TEXT)");
+    followed.sql("a.db", "INSERT INTO docs VALUES (1, 'one'), (2, 'two'), (3, 'three')");
+    await followed.run(["changes", "enable", source]);
+    const command = followed.startOnTerminal(["follow", source, target, "--max-deletes", "1"]);
+    await command.seen(/ live /);
+    followed.sql("a.db", "DELETE FROM docs");
+    await command.seen(/Enter lets these deletes through/);
+    await command.seen(/paused {2}Enter: go on {2}Ctrl-C: stop {2}TOO_MANY_DELETES/);
+    expect(await followed.run(["count", target])).toMatchObject({ stdout: "3\n" });
+    command.child.stdin!.write("\r");
+    await command.seen(/3 deleted/);
+    command.child.stdin!.write("\u0003");
+    const run = await command.ended;
+    expect(run.code).toBe(130);
+    expect(stripVTControlCharacters(run.stdout)).toMatch(/Go on with: omni-p2p follow/);
+    expect(await followed.run(["count", target])).toMatchObject({ stdout: "0\n" });
+  });
+
   if (!hasScript) it.skip("draws a live line: not run, for want of script (util-linux)");
 });
 
@@ -101,6 +122,27 @@ describe("the live line", () => {
     expect(narrow).toMatch(/^━+─+ {2}52,000 of 100,000 records \(52%\)$/);
     expect(narrow.length).toBeLessThan(40);
     expect(stripVTControlCharacters(progressLine(progress, 30, "⠋"))).toBe("52%  52,000");
+  });
+
+  it("tells of a follow what matters most, on 80 columns and on 40", () => {
+    const follow = {
+      ...{ transferId: "t", name: "search", status: "live" as const, elapsedMs: 9000, lagMs: 61 },
+      ...{ changes: 12_040, written: 11_900, deleted: 95, skipped: 0, failures: 2, mirrors: 0, batches: 400 },
+    } as const;
+    const line = (progress: Parameters<typeof followParts>[0], columns: number, head = "⠋") =>
+      fitting([head, ...followParts(progress, 420)], columns);
+    expect(line(follow, 80)).toBe("⠋  live  420/s  lag 61 ms  12,040 changes  11,900 written  95 deleted  2 failed");
+    expect(line(follow, 40)).toBe("⠋  live  420/s  lag 61 ms");
+    expect(line({ ...follow, status: "paused", pausedBy: "TOO_MANY_DELETES" }, 80)).toBe(
+      "⠋  paused  Enter: go on  Ctrl-C: stop  TOO_MANY_DELETES",
+    );
+    expect(line({ ...follow, status: "paused", pausedBy: "EMPTY_SOURCE" }, 40)).toBe(
+      "⠋  paused  Enter: go on  Ctrl-C: stop",
+    );
+    expect(line({ ...follow, status: "paused", pausedBy: "CONNECTION_LOST" }, 80, "⠋ search")).toBe(
+      "⠋ search  paused  goes on by itself  CONNECTION_LOST",
+    );
+    expect(line({ ...follow, status: "paused", pausedBy: "CONNECTION_LOST" }, 40)).toBe("⠋  paused  goes on by itself");
   });
 
   it("expects the time by the rate of the last seconds", () => {

@@ -64,6 +64,12 @@ export type P2PErrorCode =
   | "CHECKPOINT_MISMATCH"
   /** Another process is running the same transfer. */
   | "CHECKPOINT_LOCKED"
+  /** Another follow of this id holds the target's lease, perhaps on another host. */
+  | "LEASE_HELD"
+  /** Another run has taken the lease of this follow, which therefore writes nothing any more. */
+  | "LEASE_LOST"
+  /** The target cannot hold a lease; the message names what is lacking. */
+  | "LEASE_UNAVAILABLE"
   /** The folder of checkpoints cannot be written: it, or the disk, is read-only. */
   | "CHECKPOINT_NOT_WRITABLE"
   | "DEAD_LETTER_FAILED"

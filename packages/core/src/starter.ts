@@ -72,6 +72,7 @@ export {
 } from "./storage/collections.ts";
 export { type EndpointInfo, type EndpointInput, endpointLabel, parseEndpoint } from "./storage/endpoint.ts";
 export type { IdRef } from "./storage/id-ref.ts";
+export type { LeaseAnswer, LeaseKeeper, LeaseRequest } from "./storage/lease.ts";
 export { type OptionSpec, type OptionSpecs, type OptionsOf, parseOptions } from "./storage/options.ts";
 export {
   compareRecords,

@@ -98,6 +98,16 @@ function openMemory(endpoint: EndpointInfo, context: OpenContext): P2PDataTransf
       return deleteRecords(current(), refs);
     },
     changes: memoryChanges(store, journal),
+    leases: {
+      take: async (request, signal) => {
+        signal.throwIfAborted();
+        return current().leases.take(request);
+      },
+      release: async (request, signal) => {
+        signal.throwIfAborted();
+        existingStore(name)?.leases.release(request);
+      },
+    },
     ping: async (signal) => signal.throwIfAborted(),
     close: async () => {},
   };

@@ -10,6 +10,7 @@ import { filteringChecks } from "./checks/filtering.ts";
 import { identityChecks } from "./checks/identity.ts";
 import { idChecks } from "./checks/ids.ts";
 import { inspectingChecks } from "./checks/inspecting.ts";
+import { leasingChecks } from "./checks/leasing.ts";
 import { lookUpChecks } from "./checks/looking-up.ts";
 import { partitionChecks } from "./checks/partitioning.ts";
 import { rawLaneChecks } from "./checks/raw-lane.ts";
@@ -85,6 +86,7 @@ export const GROUPS = {
   lookUps: lookUpChecks,
   deletes: deletingChecks,
   changes: changeChecks,
+  leases: leasingChecks,
   identity: identityChecks,
   aborting: abortingChecks,
   transfers: transferChecks,

@@ -3,7 +3,7 @@ import type { ExitCode } from "../exit-code.ts";
 import type { FollowFlags } from "../flags/follow.ts";
 import type { Session } from "../session/session.ts";
 import { jobFromFlags, type TypedEnds } from "../transfer/job-from-flags.ts";
-import { runFollow } from "../transfer/run-follow.ts";
+import { runFollows } from "../transfer/run-follow.ts";
 import { toleranceFrom } from "../transfer/settings.ts";
 import { targetQueryFrom } from "../transfer/target-query.ts";
 import { deriveTransferId } from "../transfer/transfer-id.ts";
@@ -17,15 +17,11 @@ export async function followCommand(typed: TypedEnds, flags: FollowFlags, sessio
   const { source, target, query, transform } = job;
   const transferId =
     flags.transferId ?? deriveTransferId({ source, target, query, mode: "follow", transform: transform?.place });
-  const { deletes, maxDeletes, allowEmptySource, targetWhere, every, reconcileEvery } = flags;
-  return runFollow(
-    { ...job, transferId },
-    {
-      ...{ deletes, allowEmptySource, every, reconcileEvery },
-      ...(maxDeletes !== undefined && { maxDeletes: toleranceFrom(maxDeletes) }),
-      ...(targetWhere && { targetQuery: targetQueryFrom(targetWhere) }),
-    },
-    session,
-    flags.progressInterval,
-  );
+  const { deletes, maxDeletes, allowEmptySource, targetWhere, every, reconcileEvery, lease } = flags;
+  const own = {
+    ...{ deletes, allowEmptySource, every, reconcileEvery, lease },
+    ...(maxDeletes !== undefined && { maxDeletes: toleranceFrom(maxDeletes) }),
+    ...(targetWhere && { targetQuery: targetQueryFrom(targetWhere) }),
+  };
+  return runFollows([{ job: { ...job, transferId }, own }], session, flags.progressInterval);
 }

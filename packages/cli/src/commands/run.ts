@@ -14,7 +14,7 @@ import { dryRun } from "../transfer/dry-run.ts";
 import type { TransferJob } from "../transfer/job.ts";
 import { replayCommandFor } from "../transfer/replay-command.ts";
 import { resumeCommand, shellQuote } from "../transfer/resume-command.ts";
-import { runFollow } from "../transfer/run-follow.ts";
+import { type FollowJob, runFollows } from "../transfer/run-follow.ts";
 import { runMirror } from "../transfer/run-mirror.ts";
 import { runTransfer } from "../transfer/run-transfer.ts";
 import { deriveTransferId } from "../transfer/transfer-id.ts";
@@ -23,7 +23,7 @@ import { UsageError } from "../usage-error.ts";
 
 type NamedTransfer = FileTransfer & { readonly name: string };
 
-/** `omni-p2p run`: one transfer after the other. */
+/** `omni-p2p run`: one transfer after the other, and then the follows side by side, which do not end. */
 export async function runCommand(file: string | undefined, flags: RunFlags, session: Session): Promise<ExitCode> {
   const path = file ?? findConfig();
   if (path === undefined) {
@@ -32,18 +32,19 @@ export async function runCommand(file: string | undefined, flags: RunFlags, sess
   const config = await loadConfig(path);
   const transfers = chosen(config, flags.only);
   // All of them are made ready first, so that a mistake in the last is told before the first has run.
-  const follows = transfers.filter(({ mode }) => mode === "follow").map(({ name }) => name);
-  if (follows.length > 1) {
-    throw new UsageError(
-      `${config.file} has several follows, which run until they are stopped (${follows.join(", ")})`,
-      `one process for each: omni-p2p run ${shellQuote(path)} --only ${shellQuote(follows[0]!)}`,
-    );
-  }
   const jobs: (() => Promise<ExitCode>)[] = [];
-  // A follow does not end, so that it is the last.
-  const isFollow = ({ mode }: NamedTransfer) => mode === "follow";
-  const inOrder = [...transfers.filter((transfer) => !isFollow(transfer)), ...transfers.filter(isFollow)];
-  for (const transfer of inOrder) jobs.push(await runOf(transfer, config, flags, session));
+  const follows: FollowJob[] = [];
+  for (const transfer of transfers) {
+    const run = await runOf(transfer, config, flags, session);
+    if (typeof run === "function") jobs.push(run);
+    else follows.push(run);
+  }
+  const ids = follows.map(({ job }) => job.transferId);
+  const twice = ids.find((id, at) => ids.indexOf(id) !== at);
+  if (twice !== undefined) {
+    throw new UsageError(`${config.file} has two follows with the transferId "${twice}"; give each one of its own`);
+  }
+  if (follows.length > 0) jobs.push(() => runFollows(follows, session, flags.progressInterval));
   let worst: ExitCode = ExitCode.OK;
   for (const run of jobs) {
     const code = await run();
@@ -60,7 +61,7 @@ async function runOf(
   config: LoadedConfig,
   flags: RunFlags,
   session: Session,
-): Promise<() => Promise<ExitCode>> {
+): Promise<(() => Promise<ExitCode>) | FollowJob> {
   const mirror = mirrorOf(transfer);
   const follow = followOf(transfer);
   const job = await jobOf(transfer, config, flags, session);
@@ -76,8 +77,7 @@ async function runOf(
       throw new UsageError(
         `In the transfer "${transfer.name}": a follow has no end at which to verify; leave out verify`,
       );
-    return () =>
-      runFollow({ ...job, resume: true, verify: false }, { ...mirror, ...follow }, session, flags.progressInterval);
+    return { job: { ...job, resume: true, verify: false }, own: { ...mirror, ...follow } };
   }
   if (mirror && !follow) {
     return () => runMirror(job, { ...mirror, dryRun: flags.dryRun ?? false }, session, flags.progressInterval);
@@ -87,21 +87,21 @@ async function runOf(
 }
 
 /** What a follow is told beside what a mirror is; `undefined` for all else. */
-function followOf({ name, mode, every, reconcileEvery }: NamedTransfer) {
-  const told = { every, reconcileEvery };
+function followOf({ name, mode, every, reconcileEvery, lease }: NamedTransfer) {
+  const told = { every, reconcileEvery, lease };
   const stray = Object.entries(told).find(([, value]) => value !== undefined)?.[0];
   if (mode !== "follow") {
     if (stray === undefined) return undefined;
     throw new UsageError(`In the transfer "${name}": ${stray} is of follows`, 'add mode: "follow", or leave it out');
   }
-  const inMs = (key: keyof typeof told): number | undefined => {
+  const inMs = (key: "every" | "reconcileEvery"): number | undefined => {
     try {
       return told[key] === undefined ? undefined : duration(String(told[key]));
     } catch {
       throw new UsageError(`In the transfer "${name}": ${key} must be a time such as "30s", "10m" or "2h"`);
     }
   };
-  return { every: inMs("every"), reconcileEvery: inMs("reconcileEvery") };
+  return { every: inMs("every"), reconcileEvery: inMs("reconcileEvery"), lease };
 }
 
 /** What a mirror and a follow are told; `undefined` for a copy. */

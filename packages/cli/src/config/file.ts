@@ -21,6 +21,8 @@ export interface FileFollow {
   readonly every?: string | number;
   /** Mirror every so often beside the feed: `"24h"`, or ms. Default: never. */
   readonly reconcileEvery?: string | number;
+  /** Of a follow: what keeps a second one of its id away. Default `"auto"`: a lease in the target, where that can hold one. */
+  readonly lease?: "auto" | "target" | "state";
 }
 
 /** One transfer of a config file. */
@@ -58,7 +60,7 @@ export interface ConfigFile {
   readonly endpoints?: Readonly<Record<string, EndpointInput>>;
   /** Settings of all transfers. */
   readonly defaults?: ConnectionConfigInput;
-  /** Run one after the other by `omni-p2p run`, a follow at last. */
+  /** Run one after the other by `omni-p2p run`, follows at last, side by side. */
   readonly transfers?: readonly FileTransfer[];
 }
 

@@ -41,6 +41,7 @@ const transfer = v.strictObject({
   targetQuery: v.optional(query),
   every: v.optional(time),
   reconcileEvery: v.optional(time),
+  lease: v.optional(v.picklist(["auto", "target", "state"], 'it must be "auto", "target" or "state"')),
 });
 
 const config = v.strictObject({

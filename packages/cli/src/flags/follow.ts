@@ -32,6 +32,7 @@ export type FollowFlags = Pick<QueryFlags, "where" | "fields" | "native"> &
     readonly every?: number;
     /** In ms. */
     readonly reconcileEvery?: number;
+    readonly lease?: "auto" | "target" | "state";
     /** False where it is to begin anew. */
     readonly resume?: boolean;
   };
@@ -69,6 +70,10 @@ function withFollowing(command: Command): Command {
       "deletes borne within a minute: none, all, a number or a share such as 5% (default: 10%, at least 100)",
     ),
     new Option("--allow-empty-source", "let a mirror empty the target where the source holds nothing"),
+    new Option(
+      "--lease <where>",
+      "what keeps a second follow of this id away: target, state or auto (default: auto)",
+    ).choices(["auto", "target", "state"]),
     new Option("--transfer-id <id>", "name of the follow (default: made of what is followed)"),
     new Option("--no-resume", "begin anew, and not from the checkpoint of an earlier run"),
     new Option(

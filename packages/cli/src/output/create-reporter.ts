@@ -11,6 +11,7 @@ const SILENT: Reporter = {
   verifying() {},
   mirroring() {},
   following() {},
+  followed() {},
   stop() {},
 };
 

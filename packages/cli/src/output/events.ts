@@ -267,6 +267,24 @@ export interface FollowLostEvent {
   readonly message: string;
 }
 
+/** A follow is paused. It goes on once it is told to, in a new run, or by itself. */
+export interface FollowPausedEvent {
+  readonly event: "follow-paused";
+  readonly transferId: string;
+  readonly code: string;
+  readonly message: string;
+  readonly goesOn: "told" | "by-itself";
+}
+
+/** Where the lease of a follow is. */
+export interface FollowLeaseEvent {
+  readonly event: "follow-lease";
+  readonly transferId: string;
+  readonly place: "target" | "state";
+  /** Why it is not in the target, where that was not asked for. */
+  readonly reason?: string;
+}
+
 /** An end could not be reached, and is tried again. */
 export interface FollowRetryEvent {
   readonly event: "follow-retry";
@@ -277,7 +295,7 @@ export interface FollowRetryEvent {
 }
 
 /** A follow has ended. */
-export interface FollowEndEvent extends Omit<FollowProgress, "status" | "elapsedMs"> {
+export interface FollowEndEvent extends Omit<FollowProgress, "name" | "status" | "pausedBy" | "elapsedMs"> {
   readonly event: "follow-end";
   readonly status: "stopped" | "interrupted" | "failed";
   readonly durationMs: number;
@@ -352,6 +370,8 @@ export type CliEvent =
   | FollowCaughtUpEvent
   | FollowMirroredEvent
   | FollowLostEvent
+  | FollowPausedEvent
+  | FollowLeaseEvent
   | FollowRetryEvent
   | FollowEndEvent
   | TransferStatusEvent

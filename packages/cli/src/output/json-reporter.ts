@@ -8,6 +8,7 @@ export class JsonReporter implements Reporter {
   readonly interval: number;
   readonly #out: Output;
   #toldAt = 0;
+  readonly #toldOf = new Map<string, number>();
 
   constructor(out: Output, interval: number = PROGRESS_INTERVALS_MS.json) {
     this.#out = out;
@@ -35,8 +36,15 @@ export class JsonReporter implements Reporter {
   }
 
   following(progress: FollowProgress): void {
-    if (!this.#isDue()) return;
+    const { transferId } = progress;
+    const now = performance.now();
+    if (now - (this.#toldOf.get(transferId) ?? 0) < this.interval) return;
+    this.#toldOf.set(transferId, now);
     this.#out.event({ event: "follow-progress", ...progress, memoryBytes: process.memoryUsage.rss() });
+  }
+
+  followed(transferId: string): void {
+    this.#toldOf.delete(transferId);
   }
 
   #isDue(): boolean {

@@ -21,7 +21,7 @@ export class LiveReporter implements Reporter {
   readonly #line = createLogUpdate(process.stderr);
   #timer: NodeJS.Timeout | undefined;
   readonly #pace = new RecentPace();
-  readonly #rate = new RecentRate();
+  readonly #follows = new Map<string, { readonly rate: RecentRate; readonly name: string; parts: readonly string[] }>();
   #turn = 0;
   #draw: () => string = () => "";
 
@@ -56,8 +56,24 @@ export class LiveReporter implements Reporter {
   }
 
   following(progress: FollowProgress): void {
-    const rate = this.#rate.of(progress.written + progress.deleted);
-    this.#show(() => fitting([this.#spin(), ...followParts(progress, rate)], process.stderr.columns || 80));
+    const { transferId, name, written, deleted } = progress;
+    const line = this.#follows.get(transferId) ?? { rate: new RecentRate(), name, parts: [] };
+    line.parts = followParts(progress, line.rate.of(written + deleted));
+    this.#follows.set(transferId, line);
+    this.#show(() => this.#followLines());
+  }
+
+  followed(transferId: string): void {
+    this.#follows.delete(transferId);
+    if (this.#follows.size === 0) this.stop();
+  }
+
+  /** A line of each. */
+  #followLines(): string {
+    const columns = process.stderr.columns || 80;
+    const several = this.#follows.size > 1;
+    const head = (name: string) => (several ? `${this.#spin()} ${name}` : this.#spin());
+    return [...this.#follows.values()].map(({ name, parts }) => fitting([head(name), ...parts], columns)).join("\n");
   }
 
   stop(): void {
@@ -102,7 +118,7 @@ export function progressLine(progress: TransferProgress, columns: number, spinne
 }
 
 /** As many of the parts as fit, the first at least. */
-function fitting(parts: readonly string[], columns: number): string {
+export function fitting(parts: readonly string[], columns: number): string {
   const shown: string[] = [];
   for (const part of parts) {
     if (shown.length > 0 && stringWidth([...shown, part].join("  ")) >= columns) break;

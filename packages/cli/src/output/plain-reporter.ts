@@ -11,7 +11,7 @@ export class PlainReporter implements Reporter {
   readonly interval: number;
   readonly #out: Output;
   readonly #pace = new RecentPace();
-  readonly #rate = new RecentRate();
+  readonly #follows = new Map<string, { readonly rate: RecentRate; toldAt: number }>();
   #toldAt = performance.now();
 
   constructor(out: Output, interval: number = PROGRESS_INTERVALS_MS.plain) {
@@ -42,8 +42,19 @@ export class PlainReporter implements Reporter {
   }
 
   following(progress: FollowProgress): void {
-    const rate = this.#rate.of(progress.written + progress.deleted);
-    this.#now(() => `${formatDuration(progress.elapsedMs)}: ${followParts(progress, rate).join(", ")}`);
+    const { transferId, name, written, deleted, elapsedMs } = progress;
+    const now = performance.now();
+    const told = this.#follows.get(transferId) ?? { rate: new RecentRate(), toldAt: now };
+    this.#follows.set(transferId, told);
+    const rate = told.rate.of(written + deleted);
+    if (now - told.toldAt < this.interval) return;
+    told.toldAt = now;
+    const which = this.#follows.size > 1 ? `${name}: ` : "";
+    this.#out.note(`${which}${formatDuration(elapsedMs)}: ${followParts(progress, rate).join(", ")}`);
+  }
+
+  followed(transferId: string): void {
+    this.#follows.delete(transferId);
   }
 
   #now(text: () => string): void {

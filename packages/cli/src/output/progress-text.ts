@@ -47,9 +47,10 @@ export function mirroring({ phase, records, total }: MirrorProgress): string {
  * @param rate records written and deleted a second, lately.
  */
 export function followParts(
-  { status, changes, written, deleted, failures, lagMs }: FollowProgress,
+  { status, changes, written, deleted, failures, lagMs, pausedBy }: FollowProgress,
   rate: number,
 ): string[] {
+  if (status === "paused") return pausedParts(pausedBy);
   return [
     status,
     `${formatCount(rate)}/s`,
@@ -59,6 +60,17 @@ export function followParts(
     `${formatCount(deleted)} deleted`,
     ...(failures === 0 ? [] : [`${formatCount(failures)} failed`]),
     formatBytes(process.memoryUsage.rss()),
+  ];
+}
+
+/** Why a follow is paused, and what lets it go on. */
+function pausedParts(by: string | undefined): string[] {
+  const waits = by === "TOO_MANY_DELETES" || by === "EMPTY_SOURCE";
+  return [
+    "paused",
+    waits ? "Enter: go on" : "goes on by itself",
+    ...(waits ? ["Ctrl-C: stop"] : []),
+    ...(by ? [by] : []),
   ];
 }
 

@@ -6,7 +6,10 @@ export type MirrorProgress = Parameters<NonNullable<MirrorOptions["onProgress"]>
 /** What a follow does, and what it has done so far. */
 export interface FollowProgress extends Readonly<FollowCounts> {
   readonly transferId: string;
+  readonly name: string;
   readonly status: FollowHandle["status"];
+  /** The code of the error that it is paused by. */
+  readonly pausedBy?: string;
   readonly lagMs?: number;
   readonly elapsedMs: number;
 }
@@ -39,7 +42,10 @@ export interface Reporter {
    */
   verifying(count: number, total: number | undefined, again?: number): void;
   mirroring(progress: MirrorProgress): void;
+  /** Follows that run side by side are told of each by itself. */
   following(progress: FollowProgress): void;
+  /** A follow has ended. */
+  followed(transferId: string): void;
   /** Ends a live line. May be called twice. */
   stop(): void;
 }

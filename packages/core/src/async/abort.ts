@@ -26,3 +26,10 @@ export async function unlessAborted<T>(work: Promise<T>, signal: AbortSignal): P
     aborted.promise.catch(() => {});
   }
 }
+
+/** A controller that aborts with a signal as well. */
+export function linkedController(signal: AbortSignal): AbortController & { forget(): void } {
+  const controller = new AbortController();
+  const forget = onAbort(signal, () => controller.abort(signal.reason));
+  return Object.assign(controller, { forget });
+}

@@ -275,7 +275,9 @@ export class ManagedConnection implements P2PConnection {
       const sink = await this.#deadLetters(deadLetters);
       this.#following = run;
       try {
-        return await run.run({ source, target, closed, bridge: this.#parts.bridge, deadLetters: sink.deadLetters });
+        const reopen = (signal: AbortSignal) => this.#reopen(signal);
+        const { bridge } = this.#parts;
+        return await run.run({ source, target, closed, bridge, reopen, deadLetters: sink.deadLetters });
       } catch (error) {
         throw redactError(error, sink.secrets ?? []);
       } finally {
@@ -515,6 +517,30 @@ export class ManagedConnection implements P2PConnection {
     }
     this.#statistics.reconnects++;
     this.#tell({ name: "reconnected", event: { connection: this, ...this.#toldTransfer } });
+  }
+
+  /** Opens both stores anew in the middle of a piece of work. */
+  async #reopen(signal: AbortSignal): Promise<{ source: TransferEnd; target: TransferEnd }> {
+    const { source, config, pool } = this.#parts;
+    await this.#giveBack(true);
+    const ends = await Promise.allSettled([
+      pool.acquire(source, "source", config.connectionTimeout, signal),
+      this.#acquireTarget(signal),
+    ]);
+    const [from, to] = ends;
+    if (from.status === "fulfilled" && to.status === "fulfilled") {
+      this.#leases = { source: from.value, target: to.value };
+      if (this.#status === ConnectionStatus.TRANSFERRING) {
+        this.#statistics.reconnects++;
+        this.#tell({ name: "reconnected", event: { connection: this, ...this.#toldTransfer } });
+        return this.#ends();
+      }
+      // It was closed meanwhile.
+      await this.#giveBack(false);
+      throw new P2PError("CLOSED", "The connection was closed while its stores were opened anew");
+    }
+    await Promise.allSettled(ends.map(async (end) => end.status === "fulfilled" && end.value.release()));
+    throw ends.find((end) => end.status === "rejected")!.reason;
   }
 
   /** A store that gives no sign of life puts the connection into ERROR. */

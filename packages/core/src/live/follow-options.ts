@@ -13,7 +13,8 @@ import type { MirrorResult } from "./options.ts";
  * - `copying`: everything is copied for the first time; changes are collected meanwhile;
  * - `live`: it reads the feed and applies what changes, or waits for the next interval;
  * - `mirroring`: it makes up for changes that nobody can tell any more, or does so every so often;
- * - `paused`: it would delete more than it may, and waits for `resume()`;
+ * - `paused`: it would delete more than it may, and waits for `resume()`; or an end has been away for longer than `reconnectTimeout`,
+ *   and it goes on by itself once that is back;
  * - `stopped`: it has ended.
  */
 export type FollowStatus = "copying" | "live" | "mirroring" | "paused" | "stopped";
@@ -42,6 +43,11 @@ interface OwnFollowOptions {
    * reconciled once more after it, and so is everything since the checkpoint after a start that was not clean. Default 30 000.
    */
   readonly landsWithin?: number | undefined;
+  /**
+   * Where a second follow of this `transferId` is refused: by a lease in the target, which tells also of other hosts, or by the lock of the
+   * checkpoints alone (`"state"`). Default `"auto"`: in the target where that can hold one; the event `lease` and the handle tell.
+   */
+  readonly lease?: "auto" | "target" | "state" | undefined;
   /**
    * Go on from the checkpoint of `transferId` where there is one. `false` begins anew, with a copy (or a mirror, where the target holds
    * records). Default `true`.
@@ -84,14 +90,22 @@ export interface FollowEvents {
   caughtUp: [event: { readonly lagMs: number | undefined }];
   /** A round of changes was applied. */
   change: [event: { readonly written: number; readonly deleted: number; readonly lagMs: number | undefined }];
-  /** Changes can no longer be told: a mirror makes up for them, and nothing need be done. */
+  /** Changes can no longer be told, or a store was replaced: a mirror makes up for them, and nothing need be done. */
   lost: [event: { readonly error: P2PError }];
   mirrored: [event: { readonly result: MirrorResult }];
-  /** It waits for `resume()`: the error tells why. */
+  /** Where its lease is: in the target, or (`reason` tells why, where that was not asked for) in the lock of the checkpoints alone. */
+  lease: [event: FollowLease];
+  /** It waits, for `resume()` or for an end to come back: the error tells why. */
   paused: [event: { readonly error: P2PError }];
   /** An end could not be reached or was busy; it is tried again after the wait. */
   retry: [event: { readonly error: P2PError; readonly delayMs: number }];
   stopped: [event: { readonly error: P2PError | undefined }];
+}
+
+/** Where the lease of a follow is. */
+export interface FollowLease {
+  readonly place: "target" | "state";
+  readonly reason: string | undefined;
 }
 
 /** What a follow did, told at its end. */
@@ -122,10 +136,15 @@ export interface FollowHandle extends AsyncDisposable {
   readonly counts: FollowCounts;
   /** The saved position: everything before it is applied. */
   readonly position: JsonValue;
+  /** Where its lease is; `undefined` before it has one. */
+  readonly lease: FollowLease | undefined;
   /** Why it is paused, or what ended it. */
   readonly error: P2PError | undefined;
   readonly events: EventEmitter<FollowEvents>;
-  /** Lets a paused follow go on: what it was about to delete then may be deleted. Without effect in any other state. */
+  /**
+   * Lets a paused follow go on: what it was about to delete then may be deleted; an end that is away is asked at once. Without effect in
+   * any other state.
+   */
   resume(): void;
   /** Ends it once what is under way is acknowledged, and saves the position. A second call waits for the same end. */
   stop(): Promise<FollowResult>;
@@ -142,7 +161,7 @@ export interface SplitFollow {
 /** @throws P2PError `INVALID_CONFIG`, naming the option. */
 export function splitFollow(options: FollowOptions): SplitFollow {
   const { deletes, maxDeletes, reconcileEvery, every, allowEmptySource, targetQuery, resume, ...others } = options;
-  const { deletesWindow = 60_000, landsWithin = 30_000, ...rest } = others;
+  const { deletesWindow = 60_000, landsWithin = 30_000, lease, ...rest } = others;
   for (const name of ["mode", "partitions", "onProgress", "progressInterval", "transferTimeout"] as const) {
     if ((rest as TransferOptions)[name] !== undefined) {
       throw invalid(`"${name}" has no meaning for a follow; leave it out`);
@@ -157,6 +176,9 @@ export function splitFollow(options: FollowOptions): SplitFollow {
       throw invalid(`"${name}" must be a whole number of ms from ${least} to ${MAX_TIMER_MS}`);
     }
   }
+  if (lease !== undefined && lease !== "auto" && lease !== "target" && lease !== "state") {
+    throw invalid('"lease" must be "auto", "target" or "state"');
+  }
   if (deletes !== undefined && deletes !== "remove" && deletes !== "keep") {
     throw invalid('"deletes" must be "remove" or "keep"');
   }
@@ -165,7 +187,7 @@ export function splitFollow(options: FollowOptions): SplitFollow {
   if (transferId !== undefined && !(typeof transferId === "string" && /^[A-Za-z0-9._-]{1,200}$/.test(transferId))) {
     throw invalid('"transferId" of a follow must be 1 to 200 of A-Z, a-z, 0-9, ".", "_" and "-"');
   }
-  const own = { deletes, maxDeletes, reconcileEvery, every, allowEmptySource, targetQuery, resume };
+  const own = { deletes, maxDeletes, reconcileEvery, every, allowEmptySource, targetQuery, lease, resume };
   return { own: { ...own, deletesWindow, landsWithin }, rest };
 }
 

@@ -1,7 +1,8 @@
 /** Following by change data capture: copies everything, then keeps the target up to date by what the source's feed names. */
-import { hash } from "node:crypto";
+import { hash, randomUUID } from "node:crypto";
 import { EventEmitter } from "node:events";
-import { unlessAborted } from "../async/abort.ts";
+import { hostname } from "node:os";
+import { linkedController, unlessAborted } from "../async/abort.ts";
 import { sleep } from "../async/sleep.ts";
 import { type ConnectionConfig, parseTolerance } from "../config.ts";
 import { isConnectionError, isP2PError, P2PError, toP2PError } from "../errors.ts";
@@ -29,7 +30,7 @@ import { FailureBudget } from "../transfer/failure-budget.ts";
 import { callListener, warnOfListener } from "../transfer/hooks.ts";
 import { declaredSchema } from "../transfer/lane.ts";
 import { type ResolvedTransfer, resolveTransfer, type TransferOptions } from "../transfer/options.ts";
-import { RetryBudget } from "../transfer/retry.ts";
+import { backoff, RetryBudget } from "../transfer/retry.ts";
 import { CollectedChanges } from "./collected-changes.ts";
 import {
   type FollowEvents,
@@ -45,13 +46,16 @@ import { FollowScheduler } from "./follow-scheduler.ts";
 import { keepingIds } from "./keeping-ids.ts";
 import { mirrorWith, targetQueryOf } from "./mirror.ts";
 import type { NotReconciled } from "./reconciler.ts";
-import { tellingUnclear } from "./unclear-writes.ts";
+import { TargetLease } from "./target-lease.ts";
+import { WatchedTarget } from "./watched-target.ts";
 
 /** A feed without changes gives an empty batch after so many ms. */
 const FEED_WAIT_MS = 5000;
 /** How often the position is looked at, and how often it is saved at least, in ms. */
 const SAVE_MS = 1000;
 const SAVE_IDLE_MS = 10_000;
+/** How often it is made sure, while changes are applied, that both stores are those that they were, in ms. */
+const LOOK_MS = 3000;
 /** How long changes are gathered, in ms. */
 const GATHER_MS = 25;
 /** How long rounds under way may take when it is told to stop, in ms. */
@@ -68,12 +72,16 @@ const DELETED_SHARE = 0.1;
 /** The shortest and the longest wait between mirrors that make up for lost changes, in ms. */
 const MIRROR_AGAIN_MS = 1000;
 const MIRROR_AGAIN_MOST_MS = 60_000;
+/** Of a follow that has been live for so long what happened before is forgotten, in ms. */
+const LASTING_MS = 60_000;
 
 /** What a follow runs on. */
 export interface FollowEnds {
   readonly source: TransferEnd;
   readonly target: TransferEnd;
   readonly bridge: P2PTransferBridge;
+  /** Opens both ends anew, and gives up what was open. */
+  readonly reopen: (signal: AbortSignal) => Promise<{ readonly source: TransferEnd; readonly target: TransferEnd }>;
   /** Aborts when the connection is closed. */
   readonly closed: AbortSignal;
   readonly deadLetters: TransferOptions["deadLetters"];
@@ -95,12 +103,20 @@ export class FollowRun implements FollowHandle {
   readonly #easy = new AbortController();
   /** Ends it at once. */
   readonly #hard = new AbortController();
-  #status: FollowStatus = "copying";
+  /** What it does when it is not paused. */
+  #work: FollowStatus = "copying";
+  /** Why it is paused, each as long as it lasts. */
+  readonly #pauses = new Set<Pause>();
+  #toldStatus: FollowStatus = "copying";
   #error: P2PError | undefined;
+  #lease: FollowHandle["lease"];
+  /** This run has held the lease of the target. */
+  #isLeased = false;
+  #hasSaved = false;
+  readonly #run = randomUUID();
   #lagMs: number | undefined;
   #position: JsonValue = null;
   #secrets: readonly string[] = [];
-  #goOn: PromiseWithResolvers<void> | undefined;
   #feedTroubled = false;
 
   constructor(
@@ -122,7 +138,7 @@ export class FollowRun implements FollowHandle {
   }
 
   get status(): FollowStatus {
-    return this.#status;
+    return this.#work !== "stopped" && this.#pauses.size > 0 ? "paused" : this.#work;
   }
 
   get lagMs(): number | undefined {
@@ -138,16 +154,21 @@ export class FollowRun implements FollowHandle {
   }
 
   get error(): P2PError | undefined {
-    return this.#error;
+    const [pause] = this.#pauses;
+    return this.#error ?? pause?.error;
   }
 
-  /** Whether its feed can be read, as far as is known. */
+  get lease(): FollowHandle["lease"] {
+    return this.#lease;
+  }
+
+  /** Whether it goes on, and its feed can be read, as far as is known. */
   get isHealthy(): boolean {
-    return !this.#feedTroubled && this.#status !== "stopped";
+    return !this.#feedTroubled && this.#work !== "stopped" && this.#pauses.size === 0;
   }
 
   resume(): void {
-    this.#goOn?.resolve();
+    for (const pause of this.#pauses) pause.goOn();
   }
 
   async stop(): Promise<FollowResult> {
@@ -190,7 +211,7 @@ export class FollowRun implements FollowHandle {
     signal?.addEventListener("abort", easy);
     ends.closed.addEventListener("abort", closed);
     try {
-      await new FollowSession(this.#sessionOf(ends)).run();
+      await this.#sessions(ends);
       return this.#result();
     } catch (thrown) {
       if (thrown === this.#easy.signal.reason) return this.#result();
@@ -203,13 +224,89 @@ export class FollowRun implements FollowHandle {
     }
   }
 
+  /** One session after the other, each from the checkpoint of the one before, for as long as something can be done about what ended it. */
+  async #sessions(given: FollowEnds): Promise<void> {
+    const options = this.#optionsOf(given);
+    const easy = this.#easy.signal;
+    const { config } = options.resolved;
+    const unlock = await claim(options.resolved.checkpoints!, this.transferId, easy);
+    let ends = given;
+    let anew = false;
+    let changes = 0;
+    try {
+      for (;;) {
+        const since = performance.now();
+        try {
+          await this.#session(ends, options, anew);
+          return;
+        } catch (thrown) {
+          easy.throwIfAborted();
+          const error = toP2PError(thrown, "WRITE_FAILED", "The follow failed");
+          if (performance.now() - since > LASTING_MS) changes = 0;
+          if (error.code === "STORE_CHANGED") {
+            // It is a new position and a mirror that make up for it, as for changes that nobody can tell any more.
+            this.#emit("lost", { error: redactError(error, this.#secrets) as P2PError });
+            this.#go("mirroring");
+            if (changes++ > 0)
+              await sleep(Math.min(MIRROR_AGAIN_MOST_MS, MIRROR_AGAIN_MS * 2 ** Math.min(10, changes)), easy);
+            anew = true;
+            ends = { ...ends, ...(await this.#reopened(ends, error, config, false)) };
+          } else if (error.retryable && (config.autoReconnect || !isConnectionError(error))) {
+            ends = { ...ends, ...(await this.#reopened(ends, error, config, true)) };
+          } else throw error;
+        }
+      }
+    } finally {
+      await unlock().catch(() => {});
+    }
+  }
+
+  async #session(ends: FollowEnds, { rest, resolved }: GivenOptions, anew: boolean): Promise<void> {
+    const easy = linkedController(this.#easy.signal);
+    const hard = linkedController(this.#hard.signal);
+    try {
+      await new FollowSession(this.#sessionOf(ends, rest, resolved, easy, hard, anew)).run();
+    } finally {
+      easy.forget();
+      hard.forget();
+    }
+  }
+
+  /**
+   * Opens the ends anew, however long that takes: the follow is paused meanwhile.
+   *
+   * @param paused it is from the start, since an end has been away for long enough.
+   */
+  async #reopened(ends: FollowEnds, cause: P2PError, config: ConnectionConfig, paused: boolean) {
+    const easy = this.#easy.signal;
+    let pause = paused ? this.#pause(cause) : undefined;
+    try {
+      for (let attempt = 0; ; attempt++) {
+        try {
+          if (pause) {
+            const delayMs = Math.max(Math.min(1000, config.maxRetryDelay), backoff(config, attempt));
+            await unlessAborted(Promise.race([sleep(delayMs, easy), pause.resumed()]), easy);
+          }
+          return await unlessAborted(ends.reopen(easy), easy);
+        } catch (thrown) {
+          easy.throwIfAborted();
+          const error = toP2PError(thrown, "CONNECTION_FAILED", "A store could not be opened");
+          if (!error.retryable && !(isConnectionError(error) && !isP2PError(error, "AUTHENTICATION_FAILED")))
+            throw error;
+          if (!config.autoReconnect) throw error;
+          pause ??= this.#pause(error);
+        }
+      }
+    } finally {
+      pause?.end();
+    }
+  }
+
   #resetStop(): void {
     setTimeout(() => this.#hard.abort(stopped()), STOP_MS).unref();
   }
 
-  #sessionOf(ends: FollowEnds): SessionTerms {
-    const { transferId } = this;
-    const deadLetters = ends.deadLetters;
+  #optionsOf({ deadLetters }: FollowEnds): GivenOptions {
     const { onProgress: _, ...given } = this.#rest;
     const rest: SessionTerms["rest"] = {
       ...given,
@@ -217,22 +314,49 @@ export class FollowRun implements FollowHandle {
       signal: undefined,
       checkpoint: this.#rest.checkpoint ?? DEFAULT_STATE_FOLDER,
     };
+    return { rest, resolved: resolveTransfer({ ...rest, transferId: this.transferId }, this.#defaults) };
+  }
+
+  #sessionOf(
+    ends: FollowEnds,
+    rest: SessionTerms["rest"],
+    options: ResolvedTransfer,
+    easy: AbortController,
+    hard: AbortController,
+    anew: boolean,
+  ): SessionTerms {
     return {
-      ends,
+      ...{ ends, rest, options, hard, anew },
       query: this.#query,
       own: this.#own,
-      rest,
       defaults: this.#defaults,
-      options: resolveTransfer({ ...rest, transferId }, this.#defaults),
-      transferId,
-      easy: this.#easy.signal,
-      hard: this.#hard,
+      transferId: this.transferId,
+      easy: easy.signal,
       secrets: this.#secrets,
       counts: this.#counts,
-      end: () => this.#easy.abort(stopped()),
+      run: this.#run,
+      isLeased: () => this.#isLeased,
+      hasSaved: () => this.#hasSaved,
+      noteSaved: () => {
+        this.#hasSaved = true;
+      },
+      noteLease: (lease) => {
+        this.#isLeased ||= lease.place === "target";
+        if (this.#lease?.place === lease.place) return;
+        this.#lease = lease;
+        this.#emit("lease", lease);
+      },
+      end: () => easy.abort(this.#easy.signal.aborted ? this.#easy.signal.reason : stopped()),
       go: (status) => this.#go(status),
       emit: (name, event) => this.#emit(name, event),
-      pause: (error) => this.#pause(error),
+      pause: async (error) => {
+        const pause = this.#pause(error);
+        try {
+          await unlessAborted(pause.resumed(), easy.signal);
+        } finally {
+          pause.end();
+        }
+      },
       noteLag: (lagMs) => {
         this.#lagMs = lagMs;
       },
@@ -245,27 +369,37 @@ export class FollowRun implements FollowHandle {
     };
   }
 
-  /** Waits for `resume()`. */
-  async #pause(thrown: P2PError): Promise<void> {
+  /** Begins a pause. It waits for `resume()`, or for whoever ends it. */
+  #pause(thrown: P2PError): Pause {
     const error = redactError(new P2PError(thrown.code, thrown.message), this.#secrets) as P2PError;
-    const before = this.#status;
-    this.#goOn = Promise.withResolvers();
-    this.#error = error;
-    this.#go("paused");
+    let goOn = Promise.withResolvers<void>();
+    const pause: Pause = {
+      error,
+      goOn: () => goOn.resolve(),
+      resumed: async () => {
+        await goOn.promise;
+        goOn = Promise.withResolvers();
+      },
+      end: () => {
+        this.#pauses.delete(pause);
+        this.#tellStatus();
+      },
+    };
+    this.#pauses.add(pause);
+    this.#tellStatus();
     this.#emit("paused", { error });
-    try {
-      await unlessAborted(this.#goOn.promise, this.#easy.signal);
-    } finally {
-      this.#goOn = undefined;
-    }
-    this.#error = undefined;
-    this.#go(before);
+    return pause;
   }
 
   #go(to: FollowStatus): void {
-    const from = this.#status;
+    this.#work = to;
+    this.#tellStatus();
+  }
+
+  #tellStatus(): void {
+    const [from, to] = [this.#toldStatus, this.status];
     if (from === to) return;
-    this.#status = to;
+    this.#toldStatus = to;
     this.#emit("status", { from, to });
   }
 
@@ -293,6 +427,21 @@ export class FollowRun implements FollowHandle {
   }
 }
 
+/** Why a follow is paused, for as long as it is. */
+interface Pause {
+  readonly error: P2PError;
+  goOn(): void;
+  /** Waits for the next `resume()`. */
+  resumed(): Promise<void>;
+  end(): void;
+}
+
+/** What the caller has told, for copies and mirrors, and as it is understood. */
+interface GivenOptions {
+  readonly rest: SessionTerms["rest"];
+  readonly resolved: ResolvedTransfer;
+}
+
 /** What one session is about. */
 interface SessionTerms {
   readonly ends: FollowEnds;
@@ -306,6 +455,14 @@ interface SessionTerms {
   readonly hard: AbortController;
   readonly secrets: readonly string[];
   readonly counts: { -readonly [K in keyof FollowHandle["counts"]]: number };
+  /** A store was replaced: what the checkpoint says of positions is of no use. */
+  readonly anew: boolean;
+  /** Names the run, for leases. */
+  readonly run: string;
+  isLeased(): boolean;
+  hasSaved(): boolean;
+  noteSaved(): void;
+  noteLease(lease: NonNullable<FollowHandle["lease"]>): void;
   /** Ends all that heeds `easy`. */
   end(): void;
   go(status: FollowStatus): void;
@@ -321,7 +478,13 @@ class FollowSession {
   readonly #terms: SessionTerms;
   readonly #budget: FailureBudget;
   readonly #windowOfDeletes: { readonly at: number; readonly deletes: number }[] = [];
-  readonly #target: TransferEnd;
+  readonly #target: WatchedTarget;
+  #lease: TargetLease | undefined;
+  #owner: string = randomUUID();
+  /** A write without a clear answer of which no scheduler knows. */
+  #unsure = false;
+  /** Rounds under way, those that failed until they have. */
+  readonly #underWay = new Set<Promise<void>>();
   readonly #collected: CollectedChanges | undefined;
   #scheduler!: FollowScheduler;
   #rounds!: FollowRounds;
@@ -337,6 +500,9 @@ class FollowSession {
   #mayDelete = 0;
   #savedAt = Number.NEGATIVE_INFINITY;
   #saved: JsonValue | undefined;
+  /** When it was made sure last that both stores are those that they were, and how many rounds there had been. */
+  #lookedAt = performance.now();
+  #lookedAfter = 0;
   #saving: Promise<void> = Promise.resolve();
   readonly #fatal = Promise.withResolvers<never>();
   #wake = Promise.withResolvers<void>();
@@ -347,7 +513,14 @@ class FollowSession {
     const transform = options.transform && keepingIds(options.transform, (error) => this.#fail(error));
     this.#terms = { ...terms, options: { ...options, transform } };
     this.#budget = new FailureBudget(options.config.maxFailures);
-    this.#target = tellingUnclear(ends.target, ends.source.service.rawSource, (refs) => this.#scheduler?.unclear(refs));
+    this.#target = new WatchedTarget(ends.target, ends.source.service.rawSource, {
+      before: async (signal) => this.#lease?.assertHeld(signal),
+      unclear: (refs) => {
+        if (this.#scheduler) this.#scheduler.unclear(refs);
+        else this.#unsure = true;
+      },
+      lingerMs: STOP_MS,
+    });
     this.#collected =
       options.stateFolder === undefined ? undefined : new CollectedChanges(options.stateFolder, transferId);
     this.#fatal.promise.catch(() => {});
@@ -356,7 +529,7 @@ class FollowSession {
   }
 
   async run(): Promise<void> {
-    const { ends, own, query, options, transferId, easy } = this.#terms;
+    const { ends, own, query, options, easy } = this.#terms;
     assertAskableById(parseQuery(query));
     lookUpOf(ends.source);
     if (own.deletes !== "keep") {
@@ -367,31 +540,94 @@ class FollowSession {
     await lookUpOf(ends.source)([{ id: "omni-p2p" }], query, { signal: easy }).catch((error) => {
       if (isP2PError(error, "UNSUPPORTED_QUERY")) throw error;
     });
-    const unlock = await claim(options.checkpoints!, transferId, easy);
+    let goesOn = false;
     try {
       if (feed) await this.#follow(feed);
       else await this.#mirrorEvery(own.every!);
+    } catch (error) {
+      goesOn = error !== easy.reason && isP2PError(error) && (error.retryable || error.code === "STORE_CHANGED");
+      throw error;
     } finally {
       if (this.#lettersOpen) await options.deadLetters?.close().catch(() => {});
       await this.#collected?.close().catch(() => {});
-      await unlock().catch(() => {});
+      await this.#target.settled();
+      // Of a lease that is not given back the next one must wait for the end: nothing lands any more then.
+      await this.#lease?.end(!goesOn && !this.#unsure && this.#scheduler?.isClean !== false);
+    }
+  }
+
+  /** Takes the lease in the target, unless it is not wanted, or cannot be had and need not. */
+  async #takeLease(): Promise<void> {
+    const { ends, own, transferId, easy, run, isLeased, noteLease } = this.#terms;
+    if (own.lease === "state") {
+      noteLease({ place: "state", reason: undefined });
+      return;
+    }
+    const lease = new TargetLease(
+      ends.target,
+      {
+        ...{ name: transferId, run, owner: this.#owner, landsWithin: own.landsWithin },
+        holder: `process ${process.pid} on ${hostname()}`,
+        onLost: (error) => this.#fail(error),
+      },
+      isLeased(),
+    );
+    try {
+      await this.#patiently(easy, () => lease.take(easy));
+    } catch (error) {
+      if (own.lease === "target" || !isP2PError(error, "LEASE_UNAVAILABLE")) throw error;
+      noteLease({ place: "state", reason: redactText(error.message, this.#terms.secrets) });
+      return;
+    }
+    this.#lease = lease;
+    noteLease({ place: "target", reason: undefined });
+  }
+
+  /** Asks a store, and once more where it is away or busy. */
+  async #patiently<T>(signal: AbortSignal, ask: () => Promise<T>): Promise<T> {
+    const { options, emit } = this.#terms;
+    const budget = new RetryBudget(options.config, (error, delayMs) => emit("retry", { error, delayMs }));
+    for (;;) {
+      try {
+        return await unlessAborted(ask(), signal);
+      } catch (error) {
+        signal.throwIfAborted();
+        if (!(await budget.again(error, signal))) throw error;
+      }
     }
   }
 
   /** Without a feed: a mirror every so often. */
   async #mirrorEvery(every: number): Promise<void> {
-    const { easy, emit } = this.#terms;
-    for (;;) {
-      await this.#mirror(false);
-      this.#terms.go("live");
-      emit("caughtUp", { lagMs: undefined });
-      await sleep(every, easy);
+    const { easy, emit, options, transferId } = this.#terms;
+    const earlier = await options.checkpoints!.load(transferId).catch(() => undefined);
+    this.#owner = earlier?.follow?.owner ?? this.#owner;
+    await this.#takeLease();
+    // For the next run, and for one that follows by a feed again: it begins with a mirror then.
+    this.#phase = "mirroring";
+    await this.#save(true);
+    const mirroring = async (): Promise<never> => {
+      for (;;) {
+        await this.#mirror(false);
+        this.#terms.go("live");
+        emit("caughtUp", { lagMs: undefined });
+        await sleep(every, easy);
+      }
+    };
+    const work = mirroring();
+    try {
+      await Promise.race([work, this.#fatal.promise]);
+    } finally {
+      this.#terms.end();
+      await work.catch(() => {});
     }
   }
 
   async #follow(feed: ChangeFeed): Promise<void> {
     const { transferId, easy, options, hard, ends, query, own } = this.#terms;
     const mark = await this.#earlier();
+    // Before the source keeps anything by this id, which another may follow by.
+    await this.#takeLease();
     const position = mark?.position ?? (await this.#now(feed));
     this.#phase = mark?.phase ?? "copying";
     this.#wasClean = mark?.clean ?? true;
@@ -411,7 +647,7 @@ class FollowSession {
       },
       {
         later: (ms, step) => void setTimeout(step, ms).unref(),
-        reconcile: (refs, visible, done) => void this.#round(feed, refs, visible).then(done, (e) => this.#fail(e)),
+        reconcile: (refs, visible, done) => this.#begin(this.#round(feed, refs, visible), done),
         keptSettled: () => this.#clearKept(),
         moved: () => this.#moved(),
       },
@@ -423,7 +659,7 @@ class FollowSession {
       ...{ source: ends.source, target: this.#target, query, options: this.#terms.options },
       targetQuery: targetQueryOf(query, own, options.transform !== undefined),
       deletes: own.deletes ?? "remove",
-      schema: await declaredSchema(ends.source.service, query, options.transform, easy),
+      schema: await this.#patiently(easy, () => declaredSchema(ends.source.service, query, options.transform, easy)),
       signal: hard.signal,
       onRetry: (error, delayMs) => this.#terms.emit("retry", { error, delayMs }),
       allow: (deletes) => this.#allow(deletes),
@@ -444,10 +680,11 @@ class FollowSession {
       throw error;
     } finally {
       clearInterval(saver);
-      // One that failed is never told as done, and one that hangs is not waited for without end.
-      await this.#until(() => this.#scheduler.rounds === 0, AbortSignal.timeout(STOP_MS)).catch(() => {});
+      // One that hangs is not waited for without end.
+      await unlessAborted(Promise.allSettled(this.#underWay), AbortSignal.timeout(STOP_MS)).catch(() => {});
       hard.abort(easy.aborted ? easy.reason : stopped());
       await reading.catch(() => {});
+      await this.#target.settled();
       await this.#saving;
       await this.#save(this.#scheduler.isClean).catch(() => {});
       await feed.acknowledge?.(transferId, this.#scheduler.position, AbortSignal.timeout(STOP_MS)).catch(() => {});
@@ -525,6 +762,8 @@ class FollowSession {
         return;
       } catch (error) {
         easy.throwIfAborted();
+        // None of its writes may come between those of the next try.
+        await this.#target.settled();
         if (resume && (isP2PError(error, "CHECKPOINT_MISMATCH") || isP2PError(error, "CHECKPOINT_INVALID"))) {
           resume = false;
         } else if (isP2PError(error, "TOO_MANY_DELETES") || isP2PError(error, "EMPTY_SOURCE")) {
@@ -614,17 +853,15 @@ class FollowSession {
   }
 
   /** Takes a position; a store that is away is waited for. */
-  async #now(feed: ChangeFeed): Promise<JsonValue> {
-    const { transferId, easy, options, emit } = this.#terms;
-    const budget = new RetryBudget(options.config, (error, delayMs) => emit("retry", { error, delayMs }));
-    for (;;) {
-      try {
-        return await unlessAborted(feed.now(transferId, easy), easy);
-      } catch (error) {
-        easy.throwIfAborted();
-        if (!(await budget.again(error, easy))) throw error;
-      }
-    }
+  #now(feed: ChangeFeed): Promise<JsonValue> {
+    const { transferId, easy } = this.#terms;
+    return this.#patiently(easy, () => feed.now(transferId, easy));
+  }
+
+  #begin(round: Promise<void>, done: () => void): void {
+    const ended = round.then(done, (error) => this.#fail(error));
+    this.#underWay.add(ended);
+    void ended.finally(() => this.#underWay.delete(ended));
   }
 
   /** One round: an end that is away is waited for, and then all is looked up anew. */
@@ -666,7 +903,7 @@ class FollowSession {
 
   /** Holds deletes to `maxDeletes` in each window, and pauses before there are more. */
   async #allow(deletes: number): Promise<boolean> {
-    const { own, ends, easy, pause } = this.#terms;
+    const { own, ends, pause } = this.#terms;
     if (this.#pausing) {
       await this.#pausing;
       return true;
@@ -675,7 +912,7 @@ class FollowSession {
     while (this.#windowOfDeletes.length > 0 && this.#windowOfDeletes[0]!.at < since) this.#windowOfDeletes.shift();
     const sum = this.#windowOfDeletes.reduce((all, one) => all + one.deletes, deletes) - this.#mayDelete;
     if (own.maxDeletes === undefined && sum <= FEW_DELETES) return false;
-    const total = (await countOf(ends.target.service, {}, easy).catch(() => undefined)) ?? 0;
+    const total = await this.#targetCount();
     // What was deleted within the window was there at its beginning.
     const before = total + sum - deletes;
     const most = Math.max(FEW_DELETES, Math.floor(before * DELETED_SHARE));
@@ -704,6 +941,18 @@ class FollowSession {
     return true;
   }
 
+  /** How many records the target holds, counted by reading where it does not tell. */
+  async #targetCount(): Promise<number> {
+    const { ends, hard } = this.#terms;
+    const { service } = ends.target;
+    const told = await countOf(service, {}, hard.signal);
+    if (told !== undefined) return told;
+    let count = 0;
+    const reading = service.readFromSource({}, { batchSize: AUTO_BATCH, signal: hard.signal });
+    for await (const { records, failures = [] } of reading) count += records.length + failures.length;
+    return count;
+  }
+
   /** @throws P2PError `SOURCE_NOT_FOUND` where the source is gone; one that was replaced is told as lost changes. */
   async #assertStores(which: "source" | "target"): Promise<void> {
     const { ends, hard } = this.#terms;
@@ -725,31 +974,38 @@ class FollowSession {
     const { ends, easy } = this.#terms;
     const [source, target] = await Promise.all(
       [ends.source, ends.target].map(async ({ service }) => {
-        const { incarnation } = await service.identity(easy);
+        const { incarnation } = await this.#patiently(easy, () => service.identity(easy));
         return incarnation === undefined ? {} : { incarnation };
       }),
     );
     return { source: source!, target: target! };
   }
 
-  async #isTargetEmpty(): Promise<boolean> {
+  #isTargetEmpty(): Promise<boolean> {
     const { ends, easy, own, query, options } = this.#terms;
     const asked = targetQueryOf(query, own, options.transform !== undefined);
-    try {
-      const reading = ends.target.service.readFromSource({ ...asked, limit: 1 }, { batchSize: 1, signal: easy });
-      for await (const { records, failures = [] } of reading) if (records.length + failures.length > 0) return false;
-    } catch (error) {
-      if (!isP2PError(error, "SOURCE_NOT_FOUND")) throw error;
-    }
-    return true;
+    return this.#patiently(easy, async () => {
+      try {
+        const reading = ends.target.service.readFromSource({ ...asked, limit: 1 }, { batchSize: 1, signal: easy });
+        for await (const { records, failures = [] } of reading) if (records.length + failures.length > 0) return false;
+      } catch (error) {
+        if (!isP2PError(error, "SOURCE_NOT_FOUND")) throw error;
+      }
+      return true;
+    });
   }
 
   /** Where the run before stood, as far as this one may go on from there. */
   async #earlier(): Promise<FollowMark | undefined> {
-    const { own, options, transferId } = this.#terms;
-    if (own.resume === false) return undefined;
-    const checkpoint = await options.checkpoints!.load(transferId);
+    const { own, options, transferId, anew, hasSaved } = this.#terms;
+    // Told to begin anew, it still goes on by what it has saved itself, when it begins once more.
+    const resumes = own.resume !== false || hasSaved();
+    const checkpoint = await options.checkpoints!.load(transferId).catch((error) => {
+      if (resumes) throw error;
+    });
     if (!checkpoint?.follow) return undefined;
+    this.#owner = checkpoint.follow.owner ?? this.#owner;
+    if (!resumes) return undefined;
     const identity = this.#identity();
     // Another query is no other follow: a mirror makes up for it, and the position stays.
     const { query, transform } = identity;
@@ -761,8 +1017,11 @@ class FollowSession {
       return before !== undefined && before !== now?.[side].incarnation;
     });
     const { follow } = checkpoint;
-    const isOther = replaced.length > 0 || changedParts(checkpoint, identity).length > 0;
-    return isOther && follow.phase === "live" ? { ...follow, phase: "mirroring" } : follow;
+    const isOther = anew || replaced.length > 0 || changedParts(checkpoint, identity).length > 0;
+    if (!isOther) return follow;
+    // A position of the source before says nothing of this one, even where it can be read on from.
+    const isSourceOther = anew || replaced.includes("source");
+    return { ...follow, phase: "mirroring", ...(isSourceOther && { position: null }) };
   }
 
   #identity(): Checkpoint["identity"] {
@@ -807,21 +1066,23 @@ class FollowSession {
 
   #saveIfDue(feed: ChangeFeed): void {
     const { position } = this.#scheduler;
-    const over = performance.now() - this.#savedAt;
-    if (over < SAVE_IDLE_MS && position === this.#saved) return;
-    const idle = over >= SAVE_IDLE_MS;
-    this.#chain(async () => {
-      await this.#saveNow(false);
-      const { hard, transferId } = this.#terms;
-      await feed.acknowledge?.(transferId, position, hard.signal).catch((error) => {
+    const now = performance.now();
+    const isMoved = JSON.stringify(position) !== JSON.stringify(this.#saved);
+    if (isMoved || now - this.#savedAt >= SAVE_IDLE_MS) {
+      this.#chain(async () => {
+        await this.#saveNow(false);
+        const { hard, transferId } = this.#terms;
         // A store that is away is told the next time.
-        if (!isP2PError(error) || !error.retryable) throw error;
+        await unlessRetryable(feed.acknowledge?.(transferId, position, hard.signal));
       });
-      if (!idle || this.#phase !== "live") return;
+    }
+    const due = now - this.#lookedAt >= (this.#lookedAfter !== this.#terms.counts.batches ? LOOK_MS : SAVE_IDLE_MS);
+    if (!due || this.#phase !== "live") return;
+    this.#lookedAt = now;
+    this.#lookedAfter = this.#terms.counts.batches;
+    this.#chain(async () => {
       for (const side of ["source", "target"] as const) {
-        await this.#assertStores(side).catch((error) => {
-          if (!isP2PError(error) || !error.retryable) throw error;
-        });
+        if (this.#phase === "live") await unlessRetryable(this.#assertStores(side));
       }
     });
   }
@@ -838,8 +1099,8 @@ class FollowSession {
   }
 
   async #saveNow(clean: boolean): Promise<void> {
-    const { options, transferId, counts, notePosition } = this.#terms;
-    const { position } = this.#scheduler;
+    const { options, transferId, counts, notePosition, noteSaved } = this.#terms;
+    const position = this.#scheduler?.position ?? null;
     await this.#collected?.flush();
     if (this.#lettersOpen) await options.deadLetters?.flush?.();
     await options.checkpoints!.save({
@@ -858,10 +1119,11 @@ class FollowSession {
       },
       ...(this.#stores && { stores: this.#stores }),
       deadLetterPosition: this.#letters,
-      follow: { phase: this.#phase, position, clean },
+      follow: { phase: this.#phase, position, clean, owner: this.#owner },
       updatedAt: new Date().toISOString(),
     });
     await options.checkpoints!.flush?.(transferId);
+    noteSaved();
     this.#saved = position;
     this.#savedAt = performance.now();
     notePosition(position);
@@ -874,6 +1136,13 @@ class FollowSession {
   async #until(holds: () => boolean, signal: AbortSignal): Promise<void> {
     while (!holds()) await sleep(20, signal);
   }
+}
+
+/** Waits for what may be done another time. */
+async function unlessRetryable(work: Promise<void> | undefined): Promise<void> {
+  await work?.catch((error) => {
+    if (!isP2PError(error) || !error.retryable) throw error;
+  });
 }
 
 function stopped(): P2PError {

@@ -29,6 +29,7 @@ export function boundService(service: P2PDataTransferService): P2PDataTransferSe
         service.deleteFromTarget!(refs, options),
     }),
     ...(service.changes && { changes: service.changes }),
+    ...(service.leases && { leases: service.leases }),
     partitions: (query, parts, signal) => service.partitions(query, parts, signal),
     ping: (signal) => service.ping(signal),
     close: () => service.close(),

@@ -7,6 +7,7 @@ import type { ChangeFeed, ChangeStatus } from "./change-feed.ts";
 import type { CollectionList, CollectionName } from "./collections.ts";
 import type { EndpointInfo } from "./endpoint.ts";
 import type { IdRef } from "./id-ref.ts";
+import type { LeaseKeeper } from "./lease.ts";
 import type { OptionSpecs } from "./options.ts";
 import type { P2PQuery } from "./query.ts";
 
@@ -310,6 +311,8 @@ export interface P2PDataTransferService {
   deleteFromTarget?(refs: readonly DeleteRef[], options: DeleteOptions): Promise<DeleteResult>;
   /** What the store tells of its changes, however they were made. Present where `capabilities.changes` is true, and elsewhere where it can tell why not; since contract 2. */
   readonly changes?: ChangeFeed;
+  /** Leases of a target, so that a second follow of one id is refused on another host too. Optional. */
+  readonly leases?: LeaseKeeper;
   /** Asks the store for a sign of life; rejects with a connection error when there is none. */
   ping(signal: AbortSignal): Promise<void>;
   close(): Promise<void>;

@@ -1,6 +1,7 @@
 import { randomUUID } from "node:crypto";
 import { assertRecord, cloneValue, idKey, type P2PId, type P2PRecord } from "@omni/p2p-core/starter";
 import { ChangeJournal } from "./journal.ts";
+import { Leases } from "./leases.ts";
 
 /** A named set of records in this process, shared by everything that names it. Made by {@link memoryStore}. */
 export class MemoryStore {
@@ -16,6 +17,8 @@ export class MemoryStore {
   #newest = 0;
   /** From the first follower on. */
   #journal: ChangeJournal | undefined;
+  /** Of those who follow into it; no records. */
+  readonly leases = new Leases();
 
   constructor(name: string) {
     this.name = name;

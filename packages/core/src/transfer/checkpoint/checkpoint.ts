@@ -49,6 +49,8 @@ export interface FollowMark {
   readonly position: JsonValue;
   /** It ended when every write had been answered. */
   readonly clean: boolean;
+  /** By which a lease in the target passes from one run to the next. */
+  readonly owner?: string;
 }
 
 /** How far a transfer has come: everything up to `cursor` is acknowledged by the target or in the dead letters. */
@@ -210,9 +212,12 @@ function isMirrorMark(value: unknown): boolean {
 
 function isFollowMark(value: unknown): boolean {
   if (typeof value !== "object" || value === null) return false;
-  const { phase, clean } = value as Partial<FollowMark>;
+  const { phase, clean, owner } = value as Partial<FollowMark>;
   return (
-    ["copying", "mirroring", "live"].includes(phase as string) && typeof clean === "boolean" && "position" in value
+    ["copying", "mirroring", "live"].includes(phase as string) &&
+    typeof clean === "boolean" &&
+    (owner === undefined || typeof owner === "string") &&
+    "position" in value
   );
 }
 
