@@ -26,6 +26,10 @@ export type P2PErrorCode =
   | "STORE_CHANGED"
   /** The target refuses every write: a directory, a read-only file, a missing privilege. */
   | "TARGET_NOT_WRITABLE"
+  /** The file to write is there already, and nobody said what to do with it. */
+  | "TARGET_EXISTS"
+  /** A manifest does not fit the parts of a dump: one is missing, altered or of another dump. */
+  | "MANIFEST_MISMATCH"
   /** A store could not be reached when it was opened. */
   | "CONNECTION_FAILED"
   /** A store that had been reached went away. */

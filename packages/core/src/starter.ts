@@ -91,6 +91,7 @@ export {
 export { redactText, secretsOf } from "./storage/redact.ts";
 export { registerStarter } from "./storage/registry.ts";
 export {
+  type BeginOptions,
   type ChangeControl,
   CONTRACT_VERSION,
   type CollectionCatalogue,
@@ -112,6 +113,7 @@ export {
   type ReadFailure,
   type ReadOptions,
   type RecordBatch,
+  type SequentialTarget,
   type SourceSchema,
   type StoreIdentity,
   type StoreInspection,

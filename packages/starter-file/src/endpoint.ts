@@ -25,6 +25,20 @@ export const fileOptions = {
     description:
       "The field that names a record, or several with commas between. Default: `id`, else `_id`, whichever the first record has; else records are named by their line.",
   },
+  ifExists: {
+    type: "string",
+    values: ["fail", "replace", "append"],
+    default: "fail",
+    description:
+      "What becomes of a target that is there already: the transfer is refused, the file is replaced once all is written, or records are added at its end.",
+  },
+  level: {
+    type: "number",
+    min: 1,
+    max: 22,
+    description:
+      "How hard a target is compressed: 1 to 9 with gzip, 1 to 22 with zstd. Default: that of the format, 6 and 3.",
+  },
   maxLine: {
     type: "number",
     min: 1024,

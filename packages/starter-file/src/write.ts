@@ -1,6 +1,23 @@
-import { P2PError, type WriteResult } from "@omni/p2p-core/starter";
+import { P2PError } from "@omni/p2p-core/starter";
+import { isGlob } from "./client/source-file.ts";
+import type { FileEndpoint } from "./endpoint.ts";
+import type { Format } from "./formats/format.ts";
+import { FileTarget } from "./writing/target.ts";
 
-/** Appends records to a file. */
-export async function writeRecords(label: string): Promise<WriteResult> {
-  throw new P2PError("UNSUPPORTED_OPERATION", `${label} cannot be written yet`);
+/**
+ * A target of this format, of which nothing is made yet.
+ *
+ * @throws P2PError `INVALID_ENDPOINT` for a pattern, `UNSUPPORTED_OPERATION` for a format that is only read.
+ */
+export function beginTarget(endpoint: FileEndpoint, format: Format): FileTarget {
+  if (isGlob(endpoint.path)) {
+    throw new P2PError(
+      "INVALID_ENDPOINT",
+      `Invalid endpoint ${endpoint.label}: a pattern names many files, and a target is one; a name with *, ?, [, ], { or } cannot be written`,
+    );
+  }
+  if (!format.writer && !format.convert) {
+    throw new P2PError("UNSUPPORTED_OPERATION", `${endpoint.label} cannot be written: ${format.name} is only read`);
+  }
+  return new FileTarget(endpoint, format);
 }

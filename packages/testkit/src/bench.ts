@@ -106,9 +106,11 @@ export class Bench {
   /** Writes records to a place and closes it again. Throws when one of them fails. */
   async write(endpoint: EndpointInfo, records: readonly P2PRecord[], mode: WriteMode = "upsert"): Promise<void> {
     const target = await this.open(endpoint, "target");
+    await begin(target);
     for (let start = 0; start < records.length; start += FILL_BATCH) {
-      assertAllWritten(await write(target, records.slice(start, start + FILL_BATCH), mode));
+      assertAllWritten(await writeBatch(target, records.slice(start, start + FILL_BATCH), mode));
     }
+    await target.sequential?.finish(calm());
     await target.close();
   }
 
@@ -203,11 +205,28 @@ export async function readRecords(
   return (await readBatches(service, query, settings)).flatMap((batch) => batch.records);
 }
 
-/** One call of `writeToTarget`, whose accounting must add up. */
+/** Has a target that is written from its beginning to its end begin. */
+export async function begin({ sequential }: P2PDataTransferService): Promise<void> {
+  await sequential?.begin({ resumable: false, signal: calm() });
+}
+
+/** One batch, written as a transfer of it alone would write it. */
 export async function write(
   service: P2PDataTransferService,
   records: readonly P2PRecord[],
   mode: WriteMode = "upsert",
+): Promise<WriteResult> {
+  await begin(service);
+  const result = await writeBatch(service, records, mode);
+  await service.sequential?.finish(calm());
+  return result;
+}
+
+/** One call of `writeToTarget`, whose accounting must add up. */
+async function writeBatch(
+  service: P2PDataTransferService,
+  records: readonly P2PRecord[],
+  mode: WriteMode,
 ): Promise<WriteResult> {
   const result = await service.writeToTarget(records, { mode, signal: calm() });
   const { written, skipped, failures } = result;

@@ -10,6 +10,7 @@ export const FEATURES = {
   "typed ids": "Ids that come back with their type where they are not strings.",
   "one identity": 'Ids with one text being one identity, so that `1`, `1n` and `"1"` name one record.',
   "composite ids": "Ids that are objects or tagged values.",
+  replacing: "Replacing, refusing and skipping a record under its id. A file only takes records at its end.",
   "mixed types": "One field that holds values of several types.",
   "awkward field names": "Any text as the name of a field.",
   "wide records": "Records of 400 fields.",

@@ -129,6 +129,37 @@ export interface WriteResult {
   readonly failures: readonly WriteFailure[];
   /** Bytes sent, where known. Default: what the transfer estimates the written records to be. */
   readonly bytes?: number;
+  /** Of a {@link SequentialTarget}: where it stands after these records. Small, plain JSON, kept in the checkpoint. */
+  readonly position?: JsonValue;
+}
+
+/** How a {@link SequentialTarget} begins. */
+export interface BeginOptions {
+  /** The position to go on from: what was written after it is dropped. Absent: it begins anew. */
+  readonly after?: JsonValue | undefined;
+  /** The position of an earlier run that nobody will resume any more, and whose unfinished work can go. */
+  readonly abandoned?: JsonValue | undefined;
+  /** Whether the run can be resumed, so that unfinished work is worth keeping when the target is closed. */
+  readonly resumable: boolean;
+  readonly signal: AbortSignal;
+}
+
+/**
+ * A target that is written from its beginning to its end and shows nothing of it before, such as a file: records cannot be
+ * replaced, so a transfer that is resumed takes back what was not acknowledged. A transfer calls `begin`, writes batches one
+ * after the other in the order of the source, and calls `finish`; and it never writes in parts.
+ */
+export interface SequentialTarget {
+  /**
+   * Makes ready to write. Called once before the first record of each transfer, and also where there will be none.
+   *
+   * @throws P2PError `TARGET_EXISTS`, `TARGET_NOT_WRITABLE`; `CHECKPOINT_MISMATCH` where there is no going on from the position.
+   */
+  begin(options: BeginOptions): Promise<void>;
+  /** Makes sure that what was written survives a loss of power; called before the checkpoint is made to. */
+  flush(): Promise<void>;
+  /** All records are written: makes them seen, safe from a loss of power. A run that is resumed may call it once more. */
+  finish(signal: AbortSignal): Promise<void>;
 }
 
 /** How to look records up. */
@@ -309,6 +340,8 @@ export interface P2PDataTransferService {
    * @throws P2PError when the whole call failed; some may be deleted then, and asking again does no harm.
    */
   deleteFromTarget?(refs: readonly DeleteRef[], options: DeleteOptions): Promise<DeleteResult>;
+  /** Present where the target is written from its beginning to its end; `writeToTarget` is then called between `begin` and `finish`. Optional. */
+  readonly sequential?: SequentialTarget;
   /** What the store tells of its changes, however they were made. Present where `capabilities.changes` is true, and elsewhere where it can tell why not; since contract 2. */
   readonly changes?: ChangeFeed;
   /** Leases of a target, so that a second follow of one id is refused on another host too. Optional. */

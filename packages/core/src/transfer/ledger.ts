@@ -38,6 +38,7 @@ export class Ledger {
   readonly #redact: (text: string) => string;
   readonly #recordOf: Lane["recordOf"];
   readonly #stores: () => Pick<Checkpoint, "stores">;
+  readonly #flushTarget: (() => Promise<void>) | undefined;
   readonly #budget: FailureBudget;
   readonly #settled = new Map<number, Settled | Gap>();
   #next = 0;
@@ -47,6 +48,7 @@ export class Ledger {
   #flushedAt = performance.now();
   #cursor: JsonValue = null;
   #deadLetterPosition: JsonValue = null;
+  #targetPosition: JsonValue | undefined;
   #status: Checkpoint["status"] = "running";
   #counts = { totalRecords: 0, successCount: 0, failureCount: 0, skippedCount: 0, retryCount: 0 };
   recordsRead = 0;
@@ -59,6 +61,7 @@ export class Ledger {
    * @param recordOf what an item of a batch is as a record.
    * @param stores what is known of the two stores by now.
    * @param earlier the checkpoint to go on from.
+   * @param flushTarget makes what a sequential target was given survive a loss of power.
    */
   constructor(
     identity: TransferIdentity,
@@ -67,7 +70,9 @@ export class Ledger {
     recordOf: Lane["recordOf"],
     stores: () => Pick<Checkpoint, "stores">,
     earlier?: Checkpoint,
+    flushTarget?: () => Promise<void>,
   ) {
+    this.#flushTarget = flushTarget;
     this.#identity = identity;
     this.#options = options;
     this.#redact = redact;
@@ -77,6 +82,7 @@ export class Ledger {
     if (!earlier) return;
     this.#cursor = earlier.cursor;
     this.#deadLetterPosition = earlier.deadLetterPosition;
+    this.#targetPosition = earlier.targetPosition;
     this.#status = earlier.status;
     this.#counts = { ...earlier.counts };
     this.resumed = { ...earlier.counts };
@@ -103,6 +109,7 @@ export class Ledger {
       counts: this.counts,
       ...this.#stores(),
       deadLetterPosition: this.#deadLetterPosition,
+      ...(this.#targetPosition !== undefined && { targetPosition: this.#targetPosition }),
       updatedAt: new Date().toISOString(),
     };
   }
@@ -198,6 +205,7 @@ export class Ledger {
     this.recordsRead = batch.recordsRead;
     this.bytes += outcome.bytes;
     this.#cursor = batch.cursor;
+    if (outcome.position !== undefined) this.#targetPosition = outcome.position;
   }
 
   async #save(): Promise<void> {
@@ -209,8 +217,9 @@ export class Ledger {
     await this.#flush();
   }
 
-  /** The letters first: a checkpoint that knows of letters that are lost cannot be resumed. */
+  /** Letters and target first: a checkpoint that knows of what is lost cannot be resumed. */
   async #flush(): Promise<void> {
+    await this.#flushTarget?.();
     await this.#options.deadLetters?.flush?.();
     await this.#options.checkpoints?.flush?.(this.#options.transferId);
   }

@@ -2,6 +2,7 @@
 import { sleep } from "../async/sleep.ts";
 import { MAX_TIMER_MS } from "../config.ts";
 import { isConnectionError, isP2PError, P2PError } from "../errors.ts";
+import type { JsonValue } from "../model/json-value.ts";
 import type { P2PId } from "../model/record.ts";
 import type { WriteMode, WriteOptions, WriteResult } from "../storage/service.ts";
 
@@ -106,6 +107,8 @@ export interface BatchOutcome {
   bytes: number;
   /** Records that were sent again, each time counted. */
   retries: number;
+  /** Where a target that is written in one go stands after the batch. */
+  position?: JsonValue | undefined;
   readonly failures: FinalFailure[];
 }
 
@@ -134,6 +137,7 @@ export async function writeWithRetry<T>(
       outcome.written += result.written;
       outcome.skipped += result.skipped;
       outcome.bytes += result.bytes ?? 0;
+      if (result.position !== undefined) outcome.position = result.position;
       const failures = result.failures.map(({ index, id, error }) => ({
         index: places?.[index] ?? index,
         id,

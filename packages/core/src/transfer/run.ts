@@ -119,6 +119,7 @@ export class TransferRun {
       await guard.begin(this.#query);
       if (earlier?.status === "completed") return this.#result(ledger);
       if (deadLetters) await unlessAborted(deadLetters.open(earlier?.deadLetterPosition ?? null), this.#signal);
+      await this.#begin(earlier);
       // One of an earlier run must not be taken for this one's, should this one end before its first.
       if (!earlier && checkpoints) await unlessAborted(checkpoints.remove(transferId), this.#signal);
       const result = await this.#transfer(ledger, guard);
@@ -131,7 +132,24 @@ export class TransferRun {
     }
   }
 
+  /** Has a target that is written in one go begin, or go on after what was acknowledged. */
+  async #begin(earlier: Checkpoint | undefined): Promise<void> {
+    const { sequential } = this.#target.service;
+    if (!sequential) return;
+    const { checkpoints, transferId } = this.#options;
+    // What cannot be read will not be resumed either.
+    const old = earlier ? undefined : await checkpoints?.load(transferId).catch(() => undefined);
+    const options = {
+      after: earlier?.targetPosition,
+      abandoned: old?.targetPosition,
+      resumable: checkpoints !== undefined && this.#source.service.capabilities.resumable,
+      signal: this.#signal,
+    };
+    await unlessAborted(sequential.begin(options), this.#signal);
+  }
+
   #ledger(stores: () => Pick<Checkpoint, "stores">, earlier?: Checkpoint): Ledger {
+    const { sequential } = this.#target.service;
     return new Ledger(
       identityOf(this.#source, this.#target, this.#query, this.#options),
       this.#options,
@@ -139,6 +157,7 @@ export class TransferRun {
       this.#lane.recordOf,
       stores,
       earlier,
+      sequential && (() => sequential.flush()),
     );
   }
 
@@ -160,6 +179,7 @@ export class TransferRun {
       this.#fields.met(ledger.recordsRead);
       await this.#pump(ledger, tell);
       await guard.end();
+      await this.#target.service.sequential?.finish(this.#signal);
       await unlessAborted(ledger.complete(), this.#signal);
       tell(true);
       if (!this.#isPart) this.#notes = await this.#fields.notes(service, this.#signal);
@@ -276,6 +296,7 @@ export class TransferRun {
         total.skipped += outcome.skipped;
         total.bytes += outcome.bytes;
         total.retries += outcome.retries;
+        if (outcome.position !== undefined) total.position = outcome.position;
         total.failures.push(...outcome.failures.map((failure) => ({ ...failure, index: failure.index + from })));
         this.#pace.wrote(length, outcome.retries > 0);
         from += length;

@@ -28,6 +28,7 @@ export function identityChecks(suite: Suite): void {
         if (first.thing === undefined) return;
         expect((await identityOf(bench, other, skip)).thing).not.toBe(first.thing);
       },
+      ["replacing"],
     );
 
     check(suite, "a thing that is removed and made anew has another incarnation", async (bench, skip) => {

@@ -6,6 +6,7 @@ import { expect } from "vitest";
 import { Bench } from "../bench.ts";
 import { assertSameRecords } from "../compare.ts";
 import { holds } from "../holding.ts";
+import type { Feature } from "../lacks.ts";
 import { everyValueType, sampleRecords } from "../sample-records.ts";
 import { check, group, type Suite } from "../suite.ts";
 import { isKilled, killedAt, LetterBox, type Side, transferOnce } from "../transfer-bench.ts";
@@ -59,51 +60,63 @@ const contents = (side: Side): Promise<P2PRecord[]> => side.bench.contents(side.
 
 function directionChecks(suite: Suite, direction: Direction, way: string): void {
   const runs = suite.seed === undefined ? {} : { seed: suite.seed };
+  // The other end can do what the adapter cannot.
+  const replacing: readonly Feature[] = direction === "out" ? [] : ["replacing"];
 
-  check(suite, `law 1, conservation: ${way}, every record is written, skipped or a dead letter`, async (own) => {
-    await between(suite, direction, own, async (from, to) => {
-      const records = sampleRecords(120);
-      const source = await filledSide(from, records);
-      const position = (id: P2PRecord["id"]): number => Number(idKey(id).slice(-7));
-      const transform: Transform = (record) => {
-        if (position(record.id) % 10 === 3) throw new Error("not this one");
-        return position(record.id) % 10 === 4 ? null : record;
-      };
-      const there = records.filter((_, i) => i % 10 === 5).map(({ id }): P2PRecord => ({ id, old: true }));
-      const target = await filledSide(to, there);
-      const box = new LetterBox();
-      const result = await transferOnce(source, target, {
-        batchSize: 13,
-        mode: "insert",
-        transform,
-        deadLetters: box,
+  check(
+    suite,
+    `law 1, conservation: ${way}, every record is written, skipped or a dead letter`,
+    async (own) => {
+      await between(suite, direction, own, async (from, to) => {
+        const records = sampleRecords(120);
+        const source = await filledSide(from, records);
+        const position = (id: P2PRecord["id"]): number => Number(idKey(id).slice(-7));
+        const transform: Transform = (record) => {
+          if (position(record.id) % 10 === 3) throw new Error("not this one");
+          return position(record.id) % 10 === 4 ? null : record;
+        };
+        const there = records.filter((_, i) => i % 10 === 5).map(({ id }): P2PRecord => ({ id, old: true }));
+        const target = await filledSide(to, there);
+        const box = new LetterBox();
+        const result = await transferOnce(source, target, {
+          batchSize: 13,
+          mode: "insert",
+          transform,
+          deadLetters: box,
+        });
+        assertConserved(result, box);
+        expect(result).toMatchObject({ totalRecords: 120, successCount: 84, skippedCount: 12, failureCount: 24 });
+        const reasons = new Set(box.letters.map(({ id, code }) => `${Number(id.slice(-7)) % 10} ${code}`));
+        expect([...reasons].sort(), "last digit and code of the dead letters").toEqual([
+          "3 TRANSFORM_FAILED",
+          "5 DUPLICATE_ID",
+        ]);
+        const kept = records.filter((_, i) => ![3, 4, 5].includes(i % 10));
+        assertSameRecords(await contents(target), [...there, ...kept]);
       });
-      assertConserved(result, box);
-      expect(result).toMatchObject({ totalRecords: 120, successCount: 84, skippedCount: 12, failureCount: 24 });
-      const reasons = new Set(box.letters.map(({ id, code }) => `${Number(id.slice(-7)) % 10} ${code}`));
-      expect([...reasons].sort(), "last digit and code of the dead letters").toEqual([
-        "3 TRANSFORM_FAILED",
-        "5 DUPLICATE_ID",
-      ]);
-      const kept = records.filter((_, i) => ![3, 4, 5].includes(i % 10));
-      assertSameRecords(await contents(target), [...there, ...kept]);
-    });
-  });
+    },
+    replacing,
+  );
 
-  check(suite, `law 3, idempotence: ${way}, the same transfer twice leaves what one does`, async (own) => {
-    await between(suite, direction, own, async (from, to) => {
-      const records = sampleRecords(100);
-      const source = await filledSide(from, records);
-      const target = await freshSide(to);
-      for (let time = 1; time <= 2; time++) {
-        const result = await transferOnce(source, target, { batchSize: 30 });
-        expect(result).toMatchObject({ totalRecords: 100, successCount: 100, failureCount: 0, skippedCount: 0 });
-        assertSameRecords(await contents(target), records, { context: `transfer ${time}` });
-      }
-      const skipping = await transferOnce(source, target, { batchSize: 30, mode: "skip" });
-      expect(skipping).toMatchObject({ totalRecords: 100, successCount: 0, failureCount: 0, skippedCount: 100 });
-    });
-  });
+  check(
+    suite,
+    `law 3, idempotence: ${way}, the same transfer twice leaves what one does`,
+    async (own) => {
+      await between(suite, direction, own, async (from, to) => {
+        const records = sampleRecords(100);
+        const source = await filledSide(from, records);
+        const target = await freshSide(to);
+        for (let time = 1; time <= 2; time++) {
+          const result = await transferOnce(source, target, { batchSize: 30 });
+          expect(result).toMatchObject({ totalRecords: 100, successCount: 100, failureCount: 0, skippedCount: 0 });
+          assertSameRecords(await contents(target), records, { context: `transfer ${time}` });
+        }
+        const skipping = await transferOnce(source, target, { batchSize: 30, mode: "skip" });
+        expect(skipping).toMatchObject({ totalRecords: 100, successCount: 0, failureCount: 0, skippedCount: 100 });
+      });
+    },
+    replacing,
+  );
 
   check(suite, `law 4, resume: ${way}, killed anywhere and resumed, the target is as if undisturbed`, async (own) => {
     await between(suite, direction, own, async (from, to) => {
@@ -178,30 +191,35 @@ function assertConserved(result: TransferResult, box: LetterBox): void {
 }
 
 function secrecyCheck(suite: Suite): void {
-  check(suite, "law 8, secrecy: a password is in no result, checkpoint, dead letter or error", async (bench) => {
-    const records = sampleRecords(5);
-    const source = await filledSide(bench, records);
-    const target = await filledSide(bench, records.slice(0, 2));
-    // The services are open already, so the password is what the bridge knows of the endpoint and nothing else.
-    const secret = (side: Side): Side => ({
-      bench: {
-        open: (_: unknown, role: "source" | "target") => side.bench.open(side.endpoint, role),
-      } as unknown as Bench,
-      endpoint: { ...side.endpoint, metadata: { ...side.endpoint.metadata, username: "me", password: PLANTED } },
-    });
-    const checkpoint = new MemoryCheckpointStore();
-    const box = new LetterBox();
-    const options = { mode: "insert", transferId: "law-8", checkpoint, deadLetters: box } as const;
-    const result = await transferOnce(secret(source), secret(target), options);
-    expect(result.failureCount).toBe(2);
-    const seen = [result, await checkpoint.load("law-8"), box.letters.map(({ record: _, ...letter }) => letter)];
-    const interpose = killedAt(0, "before", () => {});
-    const failed = await transferOnce(secret(source), secret(target), {}, { interpose }).catch(
-      (error: unknown) => error,
-    );
-    expect(isP2PError(failed), String(failed)).toBe(true);
-    expect(inspect([seen, failed], { depth: 20, maxArrayLength: 1000, maxStringLength: 10_000 })).not.toContain(
-      PLANTED,
-    );
-  });
+  check(
+    suite,
+    "law 8, secrecy: a password is in no result, checkpoint, dead letter or error",
+    async (bench) => {
+      const records = sampleRecords(5);
+      const source = await filledSide(bench, records);
+      const target = await filledSide(bench, records.slice(0, 2));
+      // The services are open already, so the password is what the bridge knows of the endpoint and nothing else.
+      const secret = (side: Side): Side => ({
+        bench: {
+          open: (_: unknown, role: "source" | "target") => side.bench.open(side.endpoint, role),
+        } as unknown as Bench,
+        endpoint: { ...side.endpoint, metadata: { ...side.endpoint.metadata, username: "me", password: PLANTED } },
+      });
+      const checkpoint = new MemoryCheckpointStore();
+      const box = new LetterBox();
+      const options = { mode: "insert", transferId: "law-8", checkpoint, deadLetters: box } as const;
+      const result = await transferOnce(secret(source), secret(target), options);
+      expect(result.failureCount).toBe(2);
+      const seen = [result, await checkpoint.load("law-8"), box.letters.map(({ record: _, ...letter }) => letter)];
+      const interpose = killedAt(0, "before", () => {});
+      const failed = await transferOnce(secret(source), secret(target), {}, { interpose }).catch(
+        (error: unknown) => error,
+      );
+      expect(isP2PError(failed), String(failed)).toBe(true);
+      expect(inspect([seen, failed], { depth: 20, maxArrayLength: 1000, maxStringLength: 10_000 })).not.toContain(
+        PLANTED,
+      );
+    },
+    ["replacing"],
+  );
 }

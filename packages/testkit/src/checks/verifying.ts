@@ -31,24 +31,29 @@ export function verifyingChecks(suite: Suite): void {
         expect(source.comparable?.(record)).toEqual(source.comparable?.(record));
     });
 
-    check(suite, "verify finds each kind of difference between two places", async (bench) => {
-      const [first, second] = [await filled(bench), await filled(bench)];
-      const records = sampleRecords(COUNT + 4);
-      const target = await bench.open(second, "target");
-      const changed = [{ ...records[3]!, position: -3 }, { id: records[7]!.id }];
-      assertAllWritten(await write(target, [...changed, ...records.slice(COUNT)]));
-      await bench.write(first, [{ id: "only here" }, { id: "here alone", n: 1 }]);
-      const result = await verified([own], first, second);
-      expect(result).toMatchObject({ equal: false, missing: 2, extra: 4, different: 2, unreadable: 0 });
-      expect(result.differences.map(({ id }) => id).sort()).toEqual(
-        [
-          ...["only here", "here alone"],
-          ...[3, 7, COUNT, COUNT + 1, COUNT + 2, COUNT + 3].map((i) => String(records[i]!.id)),
-        ].sort(),
-      );
-      const part: P2PQuery = { where: { position: { gte: 8, lt: COUNT } } };
-      expect(await verified([own], first, second, part)).toMatchObject({ equal: true, sourceCount: COUNT - 8 });
-    });
+    check(
+      suite,
+      "verify finds each kind of difference between two places",
+      async (bench) => {
+        const [first, second] = [await filled(bench), await filled(bench)];
+        const records = sampleRecords(COUNT + 4);
+        const target = await bench.open(second, "target");
+        const changed = [{ ...records[3]!, position: -3 }, { id: records[7]!.id }];
+        assertAllWritten(await write(target, [...changed, ...records.slice(COUNT)]));
+        await bench.write(first, [{ id: "only here" }, { id: "here alone", n: 1 }]);
+        const result = await verified([own], first, second);
+        expect(result).toMatchObject({ equal: false, missing: 2, extra: 4, different: 2, unreadable: 0 });
+        expect(result.differences.map(({ id }) => id).sort()).toEqual(
+          [
+            ...["only here", "here alone"],
+            ...[3, 7, COUNT, COUNT + 1, COUNT + 2, COUNT + 3].map((i) => String(records[i]!.id)),
+          ].sort(),
+        );
+        const part: P2PQuery = { where: { position: { gte: 8, lt: COUNT } } };
+        expect(await verified([own], first, second, part)).toMatchObject({ equal: true, sourceCount: COUNT - 8 });
+      },
+      ["replacing"],
+    );
 
     check(
       suite,

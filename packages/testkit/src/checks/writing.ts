@@ -16,59 +16,79 @@ export function writingChecks(suite: Suite): void {
 }
 
 function modeChecks(suite: Suite): void {
-  check(suite, "upsert replaces the whole record", async (bench) => {
-    const place = await bench.place();
-    const target = await bench.open(place, "target");
-    assertAllWritten(await write(target, [{ id: "a", x: 1, gone: "old", becomesNull: 1, changes: 5 }, { id: "b" }]));
-    const next = { id: "a", x: 2, becomesNull: null, changes: "now text", added: true };
-    const result = await write(target, [next]);
-    expect(result).toMatchObject({ written: 1, skipped: 0, failures: [] });
-    assertSameRecords(await bench.contents(place), [next, { id: "b" }]);
-  });
-
-  check(suite, "insert fails records whose id is there, by index, and writes the others", async (bench) => {
-    const place = await bench.place();
-    const records = sampleRecords(50);
-    const there = [0, 3, 4, 17, 31, 48, 49];
-    const old = there.map((i) => ({ id: records[i]!.id, old: true }));
-    await bench.write(place, old);
-    const result = await write(await bench.open(place, "target"), records, "insert");
-    expect(result.failures.map((failure) => failure.index).sort((a, b) => a - b)).toEqual(there);
-    expect(result).toMatchObject({ written: 43, skipped: 0 });
-    for (const { index, id, error } of result.failures) {
-      expect(error.code).toBe("DUPLICATE_ID");
-      expect(error.retryable).toBe(false);
-      expect(id, `id of the failure at index ${index}`).toBe(records[index]!.id);
-    }
-    assertSameRecords(await bench.contents(place), [...old, ...records.filter((_, i) => !there.includes(i))]);
-  });
-
-  check(suite, "skip leaves records whose id is there, and counts them", async (bench) => {
-    const place = await bench.place();
-    const records = sampleRecords(20);
-    const old = [2, 5, 19].map((i) => ({ id: records[i]!.id, old: true }));
-    await bench.write(place, old);
-    const result = await write(await bench.open(place, "target"), records, "skip");
-    expect(result).toMatchObject({ written: 17, skipped: 3, failures: [] });
-    assertSameRecords(await bench.contents(place), [...old, ...records.filter((_, i) => ![2, 5, 19].includes(i))]);
-  });
-
-  check(suite, "an id that comes twice in one batch is treated as in two batches", async (bench) => {
-    for (const mode of ["upsert", "insert", "skip"] as const) {
+  check(
+    suite,
+    "upsert replaces the whole record",
+    async (bench) => {
       const place = await bench.place();
-      const records = [
-        { id: "a", n: 1 },
-        { id: "b", n: 2 },
-        { id: "a", n: 3, last: true },
-        { id: "a", n: 4 },
-      ];
-      const result = await write(await bench.open(place, "target"), records, mode);
-      expect(result.written, `${mode}: written`).toBe(mode === "upsert" ? 4 : 2);
-      expect(result.failures.map((failure) => failure.index)).toEqual(mode === "insert" ? [2, 3] : []);
-      const kept = mode === "upsert" ? { id: "a", n: 4 } : { id: "a", n: 1 };
-      assertSameRecords(await bench.contents(place), [kept, { id: "b", n: 2 }], { context: mode });
-    }
-  });
+      const target = await bench.open(place, "target");
+      assertAllWritten(await write(target, [{ id: "a", x: 1, gone: "old", becomesNull: 1, changes: 5 }, { id: "b" }]));
+      const next = { id: "a", x: 2, becomesNull: null, changes: "now text", added: true };
+      const result = await write(target, [next]);
+      expect(result).toMatchObject({ written: 1, skipped: 0, failures: [] });
+      assertSameRecords(await bench.contents(place), [next, { id: "b" }]);
+    },
+    ["replacing"],
+  );
+
+  check(
+    suite,
+    "insert fails records whose id is there, by index, and writes the others",
+    async (bench) => {
+      const place = await bench.place();
+      const records = sampleRecords(50);
+      const there = [0, 3, 4, 17, 31, 48, 49];
+      const old = there.map((i) => ({ id: records[i]!.id, old: true }));
+      await bench.write(place, old);
+      const result = await write(await bench.open(place, "target"), records, "insert");
+      expect(result.failures.map((failure) => failure.index).sort((a, b) => a - b)).toEqual(there);
+      expect(result).toMatchObject({ written: 43, skipped: 0 });
+      for (const { index, id, error } of result.failures) {
+        expect(error.code).toBe("DUPLICATE_ID");
+        expect(error.retryable).toBe(false);
+        expect(id, `id of the failure at index ${index}`).toBe(records[index]!.id);
+      }
+      assertSameRecords(await bench.contents(place), [...old, ...records.filter((_, i) => !there.includes(i))]);
+    },
+    ["replacing"],
+  );
+
+  check(
+    suite,
+    "skip leaves records whose id is there, and counts them",
+    async (bench) => {
+      const place = await bench.place();
+      const records = sampleRecords(20);
+      const old = [2, 5, 19].map((i) => ({ id: records[i]!.id, old: true }));
+      await bench.write(place, old);
+      const result = await write(await bench.open(place, "target"), records, "skip");
+      expect(result).toMatchObject({ written: 17, skipped: 3, failures: [] });
+      assertSameRecords(await bench.contents(place), [...old, ...records.filter((_, i) => ![2, 5, 19].includes(i))]);
+    },
+    ["replacing"],
+  );
+
+  check(
+    suite,
+    "an id that comes twice in one batch is treated as in two batches",
+    async (bench) => {
+      for (const mode of ["upsert", "insert", "skip"] as const) {
+        const place = await bench.place();
+        const records = [
+          { id: "a", n: 1 },
+          { id: "b", n: 2 },
+          { id: "a", n: 3, last: true },
+          { id: "a", n: 4 },
+        ];
+        const result = await write(await bench.open(place, "target"), records, mode);
+        expect(result.written, `${mode}: written`).toBe(mode === "upsert" ? 4 : 2);
+        expect(result.failures.map((failure) => failure.index)).toEqual(mode === "insert" ? [2, 3] : []);
+        const kept = mode === "upsert" ? { id: "a", n: 4 } : { id: "a", n: 1 };
+        assertSameRecords(await bench.contents(place), [kept, { id: "b", n: 2 }], { context: mode });
+      }
+    },
+    ["replacing"],
+  );
 
   check(
     suite,
@@ -91,31 +111,41 @@ function modeChecks(suite: Suite): void {
       }
       assertSameRecords(await bench.contents(place), [versions[2]!]);
     },
-    ["typed ids", "one identity"],
+    ["typed ids", "one identity", "replacing"],
   );
 }
 
 function accountingChecks(suite: Suite): void {
-  check(suite, "law 3, idempotence: writing the same batch twice leaves what writing it once does", async (bench) => {
-    const place = await bench.place();
-    const records = sampleRecords(30);
-    const target = await bench.open(place, "target");
-    assertAllWritten(await write(target, records));
-    const once = await bench.contents(place);
-    assertAllWritten(await write(target, records));
-    assertSameRecords(await bench.contents(place), once, { ordered: true });
-    assertSameRecords(once, records);
-  });
+  check(
+    suite,
+    "law 3, idempotence: writing the same batch twice leaves what writing it once does",
+    async (bench) => {
+      const place = await bench.place();
+      const records = sampleRecords(30);
+      const target = await bench.open(place, "target");
+      assertAllWritten(await write(target, records));
+      const once = await bench.contents(place);
+      assertAllWritten(await write(target, records));
+      assertSameRecords(await bench.contents(place), once, { ordered: true });
+      assertSameRecords(once, records);
+    },
+    ["replacing"],
+  );
 
-  check(suite, "records are never changed by writing them", async (bench) => {
-    const place = await bench.place();
-    const records = sampleRecords(20);
-    const before = records.map((record) => cloneValue(record) as P2PRecord);
-    const target = await bench.open(place, "target");
-    for (const mode of ["upsert", "insert", "skip"] as const) await write(target, records, mode);
-    assertSameRecords(records, before);
-    for (const [i, record] of records.entries()) expect(Object.keys(record)).toEqual(Object.keys(before[i]!));
-  });
+  check(
+    suite,
+    "records are never changed by writing them",
+    async (bench) => {
+      const place = await bench.place();
+      const records = sampleRecords(20);
+      const before = records.map((record) => cloneValue(record) as P2PRecord);
+      const target = await bench.open(place, "target");
+      for (const mode of ["upsert", "insert", "skip"] as const) await write(target, records, mode);
+      assertSameRecords(records, before);
+      for (const [i, record] of records.entries()) expect(Object.keys(record)).toEqual(Object.keys(before[i]!));
+    },
+    ["replacing"],
+  );
 
   check(suite, "frozen records can be written", async (bench) => {
     const place = await bench.place();
@@ -146,32 +176,37 @@ function accountingChecks(suite: Suite): void {
     assertSameRecords(await bench.contents(place), records);
   });
 
-  check(suite, "law 1, conservation: written + skipped + failures is what was given, in every mode", async (bench) => {
-    const place = await bench.place();
-    const target = await bench.open(place, "target");
-    const model = new Map<string, P2PRecord>();
-    // Some ids that are sure to come again, and many that are new.
-    const ids = fc.oneof(
-      fc.constantFrom<P2PId>("a", "b", "c", 1),
-      fc.integer({ min: 100, max: 400 }).map((n) => `n${n}`),
-    );
-    const records = fc.array(fc.tuple(ids, fc.integer()), { minLength: 1, maxLength: 12 });
-    const modes = fc.constantFrom<WriteMode>("upsert", "insert", "skip");
-    await fc.assert(
-      fc.asyncProperty(records, modes, async (entries, mode) => {
-        const batch = entries.map(([id, n]) => ({ id, n }));
-        const expected = writeShelf(model, batch, mode);
-        const result = await write(target, batch, mode);
-        expect(result.written, "written").toBe(expected.written);
-        expect(result.skipped, "skipped").toBe(expected.skipped);
-        const indexes = result.failures.map((failure) => failure.index).sort((a, b) => a - b);
-        expect(indexes).toEqual(expected.failures.map((failure) => failure.index));
-      }),
-      // One place is used for all runs, so a smaller example cannot be looked for.
-      { numRuns: suite.numRuns * 2, endOnFailure: true, ...(suite.seed === undefined ? {} : { seed: suite.seed }) },
-    );
-    assertSameRecords(await bench.contents(place), [...model.values()]);
-  });
+  check(
+    suite,
+    "law 1, conservation: written + skipped + failures is what was given, in every mode",
+    async (bench) => {
+      const place = await bench.place();
+      const target = await bench.open(place, "target");
+      const model = new Map<string, P2PRecord>();
+      // Some ids that are sure to come again, and many that are new.
+      const ids = fc.oneof(
+        fc.constantFrom<P2PId>("a", "b", "c", 1),
+        fc.integer({ min: 100, max: 400 }).map((n) => `n${n}`),
+      );
+      const records = fc.array(fc.tuple(ids, fc.integer()), { minLength: 1, maxLength: 12 });
+      const modes = fc.constantFrom<WriteMode>("upsert", "insert", "skip");
+      await fc.assert(
+        fc.asyncProperty(records, modes, async (entries, mode) => {
+          const batch = entries.map(([id, n]) => ({ id, n }));
+          const expected = writeShelf(model, batch, mode);
+          const result = await write(target, batch, mode);
+          expect(result.written, "written").toBe(expected.written);
+          expect(result.skipped, "skipped").toBe(expected.skipped);
+          const indexes = result.failures.map((failure) => failure.index).sort((a, b) => a - b);
+          expect(indexes).toEqual(expected.failures.map((failure) => failure.index));
+        }),
+        // One place is used for all runs, so a smaller example cannot be looked for.
+        { numRuns: suite.numRuns * 2, endOnFailure: true, ...(suite.seed === undefined ? {} : { seed: suite.seed }) },
+      );
+      assertSameRecords(await bench.contents(place), [...model.values()]);
+    },
+    ["replacing"],
+  );
 
   check(suite, "what was written is found by its id", async (bench) => {
     const { source } = await bench.filled(sampleRecords(12));

@@ -68,6 +68,8 @@ export interface Checkpoint {
   readonly stores?: { readonly source: StoreMark; readonly target: StoreMark };
   /** Where the dead-letter sink was then; what it holds beyond is written again on resuming. */
   readonly deadLetterPosition: JsonValue;
+  /** Where a target that is written from its beginning to its end stood then; see `SequentialTarget`. */
+  readonly targetPosition?: JsonValue;
   /** Of a transfer in parts: their queries as JSON text. Each part has a checkpoint of its own then, and `cursor` is `null`. */
   readonly parts?: readonly string[];
   /** Of a mirror: what it may be in the middle of. */

@@ -24,6 +24,11 @@ export class IncarnationGuard {
   readonly #incarnations: Partial<Record<Side, string>> = {};
   readonly #witnesses: Partial<Record<Side, Witnesses>> = {};
   readonly #earlier: Checkpoint["stores"];
+  /**
+   * A target that is written from its beginning to its end is not there before, or is another that this one will replace; and
+   * one that is unfinished is known by its own position.
+   */
+  readonly #isMadeAnew: boolean;
   /** The target's things come to be with the first write. */
   #targetKnown = false;
   #asking: Promise<void> = Promise.resolve();
@@ -41,6 +46,7 @@ export class IncarnationGuard {
     this.#options = options;
     this.#signal = signal;
     this.#earlier = earlier?.stores;
+    this.#isMadeAnew = target.service.sequential !== undefined && earlier?.status !== "completed";
   }
 
   /** What the checkpoint keeps of the two. */
@@ -63,6 +69,7 @@ export class IncarnationGuard {
     this.#assertTwo(source, target);
     for (const [side, identity] of [["source", source] as const, ["target", target] as const]) {
       const earlier = this.#earlier?.[side];
+      if (side === "target" && this.#isMadeAnew) continue;
       if (earlier?.incarnation !== undefined && earlier.incarnation !== identity.incarnation)
         throw this.#mismatch(side, identity.incarnation === undefined ? "is gone" : REPLACED);
       const incarnation = earlier?.incarnation ?? identity.incarnation;
@@ -77,7 +84,7 @@ export class IncarnationGuard {
       const gone = await witnesses.emptied(this.#signal);
       if (gone) throw this.#mismatch(side, `no longer holds what it held then (${gone.join(", ")}, as they were)`);
     }
-    this.#targetKnown = target.incarnation !== undefined;
+    this.#targetKnown = target.incarnation !== undefined && !this.#isMadeAnew;
   }
 
   /** The lane, with a look at a store that went away and came back before it is used again. */

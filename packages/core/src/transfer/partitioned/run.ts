@@ -48,7 +48,7 @@ export class PartitionedRun {
 
   /** @param earlier the checkpoint to go on from, with the plan that it began with. */
   async run(earlier?: Checkpoint): Promise<TransferResult> {
-    const { transferId, config, checkpoints, deadLetters, stateFolder } = this.#options;
+    const { transferId, checkpoints, deadLetters, stateFolder } = this.#options;
     const stop = stopSignal(this.#options);
     try {
       if (earlier) assertResumable(earlier, transferId, this.#identity());
@@ -60,10 +60,7 @@ export class PartitionedRun {
       assertPlaceForLetters(ends, deadLetters?.location, stateFolder);
       const plan = earlier?.parts
         ? decodePlan(earlier.parts)
-        : await unlessAborted(
-            planPartitions(this.#source.service, this.#query, config.partitions, stop.signal),
-            stop.signal,
-          );
+        : await unlessAborted(this.#plan(stop.signal), stop.signal);
       if (plan.queries.length === 1 && !earlier) return await this.#whole(plan);
       const last = new LastSteps(stop.signal);
       const unlock = checkpoints && (await claim(checkpoints, transferId, stop.signal));
@@ -84,6 +81,16 @@ export class PartitionedRun {
     } finally {
       stop.disarm();
     }
+  }
+
+  async #plan(signal: AbortSignal): Promise<PartitionPlan> {
+    if (this.#target.service.sequential) {
+      return {
+        queries: [this.#query],
+        note: "It ran as one part: the target is written from its beginning to its end",
+      };
+    }
+    return planPartitions(this.#source.service, this.#query, this.#options.config.partitions, signal);
   }
 
   async #whole({ note }: PartitionPlan): Promise<TransferResult> {

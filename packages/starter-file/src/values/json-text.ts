@@ -1,0 +1,76 @@
+/** Serialises records as JSON text with tags, and parses them back; integers keep all of their digits both ways. */
+import {
+  fromJson,
+  JSON_TAG,
+  type JsonValue,
+  messageOf,
+  P2PError,
+  type P2PObject,
+  type P2PValue,
+  parseJson,
+  toJson,
+} from "@omni/p2p-core/starter";
+
+/** Sixteen digits or more may be an integer that a number does not hold. */
+const LONG_NUMBER = /[0-9]{16}/;
+const INTEGER = /^-?[0-9]+$/;
+const TAG = `"${JSON_TAG}"`;
+
+/**
+ * The fields of a record that stands as JSON.
+ *
+ * @throws P2PError `INVALID_RECORD`, without the text.
+ */
+export function fieldsOfJson(text: string): P2PObject {
+  let json: JsonValue;
+  try {
+    json = parseJson(text, LONG_NUMBER.test(text) ? wholeNumber : undefined);
+  } catch (cause) {
+    throw new P2PError("INVALID_RECORD", `it is no JSON (${withoutText(cause)})`, { cause });
+  }
+  if (typeof json !== "object" || json === null || Array.isArray(json)) {
+    throw new P2PError("INVALID_RECORD", `it is ${kindOf(json)}, and a record is an object {…}`);
+  }
+  // Most texts have no tag, and what JSON.parse made is a record's fields already.
+  if (!text.includes(TAG)) return json as P2PObject;
+  const value = fromJson(json);
+  if (typeof value !== "object" || value === null || Object.getPrototypeOf(value) !== Object.prototype) {
+    throw new P2PError("INVALID_RECORD", "it is a single value with a tag, and a record is an object {…}");
+  }
+  return value as P2PObject;
+}
+
+/** Integers that a number would round are bigints. */
+function wholeNumber(source: string, value: number): unknown {
+  return !Number.isSafeInteger(value) && INTEGER.test(source) ? BigInt(source) : value;
+}
+
+/** The error of JSON.parse quotes the text, which may hold anything. */
+function withoutText(cause: unknown): string {
+  return messageOf(cause)
+    .replace(/,? ?\.{0,3}".*$/s, "")
+    .replace(/'.*' /s, "")
+    .replace(/ in JSON$/, "");
+}
+
+function kindOf(json: JsonValue): string {
+  if (json === null) return "null";
+  return Array.isArray(json) ? "an array" : `a ${typeof json}`;
+}
+
+interface RawJson {
+  rawJSON(text: string): JsonValue;
+}
+
+/** Fields as JSON text in one line, from which {@link fieldsOfJson} makes equal ones. */
+export function jsonOfFields(fields: P2PObject): string {
+  const json = toJson(fields as P2PValue);
+  const text = JSON.stringify(json);
+  // A number such as 2 ** 60 is written with an exponent, so that it does not come back as a bigint.
+  return LONG_NUMBER.test(text) ? JSON.stringify(json, exponential) : text;
+}
+
+function exponential(_: string, value: unknown): unknown {
+  if (typeof value !== "number" || !Number.isInteger(value) || Number.isSafeInteger(value)) return value;
+  return (JSON as unknown as RawJson).rawJSON(value.toExponential());
+}

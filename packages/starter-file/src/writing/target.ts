@@ -1,0 +1,251 @@
+/** A sequential target: encodes records, and writes them to a file that is seen once it is whole. */
+import {
+  type BeginOptions,
+  type JsonValue,
+  P2PError,
+  type P2PRecord,
+  type SequentialTarget,
+  toP2PError,
+  type WriteFailure,
+  type WriteOptions,
+  type WriteResult,
+} from "@omni/p2p-core/starter";
+import { compress } from "../client/compress.ts";
+import { type Compression, compressionOfName } from "../client/compression.ts";
+import { Pipe } from "../client/pipe.ts";
+import { incarnationAt, stateAt, thingAt } from "../client/source-file.ts";
+import { existsError, findTarget, removeLeftovers, type TargetPlace, UnfinishedFile } from "../client/target-file.ts";
+import type { FileEndpoint } from "../endpoint.ts";
+import type { Format, FormatWriter } from "../formats/format.ts";
+import { fieldsOf, givenKey, type Key } from "../values/key.ts";
+import { appendInput } from "./append-input.ts";
+
+/** Where writing stands, as a checkpoint keeps it. */
+interface TargetPosition {
+  /** What was appended to, as it was: only that may be replaced by its longer copy. */
+  readonly base?: string;
+  readonly inode: string;
+  readonly size: number;
+  readonly state: JsonValue;
+}
+
+/** A file, or a pipe, that records are written to. */
+export class FileTarget implements SequentialTarget {
+  readonly #endpoint: FileEndpoint;
+  readonly #format: Format;
+  readonly #compression: Compression;
+  readonly #key: Key | undefined;
+  #place: TargetPlace | undefined;
+  #file: UnfinishedFile | undefined;
+  #pipe: Pipe | undefined;
+  #base: string | undefined;
+  #writer: FormatWriter | undefined;
+  #resumable = false;
+  #written = false;
+
+  constructor(endpoint: FileEndpoint, format: Format) {
+    this.#endpoint = endpoint;
+    this.#format = format;
+    this.#compression = endpoint.options.compression ?? compressionOfName(endpoint.path).compression;
+    this.#key = givenKey(endpoint.options.key);
+  }
+
+  /** Which file it is: the unfinished one, else what is there. */
+  async identity(): Promise<{ thing?: string; incarnation?: string; certain: true }> {
+    const { path, label } = this.#endpoint;
+    const place = path === "-" ? undefined : (this.#place ?? (await findTarget(path, label)));
+    if (place === undefined || place.isStream) return { certain: true };
+    const incarnation = this.#file?.incarnation ?? (await incarnationAt(place.path));
+    return { thing: await thingAt(place.path), certain: true, ...(incarnation !== undefined && { incarnation }) };
+  }
+
+  async begin({ after, abandoned, resumable }: BeginOptions): Promise<void> {
+    const { path, label } = this.#endpoint;
+    await this.close();
+    this.#resumable = resumable;
+    this.#written = false;
+    this.#place = path === "-" ? undefined : await findTarget(path, label);
+    if (this.#place === undefined || this.#place.isStream) {
+      if (after !== undefined) throw this.#mismatch("what was written to a pipe cannot be taken back");
+      this.#writer = await this.#newWriter();
+      this.#pipe = new Pipe(path, label);
+      return;
+    }
+    if (after === undefined) await this.#beginFile(this.#place, parsePosition(abandoned));
+    else await this.#resumeFile(this.#place, parsePosition(after));
+  }
+
+  async #beginFile({ path, exists }: TargetPlace, abandoned: TargetPosition | undefined): Promise<void> {
+    const { label, options } = this.#endpoint;
+    const old = abandoned && (await UnfinishedFile.find(path, label, abandoned.inode, "unfinished"));
+    await old?.discard();
+    if (exists && options.ifExists === "fail") throw existsError(label);
+    await removeLeftovers(path);
+    const isAppended = exists && options.ifExists === "append";
+    this.#base = options.ifExists === "append" ? await baseAt(path) : undefined;
+    this.#file = await UnfinishedFile.create(path, label, isAppended ? path : undefined);
+    this.#writer = await this.#newWriter(isAppended && this.#file.size > 0 ? this.#file : undefined);
+  }
+
+  async #resumeFile({ path }: TargetPlace, position: TargetPosition | undefined): Promise<void> {
+    if (position === undefined) throw this.#mismatch("the checkpoint does not say where it stood");
+    const file = await UnfinishedFile.find(path, this.#endpoint.label, position.inode);
+    if (file === undefined) throw this.#mismatch("its unfinished file is gone");
+    this.#file = file;
+    this.#base = position.base;
+    const now = await baseAt(path);
+    if (now !== NOTHING && this.#endpoint.options.ifExists === "fail") throw existsError(this.#endpoint.label);
+    if (this.#base !== undefined && !file.wasFinished && now !== this.#base) {
+      throw this.#mismatch("the file that it appends to was changed or replaced");
+    }
+    if (file.size < position.size) throw this.#mismatch("its unfinished file is shorter than it was");
+    await file.cut(position.size);
+    this.#writer = await this.#format.writer!({ ...this.#start(), state: position.state });
+    this.#written = true;
+  }
+
+  #start() {
+    const { label, options } = this.#endpoint;
+    return { label, options };
+  }
+
+  async #newWriter(appendTo?: UnfinishedFile): Promise<FormatWriter> {
+    if (appendTo === undefined) return this.#format.writer!(this.#start());
+    const input = await appendInput(this.#endpoint, appendTo, this.#compression);
+    return this.#format.writer!({ ...this.#start(), appendTo: input });
+  }
+
+  #mismatch(why: string): P2PError {
+    return new P2PError(
+      "CHECKPOINT_MISMATCH",
+      `${this.#endpoint.label} cannot be gone on with: ${why}. Start the transfer anew without resume`,
+    );
+  }
+
+  async write(records: readonly P2PRecord[], { mode, signal }: WriteOptions): Promise<WriteResult> {
+    signal.throwIfAborted();
+    const writer = this.#writer;
+    if (writer === undefined) {
+      throw new P2PError("INVALID_STATE", `${this.#endpoint.label} is written by transfers, between begin and finish`);
+    }
+    if (mode === "skip") {
+      throw new P2PError(
+        "UNSUPPORTED_OPERATION",
+        `A file cannot tell which ids it holds, so mode "skip" cannot be had with ${this.#endpoint.label}; take upsert or insert, which write each record once`,
+      );
+    }
+    const before = writer.state;
+    const { fields, places, failures } = this.#keyed(records);
+    const encoded = await writer.encode(fields);
+    const plain = Buffer.concat(encoded.chunks);
+    try {
+      await this.#append(plain);
+    } catch (error) {
+      // What the writer remembers of these records is not so.
+      this.#writer = await this.#format.writer!({ ...this.#start(), state: before });
+      throw error;
+    }
+    this.#written = true;
+    const all = [
+      ...failures,
+      ...encoded.failures.map(({ index, error }): WriteFailure => {
+        const place = places?.[index] ?? index;
+        return { index: place, id: records[place]!.id, error };
+      }),
+    ];
+    const position = this.#position();
+    return {
+      written: records.length - all.length,
+      skipped: 0,
+      failures: all,
+      bytes: plain.length,
+      ...(position && { position: position as unknown as JsonValue }),
+    };
+  }
+
+  /** The fields to write, and the places of their records where some have failed. */
+  #keyed(records: readonly P2PRecord[]): {
+    readonly fields: readonly P2PRecord[];
+    readonly places?: readonly number[];
+    readonly failures: readonly WriteFailure[];
+  } {
+    if (this.#key === undefined) return { fields: records, failures: [] };
+    const fields: P2PRecord[] = [];
+    const places: number[] = [];
+    const failures: WriteFailure[] = [];
+    for (const [index, record] of records.entries()) {
+      try {
+        fields.push(fieldsOf(record, this.#key) as P2PRecord);
+        places.push(index);
+      } catch (error) {
+        failures.push({ index, id: record.id, error: toP2PError(error, "INVALID_RECORD", "it has no key") });
+      }
+    }
+    return { fields, places, failures };
+  }
+
+  async #append(plain: Uint8Array): Promise<void> {
+    if (plain.length === 0) return;
+    const bytes = await compress(plain, this.#compression, this.#endpoint.options.level);
+    if (this.#pipe) await this.#pipe.write(bytes);
+    else await this.#file!.append(bytes);
+  }
+
+  #position(): TargetPosition | undefined {
+    if (!this.#file) return undefined;
+    return {
+      ...(this.#base !== undefined && { base: this.#base }),
+      ...{ inode: this.#file.inode, size: this.#file.size, state: this.#writer!.state },
+    };
+  }
+
+  async flush(): Promise<void> {
+    await this.#file?.sync();
+  }
+
+  async finish(signal: AbortSignal): Promise<void> {
+    const writer = this.#writer;
+    if (writer === undefined) return;
+    signal.throwIfAborted();
+    await this.#append(Buffer.concat(writer.end()));
+    // A compressed file without a member is no such file.
+    if (this.#file?.size === 0 && this.#compression !== "none") {
+      await this.#file.append(await compress(Buffer.alloc(0), this.#compression, undefined));
+    }
+    this.#writer = undefined;
+    await this.#pipe?.close();
+    this.#pipe = undefined;
+    const file = this.#file;
+    if (file && this.#base !== undefined && !file.wasFinished && (await baseAt(this.#place!.path)) !== this.#base) {
+      throw new P2PError(
+        "STORE_CHANGED",
+        `${this.#endpoint.label} was changed or replaced while records were appended to a copy of it; start the transfer anew without resume`,
+      );
+    }
+    this.#file = undefined;
+    await file?.finish(this.#place!.path, this.#endpoint.options.ifExists !== "fail");
+  }
+
+  /** Ends what is unfinished: it stays where a run may go on with it. */
+  async close(): Promise<void> {
+    const [file, pipe] = [this.#file, this.#pipe];
+    this.#file = undefined;
+    this.#pipe = undefined;
+    this.#writer = undefined;
+    await pipe?.close();
+    if (file === undefined) return;
+    if (this.#resumable && this.#written) await file.close();
+    else await file.discard();
+  }
+}
+
+function parsePosition(position: JsonValue | undefined): TargetPosition | undefined {
+  const { inode, size } = (position ?? {}) as Partial<TargetPosition>;
+  return typeof inode === "string" && Number.isSafeInteger(size) ? (position as unknown as TargetPosition) : undefined;
+}
+
+const NOTHING = "nothing";
+
+async function baseAt(path: string): Promise<string> {
+  return (await stateAt(path)) ?? NOTHING;
+}
