@@ -46,6 +46,7 @@ async function openSource(endpoint: EndpointInfo, { signal }: OpenContext): Prom
       Promise.reject(
         new P2PError("INVALID_STATE", `${source.endpoint.label} was opened to be read, and is not written`),
       ),
+    ...(format.comparable && { comparable: (record) => format.comparable!(record) }),
     count: (query, signal) => countRecords(source, query, signal),
     partitions: (query, parts, signal) => partitionQuery(source, query, parts, signal),
     identity: async (signal) => {
@@ -72,6 +73,7 @@ async function openTarget(endpoint: EndpointInfo, { signal }: OpenContext): Prom
     },
     writeToTarget: (records, options) => target.write(records, options),
     sequential: target,
+    ...(format.comparable && { comparable: (record) => format.comparable!(record) }),
     count: async (query, signal) => countRecords(await FileSource.open(parsed), query, signal),
     partitions: async (query) => [query],
     identity: async (signal) => {

@@ -9,7 +9,7 @@ import { ndjson } from "./ndjson.ts";
 import { parquet } from "./parquet.ts";
 
 /** Every format; one more is a line here, and its name among the values of the option `format`. */
-export const FORMATS: readonly Format[] = [ndjson, csv, tsv, parquet];
+const FORMATS: readonly Format[] = [ndjson, csv, tsv, parquet];
 
 /**
  * The format of an endpoint: that of its option, else what its name ends in, or those of its files.
