@@ -102,7 +102,7 @@ export const fileOptions = {
     max: 10_000_000,
     default: 100_000,
     description:
-      "Parquet: records in a row group of a file that is made, at most; it ends at about 16 MiB of records in any case.",
+      "Parquet: records in a row group of a file that is made, at most; it ends at about 8 MiB of records in any case.",
   },
 } as const satisfies OptionSpecs;
 

@@ -13,7 +13,7 @@ type WriterOptions = ConstructorParameters<typeof ParquetWriter>[0];
 type SchemaElement = WriterOptions["schema"][number];
 
 /** Bytes of records in a row group, about. */
-const GROUP_BYTES = 16_777_216;
+const GROUP_BYTES = 8_388_608;
 
 /** What all values of a field have in common. */
 interface FieldFacts {
