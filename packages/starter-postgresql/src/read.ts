@@ -42,7 +42,7 @@ export class TableReader {
   /** What the table declares; nothing for views and native SELECTs, which declare no table's form. */
   async schema(query: P2PQuery, signal: AbortSignal): Promise<SourceSchema | undefined> {
     const parsed = parseQuery(query);
-    const { table } = await this.#look(parsed, signal);
+    const { table } = await this.#relations.open(parsed, signal);
     const isStored = table.type === "table" || table.type === "partitioned";
     return isStored ? schemaOf(table, parsed.fields && new Set(parsed.fields)) : undefined;
   }
@@ -66,7 +66,7 @@ export class TableReader {
     return partitionQuery(this.#store, await this.#look(parsed, signal), query, parsed, parts, signal);
   }
 
-  /** With all that the catalogue says at this moment, defaults and sizes included. */
+  /** With all that the catalogue says at this moment, sizes included. */
   #look(query: ParsedQuery, signal: AbortSignal): Promise<Relation> {
     return Object.keys(query.native).length > 0 ? this.#relations.open(query, signal) : this.#relations.look(signal);
   }

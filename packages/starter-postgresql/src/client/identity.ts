@@ -15,7 +15,7 @@ export async function identityOf(store: PostgresqlStore, signal: AbortSignal): P
   const name = store.tableName;
   if (name === undefined) return {};
   // Asked anew each time: it may have been dropped meanwhile.
-  const table = await store.describe(name, signal);
+  const table = await store.find(name, signal);
   const cluster = await clusterOf(store, signal);
   const { rows } = await store.query(
     "read",

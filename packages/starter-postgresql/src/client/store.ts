@@ -1,7 +1,7 @@
 /** An open store: a pool of connections to one database, with what everything that works on it needs. */
 import { isP2PError, P2PError, unlessAborted } from "@omni/p2p-core/starter";
 import type { PostgresqlEndpoint, TableName } from "../endpoint.ts";
-import { describeTable, resolveTypes } from "./catalogue.ts";
+import { type Ask, describeTable, findTable, resolveTypes, type TablePlace } from "./catalogue.ts";
 import type { Connector, Greeting } from "./connect.ts";
 import type { Connection } from "./connection.ts";
 import { type Doing, postgresqlError, sqlState } from "./errors.ts";
@@ -185,10 +185,18 @@ export class PostgresqlStore {
 
   /** Looks at a table anew; within a transaction by its session. */
   describe(name: TableName, signal: AbortSignal, session?: Session): Promise<Table | undefined> {
-    const ask = session
-      ? (text: string, params: readonly Cell[]) => session.query(text, params)
-      : (text: string, params: readonly Cell[]) => this.query("read", signal, text, params);
-    return describeTable(ask, name, this.endpoint.key);
+    return describeTable(this.#asking(signal, session), name, this.endpoint.key);
+  }
+
+  /** Where a table is now, in a fraction of the time that it takes to look at it. */
+  find(name: TableName, signal: AbortSignal, session?: Session): Promise<TablePlace | undefined> {
+    return findTable(this.#asking(signal, session), name);
+  }
+
+  #asking(signal: AbortSignal, session?: Session): Ask {
+    return session
+      ? (text, params) => session.query(text, params)
+      : (text, params) => this.query("read", signal, text, params);
   }
 
   /**
@@ -197,7 +205,7 @@ export class PostgresqlStore {
    * @throws P2PError `SOURCE_NOT_FOUND` where it is missing, `INVALID_ENDPOINT` where nothing names its rows.
    */
   async requireTable(signal: AbortSignal): Promise<Table> {
-    const ask = (text: string, params: readonly Cell[]) => this.query("read", signal, text, params);
+    const ask = this.#asking(signal);
     if (this.#tableName === undefined) this.nameTable(await onlyTable(ask, this.endpoint));
     const table = await this.table(signal);
     if (table === undefined) throw await tableMissing(ask, this.#tableName!, this.endpoint);

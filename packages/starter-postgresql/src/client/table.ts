@@ -66,6 +66,8 @@ export interface Table {
   readonly schema: string;
   readonly name: string;
   readonly type: "table" | "partitioned" | "view" | "materializedView" | "foreign" | "query";
+  /** Changes whenever a column or an index does, or another table takes its place. Empty for a query. */
+  readonly state: string;
   /** Whether this starter created it: it has a sidecar. */
   readonly own: boolean;
   /** All but the sidecar. */

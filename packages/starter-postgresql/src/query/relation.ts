@@ -1,6 +1,6 @@
 /** Relations: what a query reads from, a table or the rows of a native SELECT. */
 import { isP2PError, P2PError, type ParsedQuery } from "@omni/p2p-core/starter";
-import { nameFields } from "../client/catalogue.ts";
+import { nameFields, stateOf } from "../client/catalogue.ts";
 import { isServerError } from "../client/errors.ts";
 import type { Cell } from "../client/session.ts";
 import { literal, qualified } from "../client/sql.ts";
@@ -34,18 +34,9 @@ export class Relation {
   }
 }
 
-/** What changes whenever a column or an index of a table does: the versions of their rows in the catalogue. */
-const STATE_SQL = `SELECT c.oid, c.relkind,
-  (SELECT pg_catalog.string_agg(pg_catalog.concat(a.attnum, ':', a.xmin), ',' ORDER BY a.attnum)
-    FROM pg_catalog.pg_attribute a WHERE a.attrelid = c.oid AND a.attnum > 0),
-  (SELECT pg_catalog.string_agg(pg_catalog.concat(i.indexrelid, ':', i.xmin), ',' ORDER BY i.indexrelid)
-    FROM pg_catalog.pg_index i WHERE i.indrelid = c.oid)
-FROM pg_catalog.pg_class c WHERE c.oid = pg_catalog.to_regclass($1::pg_catalog.text)`;
-
 /** What the queries of one store read; a table is looked at anew when it was changed, which costs less than to look at it each time. */
 export class Relations {
   readonly #store: PostgresqlStore;
-  #known: { readonly state: string; readonly relation: Relation } | undefined;
 
   constructor(store: PostgresqlStore) {
     this.#store = store;
@@ -59,27 +50,20 @@ export class Relations {
   async open(query: ParsedQuery, signal: AbortSignal): Promise<Relation> {
     const native = parseNative(query);
     if (native !== undefined) return queryRelation(this.#store, native, signal);
-    const known = this.#known;
-    if (known !== undefined && (await this.#state(known.relation.from, signal)) === known.state) return known.relation;
+    const known = await this.#store.table(signal);
+    if (known !== undefined) {
+      const name = qualified(known);
+      const ask = (text: string, params: readonly Cell[]) => this.#store.query("read", signal, text, params);
+      if ((await stateOf(ask, name)) === known.state) return new Relation(await this.#store.requireTable(signal), name);
+    }
     return this.look(signal);
   }
 
   /** The table of the endpoint as it is now, with its size. */
   async look(signal: AbortSignal): Promise<Relation> {
-    this.#known = undefined;
-    // Its state is taken before it is looked at: should it be changed between the two, the next state is another one.
-    const before = await this.#store.table(signal);
-    const state = before && (await this.#state(qualified(before), signal));
     this.#store.forgetTable();
     const table = await this.#store.requireTable(signal);
-    const relation = new Relation(table, qualified(table));
-    if (state !== undefined && table.oid === before?.oid) this.#known = { state, relation };
-    return relation;
-  }
-
-  async #state(name: string, signal: AbortSignal): Promise<string | undefined> {
-    const { rows } = await this.#store.query("read", signal, STATE_SQL, [name]);
-    return rows[0]?.join(" ");
+    return new Relation(table, qualified(table));
   }
 }
 
@@ -90,7 +74,9 @@ export async function assertStillThere(
   signal: AbortSignal,
 ): Promise<void> {
   if (table.type !== "table" && table.type !== "partitioned") return;
+  if ((await store.find(store.tableName!, signal))?.oid === table.oid) return;
   store.forgetTable();
+  // Says what is wrong where there is none any more.
   const now = await store.requireTable(signal);
   if (now.oid === table.oid) return;
   throw new P2PError(
@@ -151,6 +137,7 @@ async function queryRelation(store: PostgresqlStore, native: ParsedNative, signa
     schema: "",
     name: "query",
     type: "query",
+    state: "",
     own: false,
     columns: named,
     key,

@@ -78,7 +78,7 @@ export async function* readKeyOrder(scan: Scan, options: ReadOptions): AsyncGene
         continue;
       }
       if (isFailure(found)) builder.fail(found, bytes);
-      else builder.add(scan.picked(found), bytes, scan.isValid(found));
+      else builder.add(scan.picked(found), bytes, scan.isValid(found, row));
       if (--left <= 0) break;
     }
     if (left <= 0) break;

@@ -33,7 +33,6 @@ export class Scan {
   /** The fields that are given, where more of them are read. */
   readonly #pick: readonly string[] | undefined;
   readonly #sidecarAt: number | undefined;
-  readonly #distrustsIds: boolean;
 
   /** @param also fields that are read besides, since rows are sorted by them; they are given only where asked for. */
   constructor(
@@ -56,7 +55,6 @@ export class Scan {
     this.plan = new RowPlan(table, needed, { plain, extra });
     this.#idPlan = new RowPlan(table, new Set(), { plain });
     this.#sidecarAt = table.own ? this.plan.select.indexOf(quote(SIDECAR)) : undefined;
-    this.#distrustsIds = !this.plan.soundValues;
   }
 
   /** The record of a row with all that was read of it, or why it is none. */
@@ -90,9 +88,9 @@ export class Scan {
     return this.#pick === undefined ? record : pickFields(record, this.#pick);
   }
 
-  /** Whether a record is known to be valid. */
-  isValid({ id }: P2PRecord): boolean {
-    if (this.#distrustsIds) return false;
+  /** Whether the record of a row is known to be valid. */
+  isValid({ id }: P2PRecord, row: Row): boolean {
+    if (!this.plan.isSound(row)) return false;
     return typeof id === "string" ? id !== "" : typeof id === "number" ? Number.isFinite(id) : typeof id === "bigint";
   }
 

@@ -49,6 +49,8 @@ const FETCHED = 100;
 /** A row in its place. */
 interface Placed {
   readonly found: P2PRecord | ReadFailure;
+  /** What a record was made of. */
+  readonly row?: Row;
   readonly bytes: number;
 }
 
@@ -75,7 +77,7 @@ export async function* readSorted(
     const { items: records, ...rest } = builder.take()!;
     return { records, cursor, distinct: sorted.scan.plan.distinctIds, ...rest };
   };
-  for await (const { found, bytes } of sorted.rows(builder.limitBytes)) {
+  for await (const { found, row, bytes } of sorted.rows(builder.limitBytes)) {
     if (!builder.hasRoomFor(bytes)) {
       yield take();
       await yielder.yieldIfDue();
@@ -88,7 +90,7 @@ export async function* readSorted(
       continue;
     }
     if (failed) builder.fail(found, bytes);
-    else builder.add(sorted.scan.picked(found), bytes, sorted.scan.isValid(found));
+    else builder.add(sorted.scan.picked(found), bytes, sorted.scan.isValid(found, row!));
     if (--left <= 0) break;
     if (builder.isFull) {
       yield take();
@@ -194,7 +196,7 @@ class SortedRead {
       for (const row of rows) {
         const found = scan.find(row);
         if (found === undefined || (isFailure(found) ? this.#after !== undefined : !this.#isBehind(found))) continue;
-        yield { found, bytes: sizeOf(row) };
+        yield { found, row, bytes: sizeOf(row) };
       }
     }
   }
@@ -286,7 +288,7 @@ class SortedRead {
       for (const { at, key } of part) {
         const row = byKey.get(keyText(key));
         const found = row && scan.find(row);
-        if (found !== undefined) yield { found, bytes: sizeOf(row!), at };
+        if (row !== undefined && found !== undefined) yield { found, row, bytes: sizeOf(row), at };
       }
     }
   }

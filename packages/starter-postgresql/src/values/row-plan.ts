@@ -13,6 +13,9 @@ import { isVisibleCell } from "./visible-value.ts";
 /** Types whose values have a text of their own each, as ids. */
 const DISTINCT_TYPES: ReadonlySet<string> = new Set(["int2", "int4", "int8", "uuid", "oid"]);
 
+/** In tables of ours their tags are taken for this library's own, whoever wrote them. */
+const JSON_TYPES: ReadonlySet<string> = new Set(["json", "jsonb"]);
+
 /** How the rows of one query become records. */
 export class RowPlan {
   /** What stands after SELECT: the columns of the key first, in the key's order. */
@@ -21,14 +24,14 @@ export class RowPlan {
   readonly keyWidth: number;
   /** Where the expressions stand in a row that were asked for beside the columns. */
   readonly extraAt: number;
-  /** Whether no value can be one that no record may hold; the id is to be looked at all the same. */
-  readonly soundValues: boolean;
   /** Whether no two rows can have ids of one text. */
   readonly distinctIds: boolean;
   readonly #table: Table;
   readonly #fields: ReadonlySet<string> | undefined;
   readonly #make: (row: Row) => P2PRecord;
   readonly #sidecarAt: number | undefined;
+  /** Whether no cell can hold a value that no record may. */
+  readonly #soundCells: boolean;
   /** Columns in which NULL means that the field is absent, with their places in a row. */
   readonly #optional: ReadonlyMap<string, number>;
   readonly #columnAt: ReadonlyMap<string, number>;
@@ -75,8 +78,13 @@ export class RowPlan {
     const parts = decoders.slice(0, key.length);
     this.#make = key.length === 1 ? make : (row) => make([...row, compositeId(parts, row)]);
     this.#optional = new Map(columns.flatMap(({ field, optional }, at) => (optional ? [[field, at] as const] : [])));
-    this.soundValues = !table.own;
+    this.#soundCells = !table.own || !columns.some(({ type }) => JSON_TYPES.has(baseOf(type).name));
     this.distinctIds = hasDistinctIds(table);
+  }
+
+  /** Whether no value of a row can be one that no record may hold; the id is to be looked at all the same. */
+  isSound(row: Row): boolean {
+    return this.#soundCells && (this.#sidecarAt === undefined || row[this.#sidecarAt] === null);
   }
 
   /** The stored cells of the key of a row, which tell its position. */

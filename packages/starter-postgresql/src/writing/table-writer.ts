@@ -292,7 +292,7 @@ export class TableWriter {
       if (store.endpoint.create === "never") throw notMade(store);
       await this.#change(signal, async (session) => {
         const name = store.tableName!;
-        if ((await store.describe(name, signal, session)) !== undefined) return;
+        if ((await store.find(name, signal, session)) !== undefined) return;
         const sqlName =
           name.schema === undefined ? quote(name.name) : qualified({ schema: name.schema, name: name.name });
         const declared = declaredOf(schema);
