@@ -28,6 +28,9 @@ const MANY_TOLD_MS = 25_000;
 
 const MANY = 10_000;
 
+/** Writes of what is read in pieces. */
+const PIECES = 5;
+
 /** Who follows. */
 const FOLLOWER = "conformance";
 
@@ -233,6 +236,27 @@ function positionChecks(suite: Suite): void {
     await put(target, ["b"], 1);
     const again = await bench.open(place, "source");
     await toldOrLost(again.changes!, cursor, ["b"]);
+  });
+
+  check(suite, "reading on from the cursor of each batch leaves nothing out", async (bench, skip) => {
+    const { target, feed, start } = await followed(bench, skip);
+    const ids = Array.from({ length: PIECES * 3 }, (_, i) => `piece-${i}`);
+    for (let from = 0; from < ids.length; from += 3) await put(target, ids.slice(from, from + 3), from);
+    const missing = new Set(ids);
+    let cursor = start;
+    const read = async () => {
+      while (missing.size > 0) {
+        const batches = reading(feed, cursor, calm());
+        const { value, done } = await batches.next();
+        expect(done).not.toBe(true);
+        await batches.return?.();
+        for (const { id } of (value as ChangeBatch).refs) missing.delete(idKey(id));
+        cursor = overWire((value as ChangeBatch).cursor);
+      }
+    };
+    await within(TOLD_MS, "what is told in pieces", read()).catch((error) => {
+      throw new Error(`${missing.size} of ${ids.length} changed ids were not told: ${(error as Error).message}`);
+    });
   });
 
   check(suite, "two followers do not disturb each other", async (bench, skip) => {

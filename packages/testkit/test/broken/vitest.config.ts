@@ -7,6 +7,8 @@ export default defineConfig({
     root: join(import.meta.dirname, "../.."),
     include: ["test/broken/*.suite.ts"],
     watch: false,
+    // What runs side by side waits most of the time.
+    maxConcurrency: 1000,
     dangerouslyIgnoreUnhandledErrors: true,
   },
 });
