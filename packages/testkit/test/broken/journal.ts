@@ -16,7 +16,6 @@ import { type AdapterUnderTest, referenceAdapter } from "../../src/index.ts";
 import type { Replaced } from "./sabotage.ts";
 
 const STORE = "reference";
-const POLL_MS = 5;
 
 /** The changes of one place. */
 export class Journal {
@@ -25,11 +24,14 @@ export class Journal {
   /** When each id changed last, by the clock of `performance`. */
   readonly changedAt = new Map<P2PId, number>();
 
+  readonly #waiting = new Set<AbortController>();
+
   note(ids: Iterable<P2PId>): void {
     for (const id of ids) {
       this.ids.push(id);
       this.changedAt.set(id, performance.now());
     }
+    for (const over of this.#waiting) over.abort();
   }
 
   cursor(at: number): JsonValue {
@@ -45,8 +47,15 @@ export class Journal {
 
   /** Waits until there is more than so much, but no longer than so many ms. */
   async more(than: number, maxWaitMs: number, signal: AbortSignal): Promise<void> {
-    const until = performance.now() + maxWaitMs;
-    while (this.ids.length <= than && performance.now() < until) await sleep(POLL_MS, signal);
+    if (this.ids.length > than) return;
+    const over = new AbortController();
+    this.#waiting.add(over);
+    try {
+      await sleep(maxWaitMs, AbortSignal.any([signal, over.signal])).catch(() => {});
+      signal.throwIfAborted();
+    } finally {
+      this.#waiting.delete(over);
+    }
   }
 }
 
@@ -147,8 +156,9 @@ export function feedAdapter({
   };
 }
 
-/** Changes told in one batch. */
+/** Changes told in one batch: few of them, unless there are very many. */
 const BATCH = 10;
+const LARGE_BATCH = 1000;
 
 export async function* readJournal(journal: Journal, options: ChangeReadOptions): AsyncGenerator<ChangeBatch> {
   const { after, maxWaitMs, signal } = options;
@@ -156,7 +166,7 @@ export async function* readJournal(journal: Journal, options: ChangeReadOptions)
   for (let at = journal.place(after); ; ) {
     await journal.more(at, maxWaitMs, signal);
     signal.throwIfAborted();
-    const ids = journal.ids.slice(at, at + BATCH);
+    const ids = journal.ids.slice(at, at + (journal.ids.length - at > LARGE_BATCH ? LARGE_BATCH : BATCH));
     at += ids.length;
     yield { refs: ids.map((id) => ({ id })), cursor: journal.cursor(at) };
   }

@@ -8,7 +8,7 @@ export default defineConfig({
     include: ["test/broken/*.suite.ts"],
     watch: false,
     // What runs side by side waits most of the time.
-    maxConcurrency: 1000,
+    maxConcurrency: 50,
     dangerouslyIgnoreUnhandledErrors: true,
   },
 });
