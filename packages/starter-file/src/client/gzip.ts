@@ -106,7 +106,7 @@ async function* inflate(
       }
       last = chunk;
       given += chunk.length;
-      // The callback never comes for a chunk in which the stream ends.
+      // The callback may come before what is still to be given out, or never, for a chunk in which the stream ends.
       await new Promise<void>((resolve) => {
         engine.once("end", resolve);
         engine.once("close", resolve);
@@ -116,7 +116,8 @@ async function* inflate(
           resolve();
         });
       });
-      if (engine.destroyed) return;
+      // What is left over is not of this stream.
+      if (engine.destroyed || engine.bytesWritten < given) return;
     }
   };
   engine.once("end", () => {
