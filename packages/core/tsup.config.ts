@@ -1,3 +1,8 @@
 import { packageBuild } from "../../tsup.base.ts";
 
-export default packageBuild(["src/index.ts", "src/starter.ts", "src/engine.ts"]);
+export default packageBuild({
+  index: "src/index.ts",
+  starter: "src/starter.ts",
+  engine: "src/engine.ts",
+  "digest-thread": "src/transfer/verify/digest-thread.ts",
+});

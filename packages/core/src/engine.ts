@@ -5,15 +5,10 @@ export { mirrorWith } from "./live/mirror.ts";
 export { boundService } from "./storage/bound-service.ts";
 export { completeTarget } from "./storage/complete-target.ts";
 export { changesOf, countOf, deleteOf, lacksOf, lookUpOf, openStore } from "./storage/contract-checks.ts";
-export {
-  distrustOf,
-  type InstalledStarter,
-  installedStarters,
-  loadStarter,
-  type StarterScope,
-} from "./storage/discovery.ts";
+export { distrustOf, installedStarters, loadStarter, type StarterScope } from "./storage/discovery.ts";
 export { catalogueOf, listCollections } from "./storage/list-collections.ts";
 export { openService } from "./storage/open-service.ts";
+export type { InstalledStarter } from "./storage/origins.ts";
 export { isSecretName, REDACTED, redactEndpoint, redactError } from "./storage/redact.ts";
 export { StarterRegistry } from "./storage/registry.ts";
 export { nearest } from "./suggest.ts";

@@ -37,6 +37,7 @@ export function starterWith(loadModule: () => Promise<ClientModule>): P2PStarter
   return {
     storageType: "elasticsearch",
     contractVersion: CONTRACT_VERSION,
+    threads: true,
     options: elasticsearchOptions,
     capabilities: elasticsearchCapabilities,
     async open(info, context) {

@@ -50,6 +50,7 @@ const MAX_LISTED = 20;
 export const mongodbStarter: P2PStarter = {
   storageType: STORE,
   contractVersion: CONTRACT_VERSION,
+  threads: true,
   options: mongodbOptions,
   capabilities: mongodbCapabilities(MONGODB, true),
   async open(endpoint, context) {

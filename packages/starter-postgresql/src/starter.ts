@@ -33,6 +33,7 @@ const DEFAULT_TABLE = "records";
 export const postgresqlStarter: P2PStarter = {
   storageType: STORE,
   contractVersion: CONTRACT_VERSION,
+  threads: true,
   options: postgresqlOptions,
   capabilities: postgresqlCapabilities,
   async open(endpoint, context) {

@@ -40,6 +40,7 @@ import { writeDocuments } from "./writing/raw-write.ts";
 export const redisStarter: P2PStarter = {
   storageType: STORE,
   contractVersion: CONTRACT_VERSION,
+  threads: true,
   options: redisOptions,
   capabilities: redisCapabilities(redisOptions.format.default),
   async open(endpoint, context) {

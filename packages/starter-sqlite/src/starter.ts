@@ -36,6 +36,7 @@ const DEFAULT_TABLE = "records";
 export const sqliteStarter: P2PStarter = {
   storageType: "sqlite",
   contractVersion: CONTRACT_VERSION,
+  threads: true,
   options: sqliteOptions,
   capabilities: sqliteCapabilities,
   async open(endpoint, context) {

@@ -33,6 +33,7 @@ const OF_TWO_ENDS = {
   certificate: "--certificate",
   ignoreExtra: "--ignore-extra",
   targetWhere: "--target-where",
+  threads: "--threads",
 } as const;
 
 async function holdAgainst(
@@ -75,7 +76,7 @@ async function compareEnds(typed: TypedEnds, flags: VerifyFlags, session: Sessio
   const given = await resolveTyped(typed.target, "target", session, names);
   if (flags.certificate !== undefined) await assertCertificatePlace(flags.certificate);
   const transform = flags.transform === undefined ? undefined : (await loadTransform(flags.transform)).transform;
-  const { batchSize, maxDifferences, ignoreExtra, live, settle, targetWhere, connectionTimeout } = flags;
+  const { batchSize, maxDifferences, ignoreExtra, live, settle, targetWhere, threads, connectionTimeout } = flags;
   const targetQuery = targetWhere && targetQueryFrom(targetWhere);
   const target = await completedTarget(given, source, session, connectionTimeout);
   const reporter = await createReporter(session.out, flags.progressInterval);
@@ -95,7 +96,7 @@ async function compareEnds(typed: TypedEnds, flags: VerifyFlags, session: Sessio
               batchSize,
               ...(maxDifferences !== undefined && { maxDifferences }),
               ...(ignoreExtra && { extras: "allow" }),
-              ...{ targetQuery, live, settle, certificate: flags.certificate !== undefined },
+              ...{ targetQuery, threads, live, settle, certificate: flags.certificate !== undefined },
             },
             compare: (options) =>
               verify(

@@ -1,4 +1,4 @@
-import type { Command } from "commander";
+import { type Command, Option } from "commander";
 import { type OutputFlags, withOutput } from "./output.ts";
 import { type ProgressFlags, withProgress } from "./progress.ts";
 import { type QueryFlags, SELECTION, withQuery } from "./query.ts";
@@ -15,6 +15,7 @@ export type VerifyFlags = QueryFlags &
     readonly batchSize?: number;
     readonly maxDifferences?: number;
     readonly ignoreExtra?: boolean;
+    readonly threads?: "auto" | "never";
     readonly live?: boolean;
     readonly certificate?: string;
     readonly against?: string;
@@ -27,6 +28,12 @@ export function withVerifyFlags(command: Command): Command {
     .option("--transform <file>", "compare what this module makes of the source's records")
     .option("--batch-size <n>", "records read at a time (default: 1000)", wholeFrom(1))
     .option("--max-differences <n>", "differences listed; all are counted (default: 20)", wholeFrom(0))
+    .addOption(
+      new Option("--threads <when>", "whether the target may be read in a thread of its own (default: auto)").choices([
+        "auto",
+        "never",
+      ]),
+    )
     .option("--live", "both sides may change meanwhile: tell what stays different for the time of --settle")
     .option("--settle <time>", "with --live, how long a change takes to the target (default: 10s)", duration)
     .option("--certificate <file>", "where both are equal, keep digests of what they hold, for --against")

@@ -6,6 +6,7 @@ import { VALUE_TYPES } from "../model/value-tree.ts";
 import { boundService } from "./bound-service.ts";
 import type { ChangeFeed } from "./change-feed.ts";
 import { type EndpointInfo, endpointLabel } from "./endpoint.ts";
+import { noteOpened } from "./origins.ts";
 import type { P2PQuery } from "./query.ts";
 import {
   CONTRACT_VERSION,
@@ -100,7 +101,11 @@ export async function openStore(
 ): Promise<P2PDataTransferService> {
   const service = await starter.open(endpoint, context);
   const trouble = troubleWith(service, starter.contractVersion);
-  if (trouble === undefined) return starter.contractVersion < CONTRACT_VERSION ? ofContract2(service) : service;
+  if (trouble === undefined) {
+    const complete = starter.contractVersion < CONTRACT_VERSION ? ofContract2(service) : service;
+    noteOpened(complete, starter, endpoint);
+    return complete;
+  }
   await Promise.resolve(service?.close?.()).catch(() => {});
   throw new P2PError(
     "STARTER_INCOMPATIBLE",

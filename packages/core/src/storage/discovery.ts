@@ -4,16 +4,8 @@ import * as nodeModule from "node:module";
 import { basename, dirname, join, resolve, sep } from "node:path";
 import { pathToFileURL } from "node:url";
 import { messageOf, P2PError } from "../errors.ts";
+import { type InstalledStarter, noteStarter } from "./origins.ts";
 import type { P2PStarter } from "./service.ts";
-
-/** A starter among the application's dependencies, not loaded yet. */
-export interface InstalledStarter {
-  readonly storageType: string;
-  readonly packageName: string;
-  readonly version: string;
-  /** The package's folder. */
-  readonly directory: string;
-}
 
 interface Manifest {
   readonly name?: string;
@@ -234,6 +226,7 @@ export async function loadStarter(installed: InstalledStarter): Promise<P2PStart
       `${packageName} is marked as the starter for '${storageType}' but exports none`,
     );
   }
+  noteStarter(starter as P2PStarter, installed);
   return starter as P2PStarter;
 }
 

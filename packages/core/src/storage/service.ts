@@ -441,6 +441,11 @@ export interface P2PStarter {
   /** What its stores can do with the default options; an open service tells of its own store. */
   readonly capabilities?: P2PCapabilities;
   /**
+   * What it opens is the same in every thread and process, as a file or a server is: a comparison may then read it in a
+   * worker thread, which loads the starter anew and opens the endpoint once more. Default `false`.
+   */
+  readonly threads?: boolean;
+  /**
    * Opens the endpoint and makes sure that it answers. Whatever was opened is closed again when it throws.
    *
    * @throws P2PError `INVALID_ENDPOINT`, `SOURCE_NOT_FOUND`, `TARGET_NOT_WRITABLE`, `CONNECTION_FAILED`,

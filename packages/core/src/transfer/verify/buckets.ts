@@ -76,6 +76,20 @@ export class BucketDigests {
     this.#unsure.add(bucketOf(spread, this.#table));
   }
 
+  /** For another thread, which takes them by {@link merge}. */
+  packed(): { readonly bytes: Uint8Array; readonly unread: readonly number[] } {
+    return { bytes: this.bytes(), unread: [...this.#unsure] };
+  }
+
+  /** Adds what another thread has found. */
+  merge({ bytes, unread }: ReturnType<BucketDigests["packed"]>): void {
+    const other = BucketDigests.fromBytes(bytes, this.#table);
+    for (const [bucket, count] of other.#counts.entries()) this.#counts[bucket]! += count;
+    for (const [at, sum] of other.#sums.entries()) this.#sums[at]! += sum;
+    for (const bucket of unread) this.#unsure.add(bucket);
+    this.count += other.count;
+  }
+
   unequalBuckets(other: BucketDigests): Set<number> {
     const unequal = new Set<number>([...this.#unsure, ...other.#unsure]);
     for (let bucket = 0; bucket < BUCKETS; bucket++) {

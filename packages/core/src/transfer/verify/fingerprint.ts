@@ -99,7 +99,11 @@ export class SipHashFingerprinter implements Fingerprinter {
   /** Of a store's records nearly all have the same fields, and their names are not hashed for each. */
   readonly #shapes: FieldOrders<Shape>;
 
+  /** 16 bytes. */
+  readonly key: Uint8Array;
+
   constructor(key: Uint8Array = randomBytes(16)) {
+    this.key = key;
     this.#input = new SipHashInput(key);
     const namesInput = new SipHashInput(key);
     this.#shapes = new FieldOrders((names) => {

@@ -124,6 +124,7 @@ export class Pairing {
   #vain = 0;
   #patient = true;
   #over = false;
+  #isVain = false;
   /** Records that were found equal on both sides. */
   pairs = 0;
 
@@ -138,6 +139,11 @@ export class Pairing {
     this.#same = same;
     this.#keep = keep;
     this.#signal = signal;
+  }
+
+  /** Whether it gave up since the two sides have no order in common. */
+  get isVain(): boolean {
+    return this.#isVain;
   }
 
   /** Takes what came on a side. @param bytes of each, roughly. */
@@ -214,7 +220,10 @@ export class Pairing {
       this.#keep(side, oldest);
       this.#vain++;
     }
-    if (this.#vain > TRIED && this.#vain > this.pairs) this.#giveUp();
+    if (this.#vain > TRIED && this.#vain > this.pairs) {
+      this.#isVain = true;
+      this.#giveUp();
+    }
   }
 
   #giveUp(): void {

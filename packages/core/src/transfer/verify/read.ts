@@ -1,6 +1,7 @@
 import { Yielder } from "../../async/yielder.ts";
 import type { P2PError } from "../../errors.ts";
 import { isP2PError } from "../../errors.ts";
+import type { JsonValue } from "../../model/json-value.ts";
 import type { P2PRecord } from "../../model/record.ts";
 import type { P2PQuery } from "../../storage/query.ts";
 import type { P2PDataTransferService, RecordBatch } from "../../storage/service.ts";
@@ -22,6 +23,8 @@ export interface Unread {
 export interface SideBatch {
   readonly records: readonly P2PRecord[];
   readonly unread: readonly Unread[];
+  /** Points after what was read. */
+  readonly cursor: JsonValue;
   /** The size of the records, roughly, where it is known without further work. */
   readonly bytes?: number | undefined;
 }
@@ -36,6 +39,8 @@ export interface Side {
   readonly batchSize: number;
   readonly retry: RetryPolicy;
   readonly signal: AbortSignal;
+  /** Where to go on, of a query without limit and offset. Default: at the beginning. */
+  readonly after?: JsonValue;
   /** Looks at what is read, before the transform. */
   readonly fields?: FieldWatch;
   /** Whether what does not exist holds no records, rather than being an error. */
@@ -53,6 +58,7 @@ export async function* readSide(side: Side): AsyncGenerator<SideBatch> {
     const { records, failures } = await siftBatch(batch, transform, signal, window);
     yield {
       records,
+      cursor: batch.cursor,
       ...(transform === undefined && { bytes: batch.bytes }),
       unread: [
         ...failures.map(({ record, error }) => ({ id: idText(record), error, wasRead: true as const })),
@@ -66,7 +72,7 @@ export async function* readSide(side: Side): AsyncGenerator<SideBatch> {
 async function* persistentReads(side: Side): AsyncGenerator<RecordBatch> {
   const { service, query, batchSize, retry, signal } = side;
   const budget = new RetryBudget(retry);
-  let after: RecordBatch["cursor"] | undefined;
+  let { after } = side;
   let read = 0;
   for (;;) {
     try {

@@ -1,5 +1,6 @@
 import { assertPlain } from "../../described.ts";
 import { isP2PError, P2PError, toP2PError } from "../../errors.ts";
+import type { JsonValue } from "../../model/json-value.ts";
 import { idKey, type MutableRecord, type P2PRecord } from "../../model/record.ts";
 import { estimateBytes } from "../../model/size.ts";
 import { countOf } from "../../storage/contract-checks.ts";
@@ -23,9 +24,11 @@ import {
   newFingerprinter,
   printRecord,
   ShaFingerprinter,
+  SipHashFingerprinter,
 } from "./fingerprint.ts";
 import { type PairedSide, Pairing, sameRecord } from "./pairing.ts";
 import { readSide, type Side, type SideBatch } from "./read.ts";
+import { ThreadedDigests } from "./threaded-digests.ts";
 
 /** How two sides are compared. `In` is what the records of the source are. */
 export interface VerifyOptions<In extends object = MutableRecord> {
@@ -68,6 +71,12 @@ export interface VerifyOptions<In extends object = MutableRecord> {
   readonly settle?: number | undefined;
   /** Give a certificate where both sides are equal, against which one of them can be held later. Default `false`. */
   readonly certificate?: boolean | undefined;
+  /**
+   * Whether the target may be read in a worker thread of its own: `"auto"`, where both sides come in orders that have nothing in
+   * common, so that all must be hashed, there is a second processor, the target's starter was found among the dependencies and knows
+   * of threads, and neither a `targetQuery` nor a certificate is asked for; or `"never"`. Default `"auto"`.
+   */
+  readonly threads?: "auto" | "never" | undefined;
   readonly signal?: AbortSignal | undefined;
   /**
    * Called with the number of records compared so far, of both sides, and with how many they hold together, as soon as both
@@ -191,6 +200,7 @@ export function checkOptions(options: Omit<VerifyOptions, "onProgress"> & { read
     ["repeats", words(options.repeats), '"differ" or "allow"'],
     ["failed", failed === undefined || (typeof failed === "object" && failed !== null && iterable(failed)), "iterable"],
     ["certificate", typeof (options.certificate ?? false) === "boolean", "true or false"],
+    ["threads", ["auto", "never"].includes(options.threads ?? "auto"), '"auto" or "never"'],
     ["live", typeof (options.live ?? false) === "boolean", "true or false"],
     ["settle", options.settle === undefined || (whole(options.settle, 1) && options.live === true), SETTLE_WORDS],
     ["signal", signal === undefined || signal instanceof AbortSignal, "an AbortSignal"],
@@ -395,14 +405,47 @@ class Comparison {
   }
 
   async #digestTarget(digests: BucketDigests, pairing: Pairing | undefined): Promise<void> {
-    for await (const batch of this.#reading({ ...this.#target, fields: this.#fields.target })) {
+    const thread = pairing && this.#threadForTarget();
+    try {
+      const after = await this.#digestTargetHere(digests, pairing, this.#target, thread);
+      if (after !== undefined) {
+        const rest = await thread!.digest(after, (records) => this.#count(records));
+        if (rest) digests.merge(rest);
+        else await this.#digestTargetHere(digests, pairing, { ...this.#target, after }, undefined);
+      }
+    } finally {
+      thread?.close();
+    }
+    pairing?.end(1);
+  }
+
+  #threadForTarget(): ThreadedDigests | undefined {
+    const prints = this.#prints;
+    if (this.#options.threads === "never" || this.#options.targetQuery || !(prints instanceof SipHashFingerprinter)) {
+      return undefined;
+    }
+    // What another starter knows to be the same is not known in a thread that loads the target's alone.
+    return this.#ends.source.service.comparable ? undefined : ThreadedDigests.of(this.#target, prints.key);
+  }
+
+  /** @returns where a thread that is ready has to go on. */
+  async #digestTargetHere(
+    digests: BucketDigests,
+    pairing: Pairing | undefined,
+    side: Side,
+    thread: ThreadedDigests | undefined,
+  ): Promise<JsonValue | undefined> {
+    for await (const batch of this.#reading({ ...side, fields: this.#fields.target })) {
       const { records, unread } = batch;
       if (pairing) pairing.add(1, records, bytesOfEach(batch));
       else for (const record of records) this.#digestOfTarget(record, digests);
       for (const { id } of unread) digests.addUnread(this.#prints.spread(id));
+      // What can be paired takes less work here than hashing it there.
+      if (pairing?.isVain) thread?.begin();
+      if (thread?.isReady) return batch.cursor;
       await pairing?.turn(1);
     }
-    pairing?.end(1);
+    return undefined;
   }
 
   #digestOfSource(record: P2PRecord, digests: BucketDigests): void {
@@ -550,10 +593,14 @@ class Comparison {
   /** A side's batches, counted. */
   async *#reading(side: Side): AsyncGenerator<SideBatch> {
     for await (const batch of readSide(side)) {
-      this.#read += batch.records.length;
-      this.#listener(this.#read, this.#total);
+      this.#count(batch.records.length);
       yield batch;
     }
+  }
+
+  #count(records: number): void {
+    this.#read += records;
+    this.#listener(this.#read, this.#total);
   }
 }
 
