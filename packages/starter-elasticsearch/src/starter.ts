@@ -9,6 +9,7 @@ import {
   withDeadline,
 } from "@omni/p2p-core/starter";
 import { type ClientModule, createClient, loadClientModule } from "./client/client.ts";
+import { elasticsearchLeases } from "./client/leases.ts";
 import { Link } from "./client/link.ts";
 import { type ElasticsearchEndpoint, elasticsearchOptions, indexOf, parseElasticsearchEndpoint } from "./endpoint.ts";
 import { elasticsearchCollections } from "./inspecting/collections.ts";
@@ -175,6 +176,7 @@ function serviceOf(source: SourceIndex, target: WriteTarget, refreshAtEnd: boole
       return deleteRecords({ ...target, ...source }, refs, options);
     },
     identity: (signal) => identityOf(link, index, signal),
+    leases: elasticsearchLeases(link, index),
     async ping(signal) {
       // One who may only use certain indices is refused here, and that is a sign of life too.
       await link.request({ method: "HEAD", path: "/", accept: [403] }, "read", signal);

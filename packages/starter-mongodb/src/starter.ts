@@ -15,6 +15,7 @@ import { collectionNotFound, findCollection, listCollections } from "./client/co
 import { dialectOf, MONGODB } from "./client/dialect.ts";
 import { mongodbError } from "./client/errors.ts";
 import { storeIdentity } from "./client/identity.ts";
+import { mongodbLeases } from "./client/leases.ts";
 import { shardKeyOf } from "./client/shard-key.ts";
 import { STORE } from "./client/storage-type.ts";
 import { type MongodbEndpoint, mongodbOptions, parseMongodbEndpoint } from "./endpoint.ts";
@@ -203,6 +204,7 @@ function serve({ BSON }: Driver, client: MongoClient, opened: OpenCollection): P
     ...(opened.dialect.complete && { changes }),
     comparable,
     identity: (signal) => storeIdentity(opened, signal),
+    leases: mongodbLeases(opened),
     async ping(signal) {
       signal.throwIfAborted();
       try {

@@ -7,6 +7,7 @@ import {
 } from "@omni/p2p-core/starter";
 import { LogFeed, postgresqlChanges } from "./changes.ts";
 import { identityOf } from "./client/identity.ts";
+import { postgresqlLeases } from "./client/leases.ts";
 import { openStore } from "./client/open.ts";
 import { assertMayRead, assertMayWrite } from "./client/rights.ts";
 import type { PostgresqlStore } from "./client/store.ts";
@@ -97,6 +98,7 @@ function serve(store: PostgresqlStore, source: Table | undefined): P2PDataTransf
     count: (query, signal) => reader.count(query, signal),
     partitions: (query, parts, signal) => reader.partitions(query, parts, signal),
     identity: (signal) => identityOf(store, signal),
+    ...(source === undefined && { leases: postgresqlLeases(store) }),
     ping: async (signal) => void (await store.query("ping", signal, "SELECT 1")),
     close: async () => {
       await changes?.close();

@@ -6,6 +6,9 @@ export const STORE = "postgresql";
 /** The name of the column that holds what the others cannot say. A table where it has the mark is one of ours. */
 export const SIDECAR = "_p2p";
 
+/** The table of leases, which is none of the user's. */
+export const LEASES = "_p2p_leases";
+
 /** The comment on that column, by which a table of ours is told from one that happens to have such a column. Dumps keep it. */
 export const SIDECAR_MARK = "Written by @omni/p2p: what the other columns cannot say";
 

@@ -18,6 +18,7 @@ import { addFlags, missingFlags } from "./changes/notification-flags.ts";
 import { changesLost, Session } from "./changes/session.ts";
 import { type Key, keySuffix } from "./client/keys.ts";
 import type { Keyspace } from "./client/keyspace.ts";
+import { isOwnKey } from "./client/leases.ts";
 import { STORE } from "./types.ts";
 
 /** Keys in a batch at most. */
@@ -161,7 +162,7 @@ function refsOf(keys: readonly Key[], { settings: { prefix, marker } }: Keyspace
   for (const key of keys) {
     const starts = typeof key === "string" ? key.startsWith(prefix) : key.indexOf(start) === 0;
     const id = keySuffix(key, prefix);
-    if (!starts || id.length === 0 || key === marker) continue;
+    if (!starts || id.length === 0 || isOwnKey(key, marker)) continue;
     refs.push({ id: typeof id === "string" ? id : new Uint8Array(id) });
   }
   return refs;

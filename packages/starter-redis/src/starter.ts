@@ -11,6 +11,7 @@ import { openRedis } from "./client/client.ts";
 import { storeIdentity } from "./client/identity.ts";
 import { keyName } from "./client/keys.ts";
 import type { Keyspace } from "./client/keyspace.ts";
+import { redisLeases } from "./client/leases.ts";
 import { parseRedisEndpoint, redisOptions } from "./endpoint.ts";
 import { redisCollections } from "./inspecting/collections.ts";
 import { describeSample } from "./inspecting/describe-mapping.ts";
@@ -75,6 +76,7 @@ export const redisStarter: P2PStarter = {
       ...(settings.format === "dump" && { idForm: (id) => keyName(keyOfId(id, settings)) }),
       identity: (signal) => storeIdentity(link, settings, signal),
       changes,
+      leases: redisLeases(keyspace),
       ping: (signal) => link.ping(signal),
       close: () => {
         changes.close();

@@ -95,4 +95,38 @@ describeWithService("redis", "identity", () => {
     expect((await identityOf("/0?prefix=a:")).volatile).toBeUndefined();
     await client.config("SET", "maxmemory", "0");
   });
+
+  const LEASE = { name: "search", run: "a", owner: "me", holder: "process 1", ttlMs: 60_000, renew: false };
+
+  it("has leases beside the records of every prefix, the empty one too", async () => {
+    const prefixed = await openAt(`${server.url}?prefix=a:`, "target");
+    expect(await prefixed.leases!.take(LEASE, calm())).toEqual({ held: true });
+    expect(await client.keys("*")).toEqual(["_p2p:leases"]);
+    expect(await client.pttl("_p2p:leases")).toBeGreaterThan(50_000);
+    for (const prefix of ["", "_p2p:"]) {
+      const whole = await openAt(`${server.url}?prefix=${prefix}`, "target");
+      const id = "_p2p:leases".slice(prefix.length);
+      expect(await whole.count({}, calm())).toBe(0);
+      expect((await readAll(whole)).records).toEqual([]);
+      expect(await whole.count({ where: { id } }, calm())).toBe(0);
+      expect(await whole.lookUp!([{ id }], {}, { signal: calm() })).toEqual([{ state: "absent" }]);
+      expect(await whole.deleteFromTarget!([{ id }], { signal: calm() })).toMatchObject({ deleted: 0, absent: 1 });
+      const { failures } = await whole.writeToTarget([{ id }], { mode: "upsert", signal: calm() });
+      expect(failures).toMatchObject([{ error: { code: "INVALID_RECORD" } }]);
+      await whole.close();
+    }
+    expect(await prefixed.leases!.take({ ...LEASE, renew: true }, calm())).toEqual({ held: true });
+    await prefixed.close();
+  });
+
+  it("tells that a user may not keep leases, and goes on being of use", async () => {
+    await client.call("ACL", "SETUSER", "narrow", "on", ">secret", "~a:*", "+@all");
+    const { port } = new URL(server.url);
+    const narrow = await openAt(`redis://narrow:secret@127.0.0.1:${port}?prefix=a:`, "target");
+    expect(await errorOf(narrow.leases!.take(LEASE, calm()))).toMatchObject({ retryable: false });
+    await writeAll(narrow, [{ id: "x" }]);
+    expect(await client.keys("*")).toEqual(["a:x"]);
+    await narrow.close();
+    await client.call("ACL", "DELUSER", "narrow");
+  });
 });

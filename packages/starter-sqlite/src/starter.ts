@@ -21,6 +21,7 @@ import { TableReader } from "./read.ts";
 import { inspectInChild } from "./reading/inspect-in-child.ts";
 import { sqliteCapabilities } from "./types.ts";
 import { TargetWriter } from "./write.ts";
+import { sqliteLeases } from "./writing/leases.ts";
 
 /** The table of a target that names none, and whose source is no SQLite file. */
 const DEFAULT_TABLE = "records";
@@ -102,6 +103,9 @@ function serve(store: SqliteStore, table: string, writer: TargetWriter): P2PData
     count: (query, signal) => reader.count(query, signal),
     partitions: (query, parts, signal) => reader.partitions(query, parts, signal),
     changes,
+    ...(!store.readOnly && {
+      leases: sqliteLeases(store, table, (signal, work) => writer.apart(signal, work)),
+    }),
     identity: (signal) => identityOf(store, table, signal),
     ping: (signal) => ping(store, signal),
     close() {

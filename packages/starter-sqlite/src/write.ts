@@ -106,6 +106,16 @@ export class TargetWriter {
     }
   }
 
+  /** Does something in a transaction of its own, between batches and deletes. */
+  apart<T>(signal: AbortSignal, work: () => T): Promise<T> {
+    return this.#inOrder("here", () =>
+      this.#transactions.enqueue(() => {
+        this.#transactions.assertWritable();
+        return this.#transactions.transaction(signal, () => this.#transactions.work(signal, work));
+      }),
+    );
+  }
+
   #inOrder<T>(writer: "here" | "thread", work: () => Promise<T>): Promise<T> {
     if (writer !== this.#last) this.#before = this.#settled;
     this.#last = writer;

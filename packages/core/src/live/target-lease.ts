@@ -112,7 +112,9 @@ export class TargetLease {
       answer = await service.leases!.take({ name, run, owner, holder, ttlMs, renew: this.#taken }, signal);
     } catch (error) {
       signal.throwIfAborted();
-      if (isConnectionError(error) || (isP2PError(error) && error.retryable)) throw error;
+      // One that may log in, and may not do this, is no connection that was lost.
+      const isRefused = isP2PError(error, "AUTHENTICATION_FAILED");
+      if (!isRefused && (isConnectionError(error) || (isP2PError(error) && error.retryable))) throw error;
       if (isP2PError(error, "LEASE_UNAVAILABLE") && !this.#taken) throw error;
       const { message } = toP2PError(error, "LEASE_UNAVAILABLE", "The lease could not be taken");
       throw new P2PError("LEASE_UNAVAILABLE", message, { cause: error, retryable: this.#taken });

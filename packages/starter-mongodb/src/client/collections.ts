@@ -2,6 +2,9 @@ import { compareStrings, P2PError } from "@omni/p2p-core/starter";
 import type { Collection, Db, Document } from "mongodb";
 import type { Dialect } from "./dialect.ts";
 
+/** The collection of leases, which is none of the user's. */
+export const LEASES = "_p2p_leases";
+
 /** One collection of a server. */
 export interface CollectionHandle {
   readonly db: Db;
@@ -39,7 +42,8 @@ export async function listCollections(db: Db, signal: AbortSignal): Promise<Coll
   const found = (await db
     .listCollections({}, { signal, nameOnly: true, authorizedCollections: true })
     .toArray()) as CollectionInfo[];
-  return found.filter(({ name }) => !name.startsWith("system.")).sort((a, b) => compareStrings(a.name, b.name));
+  const isTheirs = ({ name }: CollectionInfo) => !name.startsWith("system.") && name !== LEASES;
+  return found.filter(isTheirs).sort((a, b) => compareStrings(a.name, b.name));
 }
 
 /** @throws P2PError `SOURCE_NOT_FOUND` when the collection is gone: nothing found in it would look the same. */

@@ -1,6 +1,7 @@
 /** The tables of a database: which there are, which one an endpoint means, and whether its rows have names. */
 import { P2PError, suggest } from "@omni/p2p-core/starter";
 import { type PostgresqlEndpoint, type TableName, tableNameText } from "../endpoint.ts";
+import { LEASES } from "../types.ts";
 import { type Ask, KINDS } from "./catalogue.ts";
 import { qualified, quote } from "./sql.ts";
 import type { Table } from "./table.ts";
@@ -31,7 +32,7 @@ export async function listTables(ask: Ask, schema: string | undefined): Promise<
   const { rows } = await ask(
     `SELECT c.oid::pg_catalog.int8, n.nspname, c.relname, c.relkind, pg_catalog.pg_table_is_visible(c.oid)
      FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
-     WHERE c.relkind IN (${KINDS}) AND NOT c.relispartition AND ${NOT_OWN}
+     WHERE c.relkind IN (${KINDS}) AND NOT c.relispartition AND c.relname <> '${LEASES}' AND ${NOT_OWN}
        AND ($1::pg_catalog.text IS NULL OR n.nspname = coalesce(
          (SELECT s.nspname::pg_catalog.text FROM pg_catalog.pg_namespace s WHERE s.nspname = $1::pg_catalog.text),
          pg_catalog.lower($1::pg_catalog.text)))

@@ -8,6 +8,7 @@ import {
   type QueryCondition,
 } from "@omni/p2p-core/starter";
 import { type Key, keyName, sortKeys } from "../client/keys.ts";
+import { isOwnKey, LEASES_KEY } from "../client/leases.ts";
 import type { SlotRange } from "../client/slots.ts";
 import { escapeGlob } from "./glob.ts";
 import { keysOfIdText } from "./id-keys.ts";
@@ -26,8 +27,8 @@ export interface KeyRequest {
   readonly type: string | undefined;
   /** The hash slots of one part of a query. */
   readonly slots: SlotRange | undefined;
-  /** The marker, where it lies among the keys: it is none of them. */
-  readonly except: string | undefined;
+  /** The marker and the key of leases, where they lie among the keys: they are none of them. */
+  readonly except: readonly string[];
 }
 
 /** What of an endpoint decides which keys are its own. */
@@ -62,12 +63,12 @@ export function parseRedisQuery(query: P2PQuery, { prefix, marker }: KeyScope): 
     ...parsed,
     conditions,
     request: {
-      keys: named && namedKeys(named.ids, prefix).filter((key) => key !== marker),
+      keys: named && namedKeys(named.ids, prefix).filter((key) => !isOwnKey(key, marker)),
       pattern: pattern === "*" ? undefined : pattern,
       start: prefix + (native.match === undefined && start ? (start.value as string) : ""),
       type: native.type,
       slots: slotsOfPart(parsed.partition),
-      except: marker?.startsWith(prefix) ? marker : undefined,
+      except: [LEASES_KEY, ...(marker === undefined ? [] : [marker])].filter((key) => key.startsWith(prefix)),
     },
     filtered: conditions.length > 0,
   };

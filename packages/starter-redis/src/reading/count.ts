@@ -39,6 +39,12 @@ async function countWhole(link: RedisLink, request: KeyRequest, signal: AbortSig
   const { keys, pattern, type, slots, except } = request;
   if (keys !== undefined || pattern !== undefined || type !== undefined || slots !== undefined) return undefined;
   const size = await link.size(signal);
-  if (size === undefined || except === undefined) return size;
-  return size - Number(await link.send("read", signal, { name: "exists", args: [except] }));
+  if (size === undefined) return undefined;
+  try {
+    const own = await Promise.all(except.map((key) => link.send("read", signal, { name: "exists", args: [key] })));
+    return own.reduce<number>((count, there) => count - Number(there), size);
+  } catch (error) {
+    if (isP2PError(error, "READ_FAILED")) return undefined;
+    throw error;
+  }
 }

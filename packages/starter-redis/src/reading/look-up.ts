@@ -11,6 +11,7 @@ import {
 } from "@omni/p2p-core/starter";
 import type { Key } from "../client/keys.ts";
 import type { Keyspace } from "../client/keyspace.ts";
+import { isOwnKey } from "../client/leases.ts";
 import { keysOfId } from "../query/id-keys.ts";
 import { keyTest, parseLookUpQuery } from "../query/look-up-query.ts";
 import type { RedisQuery } from "../query/query.ts";
@@ -56,7 +57,7 @@ export async function lookUpRecords(
   const second = new Map<number, Key>();
   for (const [index, { id }] of refs.entries()) {
     try {
-      const [key, other] = keysOfId(id, settings).filter((each) => each !== settings.marker);
+      const [key, other] = keysOfId(id, settings).filter((each) => !isOwnKey(each, settings.marker));
       if (key !== undefined) first.push({ index, key });
       if (other !== undefined) second.set(index, other);
     } catch (error) {

@@ -62,7 +62,7 @@ async function* scanShare(
   from: ScanPosition | undefined,
   signal: AbortSignal,
 ): AsyncGenerator<{ keys: Key[]; run: string; at: string }> {
-  const except = request.except === undefined ? undefined : Buffer.from(request.except);
+  const except = request.except.map((key) => Buffer.from(key));
   const wholeServer = !link.clustered && request.slots === undefined;
   const ask = (at: string) => quietly(link.send("read", signal, scanCommand(request, scanCount, at), share.node));
   let run = await link.runId(share.node, signal);
@@ -80,7 +80,7 @@ async function* scanShare(
     const after = next.toString();
     // The next page travels while this one is worked on.
     if (after !== ORIGIN) asked = ask(after);
-    const listed = except === undefined ? found : found.filter((key) => !key.equals(except));
+    const listed = except.length === 0 ? found : found.filter((key) => !except.some((own) => own.equals(key)));
     const ours = wholeServer ? listed : listed.filter((key) => inRanges(share.slots, keySlot(key)));
     yield { keys: ours.map(toKey), run, at };
     if (after === ORIGIN) return;

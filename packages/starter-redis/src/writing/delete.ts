@@ -11,6 +11,7 @@ import {
 import type { Command } from "../client/command.ts";
 import type { Key } from "../client/keys.ts";
 import type { Keyspace } from "../client/keyspace.ts";
+import { isOwnKey } from "../client/leases.ts";
 import { keysToDelete } from "../query/id-keys.ts";
 import { fetchAhead } from "../reading/fetch-ahead.ts";
 import { listedKeys } from "../reading/order/key-source.ts";
@@ -56,7 +57,7 @@ export async function deleteRecords(
   for (const [index, { id, expected }] of refs.entries()) {
     try {
       for (const key of keysToDelete(id, settings)) {
-        if (key === settings.marker) continue;
+        if (isOwnKey(key, settings.marker)) continue;
         (expected === undefined ? plain : expecting).push({ index, key, expected });
       }
     } catch (error) {

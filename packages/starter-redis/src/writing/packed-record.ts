@@ -1,6 +1,7 @@
 import { encodeJson, P2PError, type P2PObject, type P2PRecord, toP2PError } from "@omni/p2p-core/starter";
 import type { Key } from "../client/keys.ts";
 import type { Keyspace } from "../client/keyspace.ts";
+import { isOwnKey, LEASES_KEY } from "../client/leases.ts";
 import { keyOfId } from "../query/id-keys.ts";
 import { type Expiry, expiryAfter, expiryOf } from "../values/expiry.ts";
 import { encodeHashRecord } from "../values/hash-record.ts";
@@ -32,7 +33,7 @@ export function packRecord(record: P2PRecord, index: number, target: Keyspace): 
   const { settings } = target;
   const { format, ttlField } = settings;
   const key = keyOfId(record.id, settings);
-  if (key === settings.marker) throw onMarker(key);
+  if (isOwnKey(key, settings.marker)) throw onOwnKey(key as string);
   const expiry = expiryOf(record, settings);
   const body: P2PObject =
     ttlField !== undefined && Object.hasOwn(record, ttlField) ? withoutField(record, ttlField) : record;
@@ -47,7 +48,7 @@ export function packDocument(document: RedisDocument, index: number, target: Key
   const { suffix, text, expiry } = document;
   const bytes = byteLength(text);
   const key = settings.prefix + suffix;
-  if (key === settings.marker) throw onMarker(key);
+  if (isOwnKey(key, settings.marker)) throw onOwnKey(key);
   return fitting(new PackedRecord(index, key, text, bytes, expiryAfter(expiry, settings)), target);
 }
 
@@ -61,8 +62,9 @@ function fitting(packed: PackedRecord, { maxValueBytes }: Keyspace): PackedRecor
   throw new P2PError("RECORD_TOO_LARGE", `The server takes no value of more than ${maxValueBytes} bytes`);
 }
 
-function onMarker(key: string): P2PError {
-  return new P2PError("INVALID_RECORD", `The key ${key} is the marker of the endpoint, which must be no record's`);
+function onOwnKey(key: string): P2PError {
+  const what = key === LEASES_KEY ? "keeps the leases of follows" : "is the marker of the endpoint";
+  return new P2PError("INVALID_RECORD", `The key ${key} ${what}, so that it must be no record's`);
 }
 
 function dumpOf({ dump }: P2PRecord): Buffer {
