@@ -1,5 +1,12 @@
 /** The door for engines and tools, which carry out transfers in their own way: plans, budgets, checkpoints, registries. */
 export { parseConfig } from "./config.ts";
+export type {
+  DatabasePlan,
+  DatabaseProgress,
+  DatabaseSelection,
+  PlannedCollection,
+} from "./connection/database/options.ts";
+export { planDatabase } from "./connection/database/plan.ts";
 export type { ManagedTransferOptions } from "./connection/options.ts";
 export { mirrorWith } from "./live/mirror.ts";
 export { boundService } from "./storage/bound-service.ts";

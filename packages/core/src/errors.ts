@@ -51,6 +51,8 @@ export type P2PErrorCode =
   | "RECORD_TOO_LARGE"
   /** More records failed than the transfer was told to bear. */
   | "TOO_MANY_FAILURES"
+  /** Collections refer to each other by foreign keys in a circle, and the target does not let their checks be put off. */
+  | "FOREIGN_KEY_CIRCLE"
   /** A mirror would delete more records than it may. Nothing was changed. */
   | "TOO_MANY_DELETES"
   /** The source of a mirror holds no record, and the target does. Nothing was changed. */

@@ -1,6 +1,14 @@
 /** The door for applications: connections, transfers, records and errors. */
 export type { ConnectionConfigInput, FailureTolerance } from "./config.ts";
 export type { P2PConnection, P2PConnectionEvents } from "./connection/connection.ts";
+export type {
+  CollectionResult,
+  DatabaseFollowOptions,
+  DatabaseJob,
+  DatabaseMirrorOptions,
+  DatabaseResult,
+  DatabaseTransferOptions,
+} from "./connection/database/options.ts";
 export { DefaultP2PConnectionManager, type ManagerOptions } from "./connection/default-manager.ts";
 export type { P2PDiagnostics } from "./connection/diagnostics.ts";
 export type { P2PConnectionManager, P2PManagerEvents } from "./connection/manager.ts";

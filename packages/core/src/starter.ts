@@ -100,6 +100,7 @@ export {
   type DeleteResult,
   type DescribeContext,
   type FieldMapping,
+  type ForeignKeyChecks,
   type InspectedCollection,
   type LookUpOptions,
   type LookUpOutcome,

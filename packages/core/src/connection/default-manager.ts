@@ -7,19 +7,28 @@ import type { FollowHandle } from "../live/follow-options.ts";
 import type { MirrorResult } from "../live/options.ts";
 import type { MutableRecord } from "../model/record.ts";
 import type { CollectionList } from "../storage/collections.ts";
-import { type EndpointInput, parseEndpoint } from "../storage/endpoint.ts";
+import { type EndpointInfo, type EndpointInput, parseEndpoint } from "../storage/endpoint.ts";
 import { listCollections } from "../storage/list-collections.ts";
 import type { P2PQuery } from "../storage/query.ts";
 import { redactError, secretsOf } from "../storage/redact.ts";
 import { StarterRegistry } from "../storage/registry.ts";
 import type { P2PStarter } from "../storage/service.ts";
 import { DefaultP2PTransferBridge, type P2PTransferBridge } from "../transfer/bridge.ts";
+import { identify } from "../transfer/checkpoint/identity.ts";
 import { deadLetterStarter } from "../transfer/dead-letters/dead-letter-source.ts";
 import type { PartitionPlan } from "../transfer/partitioned/plan.ts";
 import type { TransferResult } from "../transfer/result.ts";
 import type { VerifyOptions, VerifyResult } from "../transfer/verify/verify.ts";
 import { anySignal, cancelled, signalOf } from "./cancel.ts";
 import type { P2PConnection, P2PConnectionEvents } from "./connection.ts";
+import type {
+  DatabaseFollowOptions,
+  DatabaseJob,
+  DatabaseMirrorOptions,
+  DatabaseTransferOptions,
+} from "./database/options.ts";
+import { type DatabaseEnd, planDatabase } from "./database/plan.ts";
+import { DatabaseRun, type DatabaseTerms, type DatabaseWork } from "./database/run.ts";
 import { Drain } from "./drain.ts";
 import { emitSafely } from "./emit-safely.ts";
 import { type ConnectionListener, ManagedConnection } from "./managed-connection.ts";
@@ -251,6 +260,50 @@ export class DefaultP2PConnectionManager implements P2PConnectionManager {
     } catch (error) {
       throw redactError(signal?.aborted ? cancelled("Listing collections", signal) : error, secretsOf(parsed));
     }
+  }
+
+  transferDatabase(source: EndpointInput, target: EndpointInput, options: DatabaseTransferOptions = {}): DatabaseJob {
+    return this.#database(source, target, { verb: "transfer", options });
+  }
+
+  mirrorDatabase(source: EndpointInput, target: EndpointInput, options: DatabaseMirrorOptions = {}): DatabaseJob {
+    return this.#database(source, target, { verb: "mirror", options });
+  }
+
+  followDatabase(source: EndpointInput, target: EndpointInput, options: DatabaseFollowOptions = {}): DatabaseJob {
+    return this.#database(source, target, { verb: "follow", options });
+  }
+
+  #database(source: EndpointInput, target: EndpointInput, work: DatabaseWork): DatabaseJob {
+    this.#assertOpen();
+    assertPlain("options", work.options);
+    const { collections, exclude, rename, config } = work.options;
+    const ends = [parseEndpoint(source), parseEndpoint(target)] as const;
+    const [from, to] = ends;
+    const { connectionTimeout: timeoutMs } = parseConfig(config ?? {}, parseConfig(this.#options.config));
+    const endOf = async (endpoint: EndpointInfo): Promise<DatabaseEnd> => ({
+      starter: await this.#registry.resolve(endpoint.storageType),
+      endpoint,
+    });
+    const terms: DatabaseTerms = {
+      about: JSON.stringify([work.verb, identify(from), identify(to), collections, exclude, rename]),
+      types: `${from.storageType}-${to.storageType}`,
+      plan: async (signal) =>
+        planDatabase(await endOf(from), await endOf(to), { collections, exclude, rename }, { timeoutMs, signal }),
+      establish: (one, other, settings, signal) => this.establish(one, other, settings, { signal }),
+      violations: async (endpoint, signal) => {
+        const { collections: catalogue } = (await endOf(endpoint)).starter;
+        const limit = AbortSignal.any([signal, AbortSignal.timeout(timeoutMs)]);
+        return catalogue!.foreignKeys!.violations(endpoint, {
+          role: "source",
+          signal: limit,
+          connectTimeoutMs: timeoutMs,
+        });
+      },
+      redact: (error) => redactError(error, secretsOf(...ends)),
+      end: async () => {},
+    };
+    return new DatabaseRun(work, terms, this.#closing.signal);
   }
 
   async warmUp(source: EndpointInput, target: EndpointInput, options: Cancellable = {}): Promise<void> {

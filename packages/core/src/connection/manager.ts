@@ -12,6 +12,12 @@ import type { TransferResult } from "../transfer/result.ts";
 import type { VerifyOptions, VerifyResult } from "../transfer/verify/verify.ts";
 import type { P2PConnection, P2PConnectionEvents } from "./connection.ts";
 import type {
+  DatabaseFollowOptions,
+  DatabaseJob,
+  DatabaseMirrorOptions,
+  DatabaseTransferOptions,
+} from "./database/options.ts";
+import type {
   Cancellable,
   CloseOptions,
   ManagedFollowOptions,
@@ -117,6 +123,17 @@ export interface P2PConnectionManager extends AsyncDisposable {
    * ```
    */
   collections(endpoint: EndpointInput, options?: Cancellable): Promise<CollectionList>;
+  /**
+   * Copies the collections of a database into another, several at a time and in an order that foreign keys allow.
+   *
+   * @param source names the database alone, as `target` does.
+   * @returns at once; whatever is wrong is told by `done`.
+   */
+  transferDatabase(source: EndpointInput, target: EndpointInput, options?: DatabaseTransferOptions): DatabaseJob;
+  /** Mirrors the collections of a database, each as {@link P2PConnection.mirror} does. */
+  mirrorDatabase(source: EndpointInput, target: EndpointInput, options?: DatabaseMirrorOptions): DatabaseJob;
+  /** Follows the collections of a database, each as {@link P2PConnection.follow} does, until it is stopped. */
+  followDatabase(source: EndpointInput, target: EndpointInput, options?: DatabaseFollowOptions): DatabaseJob;
   /**
    * Opens two stores ahead, so that `establish` with the same endpoints is quick. They stay open for the pool's
    * `idleTtl`, or a minute.

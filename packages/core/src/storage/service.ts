@@ -429,6 +429,16 @@ export interface CollectionCatalogue {
   endpointOf(endpoint: EndpointInfo, name: CollectionName): EndpointInfo;
   /** The text that two names share where they are one collection, in a store that does not tell all of them apart. Default: the name. */
   nameForm?(name: string): string;
+  /** Puts off the checks of a target's foreign keys, for collections that refer to each other in a circle. Optional. */
+  readonly foreignKeys?: ForeignKeyChecks;
+}
+
+/** Foreign keys that are not checked while records are written, and looked at afterwards. */
+export interface ForeignKeyChecks {
+  /** The endpoint of a target whose writes are not checked. Where the user may not do that, opening it throws. */
+  unchecked(endpoint: EndpointInfo): EndpointInfo;
+  /** How many records of a collection name others that are not there. */
+  violations(endpoint: EndpointInfo, context: OpenContext): Promise<number>;
 }
 
 /** What a starter package exports: how to open endpoints of one storage type. */

@@ -38,7 +38,45 @@ export const postgresqlCollections: CollectionCatalogue = {
     parsePostgresqlEndpoint(named, "target");
     return named;
   },
+  foreignKeys: {
+    // A setting that only a superuser may make, or whoever was given it; else the server refuses the session.
+    unchecked(endpoint) {
+      const given = parsePostgresqlEndpoint(endpoint, "target").settings;
+      const options = `${given === undefined ? "" : `${given} `}-c session_replication_role=replica`;
+      return { ...endpoint, metadata: { ...endpoint.metadata, options } };
+    },
+    async violations(endpoint, context) {
+      const store = await openStore(parsePostgresqlEndpoint(endpoint, "source"), { ...context, role: "source" });
+      try {
+        const table = await store.requireTable(context.signal);
+        const ask: Ask = (text, params) => store.query("read", context.signal, text, params);
+        return await countViolations(ask, table.oid);
+      } finally {
+        await store.close();
+      }
+    },
+  },
 };
+
+/** The foreign keys of a table, each as a question for the rows that break it. */
+const VIOLATIONS = `SELECT pg_catalog.format('SELECT pg_catalog.count(*) FROM %s c WHERE %s AND NOT EXISTS (SELECT FROM %s p WHERE %s)',
+    k.conrelid::pg_catalog.regclass,
+    pg_catalog.string_agg(pg_catalog.format('c.%I IS NOT NULL', a.attname), ' AND '),
+    k.confrelid::pg_catalog.regclass,
+    pg_catalog.string_agg(pg_catalog.format('p.%I = c.%I', b.attname, a.attname), ' AND '))
+  FROM pg_catalog.pg_constraint k
+    CROSS JOIN LATERAL unnest(k.conkey, k.confkey) AS u(own, other)
+    JOIN pg_catalog.pg_attribute a ON a.attrelid = k.conrelid AND a.attnum = u.own
+    JOIN pg_catalog.pg_attribute b ON b.attrelid = k.confrelid AND b.attnum = u.other
+  WHERE k.contype = 'f' AND k.conrelid = $1::pg_catalog.text::pg_catalog.oid
+  GROUP BY k.oid, k.conrelid, k.confrelid`;
+
+async function countViolations(ask: Ask, oid: number): Promise<number> {
+  const { rows } = await ask(VIOLATIONS, [String(oid)]);
+  let violations = 0;
+  for (const [sql] of rows) violations += Number((await ask(sql!, [])).rows[0]![0]);
+  return violations;
+}
 
 function assertNoTable(endpoint: EndpointInfo): void {
   const { table, key, label } = parsePostgresqlEndpoint(endpoint, "source");

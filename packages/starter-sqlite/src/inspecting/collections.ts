@@ -47,6 +47,21 @@ export const sqliteCollections: CollectionCatalogue = {
     return named;
   },
   nameForm: foldName,
+  foreignKeys: {
+    unchecked: (endpoint) => ({ ...endpoint, metadata: { ...endpoint.metadata, foreignKeys: "off" } }),
+    async violations(endpoint, context) {
+      const parsed = parseSqliteEndpoint(endpoint);
+      const store = await openStore(parsed, { ...context, role: "source" });
+      try {
+        return await store.patiently("read", context.signal, () => {
+          const rows = store.values("SELECT count(*) FROM pragma_foreign_key_check(?)").get(parsed.options.table ?? "");
+          return Number(rows);
+        });
+      } finally {
+        store.close();
+      }
+    },
+  },
 };
 
 function assertNoTable(endpoint: EndpointInfo): void {

@@ -1,0 +1,177 @@
+/** Planning of a job over a database: which collections, where they go, and in which order. */
+import { isP2PError, messageOf, P2PError } from "../../errors.ts";
+import { type CollectionList, collectionText, type ListedCollection } from "../../storage/collections.ts";
+import { type EndpointInfo, endpointLabel } from "../../storage/endpoint.ts";
+import { catalogueOf, listCollections } from "../../storage/list-collections.ts";
+import { closeService, openService } from "../../storage/open-service.ts";
+import type { CollectionCatalogue, P2PStarter } from "../../storage/service.ts";
+import { type MappedCollection, mapNames, parseRenames } from "./names.ts";
+import type { DatabasePlan, DatabaseSelection, PlannedCollection } from "./options.ts";
+import { orderByReferences } from "./order.ts";
+import { selectCollections } from "./select.ts";
+
+/** One end of a job. */
+export interface DatabaseEnd {
+  readonly starter: P2PStarter;
+  /** Names a database alone. */
+  readonly endpoint: EndpointInfo;
+}
+
+/** How long a question to an end may take, in ms, and what gives it up. */
+interface Limits {
+  readonly timeoutMs: number;
+  readonly signal?: AbortSignal | undefined;
+}
+
+/**
+ * Says what a job would do. Nothing is written, and nothing is made in the target.
+ *
+ * @throws P2PError as {@link DatabaseJob.done} does before anything is written.
+ */
+export async function planDatabase(
+  source: DatabaseEnd,
+  target: DatabaseEnd,
+  selection: DatabaseSelection,
+  limits: Limits,
+): Promise<DatabasePlan> {
+  const rules = parseRenames(selection.rename ?? []);
+  const from = catalogueOf(source.starter, source.endpoint);
+  const to = catalogueOf(target.starter, target.endpoint);
+  const listed = await listCollections(source.starter, source.endpoint, limits);
+  const { chosen, notes } = selectCollections(listed, selection, endpointLabel(source.endpoint));
+  const mapped = mapNames(
+    chosen.filter(({ trouble }) => trouble === undefined),
+    rules,
+    to,
+    target.endpoint,
+  );
+  const there = await targetCollections(target, limits);
+  const inSource = referencesOf(mapped, listed.collections, from, ({ collection }) => collection);
+  const inTarget = referencesInTarget(mapped, there, to);
+  const names = mapped.map(({ name }) => name);
+  const both = new Map(
+    names.map((name) => [name, new Set([...(inSource.get(name) ?? []), ...(inTarget.get(name) ?? [])])]),
+  );
+  const ordered = orderByReferences(names, both);
+  const circles = orderByReferences(names, inTarget).circles;
+  const unchecked = await uncheckedNames(circles, mapped, to, target, limits);
+  const place = new Map(ordered.names.map((name, at) => [name, at]));
+  const collections = ordered.names.map((name): PlannedCollection => {
+    const { collection, targetName, target: endpoint } = mapped.find((one) => one.name === name)!;
+    // What is in a circle with it cannot go first.
+    const after = [...both.get(name)!].filter((other) => place.get(other)! < place.get(name)!);
+    const isUnchecked = unchecked.names.has(name);
+    return {
+      ...{ name, targetName, after },
+      source: from.endpointOf(source.endpoint, nameOf(collection)),
+      target: isUnchecked ? to.foreignKeys!.unchecked(endpoint) : endpoint,
+      ...(collection.records !== undefined && { records: collection.records }),
+      unchecked: isUnchecked,
+    };
+  });
+  const troubles = chosen.flatMap((collection) =>
+    collection.trouble === undefined ? [] : [{ name: collectionText(collection), reason: collection.trouble }],
+  );
+  return { collections, troubles, notes: [...notes, ...unchecked.notes] };
+}
+
+/** The name that leads to a collection in its own database. */
+function nameOf({ namespace, name, visible }: ListedCollection) {
+  return visible === true ? { name } : { namespace, name };
+}
+
+/** What the target holds by now: nothing where it is not there yet. */
+async function targetCollections(target: DatabaseEnd, limits: Limits): Promise<CollectionList["collections"]> {
+  try {
+    return (await listCollections(target.starter, target.endpoint, limits)).collections;
+  } catch (error) {
+    if (isP2PError(error, "SOURCE_NOT_FOUND")) return [];
+    throw error;
+  }
+}
+
+/** By the name of each mapped collection the names of the mapped ones that it refers to. */
+function referencesOf(
+  mapped: readonly MappedCollection[],
+  all: readonly ListedCollection[],
+  catalogue: CollectionCatalogue,
+  own: (one: MappedCollection) => ListedCollection | undefined,
+): Map<string, Set<string>> {
+  const formOf = (collection: { readonly namespace?: string | undefined; readonly name: string }) =>
+    [collection.namespace ?? "", catalogue.nameForm?.(collection.name) ?? collection.name].join("\0");
+  const byForm = new Map<string, string>();
+  for (const one of mapped) {
+    const collection = own(one);
+    if (collection !== undefined && all.includes(collection)) byForm.set(formOf(collection), one.name);
+  }
+  return new Map(
+    mapped.map((one) => {
+      const to = (own(one)?.foreignKeys ?? []).flatMap(({ references }) => byForm.get(formOf(references)) ?? []);
+      return [one.name, new Set(to)];
+    }),
+  );
+}
+
+function referencesInTarget(
+  mapped: readonly MappedCollection[],
+  there: readonly ListedCollection[],
+  catalogue: CollectionCatalogue,
+): Map<string, Set<string>> {
+  const formOf = (name: string) => catalogue.nameForm?.(name) ?? name;
+  const byName = new Map(
+    there.flatMap((collection) => [
+      [formOf(collectionText({ ...collection, visible: false })), collection],
+      [formOf(collectionText(collection)), collection],
+    ]),
+  );
+  return referencesOf(mapped, there, catalogue, ({ targetName }) => byName.get(formOf(targetName)));
+}
+
+/** Those whose foreign keys in the target go in a circle, where their checks can be put off. */
+async function uncheckedNames(
+  circles: readonly (readonly string[])[],
+  mapped: readonly MappedCollection[],
+  catalogue: CollectionCatalogue,
+  { starter, endpoint }: DatabaseEnd,
+  limits: Limits,
+): Promise<{ readonly names: ReadonlySet<string>; readonly notes: readonly string[] }> {
+  if (circles.length === 0) return { names: new Set(), notes: [] };
+  const real = circles.filter((circle) => circle.length > 1);
+  const text = (circle: readonly string[]) => [...circle, circle[0]!].join(" → ");
+  const checks = catalogue.foreignKeys;
+  const first = mapped.find(({ name }) => name === circles[0]![0])!;
+  try {
+    if (checks === undefined) throw new Error(`the starter for '${endpoint.storageType}' does not know how`);
+    const unchecked = checks.unchecked(first.target);
+    const opening = {
+      role: "target",
+      timeoutMs: limits.timeoutMs,
+      ...(limits.signal && { signal: limits.signal }),
+    } as const;
+    await closeService(await openService(starter, unchecked, opening));
+  } catch (cause) {
+    limits.signal?.throwIfAborted();
+    if (real.length === 0) {
+      // Of a table that refers to itself most rows find what they name, and the others are told one by one.
+      return {
+        names: new Set(),
+        notes: [
+          `${circles.flat().join(", ")} ${circles.length === 1 ? "refers to itself" : "refer to themselves"} by a foreign key that the target checks: a record that comes before what it names fails`,
+        ],
+      };
+    }
+    throw new P2PError(
+      "FOREIGN_KEY_CIRCLE",
+      `Foreign keys of ${endpointLabel(endpoint)} go in a circle, so that no order of the tables satisfies them: ${real.map(text).join("; ")}. ` +
+        `Their checks cannot be put off there: ${messageOf(cause)}. Drop one of them until the copy is done, or leave a table of the circle out: exclude (--exclude)`,
+      { cause },
+    );
+  }
+  const names = new Set(circles.flat());
+  return {
+    names,
+    notes: [
+      `Foreign keys go in a circle (${circles.map(text).join("; ")}): they are not checked while these are written, and looked at afterwards`,
+    ],
+  };
+}
