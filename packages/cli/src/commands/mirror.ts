@@ -1,6 +1,8 @@
 import type { ExitCode } from "../exit-code.ts";
+import { isOfDatabase } from "../flags/database.ts";
 import type { MirrorFlags } from "../flags/mirror.ts";
 import type { Session } from "../session/session.ts";
+import { assertOfOne, selectionFrom } from "../transfer/database-job.ts";
 import { jobFromFlags, type TypedEnds } from "../transfer/job-from-flags.ts";
 import { runMirror } from "../transfer/run-mirror.ts";
 import { toleranceFrom } from "../transfer/settings.ts";
@@ -17,6 +19,21 @@ export async function mirrorCommand(typed: TypedEnds, flags: MirrorFlags, sessio
       `the same command without ${ofMany.map((name) => `--${name}`).join(", ")}`,
     );
   }
+  if (isOfDatabase(flags)) {
+    const selection = selectionFrom(flags);
+    const { deletes, maxDeletes, allowEmptySource } = flags;
+    const own = {
+      ...{ deletes, allowEmptySource },
+      ...(maxDeletes !== undefined && { maxDeletes: toleranceFrom(maxDeletes) }),
+    };
+    const given = { verb: "mirror", selection, jobs: flags.jobs, own, transferId: flags.transferId } as const;
+    const many = await jobFromFlags("mirror", typed, flags, session);
+    const { dryRunDatabase, runDatabase } = await import("../transfer/run-database.ts");
+    return flags.dryRun
+      ? dryRunDatabase(many, given, session, undefined)
+      : runDatabase(many, given, session, flags.progressInterval);
+  }
+  assertOfOne(flags);
   const job = await jobFromFlags("mirror", typed, flags, session);
   const { source, target, query, transform } = job;
   const transferId =

@@ -9,6 +9,7 @@ import type { RunFlags } from "../flags/run.ts";
 import { duration } from "../flags/values.ts";
 import { parseWhere } from "../query/where.ts";
 import type { Session } from "../session/session.ts";
+import type { DatabaseJobGiven } from "../transfer/database-job.ts";
 import { deadLetterPlace } from "../transfer/dead-letters.ts";
 import { dryRun } from "../transfer/dry-run.ts";
 import type { TransferJob } from "../transfer/job.ts";
@@ -72,6 +73,21 @@ async function runOf(
       );
     }
   }
+  const many = databaseOf(transfer);
+  if (many !== undefined) {
+    const { targetQuery: _, ...mirroring } = mirror ?? {};
+    const verb = transfer.mode ?? "copy";
+    const given: DatabaseJobGiven = {
+      ...many,
+      verb,
+      own: { ...mirroring, ...follow },
+      transferId: transfer.transferId,
+    };
+    const { dryRunDatabase, runDatabase } = await import("../transfer/run-database.ts");
+    if (flags.dryRun) return () => dryRunDatabase(job, given, session, undefined);
+    return () =>
+      runDatabase({ ...job, resume: job.resume || verb === "follow" }, given, session, flags.progressInterval);
+  }
   if (follow && !flags.dryRun) {
     if (transfer.verify === true)
       throw new UsageError(
@@ -84,6 +100,26 @@ async function runOf(
   }
   if (flags.dryRun) return () => dryRun(job, session, { timeoutMs: job.config.connectionTimeout });
   return () => runTransfer(job, session, flags.progressInterval);
+}
+
+/** Which collections a transfer is about; `undefined` where it is about the one that its endpoints name. */
+function databaseOf(transfer: NamedTransfer): Pick<DatabaseJobGiven, "selection" | "jobs"> | undefined {
+  const { name, collections, exclude, rename, jobs } = transfer;
+  if (collections === undefined && exclude === undefined) {
+    const stray = rename !== undefined ? "rename" : jobs !== undefined ? "jobs" : undefined;
+    if (stray === undefined) return undefined;
+    throw new UsageError(`In the transfer "${name}": ${stray} goes with collections`, 'add collections: "all"');
+  }
+  const stray = (["query", "targetQuery"] as const).find((key) => transfer[key] !== undefined);
+  if (stray !== undefined) {
+    throw new UsageError(`In the transfer "${name}": ${stray} is about one collection, and collections means many`);
+  }
+  if (typeof transfer.deadLetters === "string") {
+    throw new UsageError(
+      `In the transfer "${name}": the records that fail go to a file for each collection in the state folder; leave deadLetters out`,
+    );
+  }
+  return { selection: { collections: collections === "all" ? undefined : collections, exclude, rename }, jobs };
 }
 
 /** What a follow is told beside what a mirror is; `undefined` for all else. */

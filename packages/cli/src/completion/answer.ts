@@ -3,10 +3,12 @@ import type { Command, Option } from "commander";
 import { ExitCode } from "../exit-code.ts";
 import type { Session } from "../session/session.ts";
 import { type Candidates, endpointCandidates, fileCandidates } from "./candidates.ts";
-import { namedCollections } from "./collections.ts";
+import { listedNames, namedCollections } from "./collections.ts";
 
 /** Where a file's name is wanted. */
 const FILES: ReadonlySet<string> = new Set(["transform", "config", "dead-letter", "state-dir", "dead letters", "file"]);
+/** Options that take names of collections, with commas between. */
+const NAME_LISTS: ReadonlySet<string> = new Set(["--tables", "--exclude"]);
 const ENDPOINTS: ReadonlySet<string> = new Set(["source", "target", "endpoint"]);
 
 /** `omni-p2p complete -- <words>`: what the word at the end may become. The shells' scripts call it. */
@@ -20,6 +22,7 @@ export async function answerCompletion(
   const endpoints = ((await namedCollections(partial, session)) ?? (await endpointCandidates(partial))).filter(
     ([word]) => word.startsWith(partial),
   );
+  const lists = NAME_LISTS.has(words.at(-2) ?? "") ? await listedNames(partial, databaseIn(words), session) : [];
   const tree = new RootCommand();
   for (const command of program.createHelp().visibleCommands(program)) {
     const known = tree.command(command.name(), command.description());
@@ -28,12 +31,17 @@ export async function answerCompletion(
       const offered = candidatesFor(name, argument.argChoices, endpoints, partial);
       known.argument(name, offering(offered));
     }
-    for (const option of command.createHelp().visibleOptions(command)) addOption(known, option, partial);
+    for (const option of command.createHelp().visibleOptions(command)) addOption(known, option, partial, lists);
   }
   // Of a word with an equals sign the library looks at what follows it alone, as if it were an option.
   const isValue = partial.includes("=") && !partial.startsWith("-");
   tree.parse([...words.slice(0, -1), isValue ? "" : partial]);
   return ExitCode.OK;
+}
+
+/** The first endpoint after the command: the database that names are of. */
+function databaseIn(words: readonly string[]): string {
+  return words.slice(1).find((word) => !word.startsWith("-")) ?? "";
 }
 
 function candidatesFor(
@@ -47,7 +55,12 @@ function candidatesFor(
   return FILES.has(name) ? fileCandidates(partial) : [];
 }
 
-function addOption(command: ReturnType<RootCommand["command"]>, option: Option, partial: string): void {
+function addOption(
+  command: ReturnType<RootCommand["command"]>,
+  option: Option,
+  partial: string,
+  lists: Candidates,
+): void {
   const name = option.long?.slice(2);
   if (name === undefined) return;
   const letter = option.short?.slice(1);
@@ -55,7 +68,7 @@ function addOption(command: ReturnType<RootCommand["command"]>, option: Option, 
     command.option(name, option.description, letter);
     return;
   }
-  const offered = candidatesFor(name, option.argChoices, [], partial);
+  const offered = NAME_LISTS.has(`--${name}`) ? lists : candidatesFor(name, option.argChoices, [], partial);
   command.option(name, option.description, offering(offered), letter);
 }
 

@@ -25,6 +25,17 @@ export async function namedCollections(partial: string, session: Session): Promi
     .map(([name, kind]) => [`${before}${name}`, kind]);
 }
 
+/** The names that may stand in a list of them, given what is typed of it and the database that they are in. */
+export async function listedNames(partial: string, database: string, session: Session): Promise<Candidates> {
+  const before = partial.slice(0, partial.lastIndexOf(",") + 1);
+  const start = partial.slice(before.length);
+  const collections = await listed(database, session);
+  return collections
+    .map((collection) => [collectionText(collection), kindOf(collection)] as const)
+    .filter(([name]) => name.startsWith(start) && !name.includes(","))
+    .map(([name, kind]) => [`${before}${name}`, kind]);
+}
+
 function kindOf({ kind, records }: ListedCollection): string {
   return records === undefined ? kind : `${kind}, about ${records}`;
 }

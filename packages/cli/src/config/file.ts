@@ -25,8 +25,20 @@ export interface FileFollow {
   readonly lease?: "auto" | "target" | "state";
 }
 
+/** Many collections of a database in a config file, whose endpoints name databases alone. */
+export interface FileDatabase {
+  /** `"all"`, or patterns of names such as `"a*"`; a view must be named. Default: the one collection that the endpoints name. */
+  readonly collections?: "all" | readonly string[];
+  /** Patterns of those that are left out. */
+  readonly exclude?: readonly string[];
+  /** Names in the target, such as `"public.(.*)=$1"`. Default: those of the source. */
+  readonly rename?: readonly string[];
+  /** How many at a time. Default 4; a follow: all. */
+  readonly jobs?: number;
+}
+
 /** One transfer of a config file. */
-export interface FileTransfer extends FileMirror, FileFollow {
+export interface FileTransfer extends FileMirror, FileFollow, FileDatabase {
   /** How it is called on the screen, by `--only` and in its id. Default: `1`, `2`, … */
   readonly name?: string;
   /** A name from `endpoints`, a URL or an object. */

@@ -33,6 +33,10 @@ const transfer = v.strictObject({
   transferId: v.optional(text),
   deadLetters: v.optional(v.union([text, v.literal(false)], "it must be a file, an endpoint's URL or false")),
   verify: v.optional(v.boolean()),
+  collections: v.optional(v.union([v.literal("all"), v.array(text)], 'it must be "all" or a list of patterns')),
+  exclude: v.optional(v.array(text)),
+  rename: v.optional(v.array(text)),
+  jobs: v.optional(whole),
   deletes: v.optional(v.picklist(["remove", "keep"], 'it must be "remove" or "keep"')),
   maxDeletes: v.optional(
     v.union([v.string(), v.number()], 'it must be a number, a share such as "5%", "none" or "all"'),

@@ -1,4 +1,5 @@
 import { type Command, Option } from "commander";
+import { type DatabaseFlags, withDatabase } from "./database.ts";
 import { type EngineFlags, MACHINES, withEngine } from "./engine.ts";
 import { type OutputFlags, withOutput } from "./output.ts";
 import { type ProgressFlags, withProgress } from "./progress.ts";
@@ -38,10 +39,11 @@ export type CopyFlags = QueryFlags &
   StoreFlags &
   ProgressFlags &
   OutputFlags &
-  EngineFlags & { readonly distributed?: boolean };
+  EngineFlags &
+  DatabaseFlags & { readonly distributed?: boolean };
 
 export function withCopyFlags(command: Command): Command {
-  return withOutput(withProgress(withStores(withDistribution(withTransfer(withQuery(command))))));
+  return withOutput(withProgress(withStores(withDistribution(withTransfer(withDatabase(withQuery(command)))))));
 }
 
 const TRANSFER = "How they go over:";

@@ -1,5 +1,6 @@
 import { type Command, Option } from "commander";
 import type { TransferFlags } from "./copy.ts";
+import { type DatabaseFlags, withDatabase } from "./database.ts";
 import { type OutputFlags, withOutput } from "./output.ts";
 import { type ProgressFlags, withProgress } from "./progress.ts";
 import { type QueryFlags, SELECTION, withConditions } from "./query.ts";
@@ -12,6 +13,7 @@ export type FollowFlags = Pick<QueryFlags, "where" | "fields" | "native"> &
   StoreFlags &
   ProgressFlags &
   OutputFlags &
+  DatabaseFlags &
   Pick<
     TransferFlags,
     | "transform"
@@ -41,7 +43,7 @@ const FOLLOWING = "How it follows:";
 const SAFETY = "Safety:";
 
 export function withFollowFlags(command: Command): Command {
-  return withOutput(withProgress(withStores(withFollowing(withConditions(command)))));
+  return withOutput(withProgress(withStores(withFollowing(withDatabase(withConditions(command))))));
 }
 
 function withFollowing(command: Command): Command {

@@ -1,5 +1,6 @@
 import { type Command, Option } from "commander";
 import type { TransferFlags } from "./copy.ts";
+import { type DatabaseFlags, withDatabase } from "./database.ts";
 import { type OutputFlags, withOutput } from "./output.ts";
 import { type ProgressFlags, withProgress } from "./progress.ts";
 import { type QueryFlags, SELECTION, withConditions } from "./query.ts";
@@ -12,6 +13,7 @@ export type MirrorFlags = Pick<QueryFlags, "where" | "fields" | "native"> &
   StoreFlags &
   ProgressFlags &
   OutputFlags &
+  DatabaseFlags &
   Omit<TransferFlags, "mode" | "partitions" | "concurrency" | "sample" | "batchSize"> & {
     readonly batchSize?: number;
     readonly deletes?: "remove" | "keep";
@@ -27,7 +29,7 @@ const MIRROR = "What becomes of the target:";
 const SAFETY = "Safety:";
 
 export function withMirrorFlags(command: Command): Command {
-  return withOutput(withProgress(withStores(withMirror(withConditions(command)))));
+  return withOutput(withProgress(withStores(withMirror(withDatabase(withConditions(command))))));
 }
 
 function withMirror(command: Command): Command {

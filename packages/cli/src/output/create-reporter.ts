@@ -12,6 +12,7 @@ const SILENT: Reporter = {
   mirroring() {},
   following() {},
   followed() {},
+  database() {},
   stop() {},
 };
 

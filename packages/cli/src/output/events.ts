@@ -1,7 +1,7 @@
-import type { AgainstResult, Difference, TransferFailure } from "@omni/p2p-core";
+import type { AgainstResult, Difference, TransferCounts, TransferFailure } from "@omni/p2p-core";
 import type { IdCollisions } from "@omni/p2p-core/engine";
 import type { ChangeStatus, P2PCapabilities } from "@omni/p2p-core/starter";
-import type { FollowProgress } from "./reporter.ts";
+import type { DatabaseShown, FollowProgress } from "./reporter.ts";
 
 /** A transfer begins. */
 export interface StartEvent {
@@ -55,6 +55,64 @@ export interface ResultEvent {
   readonly collisions?: IdCollisions;
   readonly notes?: readonly string[];
   readonly deadLetters?: string;
+  /** The command that goes on from here; absent when it is complete. */
+  readonly resume?: string;
+}
+
+/** A job over the collections of a database begins. */
+export interface DatabaseStartEvent {
+  readonly event: "database-start";
+  readonly name: string;
+  readonly source: string;
+  readonly target: string;
+  /** It goes on with an earlier run. */
+  readonly resumed: boolean;
+  /** In the order in which they are done; their records are estimates. */
+  readonly collections: readonly { readonly name: string; readonly target: string; readonly records?: number }[];
+  readonly notes: readonly string[];
+}
+
+/** A job over a database goes on. Times in ms, rate in records per second. */
+export interface DatabaseProgressEvent extends DatabaseShown {
+  readonly event: "database-progress";
+  readonly memoryBytes: number;
+}
+
+/** What became of one collection of a job. */
+export interface CollectionTold extends TransferCounts {
+  readonly name: string;
+  readonly target: string;
+  readonly transferId: string;
+  /** `finished`: by an earlier run. `different`: copied, and not the same when it was compared. */
+  readonly status: "completed" | "partial" | "different" | "failed" | "interrupted" | "finished";
+  /** Of a mirror. */
+  readonly deletedCount?: number;
+  readonly durationMs: number;
+  readonly errors?: readonly TransferFailure[];
+  readonly deadLetters?: string;
+  readonly verified?: {
+    readonly equal: boolean;
+    readonly missing: number;
+    readonly extra: number;
+    readonly different: number;
+  };
+  readonly error?: { readonly code: string; readonly message: string };
+}
+
+/** One collection of a job has ended. */
+export interface CollectionResultEvent extends CollectionTold {
+  readonly event: "collection-result";
+}
+
+/** What a job over a database did, however it ended: counts of all collections together. */
+export interface DatabaseResultEvent extends TransferCounts {
+  readonly event: "database-result";
+  readonly name: string;
+  readonly transferId: string;
+  readonly status: "completed" | "partial" | "different" | "failed" | "interrupted";
+  readonly durationMs: number;
+  readonly collections: readonly CollectionTold[];
+  readonly notes: readonly string[];
   /** The command that goes on from here; absent when it is complete. */
   readonly resume?: string;
 }
@@ -353,6 +411,10 @@ export type CliEvent =
   | StartEvent
   | ProgressEvent
   | ResultEvent
+  | DatabaseStartEvent
+  | DatabaseProgressEvent
+  | CollectionResultEvent
+  | DatabaseResultEvent
   | VerifyEvent
   | VerifyAgainstEvent
   | VerifyProgressEvent

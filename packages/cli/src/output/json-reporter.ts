@@ -1,7 +1,7 @@
 import type { TransferProgress } from "@omni/p2p-core";
 import type { Output } from "./output.ts";
 import { PROGRESS_INTERVALS_MS } from "./progress-interval.ts";
-import type { FollowProgress, MirrorProgress, Reporter, StartedJob } from "./reporter.ts";
+import type { DatabaseShown, FollowProgress, MirrorProgress, Reporter, StartedJob } from "./reporter.ts";
 
 /** One JSON object a line. */
 export class JsonReporter implements Reporter {
@@ -33,6 +33,11 @@ export class JsonReporter implements Reporter {
   mirroring({ phase, records, total }: MirrorProgress): void {
     if (!this.#isDue()) return;
     this.#out.event({ event: "mirror-progress", phase, records, ...(total !== undefined && { total }) });
+  }
+
+  database(progress: DatabaseShown): void {
+    if (!this.#isDue()) return;
+    this.#out.event({ event: "database-progress", ...progress, memoryBytes: process.memoryUsage.rss() });
   }
 
   following(progress: FollowProgress): void {

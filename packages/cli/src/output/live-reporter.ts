@@ -5,9 +5,18 @@ import stringWidth from "string-width";
 import { formatCount, formatDuration } from "./format.ts";
 import type { Output } from "./output.ts";
 import { PROGRESS_INTERVALS_MS } from "./progress-interval.ts";
-import { comparing, followParts, mirroring, progressParts, shareOf, startLine } from "./progress-text.ts";
+import {
+  comparing,
+  databaseParts,
+  followParts,
+  mirroring,
+  progressParts,
+  shareOf,
+  startLine,
+  underWay,
+} from "./progress-text.ts";
 import { RecentPace, RecentRate } from "./recent-pace.ts";
-import type { FollowProgress, MirrorProgress, Reporter, StartedJob } from "./reporter.ts";
+import type { DatabaseShown, FollowProgress, MirrorProgress, Reporter, StartedJob } from "./reporter.ts";
 
 const BAR_WIDTH = 24;
 /** A shorter bar tells less than nothing. */
@@ -76,6 +85,16 @@ export class LiveReporter implements Reporter {
     return [...this.#follows.values()].map(({ name, parts }) => fitting([head(name), ...parts], columns)).join("\n");
   }
 
+  database(progress: DatabaseShown): void {
+    this.#show(() => {
+      const columns = process.stderr.columns || 80;
+      // As many as leave room for the total on any terminal.
+      const room = Math.max(1, (process.stderr.rows || 24) - 3);
+      const lines = progress.underWay.slice(0, room).map((one) => cut(`  ${underWay(one)}`, columns));
+      return [...lines, fitting([this.#spin(), ...databaseParts(progress)], columns)].join("\n");
+    });
+  }
+
   stop(): void {
     if (this.#timer === undefined) return;
     clearInterval(this.#timer);
@@ -125,6 +144,11 @@ export function fitting(parts: readonly string[], columns: number): string {
     shown.push(part);
   }
   return shown.join("  ");
+}
+
+/** A line that does not wrap. */
+function cut(line: string, columns: number): string {
+  return stringWidth(line) < columns ? line : `${line.slice(0, Math.max(1, columns - 2))}…`;
 }
 
 function bar(share: number, width: number): string {

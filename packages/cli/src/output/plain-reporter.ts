@@ -2,9 +2,17 @@ import type { TransferProgress } from "@omni/p2p-core";
 import { formatDuration } from "./format.ts";
 import type { Output } from "./output.ts";
 import { PROGRESS_INTERVALS_MS } from "./progress-interval.ts";
-import { comparing, followParts, mirroring, progressParts, startLine } from "./progress-text.ts";
+import {
+  comparing,
+  databaseParts,
+  followParts,
+  mirroring,
+  progressParts,
+  startLine,
+  underWay,
+} from "./progress-text.ts";
 import { RecentPace, RecentRate } from "./recent-pace.ts";
-import type { FollowProgress, MirrorProgress, Reporter, StartedJob } from "./reporter.ts";
+import type { DatabaseShown, FollowProgress, MirrorProgress, Reporter, StartedJob } from "./reporter.ts";
 
 /** A line now and then, for logs and pipes. */
 export class PlainReporter implements Reporter {
@@ -55,6 +63,15 @@ export class PlainReporter implements Reporter {
 
   followed(transferId: string): void {
     this.#follows.delete(transferId);
+  }
+
+  database(progress: DatabaseShown): void {
+    this.#now(() =>
+      [
+        `${formatDuration(progress.elapsedMs)}: ${databaseParts(progress).join(", ")}`,
+        ...progress.underWay.map((one) => `  ${underWay(one)}`),
+      ].join("\n"),
+    );
   }
 
   #now(text: () => string): void {

@@ -1,6 +1,7 @@
 import type { TransferProgress } from "@omni/p2p-core";
 import { formatBytes, formatCount, formatDuration } from "./format.ts";
-import type { FollowProgress, MirrorProgress, StartedJob } from "./reporter.ts";
+import { printable } from "./printable.ts";
+import type { DatabaseShown, FollowProgress, MirrorProgress, StartedJob } from "./reporter.ts";
 
 /** What there is to say of a transfer under way, the most important first. */
 export function progressParts(progress: TransferProgress): string[] {
@@ -72,6 +73,26 @@ function pausedParts(by: string | undefined): string[] {
     ...(waits ? ["Ctrl-C: stop"] : []),
     ...(by ? [by] : []),
   ];
+}
+
+/** What there is to say of a job over a database under way, the most important first. */
+export function databaseParts(progress: DatabaseShown): string[] {
+  const { collections, collectionsDone, records, total, rate, etaMs, failures } = progress;
+  const of = total === undefined ? "" : ` of about ${formatCount(Math.max(total, records))}`;
+  return [
+    `${formatCount(collectionsDone)} of ${formatCount(collections)} done`,
+    `${formatCount(records)}${of} records`,
+    `${formatCount(rate)}/s`,
+    ...(etaMs === undefined ? [] : [`ETA ${formatDuration(etaMs)}`]),
+    ...(failures === 0 ? [] : [`${formatCount(failures)} failed`]),
+    formatBytes(process.memoryUsage.rss()),
+  ];
+}
+
+/** `orders: 1,200 of about 5,000 records` */
+export function underWay({ name, records, total }: DatabaseShown["underWay"][number]): string {
+  const of = total === undefined ? "" : ` of about ${formatCount(Math.max(total, records))}`;
+  return printable(`${name}: ${formatCount(records)}${of} records`);
 }
 
 /** `copy sqlite:a.db?table=docs → redis://localhost (transfer sqlite-redis-0a1b2c3d)` */

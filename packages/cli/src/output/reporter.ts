@@ -1,4 +1,5 @@
 import type { FollowHandle, MirrorOptions, TransferProgress } from "@omni/p2p-core";
+import type { DatabaseProgress } from "@omni/p2p-core/engine";
 
 /** What a mirror does, and how far it is. */
 export type MirrorProgress = Parameters<NonNullable<MirrorOptions["onProgress"]>>[0];
@@ -12,6 +13,11 @@ export interface FollowProgress extends Readonly<FollowCounts> {
   readonly pausedBy?: string;
   readonly lagMs?: number;
   readonly elapsedMs: number;
+}
+
+/** How far a job over a database is, with the collections that are under way. */
+export interface DatabaseShown extends DatabaseProgress {
+  readonly underWay: readonly { readonly name: string; readonly records: number; readonly total: number | undefined }[];
 }
 
 type FollowCounts = FollowHandle["counts"];
@@ -46,6 +52,7 @@ export interface Reporter {
   following(progress: FollowProgress): void;
   /** A follow has ended. */
   followed(transferId: string): void;
+  database(progress: DatabaseShown): void;
   /** Ends a live line. May be called twice. */
   stop(): void;
 }

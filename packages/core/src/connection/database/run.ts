@@ -333,9 +333,10 @@ export class DatabaseRun implements DatabaseJob {
     const stop = () => void follow.stop().catch(() => {});
     this.#signal.addEventListener("abort", stop, { once: true });
     if (this.#signal.aborted) stop();
-    // Nobody can tell one of many to go on, so that a pause ends it with the error that caused it.
+    // Nobody can tell one of many to go on, so that a pause that waits for that ends it with the error that caused it.
     let paused: P2PError | undefined;
     follow.events.on("paused", ({ error }) => {
+      if (error.code !== "TOO_MANY_DELETES" && error.code !== "EMPTY_SOURCE") return;
       paused = error;
       stop();
     });
@@ -424,8 +425,9 @@ export class DatabaseRun implements DatabaseJob {
 
   #deadLetters(transferId: string, { folder }: JobState): FileDeadLetterSink | false {
     if (this.#work.options.deadLetters === false) return false;
+    const { earlierDeadLetters: earlier = "keep" } = (this.#work.options.each ?? {}) as ManagedTransferOptions;
     return new FileDeadLetterSink(join(folder, `${fileNameOf(transferId)}.dead-letters.ndjson`), {
-      earlier: "keep",
+      earlier,
       followLinks: false,
     });
   }
