@@ -26,8 +26,17 @@ export function reportEnded(result: CollectionResult, out: Output): void {
 /** Failures shown of each collection; all of them are in its dead letters. */
 const SHOWN_FAILURES = 3;
 
-/** Tells how the whole ended. */
-export function reportDatabase(job: TransferJob, result: DatabaseResult, goOn: string, out: Output): ExitCode {
+/**
+ * Tells how the whole ended.
+ *
+ * @param goOn what to type to go on, and which of the notes were told before.
+ */
+export function reportDatabase(
+  job: TransferJob,
+  result: DatabaseResult,
+  { goOn, toldNotes }: { readonly goOn: string; readonly toldNotes: ReadonlySet<string> },
+  out: Output,
+): ExitCode {
   const { status, collections, counts, durationMs, notes, transferId } = result;
   const isDone = status === "completed" || status === "different" || (status === "partial" && !hasFailed(result));
   out.event({
@@ -37,7 +46,7 @@ export function reportDatabase(job: TransferJob, result: DatabaseResult, goOn: s
     collections: collections.map(told),
     ...(!isDone && { resume: goOn }),
   });
-  for (const note of notes) out.note(printable(note));
+  for (const note of notes) if (!toldNotes.has(note)) out.note(printable(note));
   const number = (wanted: CollectionResult["status"]) => collections.filter((one) => one.status === wanted).length;
   const parts = (
     [

@@ -36,10 +36,10 @@ export async function runDatabase(
     tellSupervisor({ kind: "way", text: goOn });
     sayStopping(session);
     const running = begin(job, given, session, manager, reporter.interval);
-    tell(running, job, reporter, session);
+    const toldNotes = tell(running, job, reporter, session);
     const result = await running.done;
     reporter.stop();
-    const code = reportDatabase(job, result, goOn, out);
+    const code = reportDatabase(job, result, { goOn, toldNotes }, out);
     return interrupts.exitCode ?? code;
   } catch (error) {
     reporter.stop();
@@ -89,8 +89,13 @@ function begin(
   }
 }
 
-/** Tells people and programs how it goes. */
-function tell({ events }: DatabaseJob, job: TransferJob, reporter: Reporter, { out }: Session): void {
+/**
+ * Tells people and programs how it goes.
+ *
+ * @returns the notes that were told at the beginning, as they are.
+ */
+function tell({ events }: DatabaseJob, job: TransferJob, reporter: Reporter, { out }: Session): ReadonlySet<string> {
+  const told = new Set<string>();
   const far = new Map<string, { readonly records: number; readonly total: number | undefined }>();
   let transferId = "";
   events.on("planned", ({ plan, resumed }) => {
@@ -106,7 +111,10 @@ function tell({ events }: DatabaseJob, job: TransferJob, reporter: Reporter, { o
       notes,
     });
     out.note(printable(`${titleOf(job)} (${formatCount(collections.length)}${resumed ? ", going on" : ""})`));
-    for (const note of notes) out.note(printable(note));
+    for (const note of notes) {
+      told.add(note);
+      out.note(printable(note));
+    }
   });
   events.on("started", ({ collection: { name, records: total } }) => {
     far.set(name, { records: 0, total });
@@ -120,6 +128,7 @@ function tell({ events }: DatabaseJob, job: TransferJob, reporter: Reporter, { o
     far.delete(result.name);
     reportEnded(result, out);
   });
+  return told;
 }
 
 /** Shows what a job would do, and what would become of a sample of each collection. Writes nothing. */
@@ -153,11 +162,18 @@ export async function dryRunDatabase(
     };
     out.line("");
     const { every: _, reconcileEvery: __, ...mirroring } = own;
-    const code =
-      verb === "copy"
-        ? await dryRun(one, session, { sample, timeoutMs: connectionTimeout })
-        : await runMirror(one, { ...mirroring, dryRun: true }, session, undefined);
-    worst = Math.max(worst, code) as ExitCode;
+    try {
+      const code =
+        verb === "copy"
+          ? await dryRun(one, session, { sample, timeoutMs: connectionTimeout })
+          : await runMirror(one, { ...mirroring, dryRun: true }, session, undefined);
+      if (code !== ExitCode.OK) worst = ExitCode.PARTIAL;
+    } catch (error) {
+      if (signal.aborted) throw error;
+      // One that cannot be looked at is told of, and does not end the others.
+      worst = ExitCode.PARTIAL;
+      out.error(explain(error));
+    }
   }
   out.line("");
   out.line(

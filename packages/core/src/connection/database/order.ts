@@ -43,7 +43,7 @@ export function orderByReferences(names: readonly string[], references: Referenc
       const before = path.at(-1);
       if (before) low.set(before.name, Math.min(low.get(before.name)!, low.get(name)!));
       if (low.get(name) !== index.get(name)) continue;
-      const component = stack.splice(stack.indexOf(name));
+      const component = stack.splice(stack.lastIndexOf(name));
       for (const member of component) onStack.delete(member);
       ordered.push(...component);
       if (component.length > 1 || to(name).includes(name)) circles.push(component);
