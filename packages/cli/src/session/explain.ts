@@ -14,6 +14,7 @@ const USAGE_CODES: ReadonlySet<P2PErrorCode> = new Set([
   "UNSUPPORTED_QUERY",
   "SAME_STORE",
   "CERTIFICATE_INVALID",
+  "FOREIGN_KEY_CIRCLE",
 ]);
 
 /** What to type next where the message itself does not say it. */
