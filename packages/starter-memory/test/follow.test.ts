@@ -1,7 +1,8 @@
-import { mkdtemp, rm } from "node:fs/promises";
+import { mkdtemp, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { DefaultP2PConnectionManager, type FollowHandle, type FollowOptions, type P2PQuery } from "@omni/p2p-core";
+import type { P2PStarter } from "@omni/p2p-core/starter";
 import { afterAll, afterEach, beforeAll, expect, test, vi } from "vitest";
 import { dropMemoryStore, memoryStarter, memoryStore } from "../src/index.ts";
 
@@ -23,10 +24,10 @@ function pair(count = 10) {
   const from = memoryStore(names.from);
   const to = memoryStore(names.to);
   for (let id = 0; id < count; id++) from.put({ id, n: 0 });
-  const follow = async (options: FollowOptions = {}, query: P2PQuery = {}) => {
+  const follow = async (options: FollowOptions = {}, query: P2PQuery = {}, starter: P2PStarter = memoryStarter) => {
     const manager = new DefaultP2PConnectionManager();
     managers.push(manager);
-    manager.registerService("memory", memoryStarter);
+    manager.registerService("memory", starter);
     const connection = await manager.establish(`memory:${names.from}`, `memory:${names.to}`);
     const checkpoint = join(folder, String(made));
     const handle = connection.follow(query, { checkpoint, landsWithin: 50, ...options });
@@ -81,6 +82,33 @@ test("a restart goes on from the checkpoint, with what happened meanwhile", asyn
   expect(sorted(to)).toEqual(sorted(from));
   // Nothing was copied once more.
   expect(handle.counts).toMatchObject({ written: 1, deleted: 1, mirrors: 0 });
+});
+
+test("what was collected and not applied is applied by the next run, however long its source takes to tell of itself", async () => {
+  const { from, to, follow } = pair();
+  const first = await follow({ transferId: "kept" });
+  await once(first.handle, "caughtUp");
+  await first.handle.stop();
+  // As a run leaves it that was killed right after its copy.
+  await writeFile(join(folder, String(made), "kept.collected.ndjson"), "[5]\n");
+  to.put({ id: 5, n: 9 });
+  const slow: P2PStarter = {
+    ...memoryStarter,
+    async open(endpoint, context) {
+      const service = await memoryStarter.open(endpoint, context);
+      return {
+        ...service,
+        schema: async () => {
+          await new Promise((resolve) => setTimeout(resolve, 100));
+          return undefined;
+        },
+      };
+    },
+  };
+  const { handle } = await follow({ transferId: "kept" }, {}, slow);
+  await vi.waitFor(() => expect(sorted(to)).toEqual(sorted(from)), 5000);
+  expect(handle.error).toBeUndefined();
+  await handle.stop();
 });
 
 test("a lost position costs a mirror and no error", async () => {

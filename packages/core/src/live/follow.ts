@@ -653,8 +653,6 @@ class FollowSession {
       },
     );
     const kept = (await this.#collected?.load()) ?? [];
-    if (mark === undefined) await this.#collected?.clear();
-    else this.#scheduler.restore(kept);
     this.#rounds = new FollowRounds({
       ...{ source: ends.source, target: this.#target, query, options: this.#terms.options },
       targetQuery: targetQueryOf(query, own, options.transform !== undefined),
@@ -665,6 +663,8 @@ class FollowSession {
       allow: (deletes) => this.#allow(deletes),
       assertSource: () => this.#assertStores("source"),
     });
+    if (mark === undefined) await this.#collected?.clear();
+    else this.#scheduler.restore(kept);
     this.#stores ??= await this.#storesNow();
     await this.#save(false);
     const saver = setInterval(() => this.#saveIfDue(feed), SAVE_MS);
