@@ -11,7 +11,7 @@ import { joinReports, readReport } from "./test-report.mjs";
  */
 const LANES = [
   ["starter-redis", "starter-sqlite", "core", "cli", "engine-bullmq"],
-  ["starter-elasticsearch", "starter-mongodb", "starter-postgresql", "starter-memory", "testkit", "matrix", "mirror"],
+  ["starter-elasticsearch", "starter-mongodb", "starter-postgresql", "starter-memory", "starter-file", "testkit", "matrix", "mirror"],
 ];
 
 /** Where vitest's configuration has the report, and `tools/test-totals.mjs` looks for it. */

@@ -134,7 +134,7 @@ function assertSameName({ files }: FileSource, { file, name }: FileCursor): void
 }
 
 function recordOrError(
-  { files }: FileSource,
+  { files, format }: FileSource,
   { fields, error, line }: Item,
   { name }: SourceFile,
   key: Key | undefined,
@@ -144,7 +144,7 @@ function recordOrError(
     return recordOf(fields, key!, () => (files.length > 1 ? `${name}:${line}` : line));
   } catch (cause) {
     const { code, message } = toP2PError(cause, "INVALID_RECORD", "it cannot be made out");
-    return new P2PError(code, `Line ${line} of ${name}: ${message}`, { cause });
+    return new P2PError(code, `${format.unit ?? "Line"} ${line} of ${name}: ${message}`, { cause });
   }
 }
 

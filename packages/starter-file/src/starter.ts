@@ -10,6 +10,7 @@ import {
 import { findTarget } from "./client/target-file.ts";
 import { fileOptions, parseFileEndpoint } from "./endpoint.ts";
 import { formatOf } from "./formats/formats.ts";
+import { describeFileMapping, inspectFiles } from "./inspecting/inspect.ts";
 import { countRecords, readBatches } from "./read.ts";
 import { partitionQuery } from "./reading/partitions.ts";
 import { FileSource } from "./reading/source.ts";
@@ -24,6 +25,14 @@ export const fileStarter: P2PStarter = {
   capabilities: fileCapabilities,
   async open(endpoint, context) {
     return context.role === "source" ? openSource(endpoint, context) : openTarget(endpoint, context);
+  },
+  async inspect(endpoint, { signal }) {
+    signal.throwIfAborted();
+    return inspectFiles(parseFileEndpoint(endpoint), signal);
+  },
+  async describeMapping(endpoint, sample, { signal }) {
+    signal.throwIfAborted();
+    return describeFileMapping(parseFileEndpoint(endpoint), sample);
   },
 };
 

@@ -22,7 +22,7 @@ export async function startersCommand({ out }: Session): Promise<ExitCode> {
   if (installed.length === 0) {
     out.note("No starter is installed among the dependencies of this project.");
     out.note(
-      "  Next: npm install @omni/p2p-starter-sqlite (or -redis, -mongodb, -elasticsearch, -postgresql, -memory)",
+      "  Next: npm install @omni/p2p-starter-sqlite (or -redis, -mongodb, -elasticsearch, -postgresql, -file, -memory)",
     );
   }
   return ExitCode.OK;

@@ -7,8 +7,8 @@ export type Candidates = readonly (readonly [word: string, meaning: string])[];
 /** The names of a config file, and a URL's beginning for each installed starter. */
 export async function endpointCandidates(partial: string): Promise<Candidates> {
   if (partial.startsWith("-")) return [];
-  const sqlite = /^(sqlite:)(.*)$/s.exec(partial);
-  if (sqlite) return fileCandidates(sqlite[2]!).map(([file]) => [`${sqlite[1]}${file}`, ""]);
+  const path = /^((?:sqlite|file):)(.*)$/s.exec(partial);
+  if (path) return fileCandidates(path[2]!).map(([file]) => [`${path[1]}${file}`, ""]);
   const { listStarters } = await import("../endpoints/installed-starters.ts");
   const types = listStarters().map(({ storageType, packageName }) => [urlStart(storageType), packageName] as const);
   return [...(await names()), ...types];

@@ -31,7 +31,6 @@ const ELSEWHERE: Readonly<Record<string, string>> = {
   es: "elasticsearch://host:9200/index",
   pg: "postgresql://host:5432/database?table=name",
   mongo: "mongodb://host:27017/database",
-  file: "sqlite:./file.db?table=name",
   sqlite3: "sqlite:./file.db?table=name",
 };
 
@@ -79,6 +78,9 @@ function isName(typed: string): boolean {
 }
 
 function noSuchName(typed: string, side: Side): UsageError {
+  if (/\.(ndjson|jsonl|json|csv|tsv|parquet)(\.gz|\.zst)?$/i.test(typed)) {
+    return new UsageError(`The ${side} "${typed}" is a path, not an endpoint`, `write file:${typed}`);
+  }
   if (/[\\/]|\.(db|sqlite3?)$/i.test(typed)) {
     return new UsageError(
       `The ${side} "${typed}" is a path, not an endpoint`,

@@ -24,6 +24,8 @@ export class Output {
   onClosed: (() => void) | undefined;
   /** Called before a line goes to the terminal, so that a live line can make way. */
   beforeLine: (() => void) | undefined;
+  /** Records go to stdout, and everything else to stderr. */
+  #isForRecords = false;
   #closed = false;
   #failure: NodeJS.ErrnoException | undefined;
 
@@ -42,6 +44,16 @@ export class Output {
     return this.#failure;
   }
 
+  /** Leaves stdout to the records of a transfer: what else there is to print goes to stderr. */
+  leaveStdout(): void {
+    this.#isForRecords = true;
+  }
+
+  /** Whether the reader of stdout went away. */
+  get isClosed(): boolean {
+    return this.#closed;
+  }
+
   #close(): void {
     if (this.#closed) return;
     this.#closed = true;
@@ -56,7 +68,8 @@ export class Output {
   /** A line that is what was asked for, also when quiet. */
   data(text: string): void {
     this.beforeLine?.();
-    if (!this.#closed) process.stdout.write(`${text}\n`);
+    if (this.#isForRecords) process.stderr.write(`${text}\n`);
+    else if (!this.#closed) process.stdout.write(`${text}\n`);
   }
 
   /** A remark beside the report. */

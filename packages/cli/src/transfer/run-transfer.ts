@@ -36,6 +36,7 @@ export async function runTransfer(
   const manager = new DefaultP2PConnectionManager();
   // Nothing is left half-copied because the reader of the report went away.
   session.out.onClosed = undefined;
+  if (isStdout(job)) session.out.leaveStdout();
   const reporter = await createReporter(session.out, progressInterval);
   let done: TransferResult | undefined;
   try {
@@ -82,6 +83,10 @@ export async function runTransfer(
     reporter.stop();
     await manager.close({ drainTimeout: 0 });
   }
+}
+
+function isStdout({ target: { endpoint } }: TransferJob): boolean {
+  return endpoint.storageType === "file" && endpoint.database === "-";
 }
 
 export async function registerStarters(job: TransferJob, manager: DefaultP2PConnectionManager): Promise<void> {
@@ -152,6 +157,8 @@ async function transfer(
 
 function reportFailure(job: TransferJob, session: Session, error: unknown): ExitCode {
   const { out, interrupts } = session;
+  // Whoever reads the records has seen enough, as `| head` has.
+  if (isStdout(job) && out.isClosed && interrupts.exitCode === undefined) return ExitCode.BROKEN_PIPE;
   const result = error instanceof P2PTransferError ? error.result : undefined;
   if (interrupts.exitCode !== undefined) {
     reportInterruption(job, result, out);

@@ -8,11 +8,11 @@ import { shownName } from "../suggest.ts";
 export interface EndpointInfo {
   /** A name of your own, for logs and statistics. */
   readonly endpointId: string;
-  /** Which starter serves it: `memory`, `sqlite`, `redis`, `mongodb`, `elasticsearch`, `postgresql`, or a stranger's. */
+  /** Which starter serves it: `memory`, `sqlite`, `redis`, `mongodb`, `elasticsearch`, `postgresql`, `file`, or a stranger's. */
   readonly storageType: string;
   readonly host?: string | undefined;
   readonly port?: number | undefined;
-  /** The file of SQLite, the database of MongoDB and PostgreSQL, the index of Elasticsearch, the number of Redis, the name of a memory store. */
+  /** The file of SQLite, the path of `file`, the database of MongoDB and PostgreSQL, the index of Elasticsearch, the number of Redis, the name of a memory store. */
   readonly database?: string | undefined;
   /** The starter's options, and credentials: see the starter's README. */
   readonly metadata?: Readonly<Record<string, unknown>> | undefined;

@@ -14,6 +14,7 @@ export const OFFICIAL_TYPES: readonly string[] = [
   "mongodb",
   "elasticsearch",
   "postgresql",
+  "file",
 ];
 
 const shared = Symbol.for("@omni/p2p-core/starters");

@@ -148,6 +148,13 @@ export class TransferRun {
     await unlessAborted(sequential.begin(options), this.#signal);
   }
 
+  async #finish(guard: IncarnationGuard): Promise<void> {
+    const { sequential } = this.#target.service;
+    if (!sequential) return;
+    await sequential.finish(this.#signal);
+    await guard.finished();
+  }
+
   #ledger(stores: () => Pick<Checkpoint, "stores">, earlier?: Checkpoint): Ledger {
     const { sequential } = this.#target.service;
     return new Ledger(
@@ -179,7 +186,7 @@ export class TransferRun {
       this.#fields.met(ledger.recordsRead);
       await this.#pump(ledger, tell);
       await guard.end();
-      await this.#target.service.sequential?.finish(this.#signal);
+      await this.#finish(guard);
       await unlessAborted(ledger.complete(), this.#signal);
       tell(true);
       if (!this.#isPart) this.#notes = await this.#fields.notes(service, this.#signal);

@@ -246,7 +246,7 @@ describe("the registry", () => {
     expect(await message("xxx")).toBe(
       "Failed to establish connection: Service not found for storage type 'xxx'. No starter for it is among the application's dependencies. " +
         "The project's starters are @omni/p2p-starter-memory, @omni/p2p-starter-sqlite, @omni/p2p-starter-redis, @omni/p2p-starter-mongodb, " +
-        "@omni/p2p-starter-elasticsearch, @omni/p2p-starter-postgresql; one of your own is registered with manager.registerService(type, starter)",
+        "@omni/p2p-starter-elasticsearch, @omni/p2p-starter-postgresql, @omni/p2p-starter-file; one of your own is registered with manager.registerService(type, starter)",
     );
     expect(await message("postgres")).toContain('(did you mean "postgresql"?)');
     expect(await message("elasticserch")).toContain('(did you mean "elasticsearch"?)');

@@ -76,6 +76,8 @@ export interface FormatWriter {
   encode(records: readonly P2PRecord[]): Encoded | Promise<Encoded>;
   /** What ends the file; also that of one without records. */
   end(): readonly Uint8Array[];
+  /** Bytes that stay of a file that is appended to; what follows them, such as the end of an array, is cut off. Default: all. */
+  readonly keep?: number;
   /** What {@link WriterStart.state} needs to go on after what was encoded so far, for instance the columns. Small, plain JSON. */
   readonly state: JsonValue;
 }
@@ -108,6 +110,8 @@ export interface Format {
   readonly name: FormatName;
   /** The ends of names that mean it, without a dot; the first is that of files which are made. */
   readonly endings: readonly string[];
+  /** What {@link Item.line} counts, for messages. Default `Line`. */
+  readonly unit?: "Record";
   /** What becomes of each kind of value. */
   readonly valueTypes: Readonly<Record<ValueType, ValueSupport>>;
   /**

@@ -5,11 +5,12 @@ import { compressionOfName } from "../client/compression.ts";
 import type { FileEndpoint } from "../endpoint.ts";
 import { csv, tsv } from "./csv.ts";
 import type { Format } from "./format.ts";
+import { json } from "./json.ts";
 import { ndjson } from "./ndjson.ts";
 import { parquet } from "./parquet.ts";
 
 /** Every format; one more is a line here, and its name among the values of the option `format`. */
-const FORMATS: readonly Format[] = [ndjson, csv, tsv, parquet];
+const FORMATS: readonly Format[] = [ndjson, json, csv, tsv, parquet];
 
 /**
  * The format of an endpoint: that of its option, else what its name ends in, or those of its files.
@@ -33,7 +34,8 @@ export function formatOf({ path, label, options }: FileEndpoint, files: readonly
   );
 }
 
-function formatByName(path: string): Format | undefined {
+/** The format that the name of a file tells. */
+export function formatByName(path: string): Format | undefined {
   const name = basename(compressionOfName(path).bare).toLowerCase();
   return FORMATS.find(({ endings }) => endings.some((ending) => name.endsWith(`.${ending}`)));
 }

@@ -13,6 +13,7 @@ import { writeParquet } from "./parquet-write.ts";
 export const parquet: Format = {
   name: "parquet",
   endings: ["parquet"],
+  unit: "Record",
   valueTypes: parquetValueTypes,
   read: readItems,
   comparable: (record) => withoutNulls(record),

@@ -16,9 +16,13 @@ import { Pipe } from "../client/pipe.ts";
 import { incarnationAt, stateAt, thingAt } from "../client/source-file.ts";
 import { existsError, findTarget, removeLeftovers, type TargetPlace, UnfinishedFile } from "../client/target-file.ts";
 import type { FileEndpoint } from "../endpoint.ts";
-import type { Format, FormatWriter } from "../formats/format.ts";
+import type { Format, FormatInput, FormatWriter } from "../formats/format.ts";
+import { ndjson } from "../formats/ndjson.ts";
 import { fieldsOf, givenKey, type Key } from "../values/key.ts";
 import { appendInput } from "./append-input.ts";
+
+/** A format that can write records as they come. */
+type StreamFormat = Format & Required<Pick<Format, "writer">>;
 
 /** Where writing stands, as a checkpoint keeps it. */
 interface TargetPosition {
@@ -32,7 +36,9 @@ interface TargetPosition {
 /** A file, or a pipe, that records are written to. */
 export class FileTarget implements SequentialTarget {
   readonly #endpoint: FileEndpoint;
-  readonly #format: Format;
+  /** What is written as a stream: for a format that is made in one go the spool that it is made of. */
+  readonly #stream: StreamFormat;
+  readonly #convert: Format["convert"];
   readonly #compression: Compression;
   readonly #key: Key | undefined;
   #place: TargetPlace | undefined;
@@ -45,8 +51,11 @@ export class FileTarget implements SequentialTarget {
 
   constructor(endpoint: FileEndpoint, format: Format) {
     this.#endpoint = endpoint;
-    this.#format = format;
-    this.#compression = endpoint.options.compression ?? compressionOfName(endpoint.path).compression;
+    this.#convert = format.writer ? undefined : format.convert;
+    this.#stream = format.writer ? (format as StreamFormat) : (ndjson as StreamFormat);
+    this.#compression = this.#convert
+      ? "none"
+      : (endpoint.options.compression ?? compressionOfName(endpoint.path).compression);
     this.#key = givenKey(endpoint.options.key);
   }
 
@@ -66,6 +75,12 @@ export class FileTarget implements SequentialTarget {
     this.#written = false;
     this.#place = path === "-" ? undefined : await findTarget(path, label);
     if (this.#place === undefined || this.#place.isStream) {
+      if (this.#convert) {
+        throw new P2PError(
+          "UNSUPPORTED_OPERATION",
+          `${label} is no file, and a format that is made in one go needs one; take another format`,
+        );
+      }
       if (after !== undefined) throw this.#mismatch("what was written to a pipe cannot be taken back");
       this.#writer = await this.#newWriter();
       this.#pipe = new Pipe(path, label);
@@ -81,10 +96,17 @@ export class FileTarget implements SequentialTarget {
     await old?.discard();
     if (exists && options.ifExists === "fail") throw existsError(label);
     await removeLeftovers(path);
+    if (this.#convert && exists && options.ifExists === "append") {
+      throw new P2PError(
+        "UNSUPPORTED_OPERATION",
+        `Nothing can be appended to ${label}, which is made in one go; take ?ifExists=replace`,
+      );
+    }
     const isAppended = exists && options.ifExists === "append";
     this.#base = options.ifExists === "append" ? await baseAt(path) : undefined;
     this.#file = await UnfinishedFile.create(path, label, isAppended ? path : undefined);
     this.#writer = await this.#newWriter(isAppended && this.#file.size > 0 ? this.#file : undefined);
+    if (this.#writer.keep !== undefined) await this.#file.cut(this.#writer.keep);
   }
 
   async #resumeFile({ path }: TargetPlace, position: TargetPosition | undefined): Promise<void> {
@@ -100,7 +122,7 @@ export class FileTarget implements SequentialTarget {
     }
     if (file.size < position.size) throw this.#mismatch("its unfinished file is shorter than it was");
     await file.cut(position.size);
-    this.#writer = await this.#format.writer!({ ...this.#start(), state: position.state });
+    this.#writer = await this.#stream.writer({ ...this.#start(), state: position.state });
     this.#written = true;
   }
 
@@ -110,9 +132,9 @@ export class FileTarget implements SequentialTarget {
   }
 
   async #newWriter(appendTo?: UnfinishedFile): Promise<FormatWriter> {
-    if (appendTo === undefined) return this.#format.writer!(this.#start());
+    if (appendTo === undefined) return this.#stream.writer(this.#start());
     const input = await appendInput(this.#endpoint, appendTo, this.#compression);
-    return this.#format.writer!({ ...this.#start(), appendTo: input });
+    return this.#stream.writer({ ...this.#start(), appendTo: input });
   }
 
   #mismatch(why: string): P2PError {
@@ -142,7 +164,7 @@ export class FileTarget implements SequentialTarget {
       await this.#append(plain);
     } catch (error) {
       // What the writer remembers of these records is not so.
-      this.#writer = await this.#format.writer!({ ...this.#start(), state: before });
+      this.#writer = await this.#stream.writer({ ...this.#start(), state: before });
       throw error;
     }
     this.#written = true;
@@ -222,8 +244,34 @@ export class FileTarget implements SequentialTarget {
         `${this.#endpoint.label} was changed or replaced while records were appended to a copy of it; start the transfer anew without resume`,
       );
     }
+    const mayReplace = this.#endpoint.options.ifExists !== "fail";
+    if (file && this.#convert) {
+      const made = await this.#converted(file, this.#convert, signal);
+      await made.finish(this.#place!.path, mayReplace);
+      this.#file = undefined;
+      await file.discard();
+      return;
+    }
     this.#file = undefined;
-    await file?.finish(this.#place!.path, this.#endpoint.options.ifExists !== "fail");
+    await file?.finish(this.#place!.path, mayReplace);
+  }
+
+  /** The file that is made of all records of the spool. */
+  async #converted(
+    spool: UnfinishedFile,
+    convert: NonNullable<Format["convert"]>,
+    signal: AbortSignal,
+  ): Promise<UnfinishedFile> {
+    const made = await UnfinishedFile.create(this.#place!.path, this.#endpoint.label);
+    try {
+      const input = { ...appendInput(this.#endpoint, spool, "none"), signal };
+      const context = { ...this.#start(), signal };
+      await convert({ records: () => spooledRecords(input) }, { write: (bytes) => made.append(bytes) }, context);
+      return made;
+    } catch (error) {
+      await made.discard();
+      throw error;
+    }
   }
 
   /** Ends what is unfinished: it stays where a run may go on with it. */
@@ -236,6 +284,18 @@ export class FileTarget implements SequentialTarget {
     if (file === undefined) return;
     if (this.#resumable && this.#written) await file.close();
     else await file.discard();
+  }
+}
+
+async function* spooledRecords(input: FormatInput): AsyncGenerator<readonly P2PRecord[]> {
+  for await (const items of ndjson.read({
+    ...input,
+    options: { ...input.options, maxLine: Number.MAX_SAFE_INTEGER },
+  })) {
+    const lost = items.find(({ error }) => error !== undefined);
+    if (lost?.error)
+      throw new P2PError("WRITE_FAILED", `The spool of ${input.label} is damaged: ${lost.error.message}`);
+    yield items.map(({ fields }) => fields as P2PRecord);
   }
 }
 

@@ -183,6 +183,12 @@ export class IncarnationGuard {
     }
   }
 
+  /** Takes over what a target that is written from its beginning to its end has become when it was finished. */
+  async finished(): Promise<void> {
+    const { incarnation } = await this.#identity("target");
+    if (incarnation !== undefined) this.#incarnations.target = incarnation;
+  }
+
   async #assertSame(side: Side): Promise<void> {
     const before = this.#incarnations[side];
     if (before === undefined) return;
