@@ -1,51 +1,56 @@
 /** Output streams: standard output, devices and named pipes, which keep nothing that could be taken back. */
-import { once } from "node:events";
-import { createWriteStream } from "node:fs";
-import type { Writable } from "node:stream";
+import { type FileHandle, open } from "node:fs/promises";
 import { P2PError } from "@omni/p2p-core/starter";
 import { codeOf, writeError } from "./errors.ts";
 
 /** A stream that is written to, with back-pressure. */
-export class Pipe {
-  readonly #label: string;
-  readonly #stream: Writable;
-  readonly #isStdout: boolean;
-  #error: unknown;
+export interface Pipe {
+  write(bytes: Uint8Array): Promise<void>;
+  close(): Promise<void>;
+}
 
-  /** @param path `-` for standard output. */
-  constructor(path: string, label: string) {
-    this.#label = label;
-    this.#isStdout = path === "-";
-    this.#stream = this.#isStdout ? process.stdout : createWriteStream(path, { flags: "w" });
-    this.#stream.on("error", this.#note);
+/** @param path `-` for standard output. */
+export async function openPipe(path: string, label: string): Promise<Pipe> {
+  if (path === "-") return standardOutput(label);
+  try {
+    return toHandle(await open(path, "w"), label);
+  } catch (error) {
+    throw writeError(label, error);
   }
+}
 
-  readonly #note = (error: unknown): void => {
-    this.#error ??= error;
+function toHandle(handle: FileHandle, label: string): Pipe {
+  return {
+    async write(bytes) {
+      try {
+        for (let done = 0; done < bytes.length; ) {
+          done += (await handle.write(bytes, done, bytes.length - done, null)).bytesWritten;
+        }
+      } catch (error) {
+        throw told(error, label);
+      }
+    },
+    close: () => handle.close().catch(() => {}),
   };
+}
 
-  async write(bytes: Uint8Array): Promise<void> {
-    this.#assertOpen();
-    await new Promise<void>((resolve, reject) => {
-      this.#stream.write(bytes, (error) => (error ? reject(this.#told(error)) : resolve()));
-    });
-  }
+let isHeard = false;
 
-  #assertOpen(): void {
-    if (this.#error !== undefined) throw this.#told(this.#error);
-  }
+/** It is the process's and stays open; that its reader went away is told by the next write. */
+function standardOutput(label: string): Pipe {
+  // Without a listener the error would end the process, also after the last write.
+  if (!isHeard) process.stdout.on("error", () => {});
+  isHeard = true;
+  return {
+    write: (bytes) =>
+      new Promise((resolve, reject) => {
+        process.stdout.write(bytes, (error) => (error ? reject(told(error, label)) : resolve()));
+      }),
+    close: async () => {},
+  };
+}
 
-  #told(error: unknown): P2PError {
-    if (codeOf(error) !== "EPIPE" && codeOf(error) !== "ERR_STREAM_DESTROYED") return writeError(this.#label, error);
-    return new P2PError("ABORTED", `${this.#label} was closed by its reader, so the transfer ends`, { cause: error });
-  }
-
-  async close(): Promise<void> {
-    // Standard output is the process's, and others may still write to it.
-    if (!this.#isStdout && !this.#stream.destroyed) {
-      this.#stream.end();
-      await once(this.#stream, "close").catch(this.#note);
-    }
-    this.#stream.off("error", this.#note);
-  }
+function told(error: unknown, label: string): P2PError {
+  if (codeOf(error) !== "EPIPE" && codeOf(error) !== "ERR_STREAM_DESTROYED") return writeError(label, error);
+  return new P2PError("ABORTED", `${label} was closed by its reader, so the transfer ends`, { cause: error });
 }

@@ -12,7 +12,7 @@ import {
 } from "@omni/p2p-core/starter";
 import { compress } from "../client/compress.ts";
 import { type Compression, compressionOfName } from "../client/compression.ts";
-import { Pipe } from "../client/pipe.ts";
+import { openPipe, type Pipe } from "../client/pipe.ts";
 import { incarnationAt, stateAt, thingAt } from "../client/source-file.ts";
 import { existsError, findTarget, removeLeftovers, type TargetPlace, UnfinishedFile } from "../client/target-file.ts";
 import type { FileEndpoint } from "../endpoint.ts";
@@ -83,7 +83,7 @@ export class FileTarget implements SequentialTarget {
       }
       if (after !== undefined) throw this.#mismatch("what was written to a pipe cannot be taken back");
       this.#writer = await this.#newWriter();
-      this.#pipe = new Pipe(path, label);
+      this.#pipe = await openPipe(path, label);
       return;
     }
     if (after === undefined) await this.#beginFile(this.#place, parsePosition(abandoned));
