@@ -1,3 +1,4 @@
+import { once } from "node:events";
 import { mkdtemp, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -37,7 +38,7 @@ function pair(count = 10) {
 }
 
 /** The event, or what ended the follow before. */
-async function once(handle: FollowHandle, name: "caughtUp" | "paused" | "lost" | "mirrored" | "change") {
+async function told(handle: FollowHandle, name: "caughtUp" | "paused" | "lost" | "mirrored" | "change") {
   await Promise.race([
     new Promise((resolve) => handle.events.once(name, resolve)),
     handle.done.then(() => {
@@ -53,13 +54,13 @@ function sorted(store: ReturnType<typeof memoryStore>) {
 test("a follow copies, applies writes and deletes, and ends by stop()", async () => {
   const { from, to, follow } = pair();
   const { handle, connection } = await follow();
-  await once(handle, "caughtUp");
+  await told(handle, "caughtUp");
   expect(handle.status).toBe("live");
   expect(sorted(to)).toEqual(sorted(from));
   from.put({ id: 3, n: 1 });
   from.put({ id: 77, n: 1 });
   from.delete(4);
-  await once(handle, "caughtUp");
+  await told(handle, "caughtUp");
   expect(sorted(to)).toEqual(sorted(from));
   expect(handle.lagMs).toBeLessThan(5000);
   expect(connection.statistics()).toMatchObject({ change_count: 3, deleted_count: 1 });
@@ -72,22 +73,80 @@ test("a follow copies, applies writes and deletes, and ends by stop()", async ()
 test("a restart goes on from the checkpoint, with what happened meanwhile", async () => {
   const { from, to, follow } = pair();
   const first = await follow();
-  await once(first.handle, "caughtUp");
+  await told(first.handle, "caughtUp");
   await first.handle.stop();
   from.put({ id: 50, n: 1 });
   from.delete(5);
   const { handle } = await follow();
-  await once(handle, "change");
+  await told(handle, "change");
   await handle.stop();
   expect(sorted(to)).toEqual(sorted(from));
   // Nothing was copied once more.
   expect(handle.counts).toMatchObject({ written: 1, deleted: 1, mirrors: 0 });
 });
 
+/** Reads a batch of the source, waits until it may go on, and reads the rest. */
+function readingInTwo(goOn: Promise<void>): { starter: P2PStarter; begun: Promise<void> } {
+  const { promise: begun, resolve } = Promise.withResolvers<void>();
+  const starter: P2PStarter = {
+    ...memoryStarter,
+    async open(endpoint, context) {
+      const { rawSource: _, ...service } = await memoryStarter.open(endpoint, context);
+      return {
+        ...service,
+        async *readFromSource(query, options) {
+          let isFirst = true;
+          for await (const batch of service.readFromSource(query, options)) {
+            yield batch;
+            if (isFirst && context.role === "source") {
+              resolve();
+              await Promise.race([goOn, once(options.signal, "abort")]);
+            }
+            isFirst = false;
+          }
+        },
+      };
+    },
+  };
+  return { starter, begun };
+}
+
+test("a position that is lost under the first copy costs a mirror and no error", async () => {
+  const { from, to, follow } = pair();
+  const { promise: goOn, resolve } = Promise.withResolvers<void>();
+  const { starter, begun } = readingInTwo(goOn);
+  const { handle } = await follow({ batchSize: 5 }, {}, starter);
+  await begun;
+  from.put({ id: 0, n: 9 });
+  from.journal()!.forget();
+  await told(handle, "lost");
+  resolve();
+  await told(handle, "mirrored");
+  await vi.waitFor(() => expect(handle.status).toBe("live"));
+  expect(sorted(to)).toEqual(sorted(from));
+  await handle.stop();
+});
+
+test("a position that is lost under the first copy is made up for by the next run, where this one does not come to it", async () => {
+  const { from, to, follow } = pair();
+  const { starter, begun } = readingInTwo(new Promise(() => {}));
+  const { handle } = await follow({ batchSize: 5, transferId: "cut-off" }, {}, starter);
+  await begun;
+  await vi.waitFor(() => expect(to.size).toBe(5));
+  from.put({ id: 0, n: 9 });
+  from.journal()!.forget();
+  await told(handle, "lost");
+  await handle.stop();
+  const next = await follow({ batchSize: 5, transferId: "cut-off" });
+  await told(next.handle, "caughtUp");
+  expect(sorted(to)).toEqual(sorted(from));
+  await next.handle.stop();
+});
+
 test("what was collected and not applied is applied by the next run, however long its source takes to tell of itself", async () => {
   const { from, to, follow } = pair();
   const first = await follow({ transferId: "kept" });
-  await once(first.handle, "caughtUp");
+  await told(first.handle, "caughtUp");
   await first.handle.stop();
   // As a run leaves it that was killed right after its copy.
   await writeFile(join(folder, String(made), "kept.collected.ndjson"), "[5]\n");
@@ -114,12 +173,12 @@ test("what was collected and not applied is applied by the next run, however lon
 test("a lost position costs a mirror and no error", async () => {
   const { from, to, follow } = pair();
   const first = await follow();
-  await once(first.handle, "caughtUp");
+  await told(first.handle, "caughtUp");
   from.clear();
   for (let id = 5; id < 15; id++) from.put({ id, n: 1 });
-  await once(first.handle, "mirrored");
+  await told(first.handle, "mirrored");
   from.put({ id: 15, n: 1 });
-  await once(first.handle, "change");
+  await told(first.handle, "change");
   await first.handle.stop();
   expect(sorted(to)).toEqual(sorted(from));
   expect(first.handle.counts.mirrors).toBe(1);
@@ -128,14 +187,14 @@ test("a lost position costs a mirror and no error", async () => {
 test("a source whose records are all deleted pauses the follow, and resume() lets it go on", async () => {
   const { from, to, follow } = pair(500);
   const { handle } = await follow();
-  await once(handle, "caughtUp");
+  await told(handle, "caughtUp");
   for (const { id } of from.records()) from.delete(id);
-  await once(handle, "paused");
+  await told(handle, "paused");
   expect(handle.status).toBe("paused");
   expect(handle.error).toMatchObject({ code: "TOO_MANY_DELETES" });
   expect(to.size).toBe(500);
   handle.resume();
-  await once(handle, "caughtUp");
+  await told(handle, "caughtUp");
   await handle.stop();
   expect(to.size).toBe(0);
 });
@@ -143,9 +202,9 @@ test("a source whose records are all deleted pauses the follow, and resume() let
 test("a paused follow with more changes waiting than it reads on for ends by stop()", async () => {
   const { from, to, follow } = pair(500);
   const { handle } = await follow();
-  await once(handle, "caughtUp");
+  await told(handle, "caughtUp");
   for (const { id } of from.records()) from.delete(id);
-  await once(handle, "paused");
+  await told(handle, "paused");
   for (let id = 1000; id < 61_000; id++) from.put({ id, n: 1 });
   await vi.waitFor(() => expect(handle.counts.changes).toBeGreaterThan(50_000), 10_000);
   await handle.stop();
@@ -155,10 +214,10 @@ test("a paused follow with more changes waiting than it reads on for ends by sto
 test("with deletes: keep the target keeps what the source no longer has", async () => {
   const { from, to, follow } = pair();
   const { handle } = await follow({ deletes: "keep" });
-  await once(handle, "caughtUp");
+  await told(handle, "caughtUp");
   from.delete(1);
   from.put({ id: 99, n: 1 });
-  await once(handle, "change");
+  await told(handle, "change");
   await handle.stop();
   expect(to.has(1)).toBe(true);
   expect(to.has(99)).toBe(true);
@@ -170,11 +229,11 @@ test("a record that no longer meets the query leaves the target, and others of t
   from.put({ id: 101, type: "a" });
   to.put({ id: 7, type: "b" });
   const { handle } = await follow({}, { type: "a" });
-  await once(handle, "caughtUp");
+  await told(handle, "caughtUp");
   from.put({ id: 101, type: "b" });
   from.put({ id: 7, type: "b" });
   from.delete(7);
-  await once(handle, "change");
+  await told(handle, "change");
   await handle.stop();
   expect(to.records().map(({ id }) => id)).toEqual([7, 100]);
 });
@@ -182,9 +241,9 @@ test("a record that no longer meets the query leaves the target, and others of t
 test("a thousand changes of one record cost a few writes", async () => {
   const { from, to, follow } = pair();
   const { handle } = await follow();
-  await once(handle, "caughtUp");
+  await told(handle, "caughtUp");
   for (let n = 1; n <= 1000; n++) from.put({ id: 3, n });
-  await once(handle, "caughtUp");
+  await told(handle, "caughtUp");
   await handle.stop();
   expect(to.get(3)).toEqual({ id: 3, n: 1000 });
   expect(handle.counts.written).toBeLessThan(50);
@@ -201,7 +260,7 @@ test("changes under the copy arrive, with ids of several kinds", async () => {
   await new Promise((resolve) => setTimeout(resolve, 300));
   clearInterval(changing);
   from.put({ id: "last" });
-  while (!to.has("last")) await once(handle, "caughtUp");
+  while (!to.has("last")) await told(handle, "caughtUp");
   await handle.stop();
   const byId = (store: typeof from) => new Map(store.records().map((record) => [String(record.id), record]));
   expect(byId(to)).toEqual(byId(from));
@@ -210,7 +269,7 @@ test("changes under the copy arrive, with ids of several kinds", async () => {
 test("a dropped source ends the follow, and nothing is deleted for it", async () => {
   const { from, to, follow } = pair();
   const { handle } = await follow();
-  await once(handle, "caughtUp");
+  await told(handle, "caughtUp");
   dropMemoryStore(from.name);
   await expect(handle.done).rejects.toMatchObject({ code: "SOURCE_NOT_FOUND" });
   expect(handle.error).toMatchObject({ code: "SOURCE_NOT_FOUND" });
@@ -220,7 +279,7 @@ test("a dropped source ends the follow, and nothing is deleted for it", async ()
 test("a second follower of one id is refused", async () => {
   const { follow } = pair();
   const first = await follow();
-  await once(first.handle, "caughtUp");
+  await told(first.handle, "caughtUp");
   const second = await follow();
   await expect(second.handle.done).rejects.toMatchObject({ code: "CHECKPOINT_LOCKED" });
   expect(first.handle.status).toBe("live");
@@ -231,35 +290,35 @@ test("a target that holds records must be told what becomes of extras", async ()
   to.put({ id: 1000 });
   await expect((await follow()).handle.done).rejects.toMatchObject({ code: "INVALID_CONFIG" });
   const { handle } = await follow({ deletes: "remove" });
-  await once(handle, "caughtUp");
+  await told(handle, "caughtUp");
   expect(sorted(to)).toEqual(sorted(from));
 });
 
 test("every mirrors every so often, without the feed", async () => {
   const { from, to, follow } = pair();
   const { handle } = await follow({ every: 30 });
-  await once(handle, "caughtUp");
+  await told(handle, "caughtUp");
   from.put({ id: 3, n: 9 });
   from.delete(4);
-  await once(handle, "mirrored");
-  await once(handle, "mirrored");
+  await told(handle, "mirrored");
+  await told(handle, "mirrored");
   expect(sorted(to)).toEqual(sorted(from));
 });
 
 test("reconcileEvery finds what others have changed in the target", async () => {
   const { from, to, follow } = pair();
   const { handle } = await follow({ reconcileEvery: 50 });
-  await once(handle, "caughtUp");
+  await told(handle, "caughtUp");
   to.put({ id: 3, n: "spoiled" });
-  await once(handle, "mirrored");
-  await once(handle, "mirrored");
+  await told(handle, "mirrored");
+  await told(handle, "mirrored");
   expect(sorted(to)).toEqual(sorted(from));
 });
 
 test("a closed connection ends the follow in good order", async () => {
   const { follow } = pair();
   const { handle, connection } = await follow();
-  await once(handle, "caughtUp");
+  await told(handle, "caughtUp");
   await connection.close();
   await handle.done;
   expect(handle.status).toBe("stopped");

@@ -700,8 +700,11 @@ class FollowSession {
         await this.#until(() => this.#scheduler.rounds === 0 && !this.#scheduler.isFencing, easy);
         do {
           this.#lost = false;
-          if (this.#phase === "copying") await this.#copy(first);
-          else await this.#mirror(first);
+          if (this.#phase === "copying") {
+            await this.#copy(first);
+            // What the target holds from here on is ours.
+            first = false;
+          } else await this.#mirror(first);
           if (this.#lost) this.#phase = "mirroring";
         } while (this.#lost);
         first = false;
@@ -846,7 +849,8 @@ class FollowSession {
     const position = await this.#now(feed);
     this.#scheduler.collect(position);
     this.#lost = true;
-    if (this.#phase === "live") this.#phase = "mirroring";
+    // In the checkpoint of a copy under way, too: the next run may not go on with a copy that missed changes of its first part.
+    this.#phase = "mirroring";
     await this.#save(false);
     this.#wake.resolve();
     return position;
