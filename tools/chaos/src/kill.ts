@@ -16,12 +16,14 @@ const DIRECTIONS: readonly (readonly [Store, Store])[] = [
   ["mongodb", "sqlite"],
   ["postgresql", "sqlite"],
   ["mongodb", "postgresql"],
+  ["sqlite", "file"],
+  ["file", "sqlite"],
 ];
 
 const RECORDS = 6000;
 const BATCH = 100;
-/** Writes in flight, as in the default configuration; SQLite as a target takes three. */
-const inFlight = (target: Store) => (target === "sqlite" ? 3 : 4);
+/** Writes in flight, as in the default configuration; SQLite as a target takes three, and a file one. */
+const inFlight = (target: Store) => (target === "sqlite" ? 3 : target === "file" ? 1 : 4);
 /** SQLite is written in the process's own thread and in one beside it by turns. */
 const threadOf = (target: Store, kill: number) => (target === "sqlite" && kill % 2 === 1 ? "&thread=always" : "");
 
@@ -56,6 +58,10 @@ export async function killProcesses(
           const { sent } = await transfer.finish();
           const difference = await differences(undisturbed, transfer.target);
           check(difference === undefined, `killed after ${Math.round(at)} ms: ${difference}`);
+          if (to === "file") {
+            const same = bytesOf(undisturbed).equals(bytesOf(transfer.target));
+            check(same, `killed after ${Math.round(at)} ms: the bytes of the file are other ones`);
+          }
           const twice = sent - RECORDS;
           check(
             twice <= BATCH * inFlight(to),
@@ -69,6 +75,10 @@ export async function killProcesses(
       });
     }
   }
+}
+
+function bytesOf(url: string): Buffer {
+  return readFileSync(url.replace(/^file:/, ""));
 }
 
 /** Kills a transfer at a moment before its end. One that was over by then is none, and another is killed earlier. */

@@ -2,7 +2,7 @@
 import { isAvailable, serviceKinds, startServices } from "@omni/p2p-test-services";
 import { sampleRecords } from "@omni/p2p-testkit";
 import { newManager, roundTrip } from "./round-trip.ts";
-import { Places, type ServerUrls, STORES } from "./stores.ts";
+import { COPIED_STORES, Places, type ServerUrls } from "./stores.ts";
 
 const RECORDS = 2000;
 
@@ -14,8 +14,8 @@ const records = sampleRecords(RECORDS);
 const rows: Record<string, string | number>[] = [];
 let failed = 0;
 
-for (const from of STORES) {
-  for (const to of STORES) {
+for (const from of COPIED_STORES) {
+  for (const to of COPIED_STORES) {
     let verdict = "equal";
     let rate = 0;
     try {

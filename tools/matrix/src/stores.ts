@@ -5,8 +5,11 @@ import { join } from "node:path";
 /** The storage types, in the order of the guide. */
 export const STORES = ["memory", "sqlite", "redis", "mongodb", "elasticsearch", "postgresql"] as const;
 
+/** Those between which records are copied and no more: files cannot look up or delete, as mirrors and follows need. */
+export const COPIED_STORES = [...STORES, "file"] as const;
+
 /** One of them. */
-export type Store = (typeof STORES)[number];
+export type Store = (typeof COPIED_STORES)[number];
 
 /** The URLs of the servers; memory and SQLite need none. */
 export type ServerUrls = Partial<Readonly<Record<Store, string>>>;
@@ -28,6 +31,7 @@ export class Places {
     const name = `${this.#run}-${this.#next++}`;
     if (store === "memory") return `memory:${name}`;
     if (store === "sqlite") return `sqlite:${join(this.folder, `${name}.db`)}?table=records`;
+    if (store === "file") return `file:${join(this.folder, `${name}.ndjson`)}`;
     const server = this.#servers[store];
     if (server === undefined) throw new Error(`There is no ${store} server`);
     const url = new URL(server);
