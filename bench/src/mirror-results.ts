@@ -13,6 +13,8 @@ export interface MirrorEntry {
   readonly copy: readonly number[];
   /** Of sides that are equal. */
   readonly verify: readonly number[];
+  /** Reading each side by the best hand-written loop. Entries of before 2026-11-29 lack it. */
+  readonly reads?: { readonly source: readonly number[]; readonly target: readonly number[] };
   /** With 1 % changed, 1 % missing and 1 % extra. */
   readonly mirror: readonly number[];
   /** Right after that, with nothing to do. */
@@ -22,6 +24,8 @@ export interface MirrorEntry {
   readonly ofVerify: number;
   readonly ofCopy: number;
   readonly againOfVerify: number;
+  /** Of the reading of the slower side. */
+  readonly verifyOfRead?: number;
 }
 
 /** What was measured of mirrors; nothing when there is no file. */

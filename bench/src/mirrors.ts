@@ -1,9 +1,10 @@
-// `node bench/src/mirrors.ts ['sqlite -> sqlite' …]`: what a mirror takes beside the copy and the comparison of the same records, by turns
-// in one process, after a round that does not count. P2P_BENCH_RECORDS (200000) and P2P_BENCH_ROUNDS (5) set how many.
+// `node bench/src/mirrors.ts ['sqlite -> sqlite' …]`: what a mirror takes beside the copy and the comparison of the same records, and the
+// comparison beside the best reading loop of each side, by turns in one process, after a round that does not count. P2P_BENCH_RECORDS (200000) and P2P_BENCH_ROUNDS (5) set how many.
 import assert from "node:assert/strict";
 import { DefaultP2PConnectionManager, type P2PConnection, type P2PRecord, parseEndpoint } from "@omni/p2p-core";
 import { installedStarters, loadStarter } from "@omni/p2p-core/engine";
 import { emptyPlace } from "./empty.ts";
+import { readByHand } from "./limits/index.ts";
 import { alone } from "./lock.ts";
 import { median, timed } from "./measure.ts";
 import { type MirrorEntry, readMirrors, saveMirrors } from "./mirror-results.ts";
@@ -11,6 +12,7 @@ import { DIRECTIONS, directionName, endpointOf, matchesDirection, type Place } f
 import { writeReports } from "./report/write.ts";
 import { thisCommit } from "./results.ts";
 import { Servers } from "./servers.ts";
+import { SHAPES } from "./shapes.ts";
 import { Sources } from "./sources.ts";
 import { jobOf, type Subject } from "./subject.ts";
 
@@ -33,7 +35,9 @@ try {
     const entry = await measured({ from, to, shape: "text", sources, servers });
     saveMirrors([...readMirrors().filter(({ direction }) => direction !== name), entry]);
     writeReports();
-    console.log(`${name}: mirror ${entry.ofVerify.toFixed(2)} of verify, ${entry.ofCopy.toFixed(2)} of the copy`);
+    console.log(
+      `${name}: verify ${entry.verifyOfRead!.toFixed(2)} of the slower reading loop, mirror ${entry.ofVerify.toFixed(2)} of verify, ${entry.ofCopy.toFixed(2)} of the copy`,
+    );
   }
 } finally {
   await servers.stop();
@@ -41,6 +45,7 @@ try {
 
 async function measured(subject: Subject): Promise<MirrorEntry> {
   const { from, to } = await jobOf(subject, RECORDS);
+  const reads = { source: [] as number[], target: [] as number[] };
   const taken = { copy: [] as number[], verify: [] as number[], mirror: [] as number[], again: [] as number[] };
   for (let round = -1; round < ROUNDS; round++) {
     await emptyPlace(to);
@@ -48,10 +53,13 @@ async function measured(subject: Subject): Promise<MirrorEntry> {
       successCount: RECORDS,
     });
     const verify = await timedRun(from, to, (connection) => connection.verify(), { equal: true });
+    const [source, target] = [await timedRead(from), await timedRead(to)];
     await drift(from, to);
     const mirror = await timedRun(from, to, mirrored, { successCount: 2 * EACH, deletedCount: EACH });
     const again = await timedRun(from, to, mirrored, { successCount: 0, deletedCount: 0 });
     if (round < 0) continue;
+    reads.source.push(source);
+    reads.target.push(target);
     for (const [name, ms] of Object.entries({ copy, verify, mirror, again }))
       taken[name as keyof typeof taken].push(ms);
   }
@@ -63,11 +71,21 @@ async function measured(subject: Subject): Promise<MirrorEntry> {
     commit: thisCommit(),
     records: RECORDS,
     ...taken,
+    reads,
     verifyOfCopy: ratio(taken.verify, taken.copy),
     ofVerify: ratio(taken.mirror, taken.verify),
     ofCopy: ratio(taken.mirror, taken.copy),
     againOfVerify: ratio(taken.again, taken.verify),
+    verifyOfRead: ratio(
+      taken.verify,
+      reads.source.map((ms, round) => Math.max(ms, reads.target[round]!)),
+    ),
   };
+}
+
+/** The time of the best reading loop in ms. */
+function timedRead(place: Place): Promise<number> {
+  return alone(() => timed(async () => assert.equal(await readByHand(place, SHAPES.text), RECORDS)));
 }
 
 /** The time of a run in ms. One that did anything else than what it is measured for is an error. */

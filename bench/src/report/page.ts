@@ -125,11 +125,11 @@ function speedRow(entry: Entry): string[] {
 }
 
 function mirrorRow({ direction, records, ...ratios }: MirrorEntry): string[] {
-  const { verifyOfCopy, ofVerify, ofCopy, againOfVerify } = ratios;
+  const { verifyOfCopy, verifyOfRead, ofVerify, ofCopy, againOfVerify } = ratios;
   return [
     arrow(direction),
     count(records),
-    ...[verifyOfCopy, ofVerify, againOfVerify, ofCopy].map((one) => one.toFixed(2)),
+    ...[verifyOfCopy, verifyOfRead, ofVerify, againOfVerify, ofCopy].map((one) => one?.toFixed(2) ?? ""),
   ];
 }
 
