@@ -24,6 +24,21 @@ describe("dialects of CSV", () => {
     expect(await fieldsOf(csv, "only\n1\n2\n")).toEqual([{ only: 1 }, { only: 2 }]);
   });
 
+  it("heeds the line by which Excel tells the delimiter", async () => {
+    expect(await fieldsOf(csv, "sep=;\r\na,b;c\r\n1,5;2\r\n3\r\n")).toEqual([
+      { "a,b": "1,5", c: 2 },
+      expect.stringMatching(/^Line 4 /),
+    ]);
+    expect(await fieldsOf(csv, Buffer.from("\ufeffsep=\t\na,b\tc\n1\t2\n", "utf16le"))).toEqual([{ "a,b": 1, c: 2 }]);
+  });
+
+  it("refuses what has no rows", async () => {
+    await expect(read(csv, "x".repeat(1_100_000))).rejects.toMatchObject({
+      code: "READ_FAILED",
+      message: expect.stringContaining("no end of a row within its first"),
+    });
+  });
+
   it("takes names of its own where there is no header, and the user's where they are given", async () => {
     const options = { header: false };
     expect(await fieldsOf(csv, "1,x\n2,y\n", { options })).toEqual([

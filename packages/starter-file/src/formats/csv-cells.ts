@@ -10,7 +10,7 @@ import {
   MAX_BIGINT_DIGITS,
   type P2PValue,
 } from "@omni/p2p-core/starter";
-import { parseExactJson } from "./json-text.ts";
+import { parseExactJson } from "../values/json-text.ts";
 
 /** The types that can be given to a column. */
 export const COLUMN_TYPES = ["text", "number", "bigint", "boolean", "date", "json", "auto"] as const;

@@ -44,19 +44,31 @@ export function layoutOf(head: Buffer, whole: boolean, options: LayoutOptions): 
   const bytes = head.subarray(encoding.markLength);
   const { text } = encoding.segment(bytes.subarray(0, SNIFFED_BYTES));
   const newline = !text.includes("\n") && text.includes("\r") ? "\r" : "\n";
-  const from = { at: encoding.markLength, line: 1 };
+  // Excel says the delimiter on a line of its own.
+  const [separated, told] = /^sep=([^\r\n])\r?\n/.exec(text) ?? [];
+  const from = {
+    at: encoding.markLength + encoding.unit * (separated?.length ?? 0),
+    line: separated === undefined ? 1 : 2,
+  };
+  const body = bytes.subarray(from.at - encoding.markLength);
   const rowsBy = (delimiter: string, length: number): Row[] => {
     const scanner = new RowScanner({ encoding, delimiter, quote: options.quote, newline }, from, options.maxLine);
-    return scanner.scan(bytes.subarray(0, length), whole && length >= bytes.length).filter((row) => !isBlank(row));
+    return scanner.scan(body.subarray(0, length), whole && length >= body.length).filter((row) => !isBlank(row));
   };
-  const delimiter = options.delimiter ?? sniff((tried) => rowsBy(tried, SNIFFED_BYTES));
+  const delimiter = options.delimiter ?? told ?? sniff((tried) => rowsBy(tried, SNIFFED_BYTES));
   const dialect: Dialect = { encoding, delimiter, quote: options.quote, newline };
-  const rows = rowsBy(delimiter, bytes.length);
+  const rows = rowsBy(delimiter, body.length);
   const header = options.header ? rows.shift() : undefined;
   if (header?.trouble !== undefined) {
     throw new P2PError(
       "READ_FAILED",
       `${options.label} has no header that can be read: its line ${header.line} ${header.trouble}`,
+    );
+  }
+  if (!whole && header === undefined && rows.length === 0 && (options.header || options.columns === undefined)) {
+    throw new P2PError(
+      "READ_FAILED",
+      `${options.label} has no end of a row within its first ${HEAD_BYTES} bytes, so its columns cannot be told; is it CSV, and are delimiter and quote the right ones?`,
     );
   }
   const columns = columnsOf(header, rows, options);
@@ -103,10 +115,10 @@ function columnsOf(header: Row | undefined, rows: readonly Row[], options: Layou
   const found = header ?? rows.find((row) => row.trouble === undefined);
   const { columns: given, label } = options;
   if (given !== undefined) {
-    if (found === undefined || found.cells.length === given.length) return given;
+    if (header === undefined || header.cells.length === given.length) return given;
     throw new P2PError(
       "INVALID_ENDPOINT",
-      `Invalid endpoint ${label}: columns names ${given.length} columns, and line ${found.line} of the file has ${found.cells.length}`,
+      `Invalid endpoint ${label}: columns names ${given.length} columns, and line ${header.line} of the file has ${header.cells.length}`,
     );
   }
   if (found === undefined) return [];

@@ -5,7 +5,6 @@
  * say is JSON, with the tags of dead letters.
  */
 import {
-  encodeJson,
   getField,
   isoText,
   JSON_TAG,
@@ -18,6 +17,7 @@ import {
   valueType,
   type WriteFailure,
 } from "@omni/p2p-core/starter";
+import { jsonOfValue } from "../values/json-text.ts";
 import { jsonOf, looksLikeJson, TEXT_TAG } from "./csv-cells.ts";
 import { byteOrderMark, type TextEncoding, textEncoding } from "./csv-encoding.ts";
 import { readHead } from "./csv-head.ts";
@@ -214,7 +214,7 @@ class CsvWriter implements FormatWriter {
         return String(value);
       default:
         if (value === null) return "";
-        return valueType(value) === "date" ? isoText(value as Date) : this.#text(encodeJson(value));
+        return valueType(value) === "date" ? isoText(value as Date) : this.#text(jsonOfValue(value));
     }
   }
 

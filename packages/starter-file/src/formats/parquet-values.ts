@@ -1,7 +1,7 @@
 /** Decoders: what the value of a column of Parquet is as a value of a record. */
 import { cloneValue, hasPlainYear, isoText, type P2PValue, setField, TaggedValue } from "@omni/p2p-core/starter";
 import type { SchemaElement, SchemaTree, TimeUnit } from "hyparquet";
-import { valueOfJson } from "./json-text.ts";
+import { valueOfJson } from "../values/json-text.ts";
 import type { ColumnHint } from "./parquet-schema.ts";
 
 /** Makes a value of what the reader gave, which is neither null nor undefined. */

@@ -3,8 +3,9 @@
  * groups, so that no more than one of those is in memory.
  */
 import { gzipSync, zstdCompressSync } from "node:zlib";
-import { encodeJson, estimateBytes, getField, type P2PRecord, type P2PValue, valueType } from "@omni/p2p-core/starter";
+import { estimateBytes, getField, type P2PRecord, type P2PValue, valueType } from "@omni/p2p-core/starter";
 import { ByteWriter, ParquetWriter } from "hyparquet-writer";
+import { jsonOfValue } from "../values/json-text.ts";
 import type { Format, Sink, Spool } from "./format.ts";
 import { type ColumnHint, HINTS_KEY } from "./parquet-schema.ts";
 
@@ -130,7 +131,7 @@ function note(fields: Map<string, FieldFacts>, name: string, value: P2PValue): v
 }
 
 const same = (value: unknown): unknown => value;
-const json = (value: P2PValue): Uint8Array => Buffer.from(encodeJson(value), "utf8");
+const json = (value: P2PValue): Uint8Array => Buffer.from(jsonOfValue(value), "utf8");
 
 function planOf(name: string, facts: FieldFacts, records: number): ColumnPlan {
   const { kinds, present } = facts;

@@ -3,6 +3,7 @@ import {
   fromJson,
   JSON_TAG,
   type JsonValue,
+  MAX_BIGINT_DIGITS,
   messageOf,
   P2PError,
   type P2PObject,
@@ -24,7 +25,7 @@ const TAG = `"${JSON_TAG}"`;
 export function fieldsOfJson(text: string): P2PObject {
   let json: JsonValue;
   try {
-    json = parseJson(text, LONG_NUMBER.test(text) ? wholeNumber : undefined);
+    json = parseExactJson(text);
   } catch (cause) {
     throw new P2PError("INVALID_RECORD", `it is no JSON (${withoutText(cause)})`, { cause });
   }
@@ -40,9 +41,21 @@ export function fieldsOfJson(text: string): P2PObject {
   return value as P2PObject;
 }
 
-/** Integers that a number would round are bigints. */
+/** Integers that a number would round are bigints, as far as a record may have them: making longer ones takes ever longer. */
 function wholeNumber(source: string, value: number): unknown {
-  return !Number.isSafeInteger(value) && INTEGER.test(source) ? BigInt(source) : value;
+  if (Number.isSafeInteger(value) || !INTEGER.test(source)) return value;
+  if (source.length > MAX_BIGINT_DIGITS) throw new SyntaxError(`an integer of more than ${MAX_BIGINT_DIGITS} digits`);
+  return BigInt(source);
+}
+
+/** Plain JSON data, in which integers that a number does not hold are bigints. @throws SyntaxError */
+export function parseExactJson(text: string): JsonValue {
+  return parseJson(text, LONG_NUMBER.test(text) ? wholeNumber : undefined);
+}
+
+/** The value of a text of JSON, tags included. @throws SyntaxError or P2PError where it is none. */
+export function valueOfJson(text: string): P2PValue {
+  return fromJson(parseExactJson(text));
 }
 
 /** The error of JSON.parse quotes the text, which may hold anything. */
@@ -64,7 +77,12 @@ interface RawJson {
 
 /** Fields as JSON text in one line, from which {@link fieldsOfJson} makes equal ones. */
 export function jsonOfFields(fields: P2PObject): string {
-  const json = toJson(fields as P2PValue);
+  return jsonOfValue(fields as P2PValue);
+}
+
+/** A value as JSON text in one line, from which {@link valueOfJson} makes an equal one. */
+export function jsonOfValue(value: P2PValue): string {
+  const json = toJson(value);
   const text = JSON.stringify(json);
   // A number such as 2 ** 60 is written with an exponent, so that it does not come back as a bigint.
   return LONG_NUMBER.test(text) ? JSON.stringify(json, exponential) : text;
