@@ -2,10 +2,11 @@ import { DatabaseSync } from "node:sqlite";
 import { withCalls } from "@omni/p2p-chaos/wrapped-stores";
 import type { MirrorOptions, MirrorResult, P2PError, P2PQuery, P2PRecord } from "@omni/p2p-core";
 import { Places, type ServerUrls, STORES, type Store } from "@omni/p2p-matrix/stores";
+import { startService } from "@omni/p2p-test-services";
 import { describeWithService } from "@omni/p2p-test-services/suite";
 import { Redis } from "ioredis";
 import { Client, escapeIdentifier } from "pg";
-import { afterAll, describe, expect, it } from "vitest";
+import { afterAll, describe, expect, it, onTestFinished } from "vitest";
 import { newManager, openStore, wrappingManager } from "../src/stores.ts";
 
 const signal = new AbortController().signal;
@@ -172,6 +173,38 @@ function badInput(servers: ServerUrls): void {
     expect(["TARGET_NOT_WRITABLE", "WRITE_FAILED"]).toContain(codes.at(-1));
     const ids = (await contentOf(target)).map(({ id }) => id);
     expect(ids).toEqual(expect.arrayContaining(["a", "extra"]));
+  });
+
+  it("refuses a replica of Redis, and a PostgreSQL that is read-only, before anything is read", async () => {
+    const replica = await startService("redis", { exclusive: true });
+    onTestFinished(() => replica.stop());
+    const { hostname, port } = new URL(servers.redis!);
+    const redis = new Redis(replica.url);
+    await redis.call("REPLICAOF", hostname, port);
+    redis.disconnect();
+    const standby = new URL(places.fresh("postgresql"));
+    standby.searchParams.set("options", "-c default_transaction_read_only=on");
+    const source = places.fresh("memory");
+    await put(source, [{ id: "a", v: 1 }]);
+    let read = 0;
+    await using manager = await wrappingManager(["memory"], (service) =>
+      withCalls(service, {
+        readFromSource(query, options) {
+          read++;
+          return service.readFromSource(query, options);
+        },
+      }),
+    );
+    for (const target of [`${replica.url}?prefix=none:`, standby.href]) {
+      const mirroring = manager
+        .establish(source, target)
+        .then(({ connectionId }) => manager.mirrorThroughConnection(connectionId, {}, OPTIONS));
+      await expect(mirroring).rejects.toMatchObject({
+        code: "TARGET_NOT_WRITABLE",
+        message: expect.stringMatching(/give the address of its primary|name the primary/),
+      });
+    }
+    expect(read).toBe(0);
   });
 }
 
