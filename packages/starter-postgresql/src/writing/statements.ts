@@ -20,8 +20,36 @@ export function copySql(table: Table, columns: readonly WrittenColumn[]): string
   return `COPY ${qualified(table)} (${names(columns)}) FROM STDIN`;
 }
 
+/** What binary rows are copied by into a table of ours: texts that are the same for all batches. */
+export interface CopyStatements {
+  /** Into the table itself. */
+  readonly direct: string;
+  /** Into a temporary table, from which {@link upsert} takes them. */
+  readonly aside: string;
+  readonly upsert: string;
+  /** {@link assertUnalteredSql}, of a plain table. */
+  readonly assertUnaltered: string | undefined;
+}
+
+const copyStatements = new WeakMap<Table, CopyStatements>();
+
+/** @param columns of a table of ours, which are always the same. */
+export function copyStatementsOf(table: Table, columns: readonly WrittenColumn[]): CopyStatements {
+  const known = copyStatements.get(table);
+  if (known !== undefined) return known;
+  const { plainVersion } = table;
+  const made: CopyStatements = {
+    direct: copyBinarySql(table, columns),
+    aside: copyAsideSql(columns),
+    upsert: upsertCopiedSql(table, columns),
+    assertUnaltered: plainVersion === undefined ? undefined : assertUnalteredSql(table, plainVersion),
+  };
+  copyStatements.set(table, made);
+  return made;
+}
+
 /** COPY of binary rows into a table of ours. */
-export function copyBinarySql(table: Table, columns: readonly WrittenColumn[]): string {
+function copyBinarySql(table: Table, columns: readonly WrittenColumn[]): string {
   return `COPY ${qualified(table)} (${names(columns)}) FROM STDIN (FORMAT binary)`;
 }
 
@@ -29,7 +57,7 @@ export function copyBinarySql(table: Table, columns: readonly WrittenColumn[]): 
 const PAGE = '"pg_temp"."p2p:page"';
 
 /** COPY of binary rows into a temporary table, from which {@link upsertCopiedSql} takes them. */
-export function copyAsideSql(columns: readonly WrittenColumn[]): string {
+function copyAsideSql(columns: readonly WrittenColumn[]): string {
   const definitions = columns.map(({ name, type }) => `${quote(name)} ${type}`).join(", ");
   return (
     `CREATE TEMP TABLE "p2p:page" (${definitions}) ON COMMIT DROP; ` +
@@ -37,7 +65,7 @@ export function copyAsideSql(columns: readonly WrittenColumn[]): string {
   );
 }
 
-export function upsertCopiedSql(table: Table, columns: readonly WrittenColumn[]): string {
+function upsertCopiedSql(table: Table, columns: readonly WrittenColumn[]): string {
   const others = columns.filter(({ isKey }) => !isKey);
   return (
     `INSERT INTO ${qualified(table)} (${names(columns)}) SELECT ${names(columns)} FROM ${PAGE} ` +
@@ -65,7 +93,7 @@ export function lockSchemaSql(table: Table): string {
  * Fails where a plain table was altered since it was described, or another is in its place. Once a statement has written to it, its lock
  * keeps others from altering it until the end of the transaction. One row of the catalogue costs the server a fraction of all columns.
  */
-export function assertUnalteredSql(table: Table, plainVersion: string): string {
+function assertUnalteredSql(table: Table, plainVersion: string): string {
   return (
     "SELECT 1 / (CASE WHEN EXISTS (SELECT FROM pg_catalog.pg_class " +
     `WHERE oid = ${table.oid} AND oid = ${literal(qualified(table))}::pg_catalog.regclass ` +

@@ -28,12 +28,20 @@ import { OwnShape } from "./own-shape.ts";
 import { keyText, type PendingRow, type RowShape } from "./row-shape.ts";
 import { Sequences } from "./sequences.ts";
 import { isStale, MOST_ROUNDS } from "./stale.ts";
-import { assertUnalteredSql, copyAsideSql, copyBinarySql, lockSchemaSql, upsertCopiedSql } from "./statements.ts";
+import { type CopyStatements, copyStatementsOf, lockSchemaSql } from "./statements.ts";
 
 /** Batches that go by without a trial of COPY at most, after it has met records that were there. */
 const LONGEST_PAUSE = 16;
 /** Shapes of records that are kept for a table. */
 const MOST_SHAPES = 500;
+
+/** Rows in the binary format, for a table of ours. */
+interface CopiedRows {
+  readonly table: Table;
+  readonly statements: CopyStatements;
+  readonly chunks: readonly Buffer[];
+  readonly count: number;
+}
 
 /** Writes batches to one table; several at a time. */
 export class TableWriter {
@@ -118,36 +126,51 @@ export class TableWriter {
     }
     if (made === undefined) return false;
     const { rows, count } = made;
-    const { columns } = rows;
-    const { plainVersion } = table;
-    const sql = aside ? copyAsideSql(columns) : copyBinarySql(table, columns);
-    const chunks = rows.finish();
+    const statements = copyStatementsOf(table, rows.columns);
+    const copied = { table, statements, chunks: rows.finish(), count };
+    let outcome = await this.#copyBinary(copied, aside, signal);
+    if (outcome === "known" && !aside && mode === "upsert" && this.#mayCopyAside) {
+      // The chunks may still be on their way to the server, which passes over them: they are nobody else's.
+      outcome = await this.#copyBinary(copied, true, signal);
+    } else if (outcome === "written") rows.release();
+    return outcome === "written";
+  }
+
+  /** @returns what came of it: `known` where keys were there, `unfit` where it is to be done otherwise. */
+  async #copyBinary(
+    { table, statements, chunks, count }: CopiedRows,
+    aside: boolean,
+    signal: AbortSignal,
+  ): Promise<"written" | "known" | "unfit"> {
+    const { assertUnaltered, upsert } = statements;
+    const sql = aside ? statements.aside : statements.direct;
     try {
-      if (plainVersion !== undefined) {
-        const upsert = aside ? [upsertCopiedSql(table, columns)] : [];
-        await this.#store.copyIn(signal, sql, chunks, [...upsert, assertUnalteredSql(table, plainVersion)]);
+      if (assertUnaltered !== undefined) {
+        await this.#store.copyIn(signal, sql, chunks, aside ? [upsert, assertUnaltered] : [assertUnaltered]);
       } else {
         await this.#store.transaction("write", signal, async (session) => {
           let written = await session.copyIn(`${lockSchemaSql(table)}; ${sql}`, chunks);
-          if (aside) written = (await session.query(upsertCopiedSql(table, columns))).rowCount;
+          if (aside) written = (await session.query(upsert)).rowCount;
           if (written < count) throw IGNORED;
         });
       }
-      rows.release();
-      if (aside) this.#pause--;
+      if (aside) this.#pause = Math.max(0, this.#pause - 1);
       else this.#lastPause = 0;
-      return true;
+      return "written";
     } catch (error) {
       const cause = isP2PError(error) ? error.cause : undefined;
-      if (error === IGNORED) return false;
+      if (error === IGNORED) return "unfit";
       if (!isServerError(cause) || isStale(error)) throw error;
       if (aside && MAY_MAKE_NO_TABLE.has(cause.code)) {
         this.#mayCopyAside = false;
-        return false;
+        return "unfit";
       }
-      if (cause.code === "23505") this.#pauseCopying();
-      else if (recordError(cause, this.#store.label) === undefined) throw error;
-      return false;
+      if (cause.code === "23505") {
+        this.#pauseCopying();
+        return "known";
+      }
+      if (recordError(cause, this.#store.label) === undefined) throw error;
+      return "unfit";
     }
   }
 
