@@ -6,7 +6,7 @@ import { directionName } from "./places.ts";
 import { profileDirection } from "./profile.ts";
 import { printTable } from "./report/table.ts";
 import { writeReports } from "./report/write.ts";
-import { type Entry, entryIn, RESULTS_FILE, readResults, saveEntry } from "./results.ts";
+import { type Entry, entryIn, isOfThisMachine, RESULTS_FILE, readResults, saveEntry } from "./results.ts";
 import { Servers } from "./servers.ts";
 import { Sources } from "./sources.ts";
 import type { Subject } from "./subject.ts";
@@ -55,8 +55,10 @@ function keep(entry: Entry): void {
 }
 
 function earlierRounds({ shape }: Subject, name: string): Entry {
-  const entry = entryIn(readResults(options.results), name, shape);
+  const results = readResults(options.results);
+  const entry = entryIn(results, name, shape);
   if (entry === undefined) throw new Error("without rounds, growth can only be added to earlier results");
+  if (!isOfThisMachine(entry, results)) throw new Error("its rounds were run on another machine; run them here, too");
   return entry;
 }
 

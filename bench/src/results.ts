@@ -38,6 +38,8 @@ export interface Entry {
   readonly shape: ShapeName;
   readonly date: string;
   readonly commit: string;
+  /** Where it was measured, if not on the machine of the file. */
+  readonly machine?: Machine;
   /** The servers that took part, such as `Redis 7.0.15`. */
   readonly servers: readonly string[];
   readonly records: number;
@@ -58,12 +60,13 @@ export interface Entry {
 /** A file of results. */
 export interface Results {
   readonly note: string;
+  /** Where all entries were measured that name no other. */
   readonly machine: Machine;
   readonly entries: readonly Entry[];
 }
 
 const NOTE =
-  "Each entry was measured by itself, with its own date and commit, and replaces an older one of its direction and shape; so the file may come from several sittings on one machine.";
+  "Each entry was measured by itself, with its own date and commit, and replaces an older one of its direction and shape; so the file may come from several sittings. An entry of another machine than the first one names it: ratios compare between machines, rates do not.";
 
 /** The machine that this runs on. */
 function thisMachine(): Machine {
@@ -89,28 +92,33 @@ export function readResults(file: string): Results {
   return JSON.parse(readFileSync(file, "utf8")) as Results;
 }
 
+/** Whether an entry was measured on the machine that this runs on. */
+export function isOfThisMachine(entry: Entry, { machine }: Results): boolean {
+  return isSame(entry.machine ?? machine, thisMachine());
+}
+
+function isSame(one: Machine, other: Machine): boolean {
+  return JSON.stringify(one) === JSON.stringify(other);
+}
+
 /** The entry of a direction and a shape, if it was measured. */
 export function entryIn({ entries }: Results, direction: string, shape: ShapeName): Entry | undefined {
   return entries.find((entry) => entry.direction === direction && entry.shape === shape);
 }
 
-/**
- * Puts an entry in the place of the older one, whose growth it takes over when it has none of its own.
- *
- * @throws when the file has results of another machine, which do not compare.
- */
+/** Puts an entry of this machine in the place of the older one, whose growth it takes over when that is of this machine too. */
 export function saveEntry(file: string, entry: Entry): void {
   const before = readResults(file);
-  const { machine, entries } = before;
+  const { entries } = before;
   const here = thisMachine();
-  if (entries.length > 0 && JSON.stringify(machine) !== JSON.stringify(here))
-    throw new Error(`${file} has results of another machine; remove it, or name another file with --results`);
+  const machine = entries.length > 0 ? before.machine : here;
   const older = entryIn(before, entry.direction, entry.shape);
-  const growth = entry.growth ?? older?.growth;
-  const merged: Entry = growth ? { ...entry, growth } : entry;
+  const growth = entry.growth ?? (older && isOfThisMachine(older, before) ? older.growth : undefined);
+  const { machine: _, ...measured } = entry;
+  const merged: Entry = { ...measured, ...(!isSame(machine, here) && { machine: here }), ...(growth && { growth }) };
   const results: Results = {
     note: NOTE,
-    machine: here,
+    machine,
     entries: [...entries.filter((kept) => kept !== older), merged].sort(byPlace),
   };
   mkdirSync(dirname(file), { recursive: true });

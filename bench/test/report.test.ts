@@ -1,10 +1,11 @@
-import { existsSync, readFileSync } from "node:fs";
+import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { describe, expect, it } from "vitest";
 import { readMirrors } from "../src/mirror-results.ts";
 import { chart } from "../src/report/chart.ts";
 import { readExplanations, reports } from "../src/report/write.ts";
-import { type Entry, RESULTS_FILE, readResults } from "../src/results.ts";
+import { type Entry, entryIn, isOfThisMachine, RESULTS_FILE, readResults, saveEntry } from "../src/results.ts";
 import { missesOf, type Reason, reasonOf } from "../src/targets.ts";
 
 const repository = join(import.meta.dirname, "..", "..");
@@ -44,6 +45,32 @@ describe("what is committed", () => {
   );
 
   it("has results to tell of", () => expect(existsSync(RESULTS_FILE)).toBe(true));
+});
+
+describe("the results", () => {
+  it("say of an entry that another machine than theirs measured it, and lose its older growth", () => {
+    const folder = mkdtempSync(join(tmpdir(), "p2p-results-"));
+    const file = join(folder, "results.json");
+    try {
+      const machine = { node: "v24.0.0", cpu: "another", cores: 64, memoryGb: 1 };
+      const kept = { ...entry, direction: "redis -> redis" };
+      writeFileSync(file, JSON.stringify({ note: "", machine, entries: [entry, kept] }));
+      const { growth: _, ...anew } = entry;
+      saveEntry(file, anew);
+      const results = readResults(file);
+      expect(results.machine).toEqual(machine);
+      const [found, beside] = ["sqlite -> redis", "redis -> redis"].map((name) => entryIn(results, name, "text")!);
+      expect(found!.machine).toMatchObject({ node: process.version });
+      expect(found!.growth).toBeUndefined();
+      expect(beside).toEqual(kept);
+      expect([found!, beside!].map((one) => isOfThisMachine(one, results))).toEqual([true, false]);
+      // Growth that is added later stays with it.
+      saveEntry(file, { ...found!, growth: entry.growth! });
+      expect(entryIn(readResults(file), "sqlite -> redis", "text")).toEqual({ ...found, growth: entry.growth });
+    } finally {
+      rmSync(folder, { recursive: true });
+    }
+  });
 });
 
 describe("the targets", () => {
@@ -101,6 +128,16 @@ describe("the page", () => {
       expect(files.get(page)).toContain(
         "| sqlite → redis | 200,000 → 2,000,000 | 1.02 (1.10) | 150 → 160 (140) | 12 (11) |",
       );
+    }
+  });
+
+  it("marks what was measured on another machine, and names that", () => {
+    const elsewhere = { ...entry, direction: "redis -> sqlite", machine: { ...machine, cpu: "B" } };
+    const told = reports({ note: "", machine, entries: [entry, elsewhere] }, { reasons: [], profiles: new Set() });
+    for (const page of ["docs/guide/performance.md", "docs/zh/guide/performance.md"]) {
+      expect(told.get(page)).toContain("| sqlite → redis | 200,000 | 200,000 |");
+      expect(told.get(page)).toContain("| redis → sqlite \\* | 200,000 | 200,000 |");
+      expect(told.get(page)).toMatch(/^\\\* .*B, 2 /m);
     }
   });
 

@@ -1,6 +1,6 @@
 import type { MirrorEntry } from "../mirror-results.ts";
 import { profileName } from "../profile-summary.ts";
-import type { Entry, Results } from "../results.ts";
+import type { Entry, Machine, Results } from "../results.ts";
 import { SHAPE_NAMES, type ShapeName } from "../shapes.ts";
 import { type Miss, missesOf, type Reason, reasonOf, TARGETS, type TargetName } from "../targets.ts";
 
@@ -17,6 +17,8 @@ export interface Words {
   readonly machineTable: readonly string[];
   readonly machineRows: readonly [string, string, string, string, string, string];
   readonly cores: (cores: number) => string;
+  /** Said of the directions with a mark, which were measured on another machine. */
+  readonly elsewhere: (machine: string) => string;
   readonly sharing: string;
   readonly ferretdb: string;
   readonly method: string;
@@ -75,6 +77,10 @@ export function page(
       [measuredRow, measured],
       [roundsRow, rounds],
     ]),
+    ...machinesElsewhere(entries).map(
+      ([mark, other]) =>
+        `${mark} ${words.elsewhere(`${other.cpu}, ${words.cores(other.cores)}, ${other.memoryGb} GB, Node ${other.node.replace(/^v/, "")}`)}`,
+    ),
     words.sharing,
     ...(servers.includes("FerretDB") ? [words.ferretdb] : []),
     `## ${words.method}`,
@@ -84,6 +90,7 @@ export function page(
         shape,
         entries.filter((entry) => entry.shape === shape),
         words,
+        marksOf(entries),
       ),
     ),
     ...(mirrors.length > 0
@@ -99,7 +106,22 @@ export function page(
   ].join("\n\n")}\n`;
 }
 
-function shapeSection(shape: ShapeName, entries: readonly Entry[], words: Words): string[] {
+/** The other machines of the entries, each with its mark. */
+function machinesElsewhere(entries: readonly Entry[]): (readonly [mark: string, machine: Machine])[] {
+  const machines = new Map<string, Machine>();
+  for (const { machine } of entries) if (machine !== undefined) machines.set(JSON.stringify(machine), machine);
+  return [...machines.values()].map((machine, at) => ["\\*".repeat(at + 1), machine] as const);
+}
+
+/** What stands behind the direction of an entry. */
+type MarkOf = (entry: Entry) => string;
+
+function marksOf(entries: readonly Entry[]): MarkOf {
+  const marks = new Map(machinesElsewhere(entries).map(([mark, machine]) => [JSON.stringify(machine), mark]));
+  return ({ machine }) => (machine === undefined ? "" : ` ${marks.get(JSON.stringify(machine))}`);
+}
+
+function shapeSection(shape: ShapeName, entries: readonly Entry[], words: Words, markOf: MarkOf): string[] {
   const { heading, about, chart } = words.shapes[shape];
   if (entries.length === 0) return [`## ${heading}`, about, words.none];
   const grown = entries.filter(({ growth }) => growth !== undefined);
@@ -107,15 +129,26 @@ function shapeSection(shape: ShapeName, entries: readonly Entry[], words: Words)
     `## ${heading}`,
     about,
     `![${chart}](${words.bench}/results/${shape}.svg)`,
-    table(words.speedTable, entries.map(speedRow)),
-    ...(grown.length > 0 ? [words.growthIntro, table(words.growthTable, grown.map(growthRow))] : []),
+    table(
+      words.speedTable,
+      entries.map((entry) => speedRow(entry, markOf)),
+    ),
+    ...(grown.length > 0
+      ? [
+          words.growthIntro,
+          table(
+            words.growthTable,
+            grown.map((entry) => growthRow(entry, markOf)),
+          ),
+        ]
+      : []),
   ];
 }
 
-function speedRow(entry: Entry): string[] {
+function speedRow(entry: Entry, markOf: MarkOf): string[] {
   const { direction, records, recordsPerSecond, ofLimit, timesUsual, timesElasticdump, elasticdump } = entry;
   return [
-    arrow(direction),
+    arrow(direction) + markOf(entry),
     count(records),
     count(recordsPerSecond),
     ofLimit.toFixed(2),
@@ -133,11 +166,12 @@ function mirrorRow({ direction, records, ...ratios }: MirrorEntry): string[] {
   ];
 }
 
-function growthRow({ direction, growth }: Entry): string[] {
+function growthRow(entry: Entry, markOf: MarkOf): string[] {
+  const { direction, growth } = entry;
   const { records, factor, timePerRecord, peakMb, peakMbGrown, timerP99, limit } = growth!;
   const beside = (figure: string | undefined) => (figure === undefined ? "" : ` (${figure})`);
   return [
-    arrow(direction),
+    arrow(direction) + markOf(entry),
     `${count(records)} → ${count(records * factor)}`,
     timePerRecord.toFixed(2) + beside(limit?.timePerRecord.toFixed(2)),
     `${count(Math.round(peakMb))} → ${count(Math.round(peakMbGrown))}${beside(limit && count(Math.round(limit.peakMbGrown)))}`,

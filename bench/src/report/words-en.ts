@@ -12,6 +12,8 @@ export const english: Words = {
   machineTable: ["what", "which"],
   machineRows: ["Processor", "Memory", "Node", "Servers", "Measured", "Rounds of each direction"],
   cores: (cores) => `${cores} cores`,
+  elsewhere: (machine) =>
+    `marks the directions that were measured on another machine: ${machine}. Their ratios compare with those of the others, their rates do not.`,
   sharing: "The servers run on the same machine, so that they, the clients and the library share its cores.",
   ferretdb:
     "FerretDB speaks MongoDB's protocol and keeps the data in SQLite: what is said of MongoDB here is said of it.",

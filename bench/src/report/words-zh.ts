@@ -12,6 +12,7 @@ export const chinese: Words = {
   machineTable: ["项目", "值"],
   machineRows: ["处理器", "内存", "Node", "服务器", "测量日期", "每个方向的轮数"],
   cores: (cores) => `${cores} 核`,
+  elsewhere: (machine) => `标出的方向是在另一台机器上测量的：${machine}。它们的比值可以与其他方向相比，速率不能。`,
   sharing: "服务器跑在同一台机器上，服务器、客户端和本库共用它的核。",
   ferretdb: "FerretDB 使用 MongoDB 的协议，数据存在 SQLite 里：这里凡是关于 MongoDB 的数字，说的都是它。",
   method: "方法",
