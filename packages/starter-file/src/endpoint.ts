@@ -32,6 +32,13 @@ export const fileOptions = {
     description:
       "What becomes of a target that is there already: the transfer is refused, the file is replaced once all is written, or records are added at its end.",
   },
+  partSize: {
+    type: "number",
+    min: 1024,
+    max: 1_000_000_000_000,
+    description:
+      "Bytes after which a target goes on in another file: `dump.ndjson.gz` becomes `dump-00001.ndjson.gz` and so on, with `dump.manifest.json`, by which it is read as a whole. Default: one file without a manifest.",
+  },
   level: {
     type: "number",
     min: 1,

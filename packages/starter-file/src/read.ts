@@ -94,7 +94,12 @@ async function* openedItems(
     await using open = await source.openInput(file, inputRange(number, from, upTo, after), signal);
     const print = open.file.isPipe ? "" : await open.file.print(file.size);
     if (after !== undefined && number === first && after.print !== print) throw changed(file);
-    for await (const items of source.format.read(open.input)) yield { items, open, number, print };
+    let count = 0;
+    for await (const items of source.format.read(open.input)) {
+      count += items.length;
+      yield { items, open, number, print };
+    }
+    if (open.input.start === undefined && upTo === undefined) open.file.assertExpected(count);
     await open.file.assertUnchanged(print);
   }
 }
@@ -175,6 +180,10 @@ export async function countRecords(
   signal.throwIfAborted();
   const { conditions, offset, limit, partition } = parseFileQuery(query);
   if (limit === 0) return 0;
+  const told = source.expectedRecords;
+  if (told !== undefined && conditions.length === 0 && partition === undefined) {
+    return Math.min(limit, Math.max(0, told - offset));
+  }
   if (source.isPipe || !source.format.count || conditions.length > 0 || partition !== undefined) return undefined;
   let count = 0;
   for (const file of source.files) {

@@ -43,7 +43,7 @@ async function openSource(endpoint: EndpointInfo, { signal }: OpenContext): Prom
   const capabilities: P2PCapabilities = {
     ...fileCapabilities,
     resumable: !isPipe,
-    countable: format.count !== undefined && !isPipe,
+    countable: (format.count !== undefined && !isPipe) || source.expectedRecords !== undefined,
     partitionable: !isPipe,
     shareable: !isPipe,
     valueTypes: format.valueTypes,

@@ -2,14 +2,15 @@ import { P2PError } from "@omni/p2p-core/starter";
 import { isGlob } from "./client/source-file.ts";
 import type { FileEndpoint } from "./endpoint.ts";
 import type { Format } from "./formats/format.ts";
-import { FileTarget } from "./writing/target.ts";
+import { PartedTarget } from "./writing/parted-target.ts";
+import { FileTarget, type OpenTarget } from "./writing/target.ts";
 
 /**
  * A target of this format, of which nothing is made yet.
  *
  * @throws P2PError `INVALID_ENDPOINT` for a pattern, `UNSUPPORTED_OPERATION` for a format that is only read.
  */
-export function beginTarget(endpoint: FileEndpoint, format: Format): FileTarget {
+export function beginTarget(endpoint: FileEndpoint, format: Format): OpenTarget {
   if (isGlob(endpoint.path)) {
     throw new P2PError(
       "INVALID_ENDPOINT",
@@ -19,5 +20,10 @@ export function beginTarget(endpoint: FileEndpoint, format: Format): FileTarget 
   if (!format.writer && !format.convert) {
     throw new P2PError("UNSUPPORTED_OPERATION", `${endpoint.label} cannot be written: ${format.name} is only read`);
   }
-  return new FileTarget(endpoint, format);
+  const { partSize } = endpoint.options;
+  if (partSize === undefined) return new FileTarget(endpoint, format);
+  if (endpoint.path === "-" || !format.writer) {
+    throw new P2PError("INVALID_ENDPOINT", `Invalid endpoint ${endpoint.label}: it is not written in parts of a size`);
+  }
+  return new PartedTarget(endpoint, format, partSize);
 }

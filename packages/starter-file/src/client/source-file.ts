@@ -1,11 +1,12 @@
 /** Source files: what a path or a glob leads to, and what tells a file from a later one of its name. */
-import { hash } from "node:crypto";
+import { createHash, type Hash, hash } from "node:crypto";
 import { type BigIntStats, createReadStream } from "node:fs";
 import { type FileHandle, glob, open, realpath, stat } from "node:fs/promises";
 import { basename, dirname, join, relative, sep } from "node:path";
 import { compareStrings, endpointLabel, P2PError } from "@omni/p2p-core/starter";
 import type { FileEndpoint } from "../endpoint.ts";
 import { readError } from "./errors.ts";
+import { dumpNames, isManifest, type ManifestPart, mismatch, partsOf, readManifest } from "./manifest.ts";
 
 /** A file, a pipe or a device to read. */
 export interface SourceFile {
@@ -18,6 +19,14 @@ export interface SourceFile {
   /** Tells it from another file of its name; `undefined` for a pipe. */
   readonly mark: string | undefined;
   readonly modified: bigint;
+  /** What the manifest of its dump says of it. */
+  readonly expected?: ExpectedPart;
+}
+
+/** A part of a dump as its manifest has it. */
+interface ExpectedPart extends ManifestPart {
+  /** The path of the manifest. */
+  readonly manifest: string;
 }
 
 const WILDCARD = /[*?[\]{}]/;
@@ -35,10 +44,12 @@ export function isGlob(path: string): boolean {
 export async function findSources({ path, label }: FileEndpoint): Promise<readonly SourceFile[]> {
   if (path === "-")
     return [{ path, name: "standard input", size: Number.POSITIVE_INFINITY, mark: undefined, modified: 0n }];
-  const found = await stat(path, { bigint: true }).catch((error: unknown) => {
-    if (isGlob(path)) return undefined;
+  if (isManifest(path)) return dumpParts(path, label);
+  const found = await stat(path, { bigint: true }).catch(async (error: unknown) => {
+    if (isGlob(path) || (await hasManifest(path))) return undefined;
     throw readError(label, error);
   });
+  if (found === undefined && !isGlob(path)) return dumpParts(dumpNames(path).manifest, label);
   if (found !== undefined) return [sourceFile(path, basename(path), found, label)];
   const root = rootOf(path);
   const files: SourceFile[] = [];
@@ -50,6 +61,25 @@ export async function findSources({ path, label }: FileEndpoint): Promise<readon
     throw new P2PError("SOURCE_NOT_FOUND", `${label} matches no file; look at the pattern, and quote it in a shell`);
   }
   return files.sort((a, b) => compareStrings(a.name, b.name));
+}
+
+async function hasManifest(path: string): Promise<boolean> {
+  return stat(dumpNames(path).manifest).then(
+    (found) => found.isFile(),
+    () => false,
+  );
+}
+
+/** The parts of a dump, as its manifest says. */
+async function dumpParts(path: string, label: string): Promise<readonly SourceFile[]> {
+  const manifest = await readManifest(path);
+  if (manifest === undefined) throw new P2PError("SOURCE_NOT_FOUND", `${label} cannot be read: there is no such file`);
+  const paths = await partsOf(path, manifest);
+  const stats = await Promise.all(paths.map((part) => stat(part, { bigint: true })));
+  return manifest.parts.map((part, i) => ({
+    ...sourceFile(paths[i]!, part.name, stats[i]!, label),
+    expected: { ...part, manifest: path },
+  }));
 }
 
 /** The folder above the first wildcard. */
@@ -114,6 +144,8 @@ export function incarnationOf(files: readonly SourceFile[]): string {
 export class OpenFile implements AsyncDisposable {
   readonly file: SourceFile;
   readonly #handle: FileHandle | undefined;
+  /** Of a part of a dump, as long as it is read from its beginning on. */
+  #digest: { readonly hash: Hash; at: number } | undefined;
 
   private constructor(file: SourceFile, handle: FileHandle | undefined) {
     this.file = file;
@@ -159,8 +191,34 @@ export class OpenFile implements AsyncDisposable {
     for (let offset = from; offset < this.file.size; ) {
       const chunk = await this.read(offset, size);
       if (chunk.length === 0) throw this.#changed("is shorter than it was");
+      this.#note(offset, chunk);
       offset += chunk.length;
       yield chunk;
+    }
+  }
+
+  #note(offset: number, chunk: Uint8Array): void {
+    if (this.file.expected === undefined) return;
+    if (offset === 0 && this.#digest === undefined) this.#digest = { hash: createHash("sha256"), at: 0 };
+    if (this.#digest?.at !== offset) return;
+    this.#digest.hash.update(chunk);
+    this.#digest.at += chunk.length;
+  }
+
+  /**
+   * Makes sure, at the end of reading a part of a dump wholly, that it is what its manifest says.
+   *
+   * @param records that were found in it.
+   * @throws P2PError `MANIFEST_MISMATCH`
+   */
+  assertExpected(records: number): void {
+    const { expected, size } = this.file;
+    if (expected === undefined || this.#digest?.at !== size) return;
+    const { name, manifest } = expected;
+    if (this.#digest.hash.digest("hex") !== expected.sha256)
+      throw mismatch(manifest, `the digest of its part ${name} is another`);
+    if (records !== expected.records) {
+      throw mismatch(manifest, `its part ${name} holds ${records} records instead of ${expected.records}`);
     }
   }
 

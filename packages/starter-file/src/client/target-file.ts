@@ -1,5 +1,5 @@
 /** Unfinished files: what is written under a temporary name beside its target, and takes the target's place by a rename. */
-import { randomBytes } from "node:crypto";
+import { createHash, randomBytes } from "node:crypto";
 import { constants as fs } from "node:fs";
 import {
   copyFile,
@@ -66,6 +66,8 @@ async function followed(path: string): Promise<string> {
 
 /** What temporary names hold between the name of the target and a word of their own. */
 const INFIX = ".p2p-";
+
+const DIGEST_CHUNK = 1_048_576;
 
 /** A file that is being written. */
 export class UnfinishedFile {
@@ -168,6 +170,15 @@ export class UnfinishedFile {
     const buffer = Buffer.allocUnsafeSlow(Math.max(0, Math.min(length, this.#size - offset)));
     const { bytesRead } = await this.#handle.read(buffer, 0, buffer.length, offset);
     return buffer.subarray(0, bytesRead);
+  }
+
+  /** The SHA-256 of its bytes, in hexadecimal. */
+  async digest(): Promise<string> {
+    const digest = createHash("sha256");
+    for (let offset = 0; offset < this.#size; offset += DIGEST_CHUNK) {
+      digest.update(await this.read(offset, DIGEST_CHUNK));
+    }
+    return digest.digest("hex");
   }
 
   async sync(): Promise<void> {

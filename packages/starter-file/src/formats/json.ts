@@ -51,12 +51,13 @@ function itemOf({ bytes, number, end, length }: Element, { options, label }: For
 
 async function arrayWriter({ state, appendTo, label }: WriterStart): Promise<FormatWriter> {
   const tail = appendTo && (await arrayTail(appendTo, label));
-  let begun = state === "begun" || tail !== undefined;
+  let begun = state === "begun" || state === "open" || tail !== undefined;
   let isEmpty = tail?.isEmpty ?? state !== "begun";
   return {
     ...(tail && { keep: tail.keep }),
     get state() {
-      return isEmpty ? null : "begun";
+      if (!begun) return null;
+      return isEmpty ? "open" : "begun";
     },
     encode(records) {
       const { texts, failures } = encodeEach(records, jsonOfFields);

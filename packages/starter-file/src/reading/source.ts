@@ -39,8 +39,9 @@ export class FileSource {
   /** @throws P2PError `SOURCE_NOT_FOUND`, `INVALID_ENDPOINT` */
   static async open(endpoint: FileEndpoint): Promise<FileSource> {
     const files = await findSources(endpoint);
+    const isDump = files[0]?.expected !== undefined;
     const format = formatOf(
-      endpoint,
+      isDump ? { ...endpoint, path: files[0]!.path } : endpoint,
       files.map(({ path }) => path),
     );
     return new FileSource(endpoint, files, format);
@@ -49,6 +50,12 @@ export class FileSource {
   /** A pipe is read once, from one end to the other. */
   get isPipe(): boolean {
     return this.files.some(({ mark }) => mark === undefined);
+  }
+
+  /** Records of a dump, as its manifest says; `undefined` for other files. */
+  get expectedRecords(): number | undefined {
+    if (this.files.some(({ expected }) => expected === undefined)) return undefined;
+    return this.files.reduce((sum, { expected }) => sum + expected!.records, 0);
   }
 
   /** Which files they are at this moment, and of which making. */

@@ -33,8 +33,15 @@ interface TargetPosition {
   readonly state: JsonValue;
 }
 
+/** A sequential target with all that a service asks of it. */
+export interface OpenTarget extends SequentialTarget {
+  identity(): Promise<{ thing?: string; incarnation?: string; certain: true }>;
+  write(records: readonly P2PRecord[], options: WriteOptions): Promise<WriteResult>;
+  close(): Promise<void>;
+}
+
 /** A file, or a pipe, that records are written to. */
-export class FileTarget implements SequentialTarget {
+export class FileTarget implements OpenTarget {
   readonly #endpoint: FileEndpoint;
   /** What is written as a stream: for a format that is made in one go the spool that it is made of. */
   readonly #stream: StreamFormat;
@@ -225,16 +232,32 @@ export class FileTarget implements SequentialTarget {
     await this.#file?.sync();
   }
 
-  async finish(signal: AbortSignal): Promise<void> {
-    const writer = this.#writer;
-    if (writer === undefined) return;
+  /** Bytes that the file has by now. */
+  get size(): number {
+    return this.#file?.size ?? 0;
+  }
+
+  /** Ends a file that gets its name later, from whoever takes it. */
+  async seal(signal: AbortSignal): Promise<UnfinishedFile> {
+    await this.#end(signal);
+    const file = this.#file!;
+    this.#file = undefined;
+    return file;
+  }
+
+  async #end(signal: AbortSignal): Promise<void> {
     signal.throwIfAborted();
-    await this.#append(Buffer.concat(writer.end()));
+    await this.#append(Buffer.concat(this.#writer!.end()));
     // A compressed file without a member is no such file.
     if (this.#file?.size === 0 && this.#compression !== "none") {
       await this.#file.append(await compress(Buffer.alloc(0), this.#compression, undefined));
     }
     this.#writer = undefined;
+  }
+
+  async finish(signal: AbortSignal): Promise<void> {
+    if (this.#writer === undefined) return;
+    await this.#end(signal);
     await this.#pipe?.close();
     this.#pipe = undefined;
     const file = this.#file;
