@@ -6,7 +6,16 @@ import { shownName, suggest } from "./suggest.ts";
 /** What must hold of a setting: its type, its bounds and what applies without it. */
 interface Setting {
   /** `integer or auto` is a whole number within the bounds, or the word `auto`. */
-  readonly type: "integer" | "integer or auto" | "boolean" | "string" | "word" | "tolerance";
+  readonly type:
+    | "integer"
+    | "integer or auto"
+    | "boolean"
+    | "string"
+    | "word"
+    | "tolerance"
+    | "conversions"
+    | "recognitions"
+    | "rate";
   readonly min?: number;
   readonly max?: number;
   readonly words?: readonly string[];
@@ -15,6 +24,32 @@ interface Setting {
 
 /** A tolerance for failures: `"none"`, `"all"`, a number of records, or a share such as `"2.5%"`. */
 export type FailureTolerance = number | "none" | "all" | `${number}%`;
+
+/** The types that `as` can make of values; see {@link ConnectionConfig.as}. */
+export const CONVERSION_TYPES = [
+  "date",
+  "timestamp",
+  "epoch-s",
+  "epoch-ms",
+  "number",
+  "integer",
+  "bigint",
+  "decimal",
+  "boolean",
+  "text",
+  "json",
+  "base64",
+  "hex",
+] as const;
+
+/** One of the types that `as` can make of values. */
+export type ConversionType = (typeof CONVERSION_TYPES)[number];
+
+/** What `recognise` can find in texts. */
+export const RECOGNITIONS = ["dates", "json"] as const;
+
+/** One of the things that `recognise` can find in texts. */
+export type Recognition = (typeof RECOGNITIONS)[number];
 
 /** Longest timer that Node can set, in milliseconds (about 24.8 days); a longer one would end at once. */
 export const MAX_TIMER_MS = 2_147_483_647;
@@ -37,6 +72,10 @@ const SETTINGS = {
   maxRetryDelay: { type: "integer", min: 0, max: MAX_TIMER_MS, default: 10_000 },
   reconnectTimeout: { type: "integer", min: 0, max: MAX_TIMER_MS, default: 60_000 },
   allowSameStore: { type: "boolean", default: false },
+  as: { type: "conversions" },
+  recognise: { type: "recognitions" },
+  misfits: { type: "word", words: ["fail", "keep"] },
+  rateLimit: { type: "rate" },
 } as const satisfies Record<string, Setting>;
 
 /** The settings of a connection, and so of the transfers through it, complete and checked. */
@@ -75,6 +114,27 @@ export interface ConnectionConfig {
   readonly reconnectTimeout: number;
   /** Move records of a store onto itself, which is refused with `SAME_STORE` otherwise. Default `false`. */
   readonly allowSameStore: boolean;
+  /**
+   * Fields whose values become values of another type on the way, each exactly or not at all: `{ released: "date", "meta.price": "decimal" }`.
+   * A path with dots goes into objects and through lists. Null stays null, and a field that is absent stays so. Default: none.
+   */
+  readonly as?: Readonly<Record<string, ConversionType>>;
+  /**
+   * Find in texts, whatever their field, what other programs wrote as text: `"dates"` of SQLite's `CURRENT_TIMESTAMP`
+   * (`YYYY-MM-DD HH:MM:SS`, in UTC), and objects and lists in `"json"`, also as Python's `json.dumps` writes them. `true` is both. Fields of
+   * `as` and ids are left alone. Default `false`.
+   */
+  readonly recognise?: boolean | readonly Recognition[];
+  /**
+   * What becomes of a record with a value that does not fit its type in `as`: with `"fail"` it fails with `CONVERSION_FAILED`, with
+   * `"keep"` this value goes over as it is. Default `"fail"`.
+   */
+  readonly misfits?: "fail" | "keep";
+  /**
+   * Most that goes over in a second: records (`5000`, `"5000/s"`) or bytes (`"10MB/s"`, `"512KB/s"`), or both (`"5000/s, 10MB/s"`). Records
+   * are counted where a transfer reads them, and where a mirror or a follow writes them. Default: as fast as both ends can.
+   */
+  readonly rateLimit?: number | string;
 }
 
 type SnakeCase<S extends string> = S extends `${infer Head}${infer Tail}`
@@ -141,6 +201,16 @@ function check(key: string, value: unknown, setting: Setting): void {
     case "tolerance":
       parseTolerance(value as FailureTolerance, key);
       return;
+    case "conversions":
+      checkConversions(key, value);
+      return;
+    case "recognitions":
+      if (typeof value === "boolean") return;
+      if (Array.isArray(value) && value.every((word) => RECOGNITIONS.includes(word as Recognition))) return;
+      throw invalid(`"${key}" must be true, false or a list of ${RECOGNITIONS.join(" and ")}, not ${show(value)}`);
+    case "rate":
+      parseRate(value as number | string, key);
+      return;
     case "string":
     case "boolean":
       if (typeof value !== setting.type) throw invalid(`"${key}" must be a ${setting.type}, not ${show(value)}`);
@@ -148,6 +218,57 @@ function check(key: string, value: unknown, setting: Setting): void {
     default:
       setting.type satisfies never;
   }
+}
+
+function checkConversions(key: string, value: unknown): void {
+  const found = notPlain(value);
+  if (found !== undefined) throw invalid(`"${key}" must be an object of fields and types, and this is ${found}`);
+  for (const [field, type] of Object.entries(value as object)) {
+    if (field === "" || !field.isWellFormed()) throw invalid(`"${key}" names a field that no record can have`);
+    if (CONVERSION_TYPES.includes(type as ConversionType)) continue;
+    const near = typeof type === "string" ? suggest(type, CONVERSION_TYPES) : "";
+    throw invalid(
+      `"${key}" makes of "${shownName(field)}" ${show(type)}, which is no type${near}. Types: ${CONVERSION_TYPES.join(", ")}`,
+    );
+  }
+}
+
+/** Records and bytes in a second, at most; without the one that is not limited. */
+export interface Rate {
+  readonly records?: number;
+  readonly bytes?: number;
+}
+
+const RATE_UNITS: Readonly<Record<string, number>> = {
+  b: 1,
+  kb: 1e3,
+  mb: 1e6,
+  gb: 1e9,
+  kib: 2 ** 10,
+  mib: 2 ** 20,
+  gib: 2 ** 30,
+};
+
+/**
+ * A limit such as `5000/s` or `10MB/s` as numbers.
+ *
+ * @throws P2PError `INVALID_CONFIG`, naming the key.
+ */
+export function parseRate(value: number | string, key = "rateLimit"): Rate {
+  const rate: { records?: number; bytes?: number } = {};
+  const parts = typeof value === "number" ? [String(value)] : typeof value === "string" ? value.split(",") : [""];
+  for (const part of parts) {
+    const [, digits, unit] = /^\s*(\d{1,15}(?:\.\d{1,6})?)\s*([KMG]?i?B)?\s*(?:\/s)?\s*$/i.exec(part) ?? [];
+    const amount = Number(digits) * (unit === undefined ? 1 : RATE_UNITS[unit.toLowerCase()]!);
+    const kind = unit === undefined ? "records" : "bytes";
+    if (!(amount > 0) || rate[kind] !== undefined) {
+      throw invalid(
+        `"${key}" must be so many records or bytes in a second, such as 5000/s, 10MB/s or both with a comma between, not ${show(value)}`,
+      );
+    }
+    rate[kind] = amount;
+  }
+  return rate;
 }
 
 function isWithin(value: unknown, { min, max }: Setting): boolean {

@@ -18,6 +18,8 @@ export type P2PErrorCode =
   | "TRANSFORM_FAILED"
   /** A record does not meet the schema of the transfer, or the schema failed on it. */
   | "VALIDATION_FAILED"
+  /** A value of a record does not fit the type that `as` says. */
+  | "CONVERSION_FAILED"
   /** The file, table, index, collection or database to read from does not exist. */
   | "SOURCE_NOT_FOUND"
   /** Source and target are one and the same thing, and that was not asked for. */

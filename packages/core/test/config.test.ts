@@ -21,6 +21,10 @@ const EVERY: ConnectionConfig = {
   maxRetryDelay: 2,
   reconnectTimeout: 3,
   allowSameStore: true,
+  as: { released: "date", "meta.price": "decimal" },
+  recognise: ["dates"],
+  misfits: "keep",
+  rateLimit: "5000/s",
 };
 
 const snake = (name: string) => name.replace(/[A-Z]/g, (letter) => `_${letter.toLowerCase()}`);

@@ -5,6 +5,7 @@ import { idKey, type P2PRecord } from "../model/record.ts";
 import { lookUpOf } from "../storage/contract-checks.ts";
 import { matches, type P2PQuery, parseQuery, pickFields } from "../storage/query.ts";
 import { redactText, secretsOf } from "../storage/redact.ts";
+import { conversionOf } from "../transfer/conversion/conversion.ts";
 import type { TransferEnd } from "../transfer/end.ts";
 import { guardedListener } from "../transfer/hooks.ts";
 import { transformStep } from "../transfer/options.ts";
@@ -107,7 +108,7 @@ class LiveComparison {
     this.#config = config;
     this.#listener = guardedListener("onProgress", options.onProgress);
     this.#signal = options.signal ? AbortSignal.any([options.signal, this.#stop.signal]) : this.#stop.signal;
-    const { transform, terms } = transformStep(options);
+    const { transform, terms } = transformStep(options, conversionOf(options));
     const refuse = (error: Error) => this.#stop.abort(error);
     this.#transform = transform && keepingIds(transform, refuse, "a live comparison", "compare at rest");
     this.#window = new TransformWindow(terms);
@@ -122,7 +123,7 @@ class LiveComparison {
     const file = await SpillFile.open<Candidate>("verify");
     const pending = [await SpillFile.open<Pending>("verify"), await SpillFile.open<Pending>("verify")] as const;
     try {
-      const { onProgress, settle: _, ...options } = this.#options;
+      const { onProgress, settle: _, as: __, recognise: ___, ...options } = this.#options;
       this.#found = await findDifferences(
         this.#source,
         this.#target,

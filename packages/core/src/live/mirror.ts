@@ -444,9 +444,14 @@ class MirrorRun {
   }
 
   #result(): MirrorResult {
-    const { transferId, deadLetters } = this.#options;
+    const { transferId, deadLetters, conversion } = this.#options;
     const found = this.#found;
-    const notes = [...(found?.notes ?? []), ...(deadLetters?.notes ?? []), ...this.#notes];
+    const notes = [
+      ...(found?.notes ?? []),
+      ...(deadLetters?.notes ?? []),
+      ...(conversion?.notes() ?? []),
+      ...this.#notes,
+    ];
     const { missing = 0, different = 0, extra = 0, unreadable = 0, sourceCount = 0, targetCount = 0 } = found ?? {};
     return {
       transferId,

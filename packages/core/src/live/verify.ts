@@ -51,7 +51,10 @@ export async function verifyAs(
   options: VerifyOptions,
   config: ConnectionConfig,
 ): Promise<VerifyResult> {
+  const { as = config.as, recognise = config.recognise, misfits = config.misfits } = options;
+  // What the transfers of the connection make of records is what the target is to hold.
+  const whole = { ...options, as, recognise, misfits };
   return options.live === true
-    ? verifyLive(source, target, query, options, config)
-    : verifyWith(source, target, query, options, config);
+    ? verifyLive(source, target, query, whole, config)
+    : verifyWith(source, target, query, whole, config);
 }

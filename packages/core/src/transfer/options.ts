@@ -13,6 +13,7 @@ import type { MutableRecord } from "../model/record.ts";
 import { suggest } from "../suggest.ts";
 import type { CheckpointStore } from "./checkpoint/checkpoint.ts";
 import { DEFAULT_STATE_FOLDER, FileCheckpointStore, fileNameOf } from "./checkpoint/file-checkpoint.ts";
+import { type Conversion, conversionOf } from "./conversion/conversion.ts";
 import type { DeadLetterSink } from "./dead-letters/dead-letter.ts";
 import { FileDeadLetterSink } from "./dead-letters/file-dead-letters.ts";
 import type { TracedTransfer } from "./diagnostics.ts";
@@ -91,8 +92,10 @@ export interface ResolvedTransfer {
   readonly config: ConnectionConfig;
   readonly transferId: string;
   readonly resume: boolean;
-  /** What is done with each record: the schema and the transform, in this order. */
+  /** What is done with each record: the conversion of types, the schema and the transform, in this order. */
   readonly transform: Transform | undefined;
+  /** The conversion of types in it. */
+  readonly conversion: Conversion | undefined;
   readonly transformTerms: TransformTerms;
   readonly transformVersion: string;
   readonly signal: AbortSignal | undefined;
@@ -142,16 +145,19 @@ export function resolveTransfer(options: TransferOptions, connection?: Connectio
   const transferId = run.transferId ?? meter?.transferId ?? randomUUID();
   const wantsCheckpoints = run.transferId !== undefined || run.checkpoint !== undefined;
   const hookTimeout = run.hookTimeout ?? HOOK_TIMEOUT_MS;
-  const { transform, terms } = transformStep(run);
+  const config = parseConfig(settings, connection);
+  const conversion = conversionOf(config);
+  const { transform, terms } = transformStep(run, conversion);
   const store = wantsCheckpoints ? checkpointStore(run.checkpoint) : undefined;
   const sink = deadLetterSink(run, transferId);
   return {
-    config: parseConfig(settings, connection),
+    config,
     transferId,
     resume: run.resume ?? false,
     transform,
+    conversion,
     transformTerms: terms,
-    transformVersion: run.transformVersion ?? (transform ? "unversioned" : "none"),
+    transformVersion: run.transformVersion ?? (run.transform || run.schema ? "unversioned" : "none"),
     signal: run.signal,
     onProgress: run.onProgress,
     progressInterval: run.progressInterval ?? DEFAULT_PROGRESS_INTERVAL_MS,
@@ -163,22 +169,26 @@ export function resolveTransfer(options: TransferOptions, connection?: Connectio
   };
 }
 
-/** The schema and the transform as one step, and the terms it is held to. */
-export function transformStep({
-  schema,
-  transform,
-  transformTimeout,
-  hookTimeout = HOOK_TIMEOUT_MS,
-}: Pick<RunOptions, "schema" | "transform" | "transformTimeout" | "hookTimeout">): {
+/** The conversion, the schema and the transform as one step, and the terms it is held to. */
+export function transformStep(
+  {
+    schema,
+    transform,
+    transformTimeout,
+    hookTimeout = HOOK_TIMEOUT_MS,
+  }: Pick<RunOptions, "schema" | "transform" | "transformTimeout" | "hookTimeout">,
+  conversion: Conversion | undefined,
+): {
   readonly transform: Transform | undefined;
   readonly terms: TransformTerms;
 } {
+  const given = schema ? throughSchema(schema, transform) : transform;
   return {
-    transform: schema ? throughSchema(schema, transform) : transform,
+    transform: conversion ? conversion.before(given) : given,
     terms: {
       timeoutMs: transformTimeout ?? hookTimeout,
       limitedBy: transformTimeout === undefined ? "hookTimeout" : "transformTimeout",
-      maker: transform ? "transform" : "schema",
+      maker: transform ? "transform" : schema ? "schema" : "conversion",
     },
   };
 }

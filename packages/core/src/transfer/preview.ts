@@ -2,6 +2,7 @@ import type { P2PRecord } from "../model/record.ts";
 import type { EndpointInfo } from "../storage/endpoint.ts";
 import type { P2PQuery } from "../storage/query.ts";
 import type { P2PDataTransferService, ReadFailure, RecordBatch, SourceSchema } from "../storage/service.ts";
+import { type ConvertedSample, conversionOf } from "./conversion/conversion.ts";
 import { assertPlaceForLetters } from "./dead-letters/letter-place.ts";
 import { declaredSchema } from "./lane.ts";
 import { resolveTransfer, type TransferOptions, transformStep } from "./options.ts";
@@ -17,6 +18,10 @@ export interface TransferPreview {
   readonly failures: readonly ReadFailure[];
   /** What the target would be told in `WriteOptions.schema`. */
   readonly schema: SourceSchema | undefined;
+  /** Values that `as` and `recognise` made others of: a few of each field. */
+  readonly converted: readonly ConvertedSample[];
+  /** What the user should know of that, in sentences. */
+  readonly notes: readonly string[];
 }
 
 /**
@@ -28,10 +33,14 @@ export async function previewTransfer(
   source: P2PDataTransferService,
   query: P2PQuery,
   batch: Pick<RecordBatch, "records" | "failures">,
-  options: Pick<TransferOptions, "schema" | "transform" | "transformTimeout" | "hookTimeout">,
+  options: Pick<
+    TransferOptions,
+    "schema" | "transform" | "transformTimeout" | "hookTimeout" | "as" | "recognise" | "misfits"
+  >,
   signal: AbortSignal,
 ): Promise<TransferPreview> {
-  const { transform, terms } = transformStep(options);
+  const conversion = conversionOf(options);
+  const { transform, terms } = transformStep(options, conversion);
   const schema = await declaredSchema(source, query, transform, signal);
   const { records, dropped, failures } = await siftBatch(batch, transform, signal, new TransformWindow(terms));
   return {
@@ -39,6 +48,8 @@ export async function previewTransfer(
     dropped,
     failures: [...(batch.failures ?? []), ...failures.map(({ record, error }) => ({ id: idText(record), error }))],
     schema,
+    converted: conversion?.samples() ?? [],
+    notes: conversion?.notes() ?? [],
   };
 }
 

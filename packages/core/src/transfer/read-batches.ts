@@ -38,7 +38,7 @@ export async function* readBatches(
   { batchSize, after, schema, hookTimeout, config }: BatchReading,
   signal: AbortSignal,
 ): AsyncGenerator<ReadBatch, void, undefined> {
-  const { transform, terms } = transformStep({ schema, hookTimeout });
+  const { transform, terms } = transformStep({ schema, hookTimeout }, undefined);
   const window = new TransformWindow(terms);
   const batches = resumingRead(
     {

@@ -189,7 +189,12 @@ export class TransferRun {
       await this.#finish(guard);
       await unlessAborted(ledger.complete(), this.#signal);
       tell(true);
-      if (!this.#isPart) this.#notes = await this.#fields.notes(service, this.#signal);
+      if (!this.#isPart) {
+        this.#notes = [
+          ...(await this.#fields.notes(service, this.#signal)),
+          ...(this.#options.conversion?.notes() ?? []),
+        ];
+      }
       return this.#result(ledger);
     } catch (error) {
       // What was acknowledged is in the checkpoint; a checkpoint that cannot be saved must not hide the first error.

@@ -67,7 +67,7 @@ export interface TransformTerms {
   /** The option that says so. */
   readonly limitedBy: "hookTimeout" | "transformTimeout";
   /** What gives the records that go on. */
-  readonly maker: "transform" | "schema";
+  readonly maker: "transform" | "schema" | "conversion";
 }
 
 /** The terms of a transform that may take as long as it likes. */
@@ -175,6 +175,12 @@ export function isThenable<T>(output: T | Promise<T>): output is Promise<T> {
   return typeof (output as { then?: unknown } | null | undefined)?.then === "function";
 }
 
+const MADE_BY: Readonly<Record<TransformTerms["maker"], string>> = {
+  transform: "the transform returned this",
+  schema: "the schema made this of it",
+  conversion: "the conversion of types made this of it",
+};
+
 function collect(
   input: readonly P2PRecord[],
   outputs: readonly (TransformResult | P2PError)[],
@@ -204,10 +210,7 @@ function collect(
         failures.push({
           index,
           record: input[index]!,
-          error: invalidRecord(
-            input[index]!,
-            maker === "schema" ? `the schema made this of it: ${trouble}` : `the transform returned this: ${trouble}`,
-          ),
+          error: invalidRecord(input[index]!, `${MADE_BY[maker]}: ${trouble}`),
         });
       }
     }
@@ -233,9 +236,11 @@ export function describeId(record: unknown): string {
   return `"${text.length > 80 ? `${text.slice(0, 77)}...` : text}"`;
 }
 
+const SPEAKING_FOR_THEMSELVES = new Set(["POISON_RECORD", "VALIDATION_FAILED", "CONVERSION_FAILED"]);
+
 function transformFailed(record: P2PRecord, thrown: unknown): P2PError {
-  // It was set aside before any transform saw it, or the schema says itself what is the matter.
-  if (isP2PError(thrown, "POISON_RECORD") || isP2PError(thrown, "VALIDATION_FAILED")) return thrown;
+  // It was set aside before any transform saw it, or the schema or the conversion says itself what is the matter.
+  if (isP2PError(thrown) && SPEAKING_FOR_THEMSELVES.has(thrown.code)) return thrown;
   const reason = thrown instanceof Error ? thrown.message : String(thrown);
   return new P2PError("TRANSFORM_FAILED", `The transform failed on record ${describeId(record)}: ${reason}`, {
     cause: thrown,

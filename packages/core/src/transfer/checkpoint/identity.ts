@@ -6,6 +6,7 @@ import { type EndpointInfo, endpointLabel } from "../../storage/endpoint.ts";
 import type { P2PQuery } from "../../storage/query.ts";
 import { redactEndpoint } from "../../storage/redact.ts";
 import type { StoreIdentity } from "../../storage/service.ts";
+import { type ConversionOptions, conversionName } from "../conversion/conversion.ts";
 import type { TransferEnd } from "../end.ts";
 import { RetryBudget, type RetryPolicy } from "../retry.ts";
 import type { TransferIdentity } from "./checkpoint.ts";
@@ -15,14 +16,21 @@ export function identityOf(
   source: Pick<TransferEnd, "endpoint">,
   target: Pick<TransferEnd, "endpoint">,
   query: P2PQuery,
-  { config, transformVersion }: { readonly config: Pick<ConnectionConfig, "mode">; readonly transformVersion: string },
+  {
+    config,
+    transformVersion,
+  }: {
+    readonly config: Pick<ConnectionConfig, "mode"> & ConversionOptions;
+    readonly transformVersion: string;
+  },
 ): TransferIdentity {
+  const conversion = conversionName(config);
   return {
     source: identify(source.endpoint),
     target: identify(target.endpoint),
     query: encodeJson(query as unknown as P2PValue),
     mode: config.mode,
-    transform: transformVersion,
+    transform: conversion === "" ? transformVersion : `${transformVersion} ${conversion}`,
   };
 }
 

@@ -164,7 +164,8 @@ export class PartitionedRun {
       await this.#guard?.end();
       await unlessAborted(this.#completeParent(plan, books), stop.signal);
       tell(books.sum, true);
-      this.#notes = await this.#shared.fields.notes(this.#source.service, stop.signal);
+      const ofFields = await this.#shared.fields.notes(this.#source.service, stop.signal);
+      this.#notes = [...ofFields, ...(this.#options.conversion?.notes() ?? [])];
       const done = this.#result(this.#checkpoint(plan, "completed", books.sum), books.sum);
       return plan.note === undefined ? done : { ...done, notes: [plan.note, ...(done.notes ?? [])] };
     } catch (error) {

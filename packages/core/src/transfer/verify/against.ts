@@ -7,6 +7,7 @@ import { endpointLabel } from "../../storage/endpoint.ts";
 import { type P2PQuery, parseQuery } from "../../storage/query.ts";
 import { redactError, secretsOf } from "../../storage/redact.ts";
 import { identify, persistentIdentity } from "../checkpoint/identity.ts";
+import { conversionOf } from "../conversion/conversion.ts";
 import type { TransferEnd } from "../end.ts";
 import { guardedListener } from "../hooks.ts";
 import { transformStep } from "../options.ts";
@@ -22,7 +23,15 @@ import { checkOptions, type VerifyOptions } from "./verify.ts";
 export interface AgainstOptions<In extends object = MutableRecord>
   extends Pick<
     VerifyOptions<In>,
-    "transform" | "schema" | "transformTimeout" | "batchSize" | "maxDifferences" | "signal"
+    | "transform"
+    | "schema"
+    | "transformTimeout"
+    | "batchSize"
+    | "maxDifferences"
+    | "signal"
+    | "as"
+    | "recognise"
+    | "misfits"
   > {
   /** Which side it is. Default: the one whose endpoint it is, else the target. */
   readonly side?: "source" | "target" | undefined;
@@ -108,7 +117,7 @@ class Holding {
           `${JSON.stringify(toJson(query as unknown as P2PValue)).slice(0, 200)}; leave the query out, and the certificate says which records are meant`,
       );
     }
-    const { transform, terms } = transformStep(options);
+    const { transform, terms } = transformStep(options, conversionOf(options));
     if (this.#side === "source" && certificate.transformed !== (transform !== undefined)) {
       throw new P2PError(
         "INVALID_CONFIG",

@@ -1,3 +1,4 @@
+import { type ConnectionConfigInput, parseConfig } from "../../config.ts";
 import { assertPlain } from "../../described.ts";
 import { isP2PError, P2PError, toP2PError } from "../../errors.ts";
 import type { JsonValue } from "../../model/json-value.ts";
@@ -6,6 +7,7 @@ import { estimateBytes } from "../../model/size.ts";
 import { countOf } from "../../storage/contract-checks.ts";
 import { matches, type P2PQuery, parseQuery } from "../../storage/query.ts";
 import { redactError, redactText, secretsOf } from "../../storage/redact.ts";
+import { type Conversion, conversionOf } from "../conversion/conversion.ts";
 import type { TransferEnd } from "../end.ts";
 import { FieldWatch } from "../field-watch.ts";
 import { guardedListener } from "../hooks.ts";
@@ -31,7 +33,8 @@ import { readSide, type Side, type SideBatch } from "./read.ts";
 import { ThreadedDigests } from "./threaded-digests.ts";
 
 /** How two sides are compared. `In` is what the records of the source are. */
-export interface VerifyOptions<In extends object = MutableRecord> {
+export interface VerifyOptions<In extends object = MutableRecord>
+  extends Pick<ConnectionConfigInput, "as" | "recognise" | "misfits"> {
   /** The schema of the transfer: the source's records are compared as it makes them, and those it refuses are unreadable. */
   readonly schema?: StandardSchemaV1<unknown, In> | undefined;
   /** The transform of the transfer: the source's records are compared as it makes them. */
@@ -186,6 +189,8 @@ const SETTLE_WORDS = "a number of milliseconds from 1 up, with live: true";
 export function checkOptions(options: Omit<VerifyOptions, "onProgress"> & { readonly onProgress?: unknown }): void {
   assertPlain("options", options);
   const { schema, transform, transformTimeout, hookTimeout, signal, onProgress, failed } = options;
+  const { as, recognise, misfits } = options;
+  parseConfig({ as, recognise, misfits });
   const words = (value: unknown) => value === undefined || value === "differ" || value === "allow";
   const whole = (value: unknown, least: number) => Number.isSafeInteger(value) && (value as number) >= least;
   const iterable = (value: object) => Symbol.iterator in value || Symbol.asyncIterator in value;
@@ -227,6 +232,7 @@ class Comparison {
   readonly #prints: Fingerprinter;
   readonly #ends: { readonly source: TransferEnd; readonly target: TransferEnd };
   readonly #certified: Certified | undefined;
+  readonly #conversion: Conversion | undefined;
   readonly #canonical: (record: P2PRecord) => P2PRecord;
   readonly #redact: (text: string) => string;
   readonly #listener: (records: number, total: number | undefined) => void;
@@ -268,7 +274,8 @@ class Comparison {
     this.#prints = this.#certified?.prints ?? newFingerprinter();
     this.#sink = sink;
     this.#looksAt = looksAt;
-    const { transform, terms } = transformStep(options);
+    this.#conversion = conversionOf(options);
+    const { transform, terms } = transformStep(options, this.#conversion);
     this.#canonical = comparableBy(source, target);
     const secrets = secretsOf(source.endpoint, target.endpoint);
     this.#redact = (text) => redactText(text, secrets);
@@ -310,7 +317,7 @@ class Comparison {
     const found = unequal.size === 0 ? NOTHING : await this.#find(unequal, counts.sourceCount + target.count);
     const { missing, different, failed, unreadable, repeated, differences } = found;
     const extra = found.extra + this.#extra;
-    const notes = await this.#notesOfFields();
+    const notes = [...(await this.#notesOfFields()), ...(this.#conversion?.notes() ?? [])];
     const equal = missing + different + failed + unreadable + (this.#extrasAllowed ? 0 : extra) === 0;
     // Of digests that differed at first nobody can say what they are of: one side changed meanwhile.
     const certificate =
