@@ -1,5 +1,5 @@
 /** The door for engines and tools, which carry out transfers in their own way: plans, budgets, checkpoints, registries. */
-export { parseConfig } from "./config.ts";
+export { parseConfig, parseRate } from "./config.ts";
 export type {
   DatabasePlan,
   DatabaseProgress,
@@ -22,6 +22,7 @@ export { nearest } from "./suggest.ts";
 export { CHECKPOINT_VERSION, type Checkpoint, type TransferIdentity } from "./transfer/checkpoint/checkpoint.ts";
 export { identityOf } from "./transfer/checkpoint/identity.ts";
 export type { IdCollisions } from "./transfer/collisions.ts";
+export { conversionName } from "./transfer/conversion/conversion.ts";
 export { letterToJson } from "./transfer/dead-letters/dead-letter.ts";
 export { deadLetterStarter } from "./transfer/dead-letters/dead-letter-source.ts";
 export type { AnotherService, TransferEnd } from "./transfer/end.ts";

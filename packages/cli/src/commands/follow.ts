@@ -29,9 +29,10 @@ export async function followCommand(typed: TypedEnds, flags: FollowFlags, sessio
   }
   assertOfOne(flags);
   const job = await jobFromFlags("follow", typed, { ...flags, resume: flags.resume ?? true }, session);
-  const { source, target, query, transform } = job;
+  const { source, target, query, transform, config } = job;
   const transferId =
-    flags.transferId ?? deriveTransferId({ source, target, query, mode: "follow", transform: transform?.place });
+    flags.transferId ??
+    deriveTransferId({ source, target, query, mode: "follow", transform: transform?.place, config });
   const { deletes, maxDeletes, allowEmptySource, targetWhere, every, reconcileEvery, lease } = flags;
   const own = {
     ...{ deletes, allowEmptySource, every, reconcileEvery, lease },

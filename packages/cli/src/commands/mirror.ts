@@ -35,9 +35,10 @@ export async function mirrorCommand(typed: TypedEnds, flags: MirrorFlags, sessio
   }
   assertOfOne(flags);
   const job = await jobFromFlags("mirror", typed, flags, session);
-  const { source, target, query, transform } = job;
+  const { source, target, query, transform, config } = job;
   const transferId =
-    flags.transferId ?? deriveTransferId({ source, target, query, mode: "mirror", transform: transform?.place });
+    flags.transferId ??
+    deriveTransferId({ source, target, query, mode: "mirror", transform: transform?.place, config });
   const { deletes, maxDeletes, allowEmptySource, dryRun, targetWhere } = flags;
   return runMirror(
     { ...job, transferId },

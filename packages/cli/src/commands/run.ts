@@ -13,7 +13,7 @@ import type { DatabaseJobGiven } from "../transfer/database-job.ts";
 import { deadLetterPlace } from "../transfer/dead-letters.ts";
 import { dryRun } from "../transfer/dry-run.ts";
 import type { TransferJob } from "../transfer/job.ts";
-import { replayCommandFor } from "../transfer/replay-command.ts";
+import { INLINE_TRANSFORM, replayCommandFor } from "../transfer/replay-command.ts";
 import { resumeCommand, shellQuote } from "../transfer/resume-command.ts";
 import { type FollowJob, runFollows } from "../transfer/run-follow.ts";
 import { runMirror } from "../transfer/run-mirror.ts";
@@ -196,7 +196,7 @@ async function jobOf(
   const query = queryOf(transfer);
   const transform = await transformOf(transfer, config.folder);
   const mode = transfer.mode === "mirror" || transfer.mode === "follow" ? transfer.mode : settings.mode;
-  const subject = { source, target, query, mode, transform: transform?.place };
+  const subject = { source, target, query, mode, transform: transform?.place, config: settings };
   const transferId = transfer.transferId ?? `${name.replace(/[^\w.-]+/g, "-")}-${deriveTransferId(subject)}`;
   return {
     name,
@@ -212,7 +212,7 @@ async function jobOf(
     deadLetterOverwrite: false,
     verify: flags.verify ?? transfer.verify ?? false,
     resumeCommand: resumeCommand(session.argv, {}),
-    replayCommand: replayCommandFor(replayTarget(transfer, config), replayTransform(transfer, config)),
+    replayCommand: replayCommandFor(replayTarget(transfer, config), replayTransform(transfer, config), settings),
   };
 }
 
@@ -256,5 +256,6 @@ function replayTarget({ target }: FileTransfer, { file }: LoadedConfig): string 
 
 /** The transform's module as it can be typed: the file names it from its own folder, a command from where it runs. */
 function replayTransform({ transform }: FileTransfer, { folder }: LoadedConfig): string | undefined {
-  return typeof transform === "string" ? relative(process.cwd(), resolve(folder, transform)) : undefined;
+  if (transform === undefined) return undefined;
+  return typeof transform === "string" ? relative(process.cwd(), resolve(folder, transform)) : INLINE_TRANSFORM;
 }

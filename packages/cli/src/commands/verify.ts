@@ -11,6 +11,7 @@ import { assertCertificatePlace } from "../transfer/certificate-file.ts";
 import type { TypedEnds } from "../transfer/job-from-flags.ts";
 import { runAgainst } from "../transfer/run-against.ts";
 import { runVerify } from "../transfer/run-verify.ts";
+import { conversionFrom } from "../transfer/settings.ts";
 import { targetQueryFrom } from "../transfer/target-query.ts";
 import { loadTransform } from "../transfer/transform-file.ts";
 import { UsageError } from "../usage-error.ts";
@@ -59,6 +60,7 @@ async function holdAgainst(
     return await runAgainst(
       {
         ...{ endpoint, file, transform, batchSize, maxDifferences, connectionTimeout },
+        conversion: conversionFrom(flags),
         query: Object.keys(asked).length > 0 ? asked : undefined,
       },
       session,
@@ -93,6 +95,7 @@ async function compareEnds(typed: TypedEnds, flags: VerifyFlags, session: Sessio
             certificateFile: flags.certificate,
             options: {
               transform,
+              ...conversionFrom(flags),
               batchSize,
               ...(maxDifferences !== undefined && { maxDifferences }),
               ...(ignoreExtra && { extras: "allow" }),

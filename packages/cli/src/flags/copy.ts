@@ -22,6 +22,10 @@ export interface TransferFlags {
   /** In ms. */
   readonly reconnectTimeout?: number;
   readonly transform?: string;
+  readonly as?: ReadonlyMap<string, string>;
+  readonly recognise?: boolean;
+  readonly misfits?: "fail" | "keep";
+  readonly rateLimit?: string;
   readonly transferId?: string;
   readonly resume?: boolean;
   readonly stateDir?: string;
@@ -57,6 +61,9 @@ export function withTransfer(command: Command): Command {
         .choices(["upsert", "insert", "skip"])
         .helpGroup(TRANSFER),
     )
+    .addOption(sharedOptions.as().helpGroup(TRANSFER))
+    .addOption(sharedOptions.recognise().helpGroup(TRANSFER))
+    .addOption(sharedOptions.misfits().helpGroup(TRANSFER))
     .addOption(sharedOptions.transform().helpGroup(TRANSFER))
     .addOption(
       new Option("--batch-size <n>", "records in a batch, or auto (default: 500)")
@@ -73,6 +80,7 @@ export function withTransfer(command: Command): Command {
         .argParser(wholeFrom(1))
         .helpGroup(TRANSFER),
     )
+    .addOption(sharedOptions.rateLimit().helpGroup(TRANSFER))
     .addOption(sharedOptions.maxRetries().helpGroup(TRANSFER))
     .addOption(sharedOptions.transferTimeout().helpGroup(TRANSFER))
     .addOption(sharedOptions.reconnectTimeout().helpGroup(TRANSFER))

@@ -17,6 +17,10 @@ export type FollowFlags = Pick<QueryFlags, "where" | "fields" | "native"> &
   Pick<
     TransferFlags,
     | "transform"
+    | "as"
+    | "recognise"
+    | "misfits"
+    | "rateLimit"
     | "maxRetries"
     | "reconnectTimeout"
     | "transferId"
@@ -59,8 +63,12 @@ function withFollowing(command: Command): Command {
     new Option("--reconcile-every <time>", "mirror every so often beside the feed (default: never)").argParser(
       duration,
     ),
+    sharedOptions.as(),
+    sharedOptions.recognise(),
+    sharedOptions.misfits(),
     sharedOptions.transform(),
     sharedOptions.batchSize(),
+    sharedOptions.rateLimit(),
     sharedOptions.maxRetries(),
     sharedOptions.reconnectTimeout(),
   );

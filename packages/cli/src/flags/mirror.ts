@@ -55,8 +55,12 @@ function withMirror(command: Command): Command {
   addOptions(
     command,
     MIRROR,
+    sharedOptions.as(),
+    sharedOptions.recognise(),
+    sharedOptions.misfits(),
     sharedOptions.transform(),
     sharedOptions.batchSize(),
+    sharedOptions.rateLimit(),
     sharedOptions.maxRetries(),
     sharedOptions.transferTimeout(),
     sharedOptions.reconnectTimeout(),

@@ -1,5 +1,5 @@
 import { type Command, Option } from "commander";
-import { collect, duration, wholeFrom } from "./values.ts";
+import { collect, collectTypes, duration, wholeFrom } from "./values.ts";
 
 /** Adds options under a heading of the help, in this order. */
 export function addOptions(command: Command, group: string, ...options: readonly Option[]): Command {
@@ -16,6 +16,26 @@ export const sharedOptions = {
     ).argParser(collect),
   transform: () =>
     new Option("--transform <file>", "a module whose default export makes of each record what goes over"),
+  as: () =>
+    new Option(
+      "--as <field=type,...>",
+      "types that fields are to have, each exactly or not at all: date, timestamp, epoch-s, epoch-ms, number, integer, bigint, decimal, boolean, text, json, base64, hex",
+    ).argParser(collectTypes),
+  recognise: () =>
+    new Option(
+      "--recognise",
+      "find in texts what was meant: dates of SQLite's CURRENT_TIMESTAMP, objects and lists of Python's json.dumps",
+    ),
+  misfits: () =>
+    new Option(
+      "--misfits <what>",
+      "a record with a value that does not fit --as may fail, or keep it (default: fail)",
+    ).choices(["fail", "keep"]),
+  rateLimit: () =>
+    new Option(
+      "--rate-limit <rate>",
+      "most in a second: records, bytes or both, such as 5000/s or 10MB/s (default: none)",
+    ),
   batchSize: () => new Option("--batch-size <n>", "records in a batch (default: 500)").argParser(wholeFrom(1)),
   maxRetries: () =>
     new Option("--max-retries <n>", "how often a refusal for the moment is tried again (default: 3)").argParser(

@@ -28,6 +28,17 @@ export function collectNamed(value: string, previous: Map<string, string> = new 
   return previous.set(value.slice(0, at), value.slice(at + 1));
 }
 
+/** Fields and their types, `<field>=<type>` with commas between; the flag may be given several times. */
+export function collectTypes(value: string, previous: Map<string, string> = new Map()): Map<string, string> {
+  for (const part of value.split(",")) {
+    const at = part.lastIndexOf("=");
+    if (at < 1 || at === part.length - 1)
+      throw new InvalidArgumentError("It must be <field>=<type>, such as released=date.");
+    previous.set(part.slice(0, at).trim(), part.slice(at + 1).trim());
+  }
+  return previous;
+}
+
 /** A whole number, no smaller than `least`. */
 export function wholeFrom(least: number): (value: string) => number {
   return (value) => {

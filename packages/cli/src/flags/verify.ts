@@ -12,6 +12,9 @@ export type VerifyFlags = QueryFlags &
   ProgressFlags &
   OutputFlags & {
     readonly transform?: string;
+    readonly as?: ReadonlyMap<string, string>;
+    readonly recognise?: boolean;
+    readonly misfits?: "fail" | "keep";
     readonly batchSize?: number;
     readonly maxDifferences?: number;
     readonly ignoreExtra?: boolean;
@@ -25,6 +28,9 @@ export type VerifyFlags = QueryFlags &
 
 export function withVerifyFlags(command: Command): Command {
   return withOutput(withProgress(withStores(withSelection(command))))
+    .addOption(sharedOptions.as())
+    .addOption(sharedOptions.recognise())
+    .addOption(sharedOptions.misfits())
     .option("--transform <file>", "compare what this module makes of the source's records")
     .option("--batch-size <n>", "records read at a time (default: 1000)", wholeFrom(1))
     .option("--max-differences <n>", "differences listed; all are counted (default: 20)", wholeFrom(0))

@@ -194,6 +194,8 @@ export interface DryRunEvent {
     readonly lossless: boolean;
     readonly note?: string;
   }[];
+  /** Values that `--as` and `--recognise` make others of, a few of each field, as text. */
+  readonly converted?: readonly { readonly field: string; readonly before: string; readonly after: string }[];
   /** What else there is to say, such as that no record has a field that the query names. */
   readonly notes?: readonly string[];
 }

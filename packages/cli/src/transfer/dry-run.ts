@@ -1,6 +1,6 @@
-import { isP2PError, type P2PRecord } from "@omni/p2p-core";
-import { countOf, FieldWatch, previewTransfer } from "@omni/p2p-core/engine";
-import type { DescribeContext, FieldMapping } from "@omni/p2p-core/starter";
+import { isP2PError, type P2PRecord, type P2PValue } from "@omni/p2p-core";
+import { countOf, FieldWatch, parseConfig, previewTransfer } from "@omni/p2p-core/engine";
+import { type DescribeContext, encodeJson, type FieldMapping } from "@omni/p2p-core/starter";
 import { completedTarget, openContext, withinTime, withStore } from "../endpoints/open.ts";
 import type { ResolvedEndpoint } from "../endpoints/resolve.ts";
 import { ExitCode } from "../exit-code.ts";
@@ -31,6 +31,7 @@ export async function dryRun(
   const { signal } = session;
   const { query } = job;
   const transform = job.transform?.transform;
+  const { as, recognise, misfits } = parseConfig(job.config);
   const context = openContext("source", session, timeoutMs);
   const { total, sampled, preview, notes } = await withStore(job.source, context, async (store) => {
     const sample = await takeSample(store, query, size, signal);
@@ -40,10 +41,10 @@ export async function dryRun(
       sampled: sample.records.length + sample.failures.length,
       total: await countOf(store, query, signal),
       notes: await watch.notes(store, signal),
-      preview: await previewTransfer(store, query, sample, { transform }, signal),
+      preview: await previewTransfer(store, query, sample, { transform, as, recognise, misfits }, signal),
     };
   });
-  const { records, dropped, failures, schema } = preview;
+  const { records, dropped, failures, schema, converted } = preview;
   const target = await completedTarget(job.target, job.source, session, timeoutMs);
   await assertReachable(target, session, timeoutMs);
   const mapping = await describeMapping(target, records, { ...openContext("target", session, timeoutMs), schema });
@@ -57,12 +58,23 @@ export async function dryRun(
     dropped,
     refused: failures.map(({ id, error }) => ({ id, reason: error.message })),
     ...mapping,
-    ...(notes.length > 0 && { notes }),
+    ...(converted.length > 0 && {
+      converted: converted.map(({ field, before, after }) => ({ field, before: shown(before), after: shown(after) })),
+    }),
+    ...(notes.length + preview.notes.length > 0 && { notes: [...notes, ...preview.notes] }),
   };
   session.out.event(event);
   show(event, session.out);
   const whole = event.refused.length === 0 && event.fields.every(({ lossless }) => lossless);
   return whole ? ExitCode.OK : ExitCode.PARTIAL;
+}
+
+/** Characters of a converted value that are shown. */
+const SHOWN_VALUE = 60;
+
+function shown(value: P2PValue): string {
+  const text = value instanceof Date ? `date ${value.toISOString()}` : encodeJson(value);
+  return text.length > SHOWN_VALUE ? `${text.slice(0, SHOWN_VALUE)}…` : text;
 }
 
 /** Opens the target for reading, since that makes nothing: whether it can be reached is part of the answer. */
@@ -145,6 +157,9 @@ function show(event: DryRunEvent, out: Output): void {
     ]);
     for (const line of formatTable(["FIELD", "HOLDS", "STORED AS", "COMES BACK EQUAL", ""], rows))
       out.line(`  ${line}`);
+  }
+  for (const { field, before, after } of event.converted ?? []) {
+    out.line(printable(`  ${field}: ${before} → ${after}`));
   }
   const lost = event.fields.filter(({ lossless }) => !lossless);
   if (lost.length > 0) out.line(`Would not survive: ${printable(lost.map(({ field }) => field).join(", "))}`);

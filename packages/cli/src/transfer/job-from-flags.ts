@@ -31,7 +31,8 @@ export async function jobFromFlags(
   const target = await resolveTyped(typed.target, "target", session, names);
   const transform = flags.transform === undefined ? undefined : await loadTransform(flags.transform);
   const transferId =
-    flags.transferId ?? deriveTransferId({ source, target, query, mode: flags.mode, transform: transform?.place });
+    flags.transferId ??
+    deriveTransferId({ source, target, query, mode: flags.mode, transform: transform?.place, config });
   return {
     name,
     source,
@@ -46,6 +47,6 @@ export async function jobFromFlags(
     deadLetterOverwrite: flags.deadLetterOverwrite ?? false,
     verify: flags.verify ?? false,
     resumeCommand: resumeCommand(session.argv, typed),
-    replayCommand: replayCommandFor(shellQuote(withoutSecrets(typed.target).safe), flags.transform),
+    replayCommand: replayCommandFor(shellQuote(withoutSecrets(typed.target).safe), flags.transform, config),
   };
 }

@@ -1,4 +1,4 @@
-import { type AgainstResult, type P2PQuery, type Transform, verifyAgainst } from "@omni/p2p-core";
+import { type AgainstResult, type P2PQuery, type Transform, type VerifyOptions, verifyAgainst } from "@omni/p2p-core";
 import { openContext, withStore } from "../endpoints/open.ts";
 import type { ResolvedEndpoint } from "../endpoints/resolve.ts";
 import { ExitCode } from "../exit-code.ts";
@@ -19,6 +19,7 @@ interface Holding {
   /** The query, where one was typed. */
   readonly query: P2PQuery | undefined;
   readonly transform: Transform | undefined;
+  readonly conversion: Pick<VerifyOptions, "as" | "recognise" | "misfits">;
   readonly batchSize: number | undefined;
   readonly maxDifferences: number | undefined;
   readonly connectionTimeout: number | undefined;
@@ -30,6 +31,7 @@ export async function runAgainst(holding: Holding, session: Session, reporter: R
   const certificate = await readCertificateFile(file);
   const result = await withStore(endpoint, openContext("source", session, connectionTimeout), (service) =>
     verifyAgainst({ service, endpoint: endpoint.endpoint }, certificate, {
+      ...holding.conversion,
       ...{ query, transform, batchSize, maxDifferences, signal: session.signal },
       onProgress: (count, total) => reporter.verifying(count, total),
     }),

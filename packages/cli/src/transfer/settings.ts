@@ -16,6 +16,8 @@ export function settingsFrom(flags: TransferFlags & StoreFlags): ConnectionConfi
     reconnectTimeout: flags.reconnectTimeout,
     connectionTimeout: flags.connectionTimeout,
     allowSameStore: flags.allowSameStore,
+    ...conversionFrom(flags),
+    rateLimit: flags.rateLimit,
     maxFailures: flags.maxFailures === undefined ? undefined : toleranceFrom(flags.maxFailures),
   };
   try {
@@ -29,6 +31,28 @@ export function settingsFrom(flags: TransferFlags & StoreFlags): ConnectionConfi
     throw new UsageError(message, undefined, { cause: error });
   }
   return config;
+}
+
+/** What becomes of values' types, as it was typed; the core checks it. */
+export function conversionFrom({
+  as,
+  recognise,
+  misfits,
+}: Pick<TransferFlags, "as" | "recognise" | "misfits">): Pick<ConnectionConfigInput, "as" | "recognise" | "misfits"> {
+  return { as: as && (Object.fromEntries(as) as ConnectionConfigInput["as"]), recognise, misfits };
+}
+
+/** The conversion of types in settings that nobody has checked yet: what is no such thing is told later. */
+export function conversionIn({
+  as,
+  recognise,
+  misfits,
+}: ConnectionConfigInput): Pick<ConnectionConfigInput, "as" | "recognise" | "misfits"> {
+  return {
+    as: typeof as === "object" && as !== null ? as : undefined,
+    recognise: recognise === true || Array.isArray(recognise) ? recognise : undefined,
+    misfits,
+  };
 }
 
 /** A tolerance as it was typed: a number, a word or a share. */

@@ -32,7 +32,7 @@ export interface RoundTerms {
   /** Which of the target's records are meant: others are never deleted. */
   readonly targetQuery: P2PQuery;
   readonly deletes: "remove" | "keep";
-  readonly options: Pick<ResolvedTransfer, "transform" | "transformTerms" | "config">;
+  readonly options: Pick<ResolvedTransfer, "transform" | "transformTerms" | "config" | "limiter">;
   readonly schema: SourceSchema | undefined;
   readonly signal: AbortSignal;
   readonly onRetry: OnRetry;
@@ -78,6 +78,8 @@ export class FollowRounds {
   /** Gives back what must be looked at once more. */
   async #turn(refs: readonly IdRef[], result: RoundResult): Promise<readonly IdRef[]> {
     const { source, query, options, signal } = this.#terms;
+    // Before they are looked up: what waits after that would be old when it is written.
+    await options.limiter?.take(refs.length, 0, signal);
     const outcomes = await this.#reconciler.lookUp(source, refs, query);
     const found: P2PRecord[] = [];
     const gone = new Map<string, IdRef>();
@@ -112,6 +114,7 @@ export class FollowRounds {
       onRetry,
     );
     result.written += outcome.written;
+    await options.limiter?.take(0, outcome.bytes, signal);
     for (const { index, error, attempts } of outcome.failures) {
       result.failures.push({ id: idKey(records[index]!.id), phase: "write", error, attempts });
     }

@@ -58,7 +58,7 @@ interface Terms {
   readonly query: P2PQuery;
   /** The fields of the target's records that were compared. */
   readonly fields: readonly string[] | undefined;
-  readonly options: Pick<ResolvedTransfer, "transform" | "transformTerms" | "config">;
+  readonly options: Pick<ResolvedTransfer, "transform" | "transformTerms" | "config" | "limiter">;
   readonly schema: SourceSchema | undefined;
   /** The hash of a record as the comparison made it. */
   readonly contentOf: (record: P2PRecord) => string;
@@ -88,10 +88,13 @@ export class Reconciler {
    * @param isNew tells ids of which the target has no record in any form. Default: of none.
    */
   async write(ids: readonly string[], isNew: (id: string) => boolean = () => false): Promise<Written> {
-    const { source, query } = this.#terms;
+    const { source, query, options, signal } = this.#terms;
     const refs = ids.map((id) => ({ id }));
+    // Before they are looked up: what waits after that would be old when it is written.
+    await options.limiter?.take(refs.length, 0, signal);
     const { records, result } = await this.#sift(refs, await this.lookUp(source, refs, query));
     await this.#write(records, result);
+    await options.limiter?.take(0, result.bytes, signal);
     await this.#removeOtherForms(
       records.filter(({ id }) => !isNew(idKey(id))),
       result,

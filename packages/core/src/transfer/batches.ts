@@ -61,6 +61,7 @@ export async function* transferBatches(
   signal: AbortSignal,
   onRetry?: OnRetry,
 ): AsyncGenerator<TransferBatch> {
+  const { limiter } = options;
   const bytes = batchBytes(options);
   const yielder = new Yielder();
   let batch = emptyBatch(start.recordsRead);
@@ -68,16 +69,23 @@ export async function* transferBatches(
   const source = {
     read: lane.read,
     lengthOf: ({ items, failures }: LaneBatch) => items.length + (failures?.length ?? 0),
-    batchSize: () => pace.page,
+    batchSize: () => limiter?.page(pace.page) ?? pace.page,
     batchBytes: bytes,
     budget: new RetryBudget(options.config, onRetry),
   };
   const reads = resumingRead(source, query, start, signal);
   for await (const { read, sifted } of siftedReads(reads, lane, options, signal)) {
-    append(batch, read, await sifted, options);
+    const made = await sifted;
+    append(batch, read, made, options);
     merged++;
+    if (limiter) await limiter.take(read.items.length + (read.failures?.length ?? 0), read.bytes ?? made.bytes, signal);
     const enough = Math.max(pace.enough, options.transform ? pace.page * FULL_ENOUGH : 0);
-    const full = batch.items.length >= enough || batch.letters.length >= pace.page || batch.bytes >= bytes;
+    // What waits for its turn is not held back for more to come.
+    const full =
+      limiter !== undefined ||
+      batch.items.length >= enough ||
+      batch.letters.length >= pace.page ||
+      batch.bytes >= bytes;
     if (!full && merged < MAX_MERGED) continue;
     yield batch;
     signal.throwIfAborted();
@@ -88,8 +96,9 @@ export async function* transferBatches(
   if (merged > 0) yield batch;
 }
 
-function batchBytes({ config }: ResolvedTransfer): number {
-  return Math.min(BATCH_BYTES, config.maxBytesInFlight);
+function batchBytes({ config, limiter }: ResolvedTransfer): number {
+  const most = Math.min(BATCH_BYTES, config.maxBytesInFlight);
+  return limiter?.pageBytes(most) ?? most;
 }
 
 function emptyBatch(recordsRead: number): TransferBatch {

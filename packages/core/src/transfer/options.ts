@@ -25,6 +25,7 @@ import {
   type ProgressMeter,
   type TransferProgress,
 } from "./progress.ts";
+import { RateLimiter } from "./rate-limiter.ts";
 import { isSchema, throughSchema } from "./schema.ts";
 import type { StandardSchemaV1 } from "./standard-schema.ts";
 import type { Transform, TransformTerms } from "./transform.ts";
@@ -97,6 +98,8 @@ export interface ResolvedTransfer {
   /** The conversion of types in it. */
   readonly conversion: Conversion | undefined;
   readonly transformTerms: TransformTerms;
+  /** The limit of its rate, which its parts share. */
+  readonly limiter: RateLimiter | undefined;
   readonly transformVersion: string;
   readonly signal: AbortSignal | undefined;
   readonly onProgress: ((progress: TransferProgress) => unknown) | undefined;
@@ -157,6 +160,7 @@ export function resolveTransfer(options: TransferOptions, connection?: Connectio
     transform,
     conversion,
     transformTerms: terms,
+    limiter: config.rateLimit === undefined ? undefined : new RateLimiter(config.rateLimit),
     transformVersion: run.transformVersion ?? (run.transform || run.schema ? "unversioned" : "none"),
     signal: run.signal,
     onProgress: run.onProgress,

@@ -236,11 +236,11 @@ describe("records", () => {
     expect(() => convert({ as: { at: "date" } }, { at: "2024-02-30" })).toThrow(
       expect.objectContaining({ code: "CONVERSION_FAILED", message: expect.stringContaining('"2024-02-30"') }),
     );
-    const keeping = new Conversion({ as: { at: "date", gone: "json" }, misfits: "keep" });
-    expect(keeping.convert({ id: 1, at: "2024-02-30", go: 1 })).toEqual({ id: 1, at: "2024-02-30", go: 1 });
+    const keeping = new Conversion({ as: { at: "date", releesed: "json" }, misfits: "keep" });
+    expect(keeping.convert({ id: 1, at: "2024-02-30", released: 1 })).toEqual({ id: 1, at: "2024-02-30", released: 1 });
     expect(keeping.notes()).toEqual([
       expect.stringContaining('"at"'),
-      expect.stringMatching(/"gone".*did you mean "?go/),
+      expect.stringMatching(/"releesed".*did you mean "?released/),
     ]);
   });
 

@@ -8,7 +8,7 @@ import {
   type TransferOptions,
   type Transform,
 } from "@omni/p2p-core";
-import { FailureBudget, identityOf } from "@omni/p2p-core/engine";
+import { FailureBudget, identityOf, parseConfig, parseRate } from "@omni/p2p-core/engine";
 import { decodeJson, encodeJson } from "@omni/p2p-core/starter";
 import { UnsuitedError } from "../endpoints/endpoints.ts";
 import { type SingleRecord, type Tap, wait } from "../endpoints/taps.ts";
@@ -89,7 +89,9 @@ export class PartRun {
       await this.#assertSuited();
       stop.throwIfAborted();
       const grains = await this.#begin();
-      connection = await manager.establish(ends.source, ends.target, { ...config, maxFailures: "all" });
+      // The whole transfer is held to these, by what all workers know.
+      const { rateLimit: _, rate_limit: __, ...own } = config;
+      connection = await manager.establish(ends.source, ends.target, { ...own, maxFailures: "all" });
       this.#open = grains.length;
       for (const grain of grains) {
         this.#open--;
@@ -169,7 +171,7 @@ export class PartRun {
     const query = grainQuery(id, this.#query, queryText, this.#context.signed);
     const transformVersion = transform ?? "none";
     const identity = identityOf({ endpoint: ends.source }, { endpoint: ends.target }, query, {
-      config: { mode: config.mode ?? "upsert" },
+      config: parseConfig(config),
       transformVersion,
     });
     const checkpoints = this.#heeding(new GrainCheckpoints(claim, identity, { cursor, counts }, this.#budget));
@@ -266,7 +268,12 @@ export class PartRun {
 
   async #throttle(): Promise<Pick<Tap, "throttle">> {
     const { redis, keys } = this.#context;
-    const rates = await ratesOf(redis, keys, [this.#spec.source, this.#spec.target]);
+    const { id, source, target, config } = this.#spec;
+    const rates = await ratesOf(redis, keys, [source, target]);
+    const { rateLimit } = parseConfig(config);
+    const own = rateLimit === undefined ? undefined : parseRate(rateLimit).records;
+    // No endpoint has such a name.
+    if (own !== undefined) rates.set(`transfer:${id}`, own);
     if (rates.size === 0) return {};
     return {
       throttle: async (records, signal) => {

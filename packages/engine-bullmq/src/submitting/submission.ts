@@ -1,5 +1,5 @@
 import type { ConnectionConfigInput, FailureTolerance, P2PQuery, P2PValue } from "@omni/p2p-core";
-import { parseConfig } from "@omni/p2p-core/engine";
+import { parseConfig, parseRate } from "@omni/p2p-core/engine";
 import { encodeJson, parseQuery } from "@omni/p2p-core/starter";
 import { invalid } from "../errors.ts";
 import { MAX_SPEC_CHARACTERS, PROTOCOL_VERSION, type TransferSpec, type VerifyKind } from "../protocol.ts";
@@ -69,7 +69,12 @@ export function specFrom(submission: TransferSubmission, signed: boolean): Trans
   if (partitions * grains > MAX_GRAINS) throw invalid(`"partitions" times "grains" must be ${MAX_GRAINS} at most`);
   if (!["none", "count", "full"].includes(verify)) throw invalid('"verify" must be "none", "count" or "full"');
   parseQuery(query);
-  const { maxFailures } = parseConfig(config as ConnectionConfigInput);
+  const { maxFailures, rateLimit } = parseConfig(config as ConnectionConfigInput);
+  if (rateLimit !== undefined && parseRate(rateLimit).bytes !== undefined) {
+    throw invalid(
+      '"rateLimit" of a distributed transfer is of records, such as "5000/s": bytes are known to each worker alone',
+    );
+  }
   const { maxFailures: _, max_failures: __, ...settings } = config as ConnectionConfigInput;
   const createdAt = new Date();
   return {
