@@ -64,7 +64,7 @@ describe("types that people mean", () => {
   it("are refused where there is no such type, with the one that is near", async () => {
     const run = await project.run(["copy", SOURCE, TARGET, "--as", "released=dat"]);
     expect(run).toMatchObject({ code: 2 });
-    expect(run.stderr).toMatch(/--as makes of "released" "dat", which is no type \(did you mean date\?\)/);
+    expect(run.stderr).toMatch(/--as makes of "released" "dat", which is no type \(did you mean "date"\?\)/);
     expect(await project.run(["copy", SOURCE, TARGET, "--as", "released"])).toMatchObject({ code: 2 });
     expect(await project.run(["copy", SOURCE, TARGET, "--rate-limit", "fast"])).toMatchObject({ code: 2 });
   });

@@ -234,7 +234,7 @@ function checkConversions(key: string, value: unknown): void {
 }
 
 /** Records and bytes in a second, at most; without the one that is not limited. */
-export interface Rate {
+interface Rate {
   readonly records?: number;
   readonly bytes?: number;
 }
