@@ -73,8 +73,8 @@ const SETTINGS = {
   reconnectTimeout: { type: "integer", min: 0, max: MAX_TIMER_MS, default: 60_000 },
   allowSameStore: { type: "boolean", default: false },
   as: { type: "conversions" },
-  recognise: { type: "recognitions" },
-  misfits: { type: "word", words: ["fail", "keep"] },
+  recognise: { type: "recognitions", default: false },
+  misfits: { type: "word", words: ["fail", "keep"], default: "fail" },
   rateLimit: { type: "rate" },
 } as const satisfies Record<string, Setting>;
 
@@ -124,12 +124,12 @@ export interface ConnectionConfig {
    * (`YYYY-MM-DD HH:MM:SS`, in UTC), and objects and lists in `"json"`, also as Python's `json.dumps` writes them. `true` is both. Fields of
    * `as` and ids are left alone. Default `false`.
    */
-  readonly recognise?: boolean | readonly Recognition[];
+  readonly recognise: boolean | readonly Recognition[];
   /**
    * What becomes of a record with a value that does not fit its type in `as`: with `"fail"` it fails with `CONVERSION_FAILED`, with
    * `"keep"` this value goes over as it is. Default `"fail"`.
    */
-  readonly misfits?: "fail" | "keep";
+  readonly misfits: "fail" | "keep";
   /**
    * Most that goes over in a second: records (`5000`, `"5000/s"`) or bytes (`"10MB/s"`, `"512KB/s"`), or both (`"5000/s, 10MB/s"`). Records
    * are counted where a transfer reads them, and where a mirror or a follow writes them. Default: as fast as both ends can.

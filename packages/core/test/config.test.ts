@@ -46,6 +46,8 @@ describe("the settings of a connection", () => {
       maxRetryDelay: 10_000,
       reconnectTimeout: 60_000,
       allowSameStore: false,
+      recognise: false,
+      misfits: "fail",
     });
     expect(parseConfig({ batchSize: undefined })).toEqual(parseConfig());
   });
