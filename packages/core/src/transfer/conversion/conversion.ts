@@ -44,7 +44,7 @@ export function conversionName({ as = {}, recognise, misfits = "fail" }: Convers
   });
 }
 
-function kindsOf(recognise: ConnectionConfig["recognise"]): ReadonlySet<Recognition> {
+function kindsOf(recognise: ConnectionConfig["recognise"] | undefined): ReadonlySet<Recognition> {
   return new Set(recognise === true ? RECOGNITIONS : recognise || []);
 }
 
