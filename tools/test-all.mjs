@@ -10,8 +10,8 @@ import { joinReports, readReport } from "./test-report.mjs";
  * project after the other. What stands in neither is run afterwards, alone: among it is what measures time.
  */
 const LANES = [
-  ["starter-redis", "starter-sqlite", "core", "cli", "engine-bullmq"],
-  ["starter-elasticsearch", "starter-mongodb", "starter-postgresql", "starter-memory", "starter-file", "testkit", "matrix", "mirror"],
+  ["starter-redis", "starter-sqlite", "core", "cli", "engine-bullmq", "starter-file", "testkit", "matrix"],
+  ["starter-elasticsearch", "starter-mongodb", "starter-postgresql", "starter-memory", "mirror"],
 ];
 
 /** Where vitest's configuration has the report, and `tools/test-totals.mjs` looks for it. */
