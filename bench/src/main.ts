@@ -43,7 +43,7 @@ async function measure(subject: Subject, name: string): Promise<Entry> {
   keep(rounds);
   console.log(`${name}, ${subject.shape}: ${rounds.ofLimit.toFixed(2)} of the best loop`);
   if (!options.growth) return rounds;
-  const entry = { ...rounds, growth: await measureGrowth(subject, rounds) };
+  const entry = { ...rounds, growth: await measureGrowth(subject, rounds, options.records) };
   keep(entry);
   return entry;
 }

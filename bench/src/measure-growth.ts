@@ -12,11 +12,12 @@ const REPEATS = 3;
 
 type Grown = Pick<Growth, "timePerRecord" | "peakMb" | "peakMbGrown" | "timerP99">;
 
-/** Measures how a direction grows from the number of records that its rounds had. */
-export async function measureGrowth(subject: Subject, { records, ours: rounds }: Entry): Promise<Growth> {
+/** Measures how a direction grows, from the number of records that its rounds had on, unless another is given. */
+export async function measureGrowth(subject: Subject, rounds: Entry, from: number | undefined): Promise<Growth> {
+  const records = from ?? rounds.records;
   const small = await jobOf(subject, records);
   const filling = subject.sources.fillMs(subject.from, subject.shape, records);
-  const slowest = Math.max(median(rounds), filling);
+  const slowest = Math.max((median(rounds.ours) * records) / rounds.records, filling);
   const factor = FACTORS.find((times) => slowest * times <= LONGEST_MS) ?? FACTORS.at(-1)!;
   const large = await jobOf(subject, records * factor);
   const repeats = slowest * factor <= SHORT_MS ? REPEATS : 1;

@@ -18,7 +18,7 @@ export const USAGE = `npm run bench -- [options]
   --only 'sqlite -> redis'  only this direction; * stands for any store; may be given again
   --shape text              only this shape: ${SHAPE_NAMES.join(" or ")}
   --records 200000          records in each direction; without it as many as a round has time for
-  --rounds 5                rounds that count; 0 adds growth to earlier results
+  --rounds 5                rounds that count; 0 adds growth to earlier results, from --records on where that is given
   --no-growth               leaves out the runs in fresh processes, with more records, and keeps earlier ones
   --results FILE            keeps the results there, and leaves chart and page as they are
   --profile FOLDER          writes CPU profiles of ours and of the best loop, and measures nothing`;
