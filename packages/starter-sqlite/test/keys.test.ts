@@ -1,4 +1,4 @@
-import type { P2PRecord } from "@omni/p2p-core/starter";
+import { idKey, type P2PId, type P2PRecord, TaggedValue } from "@omni/p2p-core/starter";
 import { assertSameRecords } from "@omni/p2p-testkit";
 import { describe, expect, test } from "vitest";
 import { at, databaseWith, open, overTheWire, query, readAll, recordsIn, write } from "./support.ts";
@@ -316,6 +316,30 @@ describe("reading tables that others made", () => {
       { a: "z", b: 1, v: 2 },
     ]);
   });
+
+  test.each([
+    ["TEXT", [5, 1.5, 12n, 2n ** 70n, true, new Date(0), new TaggedValue("mongodb:objectId", "65f0"), "a"], []],
+    ["INTEGER", [5, 12n, "7", 2n ** 60n], [true, new TaggedValue("mongodb:objectId", "65f0"), "a", 2n ** 70n]],
+    ["REAL", [1.5, "7", 12n], [true, 2n ** 60n, 2n ** 70n, "a"]],
+    ["BOOLEAN", [true], [1, 0n, "true"]],
+    ["NUMERIC", [new Date(0), 12n, new TaggedValue("mongodb:objectId", "65f0")], [true, 2n ** 70n]],
+  ] as [string, P2PId[], P2PId[]][])(
+    "a %s key of another's table holds ids that come back as the same text, and refuses others",
+    async (declared, held, refused) => {
+      for (const key of ["id", "code"]) {
+        const file = databaseWith(`CREATE TABLE t (${key} ${declared} PRIMARY KEY NOT NULL, v)`);
+        const store = await open(at(file, { table: "t", ...(key === "code" && { key }) }), "target");
+        const all = [...held, ...refused];
+        const { failures } = await write(
+          store,
+          all.map((id, v) => ({ id, v })),
+        );
+        expect(failures.map(({ id, error }) => [id, error.code])).toEqual(refused.map((id) => [id, "TYPE_MISMATCH"]));
+        const back = await recordsIn(file, { table: "t", ...(key === "code" && { key }) });
+        expect(back.map(({ id }) => idKey(id)).sort()).toEqual(held.map(idKey).sort());
+      }
+    },
+  );
 
   test("a key that is not unique is refused, and so is one that is no column", async () => {
     const file = databaseWith("CREATE TABLE t (a PRIMARY KEY, b)");

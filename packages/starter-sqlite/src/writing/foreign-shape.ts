@@ -6,6 +6,7 @@ import {
   type P2PRecord,
   type P2PValue,
   suggest,
+  TaggedValue,
 } from "@omni/p2p-core/starter";
 import type { SqlValue } from "../client/sql.ts";
 import type { Column, Table } from "../client/table.ts";
@@ -44,7 +45,8 @@ export function foreignShape(
     if (unknown !== undefined) throw unknownField(table, unknown);
     let next = offset;
     if (key.length === 0) params[next++] = storeRowid(record.id);
-    else if (keyIsId) params[next++] = storeCell(key[0]!, record.id, twin);
+    else if (keyIsId) params[next++] = storeId(key[0]!, record.id, twin);
+    else if (key.length === 1) params[next++] = storeId(key[0]!, keyValues(key, given, record)[0] as P2PId, twin);
     else
       for (const [at, value] of keyValues(key, given, record).entries())
         params[next++] = storeCell(key[at]!, value, twin);
@@ -113,6 +115,19 @@ export function storeCell(column: Column, value: P2PValue, twin: boolean): SqlVa
   }
   if (stored === REFUSED) throw new P2PError("TYPE_MISMATCH", refusal(column.name, column.declared, value));
   return stored;
+}
+
+/**
+ * What a key holds for an id. One of a type that the column lacks is kept by its text, by which stores know ids.
+ *
+ * @throws P2PError `TYPE_MISMATCH` when it would come back as another id: a record of that id would be taken for another one,
+ * and this one for missing.
+ */
+function storeId(column: Column, id: P2PId, twin: boolean): SqlValue {
+  const cell = storeCell(column, id instanceof TaggedValue ? idKey(id) : id, twin);
+  const back = column.kind === "boolean" ? Boolean(cell) : (cell as P2PId);
+  if (idKey(back) === idKey(id)) return cell;
+  throw new P2PError("TYPE_MISMATCH", refusal(column.name, column.declared, id));
 }
 
 /** A table without a key names its rows by number. */
