@@ -10,6 +10,7 @@ const starters = [
   { text: "MongoDB", link: "/starters/mongodb" },
   { text: "Elasticsearch", link: "/starters/elasticsearch" },
   { text: "PostgreSQL", link: "/starters/postgresql" },
+  { text: "Files", link: "/starters/file" },
 ];
 
 const sidebar: DefaultTheme.SidebarItem[] = [
@@ -51,6 +52,7 @@ const startersZh = [
   { text: "MongoDB", link: "/zh/starters/mongodb" },
   { text: "Elasticsearch", link: "/zh/starters/elasticsearch" },
   { text: "PostgreSQL", link: "/zh/starters/postgresql" },
+  { text: "文件", link: "/zh/starters/file" },
 ];
 
 const sidebarZh: DefaultTheme.SidebarItem[] = [

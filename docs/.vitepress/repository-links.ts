@@ -16,6 +16,7 @@ export const README_PAGES: ReadonlyMap<string, string> = new Map([
   ["packages/starter-mongodb/README.md", "starters/mongodb.md"],
   ["packages/starter-elasticsearch/README.md", "starters/elasticsearch.md"],
   ["packages/starter-postgresql/README.md", "starters/postgresql.md"],
+  ["packages/starter-file/README.md", "starters/file.md"],
   ["packages/testkit/README.md", "testkit.md"],
   ["packages/cli/README.md", "cli.md"],
   ["packages/engine-bullmq/README.md", "engine.md"],
