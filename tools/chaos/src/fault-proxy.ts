@@ -27,6 +27,8 @@ export class FaultProxy {
   felt = 0;
   /** Connections refused. */
   refused = 0;
+  /** Connections let through. */
+  accepted = 0;
 
   private constructor(server: Server, random: () => number) {
     this.#server = server;
@@ -60,6 +62,7 @@ export class FaultProxy {
       client.resetAndDestroy();
       return;
     }
+    this.accepted++;
     const server = connect(port, "127.0.0.1");
     // Heard before the client is told, below.
     const lost = (): void => {

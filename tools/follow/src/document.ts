@@ -1,10 +1,10 @@
-/** What the changed source holds: small documents, each with the moment of its last change. */
+/** What the changed source holds: small documents, each with the number and the moment of its last change. */
 export interface Document {
   readonly id: string;
   /** Counts the changes of the whole source, so that no two states of a document are equal. */
   readonly change: number;
   readonly text: string;
-  /** When it was sent to the source, by this machine's clock: lag is counted from here. */
+  /** When it was sent to the source, by this machine's clock: a value of a kind that stores keep in different forms. */
   readonly at: Date;
 }
 

@@ -1,4 +1,5 @@
 import { setTimeout as sleep } from "node:timers/promises";
+import type { Commits } from "./commits.ts";
 import { documentOf } from "./document.ts";
 import type { Writer } from "./writers.ts";
 
@@ -27,6 +28,7 @@ export class Workload {
   readonly #writer: Writer;
   readonly #random: () => number;
   readonly #rate: number;
+  readonly #commits: Commits;
   readonly #live: string[] = [];
   /** Deleted ones, some of which come back. */
   readonly #gone: string[] = [];
@@ -34,11 +36,20 @@ export class Workload {
   #changes = 0;
   #stopped = false;
 
-  /** @param rate changes a second that are aimed at. */
-  constructor(writer: Writer, random: () => number, rate: number) {
+  /**
+   * @param rate changes a second that are aimed at.
+   * @param commits hears of each change.
+   */
+  constructor(writer: Writer, random: () => number, rate: number, commits: Commits) {
+    this.#commits = commits;
     this.#writer = writer;
     this.#random = random;
     this.#rate = rate;
+  }
+
+  /** How many changes there were: the number of the next one. */
+  get changes(): number {
+    return this.#changes;
   }
 
   /** Documents that are there before anyone follows. */
@@ -69,6 +80,13 @@ export class Workload {
     return { inserted, updated, deleted, rate: (inserted + updated + deleted) / seconds };
   }
 
+  /** Changes one document so many times, one after the other; gives the number of the first of these changes. */
+  async changeOne(times: number): Promise<number> {
+    const first = this.#changes;
+    for (let at = 0; at < times; at++) await this.#put("the-one", this.#changes++);
+    return first;
+  }
+
   stop(): void {
     this.#stopped = true;
   }
@@ -89,14 +107,20 @@ export class Workload {
     const change = this.#changes++;
     const id = (this.#random() < RETURNING && this.#gone.shift()) || `document-${change.toString(36)}`;
     this.#counts.inserted++;
-    await this.#writer.put(documentOf(id, change));
+    await this.#put(id, change);
     this.#live.push(id);
   }
 
   async #update(id: string): Promise<void> {
     this.#counts.updated++;
-    await this.#writer.put(documentOf(id, this.#changes++));
+    await this.#put(id, this.#changes++);
     this.#live.push(id);
+  }
+
+  async #put(id: string, change: number): Promise<void> {
+    this.#commits.sent(change);
+    await this.#writer.put(documentOf(id, change));
+    this.#commits.committed(change);
   }
 
   async #delete(id: string): Promise<void> {

@@ -1,9 +1,11 @@
 /** Writers: each changes a store as an application does, by the store's own client. */
+import { memoryStore } from "@omni/p2p-starter-memory";
 import Database from "better-sqlite3";
 import { Redis } from "ioredis";
 import { MongoClient } from "mongodb";
 import { Pool } from "pg";
 import type { Document } from "./document.ts";
+import { partsOf } from "./places.ts";
 
 /** Changes one collection; a promise that resolves means that the change is committed. */
 export interface Writer {
@@ -21,14 +23,24 @@ export async function openWriter(place: string): Promise<Writer> {
 }
 
 const WRITERS: Readonly<Record<string, (place: string) => Promise<Writer>>> = {
+  memory: writeToMemory,
   sqlite: writeToSqlite,
   redis: writeToRedis,
   mongodb: writeToMongodb,
   postgresql: writeToPostgresql,
 };
 
+async function writeToMemory(place: string): Promise<Writer> {
+  const store = memoryStore(partsOf(place).name);
+  return {
+    put: async (document) => store.put({ ...document }),
+    remove: async (id) => void store.delete(id),
+    close: async () => {},
+  };
+}
+
 async function writeToSqlite(place: string): Promise<Writer> {
-  const [, file, table] = /^sqlite:(.*)\?table=(.*)$/.exec(place) as unknown as [string, string, string];
+  const { file, table } = partsOf(place);
   const database = new Database(file, { timeout: 20_000 });
   database.pragma("journal_mode = WAL");
   database.pragma("synchronous = NORMAL");
@@ -45,10 +57,8 @@ async function writeToSqlite(place: string): Promise<Writer> {
 }
 
 async function writeToRedis(place: string): Promise<Writer> {
-  const url = new URL(place);
-  const prefix = url.searchParams.get("prefix") ?? "";
-  url.search = "";
-  const client = new Redis(url.href, { lazyConnect: true });
+  const { server, name: prefix } = partsOf(place);
+  const client = new Redis(server, { lazyConnect: true });
   await client.connect();
   return {
     put: async (document) => void (await client.set(`${prefix}${document.id}`, JSON.stringify(document))),
@@ -58,12 +68,8 @@ async function writeToRedis(place: string): Promise<Writer> {
 }
 
 async function writeToMongodb(place: string): Promise<Writer> {
-  const url = new URL(place);
-  const name = url.searchParams.get("collection")!;
-  const database = url.pathname.slice(1);
-  url.pathname = "/";
-  url.searchParams.delete("collection");
-  const client = await MongoClient.connect(url.href);
+  const { server, name, database } = partsOf(place);
+  const client = await MongoClient.connect(server);
   const collection = client.db(database).collection<{ _id: string }>(name);
   return {
     // One whole document each: the stand-in names no id for updates by operators.
@@ -74,10 +80,9 @@ async function writeToMongodb(place: string): Promise<Writer> {
 }
 
 async function writeToPostgresql(place: string): Promise<Writer> {
-  const url = new URL(place);
-  const table = `"${url.searchParams.get("table")}"`;
-  url.searchParams.delete("table");
-  const pool = new Pool({ connectionString: url.href, max: 4 });
+  const parts = partsOf(place);
+  const table = `"${parts.table}"`;
+  const pool = new Pool({ connectionString: parts.server, max: 4 });
   await pool.query(
     `CREATE TABLE IF NOT EXISTS ${table} (id text PRIMARY KEY, change int NOT NULL, text text, at timestamptz(3))`,
   );

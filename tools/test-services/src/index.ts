@@ -1,3 +1,4 @@
+export { servicesAreRequired } from "./environment.ts";
 export { type FerretdbLack, ferretdbLacks, lacks } from "./ferretdb-lacks.ts";
 export { type PgbouncerOptions, startPgbouncer } from "./pgbouncer.ts";
 export { redactUrl } from "./redact-url.ts";
