@@ -1,3 +1,3 @@
 import { defineProject } from "vitest/config";
 
-export default defineProject({ test: { name: "follow", hookTimeout: 420_000 } });
+export default defineProject({ test: { name: "follow", hookTimeout: 600_000 } });

@@ -7,7 +7,7 @@ import { type Failure, failureOf, type Outcome } from "./outcome.ts";
 import { follows, type Terms } from "./trial.ts";
 
 /** What mongo-java-server has not, so that only a real replica set or cluster shows it. */
-export const REAL_MONGODB_ALONE = [
+const REAL_MONGODB_ALONE = [
   "look-ups with afterClusterTime and read concern majority: it has no sessions and no cluster time",
   "an event of a large update, updates by operators: documents are replaced whole here",
   "a token that the oplog has outrun: 286 and 280 are answered by a fail point",

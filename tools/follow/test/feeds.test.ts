@@ -35,7 +35,7 @@ describe(`feeds of changes, followed into two targets each (seed ${seed})`, () =
   });
   afterAll(() => servers?.[Symbol.asyncDispose]());
 
-  it.each(FEEDS.map(({ source }) => source))(
+  it.for(FEEDS.map(({ source }) => source))(
     "%s: law 9, convergence: ends equal through kills, cuts and a lost position",
     (source, context) => {
       if (unavailable !== undefined) context.skip(unavailable);
