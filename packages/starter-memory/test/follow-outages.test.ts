@@ -359,3 +359,23 @@ test("where the target can hold no lease the folder's lock must do, which is tol
     code: "INVALID_CONFIG",
   });
 });
+
+test("a copy that is stopped when its writes are answered is gone on with at once", async () => {
+  const { from, to, faults, follow } = pair(300);
+  const hold = Promise.withResolvers<void>();
+  faults.hold = hold.promise;
+  const first = await follow({ batchSize: 10, landsWithin: 30_000 });
+  await vi.waitFor(() => expect(first.handle.status).toBe("copying"));
+  await new Promise((resolve) => setTimeout(resolve, 30));
+  const stopping = first.handle.stop();
+  await new Promise((resolve) => setTimeout(resolve, 30));
+  hold.resolve();
+  faults.hold = undefined;
+  await stopping;
+  const since = performance.now();
+  const { handle } = await follow({ batchSize: 10, landsWithin: 30_000 });
+  await once(handle, "caughtUp");
+  expect(performance.now() - since).toBeLessThan(5000);
+  await handle.stop();
+  expect(sorted(to)).toEqual(sorted(from));
+});
