@@ -9,6 +9,7 @@ import {
   P2PError,
   sleep,
   unlessAborted,
+  unlessLate,
 } from "@omni/p2p-core/starter";
 import type { ChangeStream, ReadConcern, Timestamp } from "mongodb";
 import { type ChangeEvent, EVENT_FIELDS, isHarmless, refOf } from "./changes/event.ts";
@@ -21,6 +22,8 @@ import type { OpenCollection } from "./query/open-collection.ts";
 const BATCH_EVENTS = 1000;
 /** Longest time in ms for which the server keeps a question waiting, so that an abort does not wait for long either. */
 const LONGEST_WAIT_MS = 1000;
+/** Longest time in ms that a server may take beyond what it was told to wait: a connection that nobody has closed may be dead. */
+const NO_ANSWER_MS = 15_000;
 /** Pause in ms before a server is asked again that gave an empty answer at once. */
 const POLL_MS = 50;
 const AT_ONCE_MS = 20;
@@ -40,7 +43,8 @@ export function mongodbChangeFeed(opened: OpenCollection, follows: (opened: Open
       assertStreamable(opened);
       const stream = openStream(opened, undefined, 1);
       try {
-        const position = await unlessAborted(positionNow(stream, opened), signal);
+        const late = () => noAnswer(opened, NO_ANSWER_MS);
+        const position = await unlessLate(unlessAborted(positionNow(stream, opened), signal), NO_ANSWER_MS, late);
         see(position.time);
         follows(asFollowed(opened, seen));
         return writePosition(position);
@@ -158,7 +162,8 @@ async function* readStream(
     let silentSince = performance.now();
     for (;;) {
       const asked = performance.now();
-      const events = await unlessAborted(nextEvents(stream), signal);
+      const late = () => noAnswer(opened, waitMs + NO_ANSWER_MS);
+      const events = await unlessLate(unlessAborted(nextEvents(stream), signal), waitMs + NO_ANSWER_MS, late);
       const refs = [];
       let committedAt: Date | undefined;
       let { time } = position;
@@ -189,6 +194,13 @@ async function* readStream(
   } finally {
     stream.close().catch(() => {});
   }
+}
+
+/** After it the stream is opened anew from the last position. */
+function noAnswer({ label }: OpenCollection, ms: number): P2PError {
+  return new P2PError("CONNECTION_LOST", `${label} has not answered a question for changes within ${ms} ms`, {
+    retryable: true,
+  });
 }
 
 /** All events of one answer of the server; none where it had nothing to tell. */

@@ -4,7 +4,7 @@ import { describeWithOwnService, describeWithService } from "@omni/p2p-test-serv
 import { describeConformance } from "@omni/p2p-testkit";
 import * as mongodb from "mongodb";
 import { Binary, type Collection, type Document, Double, Long, ObjectId, Timestamp } from "mongodb";
-import { afterAll, describe, expect, it, test } from "vitest";
+import { afterAll, describe, expect, it, test, vi } from "vitest";
 import { refOf } from "../src/changes/event.ts";
 import { streamError } from "../src/changes/stream-error.ts";
 import { mongodbChangeFeed } from "../src/changes.ts";
@@ -270,6 +270,26 @@ describe("an event", () => {
       { level: "majority", readAfter: new Timestamp({ t: 7, i: 3 }) },
       { level: "majority", readAfter: new Timestamp({ t: 7, i: 3 }) },
     ]);
+  });
+
+  it("that never comes, since the connection is dead and nobody has closed it, is waited for within a bound", async () => {
+    const silent = Object.assign(client.db("app").collection("docs"), {
+      watch: () => ({ tryNext: () => new Promise(() => {}), close: async () => {} }),
+    });
+    const feed = mongodbChangeFeed(
+      openedAs(silent as never, { dialect: MONGODB, collection: silent as never }),
+      () => {},
+    );
+    const after = { store: "mongodb", at: { token: { _data: "82" } } };
+    vi.useFakeTimers();
+    try {
+      const reading = feed.read({ follower: "f", after, maxWaitMs: 5000, signal: calm })[Symbol.asyncIterator]();
+      const ended = rejection(reading.next());
+      await vi.advanceTimersByTimeAsync(30_000);
+      expect(await ended).toMatchObject({ code: "CONNECTION_LOST", retryable: true });
+    } finally {
+      vi.useRealTimers();
+    }
   });
 
   it("that is too large for an answer is a loss, and no error that comes again for ever", () => {

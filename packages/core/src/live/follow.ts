@@ -489,6 +489,8 @@ class FollowSession {
   #scheduler!: FollowScheduler;
   #rounds!: FollowRounds;
   #phase: FollowMark["phase"] = "copying";
+  /** From which position on the feed tells what a copy or a mirror does not bring. */
+  #start: JsonValue = null;
   #wasClean = true;
   #stores: Checkpoint["stores"];
   #letters: JsonValue = null;
@@ -632,6 +634,7 @@ class FollowSession {
     this.#phase = mark?.phase ?? "copying";
     this.#wasClean = mark?.clean ?? true;
     this.#terms.notePosition(position);
+    this.#start = position;
     const isEmptyAtFirst = mark === undefined && (await this.#isTargetEmpty());
     if (mark === undefined && !isEmptyAtFirst) this.#phase = "mirroring";
     const { batchSize } = options.config;
@@ -671,7 +674,7 @@ class FollowSession {
     const reading = this.#read(feed, position);
     reading.catch((error) => this.#fail(error));
     try {
-      await Promise.race([this.#phases(mark === undefined), this.#fatal.promise]);
+      await Promise.race([this.#phases(feed, mark === undefined), this.#fatal.promise]);
     } catch (error) {
       this.#scheduler.stop();
       if (error !== easy.reason) hard.abort(error);
@@ -692,7 +695,7 @@ class FollowSession {
   }
 
   /** Copies or mirrors where that is due, and lives on what the feed tells between. */
-  async #phases(isFirst: boolean): Promise<void> {
+  async #phases(feed: ChangeFeed, isFirst: boolean): Promise<void> {
     const { easy, own, go, emit } = this.#terms;
     let first = isFirst;
     for (;;) {
@@ -700,6 +703,9 @@ class FollowSession {
         await this.#until(() => this.#scheduler.rounds === 0 && !this.#scheduler.isFencing, easy);
         do {
           this.#lost = false;
+          // A position may be ahead of what reading sees: a change before it would be in neither.
+          const start = this.#start;
+          await this.#patiently(easy, async () => feed.visible?.(start, easy));
           if (this.#phase === "copying") {
             await this.#copy(first);
             // What the target holds from here on is ours.
@@ -847,6 +853,7 @@ class FollowSession {
   async #changesLost(feed: ChangeFeed, error: P2PError): Promise<JsonValue> {
     this.#terms.emit("lost", { error: redactError(error, this.#terms.secrets) as P2PError });
     const position = await this.#now(feed);
+    this.#start = position;
     this.#scheduler.collect(position);
     this.#lost = true;
     // In the checkpoint of a copy under way, too: the next run may not go on with a copy that missed changes of its first part.
