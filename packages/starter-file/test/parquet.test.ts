@@ -6,6 +6,7 @@ import * as fc from "fast-check";
 import { ByteWriter, parquetWrite } from "hyparquet-writer";
 import { describe, expect, it } from "vitest";
 import { parquet } from "../src/formats/parquet.ts";
+import { DECOMPRESSORS } from "../src/formats/parquet-codecs.ts";
 import { convert, inputOf, read, told } from "./formats.ts";
 
 /** Files that pyarrow 26 wrote. */
@@ -161,6 +162,35 @@ function asRead(records: readonly P2PRecord[]): P2PRecord[] {
     return fields as unknown as P2PRecord;
   });
 }
+
+describe("LZ4 pages of Parquet", () => {
+  const block = Uint8Array.of(0x30, 0x61, 0x62, 0x63);
+  const framed = (plain: number, compressed: number, bytes: Uint8Array) => {
+    const frame = Buffer.alloc(8 + bytes.length);
+    frame.writeUInt32BE(plain >>> 0, 0);
+    frame.writeUInt32BE(compressed >>> 0, 4);
+    frame.set(bytes, 8);
+    return frame;
+  };
+  const text = (page: Uint8Array, length: number) => Buffer.from(DECOMPRESSORS.LZ4!(page, length)).toString();
+
+  it("come as one block, or framed as Hadoop does", () => {
+    expect(text(block, 3)).toBe("abc");
+    expect(text(Buffer.concat([framed(3, 4, block), framed(3, 4, block)]), 6)).toBe("abcabc");
+  });
+
+  it("end when a frame is damaged, whatever its lengths", () => {
+    for (const [plain, compressed] of [
+      [0, -8],
+      [0, 0],
+      [3, -1],
+      [-1, 4],
+    ] as const) {
+      const page = Buffer.concat([framed(plain, compressed, block), framed(3, 4, block)]);
+      expect(() => text(page, 6)).toThrow(/lz4|offset|range/i);
+    }
+  });
+});
 
 describe("Parquet that is written", () => {
   it("every value type comes back, whatever a column has in it", async () => {

@@ -1,11 +1,10 @@
 /** Parquet: the codec of a columnar file, read and written by row groups. */
-import { brotliDecompressSync, gunzipSync, zstdDecompressSync } from "node:zlib";
 import { type P2PValue, setField } from "@omni/p2p-core/starter";
-import { type Compressors, parquetScan, type RowGroup } from "hyparquet";
-import { compressors } from "hyparquet-compressors";
+import { parquetScan, type RowGroup } from "hyparquet";
 import { parquetValueTypes } from "../types.ts";
 import type { Format, FormatInput, Item } from "./format.ts";
 import { withoutNulls } from "./nulls.ts";
+import { DECOMPRESSORS } from "./parquet-codecs.ts";
 import { openParquet, type ParquetFile, RAW_PARSERS, typeName, unreadable } from "./parquet-schema.ts";
 import { decoderOf } from "./parquet-values.ts";
 import { writeParquet } from "./parquet-write.ts";
@@ -22,14 +21,6 @@ export const parquet: Format = {
   schema: async (input) =>
     (await openParquet(input)).columns.map((column) => ({ name: column.element.name, type: typeName(column) })),
   convert: writeParquet,
-};
-
-/** Node's own are several times as fast as those in JavaScript, and know what a page has at most. */
-const DECOMPRESSORS: Compressors = {
-  ...compressors,
-  GZIP: (input, length) => gunzipSync(input, { maxOutputLength: Math.max(1, length) }),
-  BROTLI: (input, length) => brotliDecompressSync(input, { maxOutputLength: Math.max(1, length) }),
-  ZSTD: (input, length) => zstdDecompressSync(input, { maxOutputLength: Math.max(1, length) }),
 };
 
 /** Places between row groups that divide the rows into parts of about one size. */
