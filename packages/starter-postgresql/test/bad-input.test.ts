@@ -260,4 +260,25 @@ describeWithService("postgresql", "bad input", ({ url }) => {
     cleanUp(() => service.close());
     expect((await readAll(service)).length).toBe(2);
   });
+
+  it("says what an administrator may do where the user may not make the table of leases, and uses it once it is there", async () => {
+    const schema = await scratch.schema("CREATE TABLE t (id int PRIMARY KEY)");
+    const role = await roleWith(schema, `GRANT USAGE ON SCHEMA "${schema.name}" TO ROLE; GRANT ALL ON t TO ROLE`);
+    const lease = { name: "search", run: "a", owner: "me", holder: "process 1", ttlMs: 60_000, renew: false };
+    const target = await schema.open("t", role, "target");
+    const error = await rejection(target.leases!.take(lease, calm));
+    expect([error.code, error.message]).toEqual([
+      "LEASE_UNAVAILABLE",
+      expect.stringMatching(
+        /holds no lease: .* CREATE TABLE .*"_p2p_leases" \(.*; GRANT SELECT, INSERT, UPDATE, DELETE ON/,
+      ),
+    ]);
+    const never = await schema.open("t", { create: "never" }, "target");
+    expect((await rejection(never.leases!.take(lease, calm))).message).toContain('the option create is "never"');
+    const [make] = /CREATE TABLE [^;]+/.exec(error.message)!;
+    await schema.sql(`${make}; GRANT SELECT, INSERT, UPDATE, DELETE ON _p2p_leases TO ${role.username}`);
+    expect(await target.leases!.take(lease, calm)).toEqual({ held: true });
+    expect(await never.leases!.take({ ...lease, run: "b", owner: "you" }, calm)).toMatchObject({ held: false });
+    await target.leases!.release(lease, calm);
+  });
 });
