@@ -53,6 +53,19 @@ describeWithService("postgresql", "tables of others", ({ url }) => {
     expect(performance.now() - started).toBeLessThan(30_000);
   });
 
+  it.each(["double precision", "real"])(
+    "refuses a bigint that would come back as another id: a key of %s",
+    async (type) => {
+      const schema = await scratch.schema(`CREATE TABLE t (id ${type} PRIMARY KEY, v int)`);
+      const result = await write(await target(schema, "t"), [
+        { id: 12n, v: 1 },
+        { id: 2n ** 70n, v: 2 },
+      ]);
+      expect(result.failures).toMatchObject([{ index: 1, error: { code: "TYPE_MISMATCH" } }]);
+      expect(await schema.sql("SELECT id FROM t")).toEqual([["12"]]);
+    },
+  );
+
   it("leaves columns alone that the records do not have, and mixes shapes", async () => {
     const schema = await scratch.schema(
       "CREATE TABLE t (id int PRIMARY KEY, a int DEFAULT 5, b text, g int GENERATED ALWAYS AS (a + 1) STORED)",

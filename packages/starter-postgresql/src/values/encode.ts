@@ -227,7 +227,8 @@ function hasEmpty(items: readonly P2PValue[]): boolean {
   return items.length === 0 || items.some((item) => Array.isArray(item) && hasEmpty(item as readonly P2PValue[]));
 }
 
-function mismatch({ name, declared }: EncodedColumn, value: P2PValue): P2PError {
+/** Why a column cannot hold a value. */
+export function mismatch({ name, declared }: EncodedColumn, value: P2PValue): P2PError {
   const shown = encodeJson(value);
   return new P2PError(
     "TYPE_MISMATCH",

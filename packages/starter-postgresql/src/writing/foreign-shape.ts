@@ -12,7 +12,8 @@ import {
 import type { Cell } from "../client/session.ts";
 import type { Column, Table } from "../client/table.ts";
 import { parseCompositeId } from "../values/composite-id.ts";
-import { encodeCell } from "../values/encode.ts";
+import { baseOf } from "../values/decode.ts";
+import { encodeCell, mismatch } from "../values/encode.ts";
 import { type RowShape, type WrittenColumn, writtenColumn } from "./row-shape.ts";
 
 /**
@@ -79,8 +80,23 @@ export class ForeignShape implements RowShape {
   encodeKey(record: P2PRecord): Cell[] {
     const key = this.#key;
     const values = this.#keyIsId ? [record.id] : keyValues(key, this.#given, record);
+    if (key.length === 1) return [encodeId(key[0]!, values[0] as P2PId)];
     return key.map((column, at) => encodeCell(column, values[at]!));
   }
+}
+
+/**
+ * What a key holds for an id.
+ *
+ * @throws P2PError `TYPE_MISMATCH` also when it would come back as another id, as a bigint whose digits a number does not show: a record of
+ * that id would be taken for another one, and this one for missing.
+ */
+function encodeId(column: Column, id: P2PId): Cell {
+  const { name } = baseOf(column.type);
+  if (typeof id === "bigint" && (name === "float4" || name === "float8") && idKey(Number(id)) !== idKey(id)) {
+    throw mismatch(column, id);
+  }
+  return encodeCell(column, id);
 }
 
 /** The values of the key columns, from the fields, checked against the id, or from the id. */
