@@ -115,6 +115,7 @@ export {
   type ReadOptions,
   type RecordBatch,
   type SequentialTarget,
+  type SourceExtent,
   type SourceSchema,
   type StoreIdentity,
   type StoreInspection,

@@ -165,7 +165,7 @@ function cursorAfter(
     name: file.name,
     at,
     line,
-    ...(bytes.compression !== "none" && { member: [compressed, plain] as const }),
+    ...(bytes.compression !== "none" && { member: [compressed, plain] as const, read: bytes.compressedRead }),
     size: isPipe ? 0 : file.size,
     print,
   });

@@ -56,6 +56,7 @@ async function openSource(endpoint: EndpointInfo, { signal }: OpenContext): Prom
         new P2PError("INVALID_STATE", `${source.endpoint.label} was opened to be read, and is not written`),
       ),
     ...(format.comparable && { comparable: (record) => format.comparable!(record) }),
+    extent: source.extent,
     count: (query, signal) => countRecords(source, query, signal),
     partitions: (query, parts, signal) => partitionQuery(source, query, parts, signal),
     identity: async (signal) => {

@@ -19,6 +19,8 @@ export interface ProgressEvent {
   readonly transferId: string;
   readonly records: number;
   readonly total?: number;
+  /** Of the source, where it cannot count its records. */
+  readonly bytes?: { readonly done: number; readonly total: number };
   readonly failures: number;
   readonly rate: number;
   readonly etaMs?: number;

@@ -5,11 +5,11 @@ import type { DatabaseShown, FollowProgress, MirrorProgress, StartedJob } from "
 
 /** What there is to say of a transfer under way, the most important first. */
 export function progressParts(progress: TransferProgress): string[] {
-  const { records, total, rate, etaMs, failures } = progress;
+  const { records, total, bytes, rate, etaMs, failures } = progress;
   const share = shareOf(progress);
   return [
     total === undefined
-      ? `${formatCount(records)} records`
+      ? `${formatCount(records)} records${bytes === undefined ? "" : `, ${formatBytes(bytes.done)} of ${formatBytes(bytes.total)} (${Math.floor((share ?? 0) * 100)}%)`}`
       : `${formatCount(records)} of ${formatCount(total)} records${share === undefined ? "" : ` (${Math.floor(share * 100)}%)`}`,
     `${formatCount(rate)}/s`,
     ...(etaMs === undefined || share === 1 ? [] : [`ETA ${formatDuration(etaMs)}`]),
@@ -19,7 +19,8 @@ export function progressParts(progress: TransferProgress): string[] {
 }
 
 /** How much is done, from 0 to 1, where the total is known. */
-export function shareOf({ records, total }: TransferProgress): number | undefined {
+export function shareOf({ records, total, bytes }: TransferProgress): number | undefined {
+  if (total === undefined && bytes !== undefined && bytes.total > 0) return Math.min(1, bytes.done / bytes.total);
   return total === undefined || total === 0 ? undefined : Math.min(1, records / total);
 }
 

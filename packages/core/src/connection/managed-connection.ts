@@ -495,6 +495,13 @@ export class ManagedConnection implements P2PConnection {
     const { pool, config } = this.#parts;
     try {
       const lease = await pool.acquire(endpoint, "target", config.connectionTimeout);
+      if (lease.service.sequential) {
+        await lease.release();
+        throw new P2PError(
+          "INVALID_CONFIG",
+          `Invalid configuration: dead letters cannot be added to ${endpointLabel(endpoint)}, which is written in one go; give the path of a file in place of an endpoint, such as "./failed.ndjson"`,
+        );
+      }
       return {
         deadLetters: new EndpointDeadLetterSink(lease.service, endpointLabel(endpoint)),
         secrets,

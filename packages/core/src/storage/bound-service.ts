@@ -30,6 +30,7 @@ export function boundService(service: P2PDataTransferService): P2PDataTransferSe
     }),
     ...(service.changes && { changes: service.changes }),
     ...(service.leases && { leases: service.leases }),
+    ...(service.extent && { extent: service.extent }),
     ...(service.sequential && { sequential: service.sequential }),
     partitions: (query, parts, signal) => service.partitions(query, parts, signal),
     ping: (signal) => service.ping(signal),

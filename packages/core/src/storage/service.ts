@@ -261,6 +261,14 @@ export interface StoreIdentity {
   readonly volatile?: boolean;
 }
 
+/** A source that knows its size in bytes, and not in records: progress is told by it. */
+export interface SourceExtent {
+  /** Bytes that the query reads in all, as they are stored; `undefined` where nobody can tell. */
+  total(query: P2PQuery): number | undefined;
+  /** Bytes before a cursor of such a read. */
+  before(cursor: JsonValue): number;
+}
+
 /** Writing what a {@link RawSource} read, with the outcome that `writeToTarget` would have had for the records. */
 export interface RawTarget {
   /** Whether documents in this form can be written as they are, given this target's own options. */
@@ -302,6 +310,8 @@ export interface P2PDataTransferService {
   count(query: P2PQuery, signal: AbortSignal): Promise<number | undefined>;
   /** At most `parts` queries that are disjoint and together the whole; the query itself alone when it cannot be parted. */
   partitions(query: P2PQuery, parts: number, signal: AbortSignal): Promise<readonly P2PQuery[]>;
+  /** Present where the size is known in bytes, for progress where records cannot be counted. Optional. */
+  readonly extent?: SourceExtent;
   /**
    * What tells the thing behind the endpoint from another of the same name, as it is at this moment: asked anew each
    * time, since the thing may have been replaced while it was open. A store that can tell nothing gives `{}`. A duty since

@@ -1,4 +1,6 @@
 /** Progress: rate over a sliding window, expected time, and how often it is told. */
+
+import type { JsonValue } from "../model/json-value.ts";
 import { countOf } from "../storage/contract-checks.ts";
 import type { P2PQuery } from "../storage/query.ts";
 import type { P2PDataTransferService } from "../storage/service.ts";
@@ -12,9 +14,11 @@ export interface TransferProgress {
   readonly failures: number;
   /** Records that the source holds for this query, where it can count. */
   readonly total?: number;
+  /** Bytes of the source that are done with, and all of them, where the source knows its size so and cannot count its records. */
+  readonly bytes?: { readonly done: number; readonly total: number };
   /** Records per second over the last seconds. */
   readonly rate: number;
-  /** Expected time to the end, in ms; where the total is known. */
+  /** Expected time to the end, in ms; where the total of records or bytes is known. */
   readonly etaMs?: number;
   readonly elapsedMs: number;
 }
@@ -29,7 +33,7 @@ const WINDOW_MS = 5000;
 const SAMPLE_MS = 10;
 
 /** Tells whoever listens how far a transfer is: now and then, and always at the end. */
-type ProgressTeller = (recordsRead: number, failures: number, last?: boolean) => void;
+type ProgressTeller = (recordsRead: number, failures: number, last?: boolean, cursor?: JsonValue) => void;
 
 /** Who wants to know of a transfer, and how often, in ms. */
 interface Listener {
@@ -59,8 +63,11 @@ export function progressTeller(
   if (isHeard()) meter.count();
   let toldAt = performance.now();
   const listener = guardedListener("onProgress", onProgress);
-  return (recordsRead, failures, last = false) => {
+  const { extent } = source;
+  const bytes = source.capabilities.countable ? undefined : extent?.total(query);
+  return (recordsRead, failures, last = false, cursor = undefined) => {
     meter.note(recordsRead, failures);
+    if (bytes !== undefined && cursor != null) meter.noteBytes(extent!.before(cursor), bytes);
     if ((!last && performance.now() - toldAt < progressInterval) || !isHeard()) return;
     toldAt = performance.now();
     const progress = meter.read();
@@ -93,6 +100,7 @@ export class ProgressMeter {
   #records = 0;
   #failures = 0;
   #total: number | undefined;
+  #bytes: { readonly done: number; readonly total: number; readonly began: number } | undefined;
   #ask: (() => Promise<number | undefined>) | undefined;
   #wanted = false;
 
@@ -111,6 +119,7 @@ export class ProgressMeter {
     this.#startedAt = performance.now();
     this.#samples.splice(0, this.#samples.length, { at: this.#startedAt, records: initial });
     this.#records = initial;
+    this.#bytes = undefined;
     this.#ask = ask;
     if (this.#wanted) this.#askForTotal();
   }
@@ -119,6 +128,12 @@ export class ProgressMeter {
   note(records: number, failures: number): void {
     this.#records = records;
     this.#failures = failures;
+  }
+
+  /** So many bytes of the source are done with, of so many. */
+  noteBytes(done: number, total: number): void {
+    // The first that is heard of is where this run began, near enough.
+    this.#bytes = { done: Math.min(done, total), total, began: this.#bytes?.began ?? done };
   }
 
   /** The transfer has ended: what it says from now on stays. */
@@ -153,6 +168,8 @@ export class ProgressMeter {
     const oldest = this.#samples[0]!;
     const rate = now > oldest.at ? ((records - oldest.records) * 1000) / (now - oldest.at) : 0;
     const total = this.#total;
+    const bytes = total === undefined ? this.#bytes : undefined;
+    const eta = bytes && bytesEta(bytes, now - this.#startedAt);
     return {
       transferId: this.transferId,
       records,
@@ -160,7 +177,17 @@ export class ProgressMeter {
       rate,
       elapsedMs: now - this.#startedAt,
       ...(total !== undefined && { total }),
+      ...(bytes && { bytes: { done: bytes.done, total: bytes.total } }),
+      ...(eta !== undefined && { etaMs: eta }),
       ...(total !== undefined && rate > 0 && { etaMs: (Math.max(0, total - records) * 1000) / rate }),
     };
   }
+}
+
+/** By the mean of this run, once there is something to go by. */
+function bytesEta(
+  { done, total, began }: { readonly done: number; readonly total: number; readonly began: number },
+  elapsedMs: number,
+): number | undefined {
+  return done > began ? ((total - done) * elapsedMs) / (done - began) : undefined;
 }

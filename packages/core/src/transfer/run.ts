@@ -181,7 +181,8 @@ export class TransferRun {
   async #transfer(ledger: Ledger, guard: IncarnationGuard): Promise<TransferResult> {
     const { service } = this.#source;
     const progress = progressTeller(service, this.#query, this.#options, ledger.recordsRead, this.#signal);
-    const tell = (last?: boolean) => progress?.(ledger.recordsRead, ledger.counts.failureCount, last);
+    const tell = (last?: boolean) =>
+      progress?.(ledger.recordsRead, ledger.counts.failureCount, last, ledger.start.cursor);
     try {
       this.#fields.met(ledger.recordsRead);
       await this.#pump(ledger, tell);

@@ -7,7 +7,7 @@ import {
   type P2PTransferBridge,
 } from "@omni/p2p-core";
 import { boundService, type TransferEnd } from "@omni/p2p-core/engine";
-import { type P2PDataTransferService, sleep } from "@omni/p2p-core/starter";
+import { endpointLabel, type P2PDataTransferService, sleep } from "@omni/p2p-core/starter";
 
 /** What looks at a transfer while it reads, and holds it back. */
 export interface Tap {
@@ -45,6 +45,13 @@ export class TappedBridge implements P2PTransferBridge {
   readonly taps = new Map<string, Tap>();
 
   async transfer(...[source, ...rest]: Parameters<P2PTransferBridge["transfer"]>) {
+    const [target] = rest;
+    if (target.service.sequential) {
+      throw new P2PError(
+        "UNSUPPORTED_OPERATION",
+        `${endpointLabel(target.endpoint)} is written from its beginning to its end, and not in parts by many workers; copy to it without the engine`,
+      );
+    }
     const tap = this.taps.get(rest[2]?.transferId ?? "");
     return this.#bridge.transfer(tap ? tapped(source, rest[1], tap) : source, ...rest);
   }

@@ -22,6 +22,7 @@ export class PlainBytes {
   /** The pipe's own bytes, of which the first were looked at. */
   readonly #piped: ByteReader | undefined;
   #pipeTaken = false;
+  #readerAt: { readonly from: number; readonly reader: ByteReader } | undefined;
   /** Members that may hold a place that is still asked for, the oldest first. */
   #members: Member[] = [];
 
@@ -40,6 +41,11 @@ export class PlainBytes {
     return new PlainBytes(file, file.file.name, compression, piped);
   }
 
+  /** Bytes of the file that were decompressed so far. */
+  get compressedRead(): number {
+    return this.#readerAt ? this.#readerAt.from + this.#readerAt.reader.offset : 0;
+  }
+
   /** @param member one that was told before, at or before the offset. */
   async *from(offset: number, member: Member = this.memberAt(offset)): AsyncGenerator<Uint8Array> {
     if (this.compression === "none" && !this.#piped) {
@@ -47,6 +53,7 @@ export class PlainBytes {
       return;
     }
     const reader = this.#raw(member.compressed);
+    this.#readerAt = { from: member.compressed, reader };
     let skipping = offset - member.plain;
     try {
       for await (const chunk of this.#decoded(reader, member)) {

@@ -20,6 +20,8 @@ export interface FileCursor {
   readonly line: number;
   /** The compressed member to begin with, and where its content begins; absent for a file that is not compressed. */
   readonly member?: readonly [number, number];
+  /** Compressed bytes that were read, for progress alone. */
+  readonly read?: number;
   /** The size that the file had, and a print of what it ended with: it may grow, and not be written over. */
   readonly size: number;
   readonly print: string;

@@ -1,11 +1,12 @@
 /** An open source: the files of an endpoint, their format, and how their records are named. */
-import { P2PError, type P2PObject } from "@omni/p2p-core/starter";
+import { P2PError, type P2PObject, type SourceExtent } from "@omni/p2p-core/starter";
 import { compressionOfName } from "../client/compression.ts";
 import { type Member, PlainBytes } from "../client/plain-bytes.ts";
 import { findSources, incarnationOf, OpenFile, type SourceFile, thingOf } from "../client/source-file.ts";
 import type { FileEndpoint } from "../endpoint.ts";
 import type { Format, FormatInput, Position } from "../formats/format.ts";
 import { formatOf } from "../formats/formats.ts";
+import { parseCursor } from "../query/cursor.ts";
 import { givenKey, type Key, keyByFields } from "../values/key.ts";
 
 /** A file that is open, as its format reads it. */
@@ -50,6 +51,20 @@ export class FileSource {
   /** A pipe is read once, from one end to the other. */
   get isPipe(): boolean {
     return this.files.some(({ mark }) => mark === undefined);
+  }
+
+  /** Bytes that a query reads, and those before a cursor, for progress. */
+  readonly extent: SourceExtent = {
+    total: ({ limit, partition }) =>
+      this.isPipe || limit !== undefined || partition !== undefined ? undefined : this.#bytesBefore(this.files.length),
+    before: (cursor) => {
+      const { file, at, read } = parseCursor(cursor);
+      return this.#bytesBefore(file) + (read ?? at);
+    },
+  };
+
+  #bytesBefore(file: number): number {
+    return this.files.slice(0, file).reduce((sum, { size }) => sum + size, 0);
   }
 
   /** Records of a dump, as its manifest says; `undefined` for other files. */
