@@ -3,7 +3,7 @@ import { mkdtemp, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { DefaultP2PConnectionManager, type FollowHandle, type FollowOptions, type P2PQuery } from "@omni/p2p-core";
-import type { P2PStarter } from "@omni/p2p-core/starter";
+import { P2PError, type P2PStarter } from "@omni/p2p-core/starter";
 import { afterAll, afterEach, beforeAll, expect, test, vi } from "vitest";
 import { dropMemoryStore, memoryStarter, memoryStore } from "../src/index.ts";
 
@@ -303,6 +303,52 @@ test("every mirrors every so often, without the feed", async () => {
   await told(handle, "mirrored");
   await told(handle, "mirrored");
   expect(sorted(to)).toEqual(sorted(from));
+});
+
+test.each([-3_600_000, 3_600_000])("a clock that jumps by %i ms costs nothing but what lag says", async (jump) => {
+  const { from, to, follow } = pair();
+  const { handle } = await follow();
+  await told(handle, "caughtUp");
+  const { now } = Date;
+  const clock = vi.spyOn(Date, "now").mockImplementation(() => now() + jump);
+  try {
+    from.put({ id: 3, n: 1 });
+    from.delete(4);
+    await vi.waitFor(() => expect(sorted(to)).toEqual(sorted(from)), 5000);
+    expect(handle.lagMs).toBeGreaterThanOrEqual(0);
+    expect(handle.status).toBe("live");
+    await handle.stop();
+  } finally {
+    clock.mockRestore();
+  }
+});
+
+test("a record that cannot be read is told, and never deleted for it", async () => {
+  const { from, to, follow } = pair();
+  const unreadable: P2PStarter = {
+    ...memoryStarter,
+    async open(endpoint, context) {
+      const service = await memoryStarter.open(endpoint, context);
+      return {
+        ...service,
+        async lookUp(refs, query, options) {
+          const outcomes = await service.lookUp!(refs, query, options);
+          if (context.role === "target") return outcomes;
+          const failed = { state: "failed", error: new P2PError("READ_FAILED", "It is spoilt") } as const;
+          return outcomes.map((outcome, at) => (refs[at]!.id === 3 ? failed : outcome));
+        },
+      };
+    },
+  };
+  const { handle } = await follow({ maxFailures: "all", deadLetters: false }, {}, unreadable);
+  await told(handle, "caughtUp");
+  from.put({ id: 3, n: 1 });
+  from.put({ id: 5, n: 1 });
+  await vi.waitFor(() => expect(to.get(5)).toEqual({ id: 5, n: 1 }), 5000);
+  await vi.waitFor(() => expect(handle.counts.failures).toBe(1), 5000);
+  expect(to.get(3)).toEqual({ id: 3, n: 0 });
+  expect(handle.counts.deleted).toBe(0);
+  await handle.stop();
 });
 
 test("reconcileEvery finds what others have changed in the target", async () => {

@@ -40,7 +40,12 @@ export class Lags {
     this.#since = Date.now();
   }
 
-  /** Whether it was ever told to begin. */
+  /** None is, until it is told to begin again. */
+  suspend(): void {
+    this.#since = Number.POSITIVE_INFINITY;
+  }
+
+  /** Whether it was told to begin. */
   get hasBegun(): boolean {
     return this.#since !== Number.POSITIVE_INFINITY;
   }

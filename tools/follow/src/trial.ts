@@ -243,6 +243,8 @@ class Trial {
     await one.until(() => one.status === "live", "was not live", FELT_MS);
     const before = this.#all.map(({ lost, mirrored }) => ({ lost, mirrored }));
     const [source] = this.#proxies.values();
+    // What the store loses, it loses for whoever follows it.
+    this.#steady?.lags.suspend();
     const isFelt = () => this.#all.some(({ lost }, i) => lost > before[i]!.lost);
     for (let tries = 0; !isFelt() && tries < 5; tries++) {
       this.#note(`${loss.name}, ${one.transferId}`);
@@ -257,6 +259,10 @@ class Trial {
       await follower.until(() => follower.mirrored > mirrored, `did not mirror after "${loss.name}"`, FELT_MS);
     }
     this.#lost.push(loss.name);
+    if (!this.#steady) return;
+    await this.#steady.until(() => this.#steady!.status === "live", "was not live", FELT_MS);
+    await sleep(SETTLED_MS);
+    this.#steady.lags.begin();
   }
 
   /** Waits until every target is equal to the source; resolves with the time that took, in ms. */
