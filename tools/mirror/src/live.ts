@@ -37,7 +37,7 @@ export interface LiveSettings {
 }
 
 /** As it is kept on file. */
-export const BY_HAND: LiveSettings = { lagMs: [2000, 3000], settleMs: 4500, leastRate: 450 };
+const BY_HAND: LiveSettings = { lagMs: [2000, 3000], settleMs: 4500, leastRate: 450 };
 
 /** Compares two stores that change all the while. */
 export async function proveLive(
