@@ -205,6 +205,7 @@ async function jobOf(
     query,
     config: settings,
     transform,
+    ...sinceOf(transfer),
     transferId,
     resume: flags.resume ?? false,
     stateDir: flags.stateDir,
@@ -214,6 +215,21 @@ async function jobOf(
     resumeCommand: resumeCommand(session.argv, {}),
     replayCommand: replayCommandFor(replayTarget(transfer, config), replayTransform(transfer, config), settings),
   };
+}
+
+/** How a copy reads only what is new. */
+function sinceOf({ name, mode, since }: NamedTransfer): Pick<TransferJob, "since"> {
+  if (since === undefined) return {};
+  if (mode === "mirror" || mode === "follow") {
+    throw new UsageError(`In the transfer "${name}": since is of copies, and a ${mode} finds what is new by itself`);
+  }
+  const { field, overlap, nulls } =
+    typeof since === "string" ? { field: since, overlap: undefined, nulls: undefined } : since;
+  try {
+    return { since: { field, overlap: overlap === undefined ? undefined : duration(String(overlap)), nulls } };
+  } catch {
+    throw new UsageError(`In the transfer "${name}": the overlap of since must be a time such as "5m", or a number`);
+  }
 }
 
 /** Settings of one transfer go before those of all; both may be written in either spelling. */

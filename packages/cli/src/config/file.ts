@@ -60,6 +60,10 @@ export interface FileTransfer extends FileMirror, FileFollow, FileDatabase {
   readonly transformVersion?: string;
   /** Default: made of the name and of what is copied. */
   readonly transferId?: string;
+  /** Of a copy: only what is new by this field; the overlap is a time such as `"5m"`, or a number. Default: all. */
+  readonly since?:
+    | string
+    | { readonly field: string; readonly overlap?: string | number; readonly nulls?: "note" | "fail" };
   /** A file, an endpoint's URL, or `false`. Default: a file in the state folder. */
   readonly deadLetters?: string | false;
   /** Compare both sides afterwards. Default `false`. */

@@ -31,6 +31,19 @@ const transfer = v.strictObject({
   transform: v.optional(transform),
   transformVersion: v.optional(text),
   transferId: v.optional(text),
+  since: v.optional(
+    v.union(
+      [
+        text,
+        v.strictObject({
+          field: text,
+          overlap: v.optional(time),
+          nulls: v.optional(v.picklist(["note", "fail"], 'it must be "note" or "fail"')),
+        }),
+      ],
+      "it must be a field, or { field, overlap, nulls }",
+    ),
+  ),
   deadLetters: v.optional(v.union([text, v.literal(false)], "it must be a file, an endpoint's URL or false")),
   verify: v.optional(v.boolean()),
   collections: v.optional(v.union([v.literal("all"), v.array(text)], 'it must be "all" or a list of patterns')),

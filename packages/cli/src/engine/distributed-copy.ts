@@ -18,6 +18,9 @@ const NOT_HERE = [
   "stateDir",
   "sample",
   "dryRun",
+  "since",
+  "sinceOverlap",
+  "sinceNulls",
   "deadLetterOverwrite",
 ] as const satisfies readonly (keyof CopyFlags)[];
 

@@ -3,10 +3,10 @@ import { type DatabaseFlags, withDatabase } from "./database.ts";
 import { type EngineFlags, MACHINES, withEngine } from "./engine.ts";
 import { type OutputFlags, withOutput } from "./output.ts";
 import { type ProgressFlags, withProgress } from "./progress.ts";
-import { type QueryFlags, withQuery } from "./query.ts";
+import { type QueryFlags, SELECTION, withQuery } from "./query.ts";
 import { sharedOptions } from "./shared-options.ts";
 import { type StoreFlags, withStores } from "./stores.ts";
-import { wholeFrom, wholeOrAuto } from "./values.ts";
+import { duration, wholeFrom, wholeOrAuto } from "./values.ts";
 
 /** Flags that say how a transfer is run. */
 export interface TransferFlags {
@@ -26,6 +26,10 @@ export interface TransferFlags {
   readonly recognise?: boolean;
   readonly misfits?: "fail" | "keep";
   readonly rateLimit?: string;
+  readonly since?: string;
+  /** In ms, or units of the number. */
+  readonly sinceOverlap?: number;
+  readonly sinceNulls?: "note" | "fail";
   readonly transferId?: string;
   readonly resume?: boolean;
   readonly stateDir?: string;
@@ -47,11 +51,40 @@ export type CopyFlags = QueryFlags &
   DatabaseFlags & { readonly distributed?: boolean };
 
 export function withCopyFlags(command: Command): Command {
-  return withOutput(withProgress(withStores(withDistribution(withTransfer(withDatabase(withQuery(command)))))));
+  return withOutput(
+    withProgress(withStores(withDistribution(withTransfer(withNews(withDatabase(withQuery(command))))))),
+  );
 }
 
 const TRANSFER = "How they go over:";
 const SAFETY = "Safety:";
+
+/** Reads what is new. */
+function withNews(command: Command): Command {
+  return command
+    .addOption(
+      new Option(
+        "--since <field>",
+        "only what is new by this field, from the highest value of the last finished run on; deletes are not seen",
+      ).helpGroup(SELECTION),
+    )
+    .addOption(
+      new Option(
+        "--since-overlap <time>",
+        "how far before that value to begin: a time, or a number for numbers (default: 1m, and 0 for numbers)",
+      )
+        .argParser(duration)
+        .helpGroup(SELECTION),
+    )
+    .addOption(
+      new Option(
+        "--since-nulls <what>",
+        "records without a value there are read by the first run alone: note says so, fail refuses (default: note)",
+      )
+        .choices(["note", "fail"])
+        .helpGroup(SELECTION),
+    );
+}
 
 /** What `copy` and `replay` have in common. */
 export function withTransfer(command: Command): Command {

@@ -3,6 +3,7 @@ import { resolveTyped } from "../endpoints/resolve.ts";
 import type { CopyFlags } from "../flags/copy.ts";
 import { queryFrom } from "../query/query.ts";
 import type { Session } from "../session/session.ts";
+import { UsageError } from "../usage-error.ts";
 import { deadLetterPlace } from "./dead-letters.ts";
 import type { TransferJob } from "./job.ts";
 import { replayCommandFor } from "./replay-command.ts";
@@ -40,6 +41,7 @@ export async function jobFromFlags(
     query,
     config,
     transform,
+    ...sinceFrom(flags),
     transferId,
     resume: flags.resume ?? false,
     stateDir: flags.stateDir,
@@ -49,4 +51,13 @@ export async function jobFromFlags(
     resumeCommand: resumeCommand(session.argv, typed),
     replayCommand: replayCommandFor(shellQuote(withoutSecrets(typed.target).safe), flags.transform, config),
   };
+}
+
+function sinceFrom({ since, sinceOverlap, sinceNulls }: CopyFlags): Pick<TransferJob, "since"> {
+  if (since !== undefined) return { since: { field: since, overlap: sinceOverlap, nulls: sinceNulls } };
+  if (sinceOverlap === undefined && sinceNulls === undefined) return {};
+  throw new UsageError(
+    `--since-${sinceOverlap === undefined ? "nulls" : "overlap"} says how --since reads`,
+    "add --since <field>",
+  );
 }

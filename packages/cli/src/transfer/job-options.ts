@@ -11,6 +11,7 @@ export function jobOptions(job: TransferJob): Pick<ManagedTransferOptions, Share
     checkpoint: job.stateDir,
     deadLetters: job.deadLetters,
     earlierDeadLetters: job.deadLetterOverwrite ? "overwrite" : "keep",
+    ...(job.since && { since: job.since }),
     transform: job.transform?.transform,
     transformVersion: job.transform?.version,
   };
@@ -22,6 +23,7 @@ type SharedOption =
   | "checkpoint"
   | "deadLetters"
   | "earlierDeadLetters"
+  | "since"
   | "transform"
   | "transformVersion";
 

@@ -1,4 +1,4 @@
-import type { ConnectionConfigInput, EndpointInput, P2PQuery } from "@omni/p2p-core";
+import type { ConnectionConfigInput, EndpointInput, P2PQuery, TransferOptions } from "@omni/p2p-core";
 import type { ResolvedEndpoint } from "../endpoints/resolve.ts";
 import type { ReplayCommand } from "./replay-command.ts";
 import type { LoadedTransform } from "./transform-file.ts";
@@ -12,6 +12,8 @@ export interface TransferJob {
   readonly query: P2PQuery;
   readonly config: ConnectionConfigInput;
   readonly transform: LoadedTransform | undefined;
+  /** Only what is new. */
+  readonly since?: TransferOptions["since"];
   readonly transferId: string;
   readonly resume: boolean;
   /** The folder of checkpoints; `undefined` is the core's own. */

@@ -162,7 +162,7 @@ export interface SplitFollow {
 export function splitFollow(options: FollowOptions): SplitFollow {
   const { deletes, maxDeletes, reconcileEvery, every, allowEmptySource, targetQuery, resume, ...others } = options;
   const { deletesWindow = 60_000, landsWithin = 30_000, lease, ...rest } = others;
-  for (const name of ["mode", "partitions", "onProgress", "progressInterval", "transferTimeout"] as const) {
+  for (const name of ["mode", "partitions", "onProgress", "progressInterval", "transferTimeout", "since"] as const) {
     if ((rest as TransferOptions)[name] !== undefined) {
       throw invalid(`"${name}" has no meaning for a follow; leave it out`);
     }

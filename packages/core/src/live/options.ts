@@ -46,7 +46,7 @@ interface OwnOptions {
  * after a run that was cut off: both sides are read again, since what was found then is old by now.
  */
 export interface MirrorOptions<In extends object = MutableRecord>
-  extends Omit<TransferOptions<In>, "mode" | "partitions" | "onProgress" | "progressInterval">,
+  extends Omit<TransferOptions<In>, "mode" | "partitions" | "onProgress" | "progressInterval" | "since">,
     OwnOptions {}
 
 /**
@@ -83,7 +83,7 @@ export interface SplitOptions {
 /** @throws P2PError `INVALID_CONFIG`, naming the option. */
 export function splitOptions(options: MirrorOptions): SplitOptions {
   const { deletes, maxDeletes, allowEmptySource, targetQuery, dryRun, onProgress, ...rest } = options;
-  for (const name of ["mode", "partitions", "progressInterval"] as const) {
+  for (const name of ["mode", "partitions", "progressInterval", "since"] as const) {
     if ((rest as TransferOptions)[name] !== undefined)
       throw invalid(`"${name}" has no meaning for a mirror; leave it out`);
   }

@@ -7,6 +7,7 @@ import { type ResolvedTransfer, resolveTransfer, type TransferOptions } from "./
 import { PartitionedRun } from "./partitioned/run.ts";
 import type { TransferResult } from "./result.ts";
 import { TransferRun } from "./run.ts";
+import { SinceRun } from "./since/since-run.ts";
 import { stopSignal } from "./stop.ts";
 
 /** Moves records from one open store to another. */
@@ -40,14 +41,25 @@ export class DefaultP2PTransferBridge implements P2PTransferBridge {
     defaults?: ConnectionConfig,
   ): Promise<TransferResult> {
     const resolved = resolveTransfer(options, defaults);
-    const { config, resume, checkpoints } = resolved;
-    const earlier = resume && checkpoints ? await loaded(checkpoints, resolved) : undefined;
-    // A transfer is resumed as it began, in parts or whole.
-    const inParts = earlier ? earlier.parts !== undefined : config.partitions > 1;
-    return inParts
-      ? new PartitionedRun(source, target, query, resolved).run(earlier)
-      : new TransferRun(source, target, query, resolved).run();
+    const move = (asked: P2PQuery) => moved(source, target, asked, resolved);
+    const { since } = resolved;
+    return since ? new SinceRun(source, target, query, resolved, since).run(move) : move(query);
   }
+}
+
+async function moved(
+  source: TransferEnd,
+  target: TransferEnd,
+  query: P2PQuery,
+  resolved: ResolvedTransfer,
+): Promise<TransferResult> {
+  const { config, resume, checkpoints } = resolved;
+  const earlier = resume && checkpoints ? await loaded(checkpoints, resolved) : undefined;
+  // A transfer is resumed as it began, in parts or whole.
+  const inParts = earlier ? earlier.parts !== undefined : config.partitions > 1;
+  return inParts
+    ? new PartitionedRun(source, target, query, resolved).run(earlier)
+    : new TransferRun(source, target, query, resolved).run();
 }
 
 /** The checkpoint of the transfer, unless it is told to end before the store has answered. */

@@ -27,6 +27,7 @@ import {
 } from "./progress.ts";
 import { RateLimiter } from "./rate-limiter.ts";
 import { isSchema, throughSchema } from "./schema.ts";
+import { checkSince, type SinceOptions } from "./since/since-options.ts";
 import type { StandardSchemaV1 } from "./standard-schema.ts";
 import type { Transform, TransformTerms } from "./transform.ts";
 
@@ -62,6 +63,11 @@ export interface RunOptions<In extends object = MutableRecord> {
   readonly transferId?: string | undefined;
   /** Go on from the checkpoint of `transferId`, if there is one. Default `false`: start from the beginning. */
   readonly resume?: boolean | undefined;
+  /**
+   * Read only what is new: the highest value of a field is remembered when a run has finished, under the `transferId`, and the next run
+   * reads from there on. The first run reads all. Deletes are not seen. Default: all is read each time.
+   */
+  readonly since?: SinceOptions | undefined;
   /** Where checkpoints are kept: a store or a folder. Default: the folder `.omni-p2p` when `transferId` is given. */
   readonly checkpoint?: CheckpointStore | string | undefined;
   /**
@@ -93,6 +99,7 @@ export interface ResolvedTransfer {
   readonly config: ConnectionConfig;
   readonly transferId: string;
   readonly resume: boolean;
+  readonly since: SinceOptions | undefined;
   /** What is done with each record: the conversion of types, the schema and the transform, in this order. */
   readonly transform: Transform | undefined;
   /** The conversion of types in it. */
@@ -123,6 +130,7 @@ const RUN_OPTIONS = [
   "progressInterval",
   "transferId",
   "resume",
+  "since",
   "checkpoint",
   "deadLetters",
   "earlierDeadLetters",
@@ -157,6 +165,7 @@ export function resolveTransfer(options: TransferOptions, connection?: Connectio
     config,
     transferId,
     resume: run.resume ?? false,
+    since: run.since,
     transform,
     conversion,
     transformTerms: terms,
@@ -285,6 +294,9 @@ function checkRunOptions(run: RunOptions): void {
   ];
   for (const [name, value, valid, wanted] of rules)
     if (value !== undefined && !valid) throw invalid(`"${name}" must be ${wanted}`);
+  checkSince(run.since);
+  if (run.since !== undefined && transferId === undefined)
+    throw invalid('"since" needs a "transferId", under which it remembers how far it is');
   if (resume && transferId === undefined)
     throw invalid('"resume" needs the "transferId" of the transfer to go on with');
 }

@@ -33,6 +33,16 @@ export interface Witness {
   readonly digest?: string;
 }
 
+/** What a transfer of what is new keeps between runs, in a checkpoint of its own beside that of the run. */
+export interface SinceMark {
+  readonly field: string;
+  /** The watermark, as tagged JSON; `null` before the first run has finished, and where no record has a value. */
+  readonly highest: JsonValue;
+  /** Of the run that is under way or was the last: where it began, `null` for all records, and what the watermark becomes. */
+  readonly from: JsonValue;
+  readonly next: JsonValue;
+}
+
 /** What a mirror keeps beyond what a transfer does. */
 export interface MirrorMark {
   /** What becomes of records that only the target has. */
@@ -76,6 +86,8 @@ export interface Checkpoint {
   readonly mirror?: MirrorMark;
   /** Of a follow: where it stands. */
   readonly follow?: FollowMark;
+  /** Of a transfer of what is new, beside the checkpoint of its run: how far those before have come. */
+  readonly since?: SinceMark;
   /** ISO 8601. For people: nothing is decided by it, since clocks jump. */
   readonly updatedAt: string;
 }
