@@ -13,6 +13,7 @@ const require = createRequire(import.meta.url);
 const PACKAGES: Readonly<Record<string, string>> = {
   "@omni/p2p-core": dirname(require.resolve("@omni/p2p-core/package.json")),
   "@omni/p2p-cli": fileURLToPath(new URL("..", import.meta.url)),
+  "@omni/p2p-starter-file": dirname(require.resolve("@omni/p2p-starter-file/package.json")),
   "@omni/p2p-starter-memory": dirname(require.resolve("@omni/p2p-starter-memory/package.json")),
   "@omni/p2p-starter-sqlite": dirname(require.resolve("@omni/p2p-starter-sqlite/package.json")),
   "@omni/p2p-starter-redis": dirname(require.resolve("@omni/p2p-starter-redis/package.json")),

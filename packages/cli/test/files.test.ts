@@ -1,0 +1,81 @@
+import { once } from "node:events";
+import { afterAll, beforeAll, expect, test } from "vitest";
+import { Project } from "./project.ts";
+
+const COUNT = 3000;
+const lines = (count: number): string =>
+  Array.from({ length: count }, (_, id) => `${JSON.stringify({ id, title: `title ${id}`, n: id * 1.5 })}\n`).join("");
+
+let project: Project;
+
+beforeAll(() => {
+  project = new Project(["memory", "sqlite", "file"]);
+  project.write("in.ndjson", lines(COUNT));
+});
+afterAll(() => project[Symbol.dispose]());
+
+test("a file goes into SQLite and back, and is the same byte by byte", async () => {
+  expect(await project.run(["copy", "file:in.ndjson", "sqlite:a.db?table=t", "--verify"])).toMatchObject({ code: 0 });
+  expect(await project.run(["copy", "sqlite:a.db?table=t", "file:out.ndjson", "--verify"])).toMatchObject({ code: 0 });
+  expect(project.read("out.ndjson")).toBe(lines(COUNT));
+  const again = await project.run(["copy", "sqlite:a.db?table=t", "file:out.ndjson"]);
+  expect(again.code).not.toBe(0);
+  expect(again.stderr).toMatch(/is there already.*ifExists=replace/);
+});
+
+test("stdout has the records alone, with reports and --json as well, and stdin is read", async () => {
+  for (const more of [[], ["--json"]]) {
+    const { child, ended } = project.start(["copy", "file:-?format=ndjson", "file:-?format=ndjson", ...more]);
+    child.stdin!.end(lines(5));
+    const { code, stdout, stderr } = await ended;
+    expect([code, stdout]).toEqual([0, lines(5)]);
+    expect(stderr).toMatch(more.length > 0 ? /"event":"result"/ : /5 records written/);
+  }
+});
+
+test("a reader of stdout that goes away ends the command in silence", async () => {
+  project.write("large.ndjson", lines(200_000));
+  const { child, ended } = project.start(["copy", "file:large.ndjson", "file:-?format=ndjson", "--quiet"]);
+  await once(child.stdout!, "data");
+  child.stdout!.destroy();
+  const { code, stderr } = await ended;
+  expect([code, stderr]).toEqual([141, ""]);
+});
+
+test("a full disk is told as such", async () => {
+  const { code, stderr } = await project.run(["copy", "file:in.ndjson", "file:/dev/full?format=ndjson"]);
+  expect(code).not.toBe(0);
+  expect(stderr).toMatch(/the disk is full/);
+});
+
+test("count, inspect and a dry run look at files, and write nothing", async () => {
+  expect((await project.run(["count", "file:in.ndjson", "--where", "id<10"])).stdout).toBe("10\n");
+  expect((await project.run(["inspect", "file:in.ndjson"])).stdout).toMatch(/title {2,}string/);
+  expect((await project.run(["inspect", "file:."])).stdout).toContain("in.ndjson");
+  const dry = await project.run(["copy", "file:in.ndjson", "file:new.json.gz", "--dry-run"]);
+  expect([dry.code, dry.stdout]).toEqual([0, expect.stringMatching(/title +string +json +yes/)]);
+  expect(() => project.read("new.json.gz")).toThrow("ENOENT");
+});
+
+test("a path in place of an endpoint is told how to be written, and completion knows files", async () => {
+  expect((await project.run(["copy", "in.ndjson", "memory:x"])).stderr).toContain("write file:in.ndjson");
+  expect((await project.run(["complete", "--", "copy", "file:in"])).stdout).toContain("file:in.ndjson");
+});
+
+test("a file that is no source or target of a mirror says so", async () => {
+  const { code, stderr } = await project.run(["mirror", "file:in.ndjson", "sqlite:m.db?table=t"]);
+  expect(code).not.toBe(0);
+  expect(stderr).toMatch(/cannot look records up by their ids/);
+});
+
+test("dead letters go to a path, and not to an endpoint that is written in one go", async () => {
+  const letters = await project.run([
+    "copy",
+    "file:in.ndjson",
+    "file:n.ndjson",
+    "--dead-letter",
+    "file:letters.ndjson",
+  ]);
+  expect(letters.code).not.toBe(0);
+  expect(letters.stderr).toMatch(/written in one go; give the path of a file/);
+});
