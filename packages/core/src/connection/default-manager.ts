@@ -301,7 +301,18 @@ export class DefaultP2PConnectionManager implements P2PConnectionManager {
         });
       },
       redact: (error) => redactError(error, secretsOf(...ends)),
-      end: async () => {},
+      hold: async (signal) => {
+        const limit = AbortSignal.any([signal, AbortSignal.timeout(timeoutMs)]);
+        const holds = await Promise.allSettled(
+          (["source", "target"] as const).map(async (role) => {
+            const { starter, endpoint } = await endOf(role === "source" ? from : to);
+            return starter.collections?.hold?.(endpoint, { role, signal: limit, connectTimeoutMs: timeoutMs });
+          }),
+        );
+        // Whatever is wrong with an end is told by the first collection that is opened there.
+        const held = holds.flatMap((hold) => (hold.status === "fulfilled" && hold.value ? [hold.value] : []));
+        return async () => void (await Promise.allSettled(held.map((letGo) => letGo())));
+      },
     };
     return new DatabaseRun(work, terms, this.#closing.signal);
   }

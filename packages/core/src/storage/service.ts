@@ -439,6 +439,13 @@ export interface CollectionCatalogue {
   endpointOf(endpoint: EndpointInfo, name: CollectionName): EndpointInfo;
   /** The text that two names share where they are one collection, in a store that does not tell all of them apart. Default: the name. */
   nameForm?(name: string): string;
+  /**
+   * Keeps open what the collections of a database share (a pool of connections, a file) until the function that it gives is called:
+   * they are opened and closed one after the other meanwhile, at less cost. Optional.
+   *
+   * @throws as `open` does.
+   */
+  hold?(endpoint: EndpointInfo, context: OpenContext): Promise<() => Promise<void>>;
   /** Puts off the checks of a target's foreign keys, for collections that refer to each other in a circle. Optional. */
   readonly foreignKeys?: ForeignKeyChecks;
 }

@@ -21,6 +21,12 @@ export interface QueryColumn {
   readonly typmod: number;
 }
 
+/** How a store is used. */
+interface StoreOptions {
+  readonly readOnly: boolean;
+  readonly lockTimeoutMs: number;
+}
+
 /** An open database. */
 export class PostgresqlStore {
   readonly endpoint: PostgresqlEndpoint;
@@ -30,18 +36,14 @@ export class PostgresqlStore {
   readonly greeting: Greeting;
   readonly #connector: Connector;
   readonly #pool: Pool;
+  readonly #isShared: boolean;
   readonly #readOnly: boolean;
   readonly #lockTimeoutMs: number;
   /** The table that is read or written: the endpoint's, until another is named. */
   #tableName: TableName | undefined;
   #table: Promise<Table | undefined> | undefined;
 
-  private constructor(
-    connector: Connector,
-    greeting: Greeting,
-    first: Connection,
-    options: { readonly readOnly: boolean; readonly lockTimeoutMs: number },
-  ) {
+  private constructor(connector: Connector, greeting: Greeting, pool: Pool, isShared: boolean, options: StoreOptions) {
     this.endpoint = connector.endpoint;
     this.label = connector.endpoint.label;
     this.greeting = greeting;
@@ -50,18 +52,26 @@ export class PostgresqlStore {
     this.#readOnly = options.readOnly;
     this.#lockTimeoutMs = options.lockTimeoutMs;
     this.#tableName = connector.endpoint.table;
-    this.#pool = new Pool(async (signal) => (await connector.connect(signal)).connection, MOST_CONNECTIONS, this.label);
-    this.#pool.add(first);
+    this.#pool = pool;
+    this.#isShared = isShared;
   }
 
   /** Connects, and makes sure that the server answers. */
-  static async open(
-    connector: Connector,
-    options: { readonly readOnly: boolean; readonly lockTimeoutMs: number },
-    signal: AbortSignal,
-  ): Promise<PostgresqlStore> {
+  static async open(connector: Connector, options: StoreOptions, signal: AbortSignal): Promise<PostgresqlStore> {
     const { connection, greeting } = await connector.connect(signal);
-    return new PostgresqlStore(connector, greeting, connection, options);
+    const { label } = connector.endpoint;
+    const pool = new Pool(async (later) => (await connector.connect(later)).connection, MOST_CONNECTIONS, label);
+    pool.add(connection);
+    return new PostgresqlStore(connector, greeting, pool, false, options);
+  }
+
+  /** A store that takes its connections from a pool of others, which closes later than it. */
+  static sharing(
+    connector: Connector,
+    { pool, greeting }: { readonly pool: Pool; readonly greeting: Greeting },
+    options: StoreOptions,
+  ): PostgresqlStore {
+    return new PostgresqlStore(connector, greeting, pool, true, options);
   }
 
   /** The name of the table, where one is known. */
@@ -228,8 +238,8 @@ export class PostgresqlStore {
     });
   }
 
-  close(): Promise<void> {
-    return this.#pool.close();
+  async close(): Promise<void> {
+    if (!this.#isShared) await this.#pool.close();
   }
 }
 

@@ -8,7 +8,7 @@ import {
   P2PError,
 } from "@omni/p2p-core/starter";
 import type { Ask } from "../client/catalogue.ts";
-import { openStore } from "../client/open.ts";
+import { holdPool, openStore } from "../client/open.ts";
 import { type ListedTable, listTables } from "../client/tables.ts";
 import { parsePostgresqlEndpoint, tableNameText } from "../endpoint.ts";
 
@@ -38,6 +38,7 @@ export const postgresqlCollections: CollectionCatalogue = {
     parsePostgresqlEndpoint(named, "target");
     return named;
   },
+  hold: async (endpoint, context) => holdPool(parsePostgresqlEndpoint(endpoint, context.role), context),
   foreignKeys: {
     // A setting that only a superuser may make, or whoever was given it; else the server refuses the session.
     unchecked(endpoint) {

@@ -11,7 +11,7 @@ import {
   P2PError,
 } from "@omni/p2p-core/starter";
 import { isBusy } from "../client/errors.ts";
-import { openStore } from "../client/open.ts";
+import { dropIfEmpty, openStore } from "../client/open.ts";
 import { foldName, quote } from "../client/sql.ts";
 import type { SqliteStore } from "../client/store.ts";
 import { tableNames } from "../client/table.ts";
@@ -47,6 +47,17 @@ export const sqliteCollections: CollectionCatalogue = {
     return named;
   },
   nameForm: foldName,
+  async hold(endpoint, context) {
+    const parsed = parseSqliteEndpoint(endpoint);
+    // The last connection that is closed moves all of the write-ahead log into the file, and waits for the disk.
+    const store = await openStore(parsed, context);
+    // Whether a connection counts shows when it has looked into the file.
+    store.schemaVersion();
+    return async () => {
+      store.close();
+      if (context.role === "target") await dropIfEmpty(parsed.file);
+    };
+  },
   foreignKeys: {
     unchecked: (endpoint) => ({ ...endpoint, metadata: { ...endpoint.metadata, foreignKeys: "off" } }),
     async violations(endpoint, context) {

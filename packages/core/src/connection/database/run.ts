@@ -52,10 +52,10 @@ export interface DatabaseTerms {
   ): Promise<P2PConnection>;
   /** Records of an unchecked collection of the target that name others which are not there. */
   violations(target: EndpointInfo, signal: AbortSignal): Promise<number>;
+  /** Keeps open what the collections share; what it gives lets go of it. */
+  hold(signal: AbortSignal): Promise<() => Promise<void>>;
   /** Takes secrets out of an error. */
   redact(error: unknown): unknown;
-  /** Ends what was kept open for the job. */
-  end(): Promise<void>;
 }
 
 /** Collections that are worked on at a time, unless it is said. */
@@ -118,6 +118,7 @@ export class DatabaseRun implements DatabaseJob {
     const resume = options.resume ?? verb === "follow";
     const plan = await this.#terms.plan(this.#signal);
     const state = new JobState(options.checkpoint, this.#transferId, this.#terms.about);
+    let letGo: (() => Promise<void>) | undefined;
     try {
       const resumed = await state.open(resume);
       this.#begin(plan);
@@ -133,12 +134,13 @@ export class DatabaseRun implements DatabaseJob {
         if (state.get(name) === undefined || !resumed) await state.note(name, { targetName, status: "waiting" });
       }
       await state.save();
+      letGo = await this.#terms.hold(this.#signal);
       await this.#schedule(plan, (collection, free) => this.#one(collection, state, files, resumed, free));
       await state.save();
       notes.push(...(await this.#afterwards(plan)));
       return this.#result(plan, notes);
     } finally {
-      await this.#terms.end();
+      await letGo?.();
       this.#meter.end();
       await state.close();
     }
