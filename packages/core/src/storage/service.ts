@@ -439,6 +439,8 @@ export interface CollectionCatalogue {
   endpointOf(endpoint: EndpointInfo, name: CollectionName): EndpointInfo;
   /** The text that two names share where they are one collection, in a store that does not tell all of them apart. Default: the name. */
   nameForm?(name: string): string;
+  /** How many collections are worth writing at a time, where nobody says it. Default 4. */
+  readonly jobs?: number;
   /**
    * Keeps open what the collections of a database share (a pool of connections, a file) until the function that it gives is called:
    * they are opened and closed one after the other meanwhile, at less cost. Optional.

@@ -5,6 +5,7 @@ import { messageOf, type OpenContext, P2PError } from "@omni/p2p-core/starter";
 import type { Database } from "better-sqlite3";
 import type { SqliteEndpoint } from "../endpoint.ts";
 import { sqliteCode, sqliteError } from "./errors.ts";
+import { takeHeld } from "./held-files.ts";
 import { inodeOf, SqliteStore } from "./store.ts";
 
 /** Opens the file of an endpoint and makes sure that it is a database, and of a target that it can be written. */
@@ -13,7 +14,8 @@ export async function openStore(endpoint: SqliteEndpoint, context: OpenContext):
   signal.throwIfAborted();
   const readOnly = role === "source";
   const existed = readOnly ? await assertSource(endpoint) : await assertTarget(endpoint);
-  const db = await openFile(endpoint, readOnly);
+  const kept = takeHeld(endpoint.file, readOnly, inodeOf(endpoint.file));
+  const db = kept ?? (await openFile(endpoint, readOnly));
   try {
     const inode = inodeOf(endpoint.file);
     const store = new SqliteStore(db, endpoint, { patienceMs: connectTimeoutMs, readOnly, inode });

@@ -3,6 +3,7 @@ import { P2PError, sleep } from "@omni/p2p-core/starter";
 import type { Database, Statement } from "better-sqlite3";
 import type { SqliteEndpoint } from "../endpoint.ts";
 import { type Activity, isBusy, sqliteError } from "./errors.ts";
+import { closeOrKeep } from "./held-files.ts";
 import type { SqlValue } from "./sql.ts";
 import { describeTable, type Table } from "./table.ts";
 
@@ -31,6 +32,7 @@ export class SqliteStore {
   /** What tells the file that was opened from another one under its path, where that can be told. */
   readonly inode: string | undefined;
   readonly #statements = new Map<RowForm, Map<string, Statement<SqlValue[], unknown>>>();
+  #isClosed = false;
   #pageSize: number | undefined;
   #described: { readonly version: SqlValue; readonly name: string; readonly table: Table | undefined } | undefined;
 
@@ -169,13 +171,9 @@ export class SqliteStore {
    * without its file is lost on whoever copies the file.
    */
   close(): void {
-    if (!this.db.open) return;
-    try {
-      if (!this.readOnly) this.db.pragma("wal_checkpoint(TRUNCATE)");
-    } catch {
-      // A reader is in the way. Nothing is lost: the log stays until the next one to close can move it.
-    }
-    this.db.close();
+    if (this.#isClosed || !this.db.open) return;
+    this.#isClosed = true;
+    closeOrKeep(this.db, this.endpoint.file, this.readOnly, this.inode);
   }
 }
 

@@ -11,6 +11,7 @@ import {
   P2PError,
 } from "@omni/p2p-core/starter";
 import { isBusy } from "../client/errors.ts";
+import { holdFile } from "../client/held-files.ts";
 import { dropIfEmpty, openStore } from "../client/open.ts";
 import { foldName, quote } from "../client/sql.ts";
 import type { SqliteStore } from "../client/store.ts";
@@ -47,14 +48,16 @@ export const sqliteCollections: CollectionCatalogue = {
     return named;
   },
   nameForm: foldName,
+  // It has a single writer, which all tables wait for.
+  jobs: 1,
   async hold(endpoint, context) {
     const parsed = parseSqliteEndpoint(endpoint);
-    // The last connection that is closed moves all of the write-ahead log into the file, and waits for the disk.
     const store = await openStore(parsed, context);
-    // Whether a connection counts shows when it has looked into the file.
-    store.schemaVersion();
+    const letGo = holdFile(parsed.file, store.readOnly, store.inode);
+    // It is the first of those that are kept.
+    store.close();
     return async () => {
-      store.close();
+      letGo();
       if (context.role === "target") await dropIfEmpty(parsed.file);
     };
   },

@@ -28,7 +28,7 @@ export interface DatabaseSelection {
 
 /** What all jobs over a database can be told. */
 export interface DatabaseOptions<Each> extends DatabaseSelection {
-  /** Collections that are worked on at a time. Default 4; a follow works on all. */
+  /** Collections that are worked on at a time. Default 4, and 1 into a store with a single writer; a follow works on all. */
   readonly jobs?: number | undefined;
   /** Names the job and its files in the state folder. Default: made of the two databases and of what is meant. */
   readonly transferId?: string | undefined;
@@ -79,6 +79,8 @@ export interface DatabasePlan {
   readonly collections: readonly PlannedCollection[];
   /** Those that no endpoint leads to, and why. */
   readonly troubles: readonly { readonly name: string; readonly reason: string }[];
+  /** How many are worked on at a time, where nobody says it. */
+  readonly jobs: number;
   readonly notes: readonly string[];
 }
 

@@ -10,6 +10,9 @@ import type { DatabasePlan, DatabaseSelection, PlannedCollection } from "./optio
 import { orderByReferences } from "./order.ts";
 import { selectCollections } from "./select.ts";
 
+/** Collections that are worked on at a time, where neither the user nor the target says it. */
+const JOBS = 4;
+
 /** One end of a job. */
 export interface DatabaseEnd {
   readonly starter: P2PStarter;
@@ -72,7 +75,7 @@ export async function planDatabase(
   const troubles = chosen.flatMap((collection) =>
     collection.trouble === undefined ? [] : [{ name: collectionText(collection), reason: collection.trouble }],
   );
-  return { collections, troubles, notes: [...notes, ...unchecked.notes] };
+  return { collections, troubles, jobs: to.jobs ?? JOBS, notes: [...notes, ...unchecked.notes] };
 }
 
 /** The name that leads to a collection in its own database. */

@@ -58,9 +58,6 @@ export interface DatabaseTerms {
   redact(error: unknown): unknown;
 }
 
-/** Collections that are worked on at a time, unless it is said. */
-const JOBS = 4;
-
 const NOTHING: TransferCounts = { totalRecords: 0, successCount: 0, failureCount: 0, skippedCount: 0, retryCount: 0 };
 
 /** A job under way. */
@@ -180,7 +177,7 @@ export class DatabaseRun implements DatabaseJob {
     work: (collection: PlannedCollection, free: () => void) => Promise<void>,
   ): Promise<void> {
     const { verb, options } = this.#work;
-    const most = verb === "follow" ? Number.POSITIVE_INFINITY : (options.jobs ?? JOBS);
+    const most = verb === "follow" ? Number.POSITIVE_INFINITY : (options.jobs ?? plan.jobs);
     const waiting = [...plan.collections];
     const settled = new Set<string>();
     const running = new Set<Promise<void>>();
