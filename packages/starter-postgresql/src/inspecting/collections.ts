@@ -19,7 +19,9 @@ export const postgresqlCollections: CollectionCatalogue = {
     const store = await openStore(parsed, { ...context, role: "source" });
     try {
       const ask: Ask = (text, params) => store.query("read", context.signal, text, params);
-      const tables = await listTables(ask, parsed.schema);
+      const found = await listTables(ask, parsed.schema);
+      // In the schema that the endpoint names every name leads to its table.
+      const tables = parsed.schema === undefined ? found : found.map((table) => ({ ...table, visible: true }));
       const about = await tellTables(
         ask,
         tables.map(({ oid }) => oid),

@@ -50,7 +50,7 @@ export async function planDatabase(
   );
   const there = await targetCollections(target, limits);
   const inSource = referencesOf(mapped, listed.collections, from, ({ collection }) => collection);
-  const inTarget = referencesInTarget(mapped, there, to);
+  const inTarget = referencesInTarget(mapped, there, to, target.endpoint);
   const names = mapped.map(({ name }) => name);
   const both = new Map(
     names.map((name) => [name, new Set([...(inSource.get(name) ?? []), ...(inTarget.get(name) ?? [])])]),
@@ -119,15 +119,21 @@ function referencesInTarget(
   mapped: readonly MappedCollection[],
   there: readonly ListedCollection[],
   catalogue: CollectionCatalogue,
+  target: EndpointInfo,
 ): Map<string, Set<string>> {
-  const formOf = (name: string) => catalogue.nameForm?.(name) ?? name;
-  const byName = new Map(
-    there.flatMap((collection) => [
-      [formOf(collectionText({ ...collection, visible: false })), collection],
-      [formOf(collectionText(collection)), collection],
-    ]),
-  );
-  return referencesOf(mapped, there, catalogue, ({ targetName }) => byName.get(formOf(targetName)));
+  // By what leads to them: the same table has several names, with a schema and without.
+  const formOf = ({ database, metadata }: EndpointInfo) => {
+    const text = JSON.stringify([database, Object.entries(metadata ?? {}).sort(([a], [b]) => (a < b ? -1 : 1))]);
+    return catalogue.nameForm?.(text) ?? text;
+  };
+  const byPlace = new Map<string, ListedCollection>();
+  for (const collection of there) {
+    if (collection.trouble !== undefined) continue;
+    const { namespace, name } = collection;
+    byPlace.set(formOf(catalogue.endpointOf(target, { namespace, name })), collection);
+    byPlace.set(formOf(catalogue.endpointOf(target, nameOf(collection))), collection);
+  }
+  return referencesOf(mapped, there, catalogue, (one) => byPlace.get(formOf(one.target)));
 }
 
 /** Those whose foreign keys in the target go in a circle, where their checks can be put off. */
