@@ -26,7 +26,7 @@ interface Setting {
 export type FailureTolerance = number | "none" | "all" | `${number}%`;
 
 /** The types that `as` can make of values; see {@link ConnectionConfig.as}. */
-export const CONVERSION_TYPES = [
+const CONVERSION_TYPES = [
   "date",
   "timestamp",
   "epoch-s",

@@ -1,7 +1,7 @@
 /** Points in time as text of ISO 8601 and SQL, to the nanosecond; text without a zone is UTC. */
 
 /** A point in time. */
-export interface Instant {
+interface Instant {
   /** Since 1970, rounded down. */
   readonly ms: number;
   /** What is beyond, from 0 to 999,999. */
