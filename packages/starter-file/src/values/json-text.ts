@@ -12,8 +12,9 @@ import {
   toJson,
 } from "@omni/p2p-core/starter";
 
-/** Sixteen digits or more may be an integer that a number does not hold. */
-const LONG_NUMBER = /[0-9]{16}/;
+/** Digits in a row from which on an integer may be one that a number does not hold. */
+const LONG = 16;
+const LONG_NUMBER = new RegExp(`[0-9]{${LONG}}`);
 const INTEGER = /^-?[0-9]+$/;
 const TAG = `"${JSON_TAG}"`;
 
@@ -41,6 +42,15 @@ export function fieldsOfJson(text: string): P2PObject {
   return value as P2PObject;
 }
 
+/** Whether a text has so many digits in a row. One of them stands at each sixteenth place, and few texts have digits at many. */
+function hasLongNumber(text: string): boolean {
+  for (let i = LONG - 1; i < text.length; i += LONG) {
+    const code = text.charCodeAt(i);
+    if (code >= 0x30 && code <= 0x39 && LONG_NUMBER.test(text.slice(i - LONG + 1, i + LONG))) return true;
+  }
+  return false;
+}
+
 /** Integers that a number would round are bigints, as far as a record may have them: making longer ones takes ever longer. */
 function wholeNumber(source: string, value: number): unknown {
   if (Number.isSafeInteger(value) || !INTEGER.test(source)) return value;
@@ -50,7 +60,7 @@ function wholeNumber(source: string, value: number): unknown {
 
 /** Plain JSON data, in which integers that a number does not hold are bigints. @throws SyntaxError */
 export function parseExactJson(text: string): JsonValue {
-  return parseJson(text, LONG_NUMBER.test(text) ? wholeNumber : undefined);
+  return parseJson(text, hasLongNumber(text) ? wholeNumber : undefined);
 }
 
 /** The value of a text of JSON, tags included. @throws SyntaxError or P2PError where it is none. */
@@ -85,7 +95,7 @@ export function jsonOfValue(value: P2PValue): string {
   const json = toJson(value);
   const text = JSON.stringify(json);
   // A number such as 2 ** 60 is written with an exponent, so that it does not come back as a bigint.
-  return LONG_NUMBER.test(text) ? JSON.stringify(json, exponential) : text;
+  return hasLongNumber(text) ? JSON.stringify(json, exponential) : text;
 }
 
 function exponential(_: string, value: unknown): unknown {
