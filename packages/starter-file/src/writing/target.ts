@@ -273,10 +273,12 @@ export class FileTarget implements OpenTarget {
       await made.finish(this.#place!.path, mayReplace);
       this.#file = undefined;
       await file.discard();
-      return;
+    } else {
+      this.#file = undefined;
+      await file?.finish(this.#place!.path, mayReplace);
     }
-    this.#file = undefined;
-    await file?.finish(this.#place!.path, mayReplace);
+    // What runs that were killed before this one went on had begun to make.
+    if (file) await removeLeftovers(this.#place!.path);
   }
 
   /** The file that is made of all records of the spool. */
