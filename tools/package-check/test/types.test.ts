@@ -9,7 +9,7 @@ import { execute, pack, publishedPackages, root } from "../src/packages.ts";
 const folder = realpathSync(mkdtempSync(join(tmpdir(), "omni-p2p-types-")));
 const names = [
   "core",
-  ...["memory", "sqlite", "redis", "mongodb", "elasticsearch", "postgresql"].map((store) => `starter-${store}`),
+  ...["memory", "sqlite", "redis", "mongodb", "elasticsearch", "postgresql", "file"].map((store) => `starter-${store}`),
 ];
 
 /** An application with the published files of core and the starters, and nothing that these do not name themselves. */
