@@ -195,6 +195,42 @@ describe("types of CSV", () => {
     expect(await fieldsOf(csv, "a,b\n1,x\n", { options: { sample: 0 } })).toEqual([{ a: "1", b: "x" }]);
   });
 
+  it.each([
+    ["12345678901.234567", "12345678901.234567"],
+    ["9007199254740993.5", "9007199254740993.5"],
+    ["-1234567890.1234567", -1234567890.1234567],
+    ["12345678901.23456", 12345678901.23456],
+    ["0.12345678901234567", "0.12345678901234567"],
+    ["0.10000000000000001", 0.1],
+    ["1.234567890123450", 1.23456789012345],
+    ["1234567890123456.0", 1234567890123456],
+    ["0.000000000000000000000", 0],
+    ["1.7976931348623157e+308", Number.MAX_VALUE],
+    ["5e-324", Number.MIN_VALUE],
+    ["5.684341886080802e-14", 2 ** -44],
+    ["1.5e-324", "1.5e-324"],
+    ["1e-400", "1e-400"],
+    ["12345.6789012e-320", "12345.6789012e-320"],
+  ])("leave the number %s as a text where it would lose digits", async (cell, wanted) => {
+    expect(await fieldsOf(csv, `id,n\n1,1.5\n2,${cell}\n`, { options: { sample: 1 } })).toEqual([
+      { id: 1, n: 1.5 },
+      { id: 2, n: wanted },
+    ]);
+  });
+
+  it("read every number as it was that programs write in its shortest form", async () => {
+    await fc.assert(
+      fc.asyncProperty(
+        fc.array(fc.double({ noNaN: true, noDefaultInfinity: true }), { minLength: 1 }),
+        async (list) => {
+          const numbers = list.map((number) => (Number.isInteger(number) ? 0.5 : number));
+          const read = await fieldsOf(csv, `n\n${numbers.join("\n")}\n`);
+          expect(read).toEqual(numbers.map((n) => ({ n })));
+        },
+      ),
+    );
+  });
+
   it("heed quotes where they stand around text alone, and not where they stand around everything", async () => {
     expect(await fieldsOf(csv, 'id,n\n1,"42"\n2,"x"\n')).toEqual([
       { id: 1, n: "42" },

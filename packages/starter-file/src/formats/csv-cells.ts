@@ -32,8 +32,13 @@ const NUMBER = /^-?(?:0|[1-9]\d*)(?:\.\d+)?(?:[eE][+-]?\d+)?$/;
 const BARE_EXPONENT = /^-?\d+[eE]\d/;
 const INTEGER = /^-?\d+$/;
 const DATE = /^(?:\d{4}|[+-]\d{6})-\d\d-\d\d(?:T\d\d:\d\d(?::\d\d(?:\.\d{1,3})?)?(?:Z|[+-]\d\d:\d\d))?$/;
-/** Digits that a number of 64 bits keeps, at most. */
+/** Digits that a number of 64 bits keeps, at most, and those that it always keeps. */
 const MAX_DIGITS = 17;
+const SAFE_DIGITS = 15;
+/** Numbers nearer to zero keep fewer digits, or none. */
+const SMALLEST = 1e-300;
+/** The shortest cell of such a number has as many characters, as `1e-301` has. */
+const SMALLEST_LENGTH = 6;
 
 /** The number that a cell is by its looks, where none of its digits is lost; `undefined` for other texts. */
 function numberOf(cell: string): number | bigint | undefined {
@@ -47,16 +52,29 @@ function numberOf(cell: string): number | bigint | undefined {
   const value = Number(cell);
   if (!Number.isFinite(value) && !INTEGER.test(cell)) return undefined;
   if (BARE_EXPONENT.test(cell)) return undefined;
-  if (cell.length <= 15) return value;
+  if (cell.length <= SAFE_DIGITS && (cell.length < SMALLEST_LENGTH || Math.abs(value) >= SMALLEST)) return value;
   if (INTEGER.test(cell)) {
     if (Number.isSafeInteger(value)) return value;
     return cell.length > MAX_BIGINT_DIGITS ? undefined : BigInt(cell);
   }
-  const digits = cell
+  const digits = digitsOf(cell);
+  if (digits.length > MAX_DIGITS) return undefined;
+  const significant = digits.replace(/0+$/, "");
+  const isNormal = Math.abs(value) >= SMALLEST || significant === "";
+  if (significant.length <= SAFE_DIGITS && isNormal) return value;
+  // Next to a power of two the shortest text of a number and the nearest of as many digits may be two.
+  const isKept =
+    digitsOf(value.toPrecision(Math.max(1, significant.length))) === significant ||
+    digitsOf(String(value)).replace(/0+$/, "") === significant;
+  return isKept ? value : undefined;
+}
+
+/** The digits of a number's text from the first that is no zero on, without its exponent. */
+function digitsOf(text: string): string {
+  return text
     .replace(/[eE].*$/, "")
     .replace(/[-.]/g, "")
     .replace(/^0+/, "");
-  return digits.length <= MAX_DIGITS ? value : undefined;
 }
 
 function booleanOf(cell: string): boolean | undefined {
