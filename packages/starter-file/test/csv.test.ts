@@ -5,7 +5,8 @@ import { parse } from "csv-parse/sync";
 import * as fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import { csv, tsv } from "../src/formats/csv.ts";
-import { inputOf, read, told, write } from "./formats.ts";
+import { textEncoding } from "../src/formats/csv-encoding.ts";
+import { inputOf, optionsOf, read, told, write } from "./formats.ts";
 
 const fieldsOf = async (...given: Parameters<typeof read>): Promise<unknown[]> => told(await read(...given));
 
@@ -398,6 +399,38 @@ describe("writing CSV", () => {
     expect((await write(csv, [{ id: 1 }], {}, { appendTo: inputOf(Buffer.from("")) })).bytes.toString()).toBe(
       "id\n1\n",
     );
+  });
+
+  it.each([
+    ["id\n1\n2\n7", "utf-8", "\n8\n"],
+    ["id\n1\n2\n", "utf-8", "8\n"],
+    ["id\r1\r", "utf-8", "8\n"],
+    ["\ufeffid\n7", "utf-16le", "\n8\n"],
+    ["\ufeffid\n7\n", "utf-16le", "8\n"],
+    // Characters of which a byte is that of a line feed.
+    ["\ufeffid\n\u0d00", "utf-16le", "\n8\n"],
+    ["\ufeffid\n\u010a", "utf-16le", "\n8\n"],
+    ["\ufeffid\n7\n", "utf-16be", "8\n"],
+    ["\ufeffid\n\u0a01", "utf-16be", "\n8\n"],
+  ])("appends to %j in %s on a line of its own, also by chunks of a byte", async (old, encoding, wanted) => {
+    const encode = textEncoding(encoding)!;
+    const { random: _, ...stream } = inputOf(encode(old)!, { chunks: [1] });
+    for (const appendTo of [inputOf(encode(old)!), stream]) {
+      const { bytes } = await write(csv, [{ id: 8 }], { encoding }, { appendTo });
+      expect(bytes).toEqual(encode(wanted));
+    }
+  });
+
+  it("keeps what an append has begun with while none of it is written", async () => {
+    const appendTo = inputOf(Buffer.from("id;a\n1;2"));
+    const begun = await csv.writer!({ label: "file:y", options: optionsOf(), appendTo });
+    expect((await begun.encode([{ id: 3, unknown: 1 } as unknown as P2PRecord])).failures).toHaveLength(1);
+    const { state } = begun;
+    const { bytes } = await write(csv, [{ id: 3, a: 4 } as unknown as P2PRecord], {}, { state });
+    expect(bytes.toString()).toBe("\n3;4\n");
+    await begun.encode([{ id: 3, a: 4 } as unknown as P2PRecord]);
+    const later = await write(csv, [{ id: 5, a: 6 } as unknown as P2PRecord], {}, { state: begun.state });
+    expect(later.bytes.toString()).toBe("5;6\n");
   });
 
   it("refuses what an encoding lacks, record by record, and encodings that are only read", async () => {

@@ -4,7 +4,9 @@ import { gunzipSync, gzipSync } from "node:zlib";
 import { MemoryCheckpointStore } from "@omni/p2p-core";
 import { isP2PError, parseEndpoint } from "@omni/p2p-core/starter";
 import { describe, expect, it } from "vitest";
+import { ndjson } from "../src/formats/ndjson.ts";
 import { fileStarter } from "../src/index.ts";
+import { inputOf, optionsOf, write } from "./formats.ts";
 import { calm, fileWith, read, temporaryFolder, transfer } from "./support.ts";
 
 const lines = (count: number): string =>
@@ -43,6 +45,18 @@ describe("a target that is there already", () => {
     const to = fileWith(old, name);
     await transfer(`file:${fileWith(lines(1))}`, `file:${to}?ifExists=append`);
     expect(text(to)).toBe(wanted);
+  });
+
+  it("is appended to on a line of its own also where none of the first records could be written", async () => {
+    const begun = await ndjson.writer!({
+      label: "x",
+      options: optionsOf(),
+      appendTo: inputOf(Buffer.from('{"id":1}')),
+    });
+    const { bytes } = await write(ndjson, [{ id: 2 }], {}, { state: begun.state });
+    expect(bytes.toString()).toBe('\n{"id":2}\n');
+    await begun.encode([{ id: 2 }]);
+    expect((await write(ndjson, [{ id: 3 }], {}, { state: begun.state })).bytes.toString()).toBe('{"id":3}\n');
   });
 
   it("is appended to in a member of its own where it is compressed", async () => {

@@ -29,6 +29,8 @@ interface WriterState {
   readonly columns: readonly string[];
   readonly delimiter: string;
   readonly encoding: string;
+  /** What is there before the first row ends within a line. */
+  readonly isTorn?: boolean;
 }
 
 /**
@@ -46,20 +48,26 @@ export async function csvWriter(start: WriterStart, delimiter: string | undefine
     await rest.return?.();
     if (!isEmpty) {
       const { dialect, columns } = layout;
-      const state = { columns, delimiter: dialect.delimiter, encoding: dialect.encoding.name };
-      return new CsvWriter(start, given, state, !(await endsALine(appendTo)));
+      const { name } = dialect.encoding;
+      const isTorn = !(await endsALine(appendTo, name));
+      return new CsvWriter(start, given, { columns, delimiter: dialect.delimiter, encoding: name, isTorn });
     }
   }
   return new CsvWriter(start, given);
 }
 
 /** Whether a file ends with the end of a line. */
-async function endsALine({ random, bytes }: NonNullable<WriterStart["appendTo"]>): Promise<boolean> {
+async function endsALine({ random, bytes }: NonNullable<WriterStart["appendTo"]>, encoding: string): Promise<boolean> {
+  const unit = encoding.startsWith("utf-16") ? 2 : 1;
   let last: Uint8Array = new Uint8Array(0);
-  if (random !== undefined) last = await random.read(Math.max(0, random.size - 2), 2);
-  else for await (const chunk of bytes(0)) if (chunk.length > 0) last = chunk;
-  // In UTF-16 the newline has a zero byte before or behind it.
-  return last.subarray(-2).includes(0x0a) || last.at(-1) === 0x0d;
+  if (random !== undefined) last = await random.read(Math.max(0, random.size - unit), unit);
+  else {
+    // A chunk may have less than a unit.
+    for await (const chunk of bytes(0)) last = Buffer.concat([last, chunk.subarray(-unit)]).subarray(-unit);
+  }
+  const [first = 0, second = 0] = last;
+  const code = unit === 1 ? first : encoding === "utf-16le" ? first + 256 * second : 256 * first + second;
+  return code === 0x0a || code === 0x0d;
 }
 
 class CsvWriter implements FormatWriter {
@@ -73,10 +81,12 @@ class CsvWriter implements FormatWriter {
   #columns: readonly string[] | undefined;
   /** The names once more, to find those that are not there. */
   #known: ReadonlySet<string> = new Set();
+  /** It goes on behind a line that has no end yet. */
+  readonly #isTorn: boolean;
   /** What must stand before the next row. */
   #before = "";
 
-  constructor(start: WriterStart, given: CsvOptions, state?: WriterState, isTorn = false) {
+  constructor(start: WriterStart, given: CsvOptions, state?: WriterState) {
     const { label, options } = start;
     this.#label = label;
     this.#delimiter = state?.delimiter ?? given.delimiter ?? ",";
@@ -95,12 +105,14 @@ class CsvWriter implements FormatWriter {
     this.#mark = hasMark ? byteOrderMark(this.#encoding) : "";
     if (state !== undefined) this.#setColumns(state.columns);
     else if (given.columns !== undefined) this.#begin(given.columns);
-    if (isTorn) this.#before = "\n";
+    this.#isTorn = state?.isTorn === true;
+    if (this.#isTorn) this.#before = "\n";
   }
 
   get state(): JsonValue {
-    if (this.#columns === undefined || this.#before !== "") return null;
-    return { columns: this.#columns, delimiter: this.#delimiter, encoding: this.#encoding };
+    if (this.#columns === undefined || (this.#before !== "" && !this.#isTorn)) return null;
+    const state = { columns: this.#columns, delimiter: this.#delimiter, encoding: this.#encoding };
+    return this.#before === "" ? state : { ...state, isTorn: true };
   }
 
   encode(records: readonly P2PRecord[]): Encoded {
@@ -126,7 +138,7 @@ class CsvWriter implements FormatWriter {
 
   end(): readonly Uint8Array[] {
     // A file without records has its header where the columns are known.
-    const rest = this.#columns === undefined ? this.#mark : this.#before === "\n" ? "" : this.#before;
+    const rest = this.#columns === undefined ? this.#mark : this.#isTorn ? "" : this.#before;
     this.#before = "";
     return rest === "" ? [] : [this.#encode(rest)!];
   }

@@ -16,9 +16,9 @@ export const ndjson: Format = {
   valueTypes: jsonValueTypes,
   read: readLines,
   split: splitAtLines,
-  writer(start) {
+  writer({ appendTo, state }) {
     // What is there may end without a line feed, and an empty line does no harm.
-    let lead = start.appendTo === undefined ? "" : "\n";
+    let lead = appendTo === undefined && state !== "append" ? "" : "\n";
     return {
       get state() {
         return lead === "" ? null : "append";
