@@ -1,4 +1,5 @@
 import { once } from "node:events";
+import { openSync } from "node:fs";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { Project } from "./project.ts";
 
@@ -46,6 +47,18 @@ test("a full disk is told as such", async () => {
   const { code, stderr } = await project.run(["copy", "file:in.ndjson", "file:/dev/full?format=ndjson"]);
   expect(code).not.toBe(0);
   expect(stderr).toMatch(/the disk is full/);
+});
+
+test("a full disk behind stdout is told as such, and is no reader that went away", async () => {
+  const copy = ["copy", "file:in.ndjson", "file:-?format=ndjson"];
+  const stdio = () => ["ignore", openSync("/dev/full", "w"), "pipe"] as const;
+  const { code, stderr } = await project.start(copy, {}, { stdio: [...stdio()] }).ended;
+  expect(code).toBe(1);
+  expect(stderr).toMatch(/omni-p2p: .*the disk is full/);
+  expect(stderr).not.toMatch(/stdout could not be written/);
+  const { stderr: told } = await project.start([...copy, "--json"], {}, { stdio: [...stdio()] }).ended;
+  expect(told).toMatch(/"event":"error","code":"STORAGE_FULL"/);
+  expect(told).not.toMatch(/UNWRITTEN/);
 });
 
 test("count, inspect and a dry run look at files, and write nothing", async () => {

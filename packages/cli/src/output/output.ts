@@ -34,7 +34,9 @@ export class Output {
     this.quiet = quiet;
     process.stderr.on("error", () => {});
     process.stdout.on("error", (error: NodeJS.ErrnoException) => {
-      if (error.code !== "EPIPE" && error.code !== "EIO") this.#failure ??= error;
+      // A terminal that is gone answers so, and elsewhere it is the disk.
+      const isGone = error.code === "EPIPE" || (error.code === "EIO" && process.stdout.isTTY);
+      if (!isGone) this.#failure ??= error;
       this.#close();
     });
   }
@@ -42,6 +44,11 @@ export class Output {
   /** Why stdout could not be written, other than that its reader went away. */
   get failure(): NodeJS.ErrnoException | undefined {
     return this.#failure;
+  }
+
+  /** What could not be told on stdout, and why; records that could not be written there are told of by their transfer. */
+  get unwritten(): NodeJS.ErrnoException | undefined {
+    return this.#isForRecords ? undefined : this.#failure;
   }
 
   /** Leaves stdout to the records of a transfer: what else there is to print goes to stderr. */

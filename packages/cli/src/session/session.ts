@@ -34,11 +34,12 @@ export async function runInSession(
     // A pipe tells one turn later that its reader is gone.
     await setImmediate();
     if (interrupts.exitCode !== undefined) return interrupts.exitCode;
-    if (out.failure !== undefined) return reportUnwritten(code, out.failure, out);
+    const failure = code === ExitCode.OK ? out.failure : out.unwritten;
+    if (failure !== undefined) return reportUnwritten(code, failure, out);
     return closed.signal.aborted ? ExitCode.BROKEN_PIPE : code;
   } catch (error) {
     if (interrupts.exitCode !== undefined) return interrupts.exitCode;
-    if (out.failure !== undefined) return reportUnwritten(ExitCode.OK, out.failure, out);
+    if (out.unwritten !== undefined) return reportUnwritten(ExitCode.OK, out.unwritten, out);
     if (closed.signal.aborted) return ExitCode.BROKEN_PIPE;
     return await report(error, out);
   } finally {

@@ -157,8 +157,9 @@ async function transfer(
 
 function reportFailure(job: TransferJob, session: Session, error: unknown): ExitCode {
   const { out, interrupts } = session;
-  // Whoever reads the records has seen enough, as `| head` has.
-  if (isStdout(job) && out.isClosed && interrupts.exitCode === undefined) return ExitCode.BROKEN_PIPE;
+  // Whoever reads the records has seen enough, as `| head` has. A disk that is full is no such reader.
+  const isLeft = out.isClosed && out.failure === undefined;
+  if (isStdout(job) && isLeft && interrupts.exitCode === undefined) return ExitCode.BROKEN_PIPE;
   const result = error instanceof P2PTransferError ? error.result : undefined;
   if (interrupts.exitCode !== undefined) {
     reportInterruption(job, result, out);
