@@ -9,7 +9,7 @@ import { isConnectionError, isP2PError, P2PError, toP2PError } from "../errors.t
 import { assertAskableById } from "../kit/look-up.ts";
 import type { JsonValue } from "../model/json-value.ts";
 import type { ChangeBatch, ChangeFeed } from "../storage/change-feed.ts";
-import { changesOf, countOf, deleteOf, lookUpOf } from "../storage/contract-checks.ts";
+import { assertRewritable, changesOf, countOf, deleteOf, lookUpOf } from "../storage/contract-checks.ts";
 import { type EndpointInfo, endpointLabel } from "../storage/endpoint.ts";
 import type { IdRef } from "../storage/id-ref.ts";
 import { type P2PQuery, parseQuery } from "../storage/query.ts";
@@ -534,6 +534,7 @@ class FollowSession {
     const { ends, own, query, options, easy } = this.#terms;
     assertAskableById(parseQuery(query));
     lookUpOf(ends.source);
+    assertRewritable(ends.target);
     if (own.deletes !== "keep") {
       deleteOf(ends.target);
       lookUpOf(ends.target);

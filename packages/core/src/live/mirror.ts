@@ -3,7 +3,7 @@ import { unlessAborted } from "../async/abort.ts";
 import { type ConnectionConfig, parseTolerance } from "../config.ts";
 import { isP2PError, P2PError, toP2PError } from "../errors.ts";
 import { assertAskableById } from "../kit/look-up.ts";
-import { deleteOf, lookUpOf } from "../storage/contract-checks.ts";
+import { assertRewritable, deleteOf, lookUpOf } from "../storage/contract-checks.ts";
 import { endpointLabel } from "../storage/endpoint.ts";
 import { type P2PQuery, parseQuery } from "../storage/query.ts";
 import { redactError, redactText, secretsOf } from "../storage/redact.ts";
@@ -128,6 +128,7 @@ class MirrorRun {
     try {
       assertAskableById(parseQuery(this.#query));
       lookUpOf(this.#source);
+      assertRewritable(this.#target);
       if (this.#own.deletes !== "keep") {
         deleteOf(this.#target);
         lookUpOf(this.#target);

@@ -205,8 +205,17 @@ interface OpenedStore {
  */
 export function lookUpOf({ service, endpoint }: OpenedStore): NonNullable<P2PDataTransferService["lookUp"]> {
   if (service.capabilities.lookUp !== true || !service.lookUp)
-    throw unsupported(endpoint, "look records up by their ids");
+    throw unsupported({ service, endpoint }, "look records up by their ids");
   return service.lookUp.bind(service);
+}
+
+/**
+ * Refuses a target that is written in one go where single records are to be written.
+ *
+ * @throws P2PError `UNSUPPORTED_OPERATION`, with the way out.
+ */
+export function assertRewritable({ service, endpoint }: OpenedStore): void {
+  if (service.sequential) throw unsupported({ service, endpoint }, "replace or delete single records");
 }
 
 /**
@@ -215,7 +224,8 @@ export function lookUpOf({ service, endpoint }: OpenedStore): NonNullable<P2PDat
  * @throws P2PError `UNSUPPORTED_OPERATION` where its starter has none, with the way out.
  */
 export function deleteOf({ service, endpoint }: OpenedStore): NonNullable<P2PDataTransferService["deleteFromTarget"]> {
-  if (service.capabilities.deletes !== true || !service.deleteFromTarget) throw unsupported(endpoint, "delete records");
+  if (service.capabilities.deletes !== true || !service.deleteFromTarget)
+    throw unsupported({ service, endpoint }, "delete records");
   return service.deleteFromTarget.bind(service);
 }
 
@@ -234,7 +244,14 @@ export function changesOf({ service, endpoint }: OpenedStore): ChangeFeed {
   );
 }
 
-function unsupported(endpoint: EndpointInfo, what: string): P2PError {
+function unsupported({ service, endpoint }: OpenedStore, what: string): P2PError {
+  if (service.sequential || service.extent) {
+    return new P2PError(
+      "UNSUPPORTED_OPERATION",
+      `${endpointLabel(endpoint)} cannot ${what}: a file is read and written from its beginning to its end. ` +
+        "Copy it with transfer(), or load it into a store first, and take that in its place",
+    );
+  }
   return new P2PError(
     "UNSUPPORTED_OPERATION",
     `${endpointLabel(endpoint)} cannot ${what}: the starter for '${endpoint.storageType}' does not offer it. ` +
