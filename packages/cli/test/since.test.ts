@@ -6,7 +6,7 @@ const TARGET = "sqlite:b.db?table=docs";
 
 let project: Project;
 beforeEach(() => {
-  project = new Project(["sqlite"]);
+  project = new Project(["sqlite", "file"]);
   project.sql("a.db", `CREATE TABLE docs (id INTEGER PRIMARY KEY, title TEXT, at TEXT, version INTEGER)`);
   project.sql(
     "a.db",
@@ -62,6 +62,15 @@ describe("copy --since", () => {
     project.sql("b.db", "DROP TRIGGER no");
     expect(said(await copy("--since", "version"))).toMatch(/2 records.*from 2 on/s);
     expect(said(await project.run(["verify", SOURCE, TARGET]))).toMatch(/the same 3 records/);
+  });
+
+  it("refuses a target that is written in one go", async () => {
+    for (const to of ["file:out.ndjson", "file:out.ndjson?ifExists=append"]) {
+      const { code, stderr } = await project.run(["copy", SOURCE, to, "--since", "at"]);
+      expect(code).toBe(2);
+      expect(stderr).toMatch(/written from its beginning to its end; take a store as the target/);
+    }
+    expect(() => project.read("out.ndjson")).toThrow("ENOENT");
   });
 
   it.each([

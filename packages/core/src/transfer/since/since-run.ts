@@ -3,6 +3,7 @@ import { P2PError } from "../../errors.ts";
 import { fromJson, toJson } from "../../model/json.ts";
 import { getField, type P2PValue } from "../../model/value-tree.ts";
 import { countOf } from "../../storage/contract-checks.ts";
+import { endpointLabel } from "../../storage/endpoint.ts";
 import { type P2PQuery, parseQuery } from "../../storage/query.ts";
 import { redactError, secretsOf } from "../../storage/redact.ts";
 import { CHECKPOINT_VERSION, type Checkpoint, changedParts, type SinceMark } from "../checkpoint/checkpoint.ts";
@@ -40,6 +41,7 @@ export class SinceRun {
     this.#options = options;
     this.#since = since;
     this.#markId = `${options.transferId}.since`;
+    assertReplaces(target);
     assertSinceable(query, options, since);
   }
 
@@ -174,6 +176,15 @@ export class SinceRun {
       updatedAt: new Date().toISOString(),
     };
   }
+}
+
+/** A target that is written in one go would lose all that is not new, or hold the overlap twice. */
+function assertReplaces({ service, endpoint }: TransferEnd): void {
+  if (!service.sequential) return;
+  throw new P2PError(
+    "INVALID_CONFIG",
+    `Invalid configuration: with "since" records are read again and replaced by their ids, and ${endpointLabel(endpoint)} is written from its beginning to its end; take a store as the target, or copy everything into it without "since"`,
+  );
 }
 
 function assertSinceable(query: P2PQuery, { config }: ResolvedTransfer, { field }: SinceOptions): void {
