@@ -64,6 +64,17 @@ describe("copy --since", () => {
     expect(said(await project.run(["verify", SOURCE, TARGET]))).toMatch(/the same 3 records/);
   });
 
+  it("reads texts with a blank on a day that earlier runs knew by texts with a T, and no others of that day", async () => {
+    change(
+      `UPDATE docs SET at = '2024-05-01T10:00:00Z'; INSERT INTO docs VALUES (3, 'three', '2024-06-01T10:00:00Z', 3)`,
+    );
+    await copy("--since", "at");
+    expect(said(await copy("--since", "at"))).toMatch(/1 record .*from "2024-06-01T09:59:00" on/s);
+    change(`INSERT INTO docs VALUES (4, 'four', '2024-06-01 23:00:00', 4), (5, 'five', '2024-06-01T09:00:00Z', 5)`);
+    expect(said(await copy("--since", "at"))).toMatch(/3 records.*from "2024-06-01 09:59:00" on/s);
+    expect(said(await project.run(["verify", SOURCE, TARGET]))).toMatch(/the same 5 records/);
+  });
+
   it("refuses a target that is written in one go", async () => {
     for (const to of ["file:out.ndjson", "file:out.ndjson?ifExists=append"]) {
       const { code, stderr } = await project.run(["copy", SOURCE, to, "--since", "at"]);

@@ -3,7 +3,7 @@ import { describe, expect, it } from "vitest";
 import { TaggedValue } from "../../src/index.ts";
 import { compareValues } from "../../src/model/order.ts";
 import type { P2PValue } from "../../src/model/value-tree.ts";
-import { assertGrows, beginBefore, notAfter } from "../../src/transfer/since/watermark.ts";
+import { assertGrows, beginBefore, notAfter, otherForm } from "../../src/transfer/since/watermark.ts";
 
 const iso = fc
   .date({ min: new Date("1970-01-02"), max: new Date("2999-01-01"), noInvalidDate: true })
@@ -34,6 +34,23 @@ describe("a watermark", () => {
     expect(beginBefore("2024-01-01T12:00:00.5Z", 0)).toBe("2024-01-01T12:00:00");
     expect(beginBefore("2024-01-01", undefined)).toBe("2023-12-31");
     expect(beginBefore(9007199254740993n, 2)).toBe(9007199254740991n);
+  });
+
+  it("of a text with a T is looked for with a blank too, which sorts before", () => {
+    fc.assert(
+      fc.property(iso, fc.nat({ max: 86_400_000 }), (at, later) => {
+        const from = beginBefore(at, 0) as string;
+        const other = otherForm(from)!;
+        const day = new Date(new Date(from.slice(0, 10)).getTime() + later).toISOString();
+        const blank = day.slice(0, -1).replace("T", " ");
+        const isLater = blank.slice(0, 10) === from.slice(0, 10) && day >= from;
+        expect(blank >= other.from && blank < other.before).toBe(isLater);
+        expect(day >= other.before || day < other.from || day.slice(0, 10) !== from.slice(0, 10)).toBe(true);
+      }),
+    );
+    for (const none of ["2024-01-01 10:00:00", "2024-01-01", 5, 5n, new Date(0)]) {
+      expect(otherForm(none)).toBeUndefined();
+    }
   });
 
   it("is not in the future", () => {

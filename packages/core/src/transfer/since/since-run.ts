@@ -15,7 +15,7 @@ import { NO_COUNTS } from "../partitioned/add-up.ts";
 import type { TransferResult } from "../result.ts";
 import { stopSignal } from "../stop.ts";
 import type { SinceOptions } from "./since-options.ts";
-import { assertGrows, beginBefore, notAfter, shown } from "./watermark.ts";
+import { assertGrows, beginBefore, notAfter, otherForm, shown } from "./watermark.ts";
 
 /** Runs a transfer of what is new. */
 export class SinceRun {
@@ -84,7 +84,7 @@ export class SinceRun {
     if (highest !== undefined) assertGrows(field, (await this.#edge("asc", signal)) ?? highest, highest);
     if (before !== undefined && highest !== undefined) assertGrows(field, before, highest);
     await this.#noteNulls(signal);
-    const from = before === undefined ? undefined : beginBefore(before, overlap);
+    const from = before === undefined ? undefined : await this.#first(beginBefore(before, overlap), signal);
     const named = JSON.stringify(field);
     this.#notes.push(
       from === undefined
@@ -102,6 +102,19 @@ export class SinceRun {
     await checkpoints.remove(this.#options.transferId);
     await checkpoints.save(this.#checkpoint(mark, "running"));
     return mark;
+  }
+
+  /** Where to begin: texts with a blank sort before those with a T, so that where there are such the day is begun by them. */
+  async #first(from: P2PValue, signal: AbortSignal): Promise<P2PValue> {
+    const other = otherForm(from);
+    if (other === undefined) return from;
+    const where = this.#with({ gte: other.from, lt: other.before });
+    const { orderBy: _, ...query } = this.#query;
+    const asked: P2PQuery = { ...query, where, fields: [this.#since.field], limit: 1 };
+    for await (const { records } of this.#source.service.readFromSource(asked, { batchSize: 1, signal })) {
+      if (records.length > 0) return other.from;
+    }
+    return from;
   }
 
   async #earlier(): Promise<{ readonly since: SinceMark } | undefined> {

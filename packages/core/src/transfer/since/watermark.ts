@@ -72,6 +72,15 @@ export function beginBefore(watermark: P2PValue, overlap: number | undefined): P
   return iso.slice(0, 19).replace("T", separator);
 }
 
+/**
+ * The stretch of texts that say the same times as those from a text with a T on and sort before it, since a blank does: both are in one
+ * column where some are written by a program and some by the store. `undefined` for other values.
+ */
+export function otherForm(from: P2PValue): { readonly from: string; readonly before: string } | undefined {
+  if (typeof from !== "string" || from[10] !== "T") return undefined;
+  return { from: from.replace("T", " "), before: from.slice(0, 11) };
+}
+
 /** The watermark, and not later than now where it is a time: one in the future would keep all that comes until then from being read. */
 export function notAfter(watermark: P2PValue, now: Date): P2PValue {
   if (watermark instanceof Date) return watermark > now ? now : watermark;
