@@ -1,13 +1,16 @@
+import { rmSync } from "node:fs";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { Project } from "./project.ts";
 
 const SOURCE = "sqlite:a.db?table=docs";
 const TARGET = "sqlite:b.db?table=docs";
+const TABLE = "CREATE TABLE docs (id INTEGER PRIMARY KEY, title TEXT, at TEXT, version INTEGER)";
+const OLDER = `${TABLE}; INSERT INTO docs VALUES (5, 'five', '2023-01-01 10:00:00', 0), (6, 'six', '2023-01-02 10:00:00', 0)`;
 
 let project: Project;
 beforeEach(() => {
   project = new Project(["sqlite", "file"]);
-  project.sql("a.db", `CREATE TABLE docs (id INTEGER PRIMARY KEY, title TEXT, at TEXT, version INTEGER)`);
+  project.sql("a.db", TABLE);
   project.sql(
     "a.db",
     `INSERT INTO docs VALUES (1, 'one', '2024-01-01 10:00:00', 1), (2, 'two', '2024-01-01 12:00:00', 2)`,
@@ -62,6 +65,49 @@ describe("copy --since", () => {
     project.sql("b.db", "DROP TRIGGER no");
     expect(said(await copy("--since", "version"))).toMatch(/2 records.*from 2 on/s);
     expect(said(await project.run(["verify", SOURCE, TARGET]))).toMatch(/the same 3 records/);
+  });
+
+  it.each([
+    ["whose target was dropped", () => project.sql("b.db", "DROP TABLE docs"), /The target sqlite:b.db is gone since/],
+    [
+      "whose target was emptied",
+      () => project.sql("b.db", "DELETE FROM docs"),
+      /no longer holds what was written to it/,
+    ],
+    [
+      "whose source is another file",
+      () => {
+        rmSync(project.path("a.db"));
+        change(OLDER);
+      },
+      /The source sqlite:a.db was replaced by another of its name since/,
+    ],
+    [
+      "whose source was made anew with older records",
+      () => change(`DROP TABLE docs; ${OLDER}`),
+      /no longer holds what was read from it/,
+    ],
+  ])("begins anew where earlier runs were of a store %s", async (_, happens, reason) => {
+    await copy("--since", "at");
+    change("INSERT INTO docs VALUES (3, 'three', '2024-01-02 10:00:00', 3)");
+    expect(said(await copy("--since", "at"))).toMatch(/2 records.*What has "at"/s);
+    happens();
+    const third = await copy("--since", "at");
+    expect(third).toMatchObject({ code: 0 });
+    expect(said(third)).toMatch(reason);
+    expect(said(third)).toMatch(/begins anew.*All was read/s);
+    expect(said(await project.run(["verify", SOURCE, TARGET, "--ignore-extra"]))).toMatch(/the same [23] records/);
+    // The stores are known again.
+    expect(said(await copy("--since", "at"))).toMatch(/1 record .*What has "at"/s);
+  });
+
+  it("goes on where single records were deleted on both sides, and says that the highest was one of them", async () => {
+    await copy("--since", "version");
+    for (const file of ["a.db", "b.db"]) project.sql(file, "DELETE FROM docs WHERE id = 2");
+    const second = said(await copy("--since", "version"));
+    expect(second).toMatch(
+      /highest value of "version" is 1 now and was 2.*another transfer id.*What has "version" from 2 on/s,
+    );
   });
 
   it("reads texts with a blank on a day that earlier runs knew by texts with a T, and no others of that day", async () => {

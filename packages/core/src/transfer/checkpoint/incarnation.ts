@@ -13,6 +13,12 @@ type Side = "source" | "target";
 
 const REPLACED = "was replaced by another of its name";
 
+/** In words what became of a store since a checkpoint was made, as far as its incarnation tells. */
+export function replacement(earlier: StoreMark | undefined, { incarnation }: StoreIdentity): string | undefined {
+  if (earlier?.incarnation === undefined || earlier.incarnation === incarnation) return undefined;
+  return incarnation === undefined ? "is gone" : REPLACED;
+}
+
 /**
  * Sees to it that a transfer ends with the stores it began with: a table, collection, index or keyspace that is dropped, emptied
  * or replaced by another of its name is told, when the transfer is resumed, when a store comes back, and at the end.
@@ -70,8 +76,8 @@ export class IncarnationGuard {
     for (const [side, identity] of [["source", source] as const, ["target", target] as const]) {
       const earlier = this.#earlier?.[side];
       if (side === "target" && this.#isMadeAnew) continue;
-      if (earlier?.incarnation !== undefined && earlier.incarnation !== identity.incarnation)
-        throw this.#mismatch(side, identity.incarnation === undefined ? "is gone" : REPLACED);
+      const replaced = replacement(earlier, identity);
+      if (replaced) throw this.#mismatch(side, replaced);
       const incarnation = earlier?.incarnation ?? identity.incarnation;
       if (incarnation !== undefined) this.#incarnations[side] = incarnation;
       if (identity.certain || identity.volatile) continue;

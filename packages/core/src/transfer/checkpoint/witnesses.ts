@@ -74,17 +74,25 @@ export class Witnesses {
     this.#list.push(...witnesses.slice(0, PER_BATCH));
   }
 
-  /** The ids of records that should be there and are not, where they are as many as only emptying explains; else `undefined`. */
-  async emptied(signal: AbortSignal): Promise<readonly string[] | undefined> {
+  /**
+   * The ids of records that should be there and are not, where they are as many as only emptying explains; else `undefined`.
+   *
+   * @param least how many of the oldest. Default: of a target four, since another run's records are asked as one; of a source all, since
+   * what was read may have been deleted by its owner.
+   */
+  async emptied(
+    signal: AbortSignal,
+    least: number = this.#query ? Number.POSITIVE_INFINITY : GONE,
+  ): Promise<readonly string[] | undefined> {
     await this.#checking;
     if (this.#list.length === 0) return undefined;
     const there = await this.#ask(this.#list, signal);
     if (!there) return undefined;
     const first = this.#list.findIndex((witness) => there(witness));
     const gone = first < 0 ? this.#list : this.#list.slice(0, first);
-    // Another run's records are asked as one; what was read may have been deleted by its owner since.
-    const enough = this.#query ? this.#list.length : Math.min(GONE, this.#list.length);
-    return gone.length >= enough ? gone.slice(0, GONE).map(({ id }) => idKey(fromJson(id) as P2PId)) : undefined;
+    return gone.length >= Math.min(least, this.#list.length)
+      ? gone.slice(0, GONE).map(({ id }) => idKey(fromJson(id) as P2PId))
+      : undefined;
   }
 
   #witness(record: P2PRecord | undefined): Witness | undefined {

@@ -1,6 +1,7 @@
 /** One incremental run: reads from the watermark of the last finished one, and moves it on when it has finished itself. */
 import { P2PError } from "../../errors.ts";
 import { fromJson, toJson } from "../../model/json.ts";
+import { compareValues } from "../../model/order.ts";
 import { getField, type P2PValue } from "../../model/value-tree.ts";
 import { countOf } from "../../storage/contract-checks.ts";
 import { endpointLabel } from "../../storage/endpoint.ts";
@@ -15,7 +16,13 @@ import { NO_COUNTS } from "../partitioned/add-up.ts";
 import type { TransferResult } from "../result.ts";
 import { stopSignal } from "../stop.ts";
 import type { SinceOptions } from "./since-options.ts";
+import { replacedStore, storesAfter } from "./since-stores.ts";
 import { assertGrows, beginBefore, notAfter, otherForm, shown } from "./watermark.ts";
+
+/** What an incremental run goes by: its marks, and what earlier runs knew of the two stores. */
+interface Begun extends Pick<Checkpoint, "stores"> {
+  readonly since: SinceMark;
+}
 
 /** Runs a transfer of what is new. */
 export class SinceRun {
@@ -52,11 +59,12 @@ export class SinceRun {
     try {
       const unlock = await claim(checkpoints, this.#markId, stop.signal);
       try {
-        const mark = await this.#begin(stop.signal);
+        const { since: mark, stores } = await this.#begin(stop.signal);
         const from = mark.from === null ? undefined : fromJson(mark.from);
         const result = await move(this.#narrowed(from));
         // Of a run that had failures, too: they are in the dead letters, from which they are sent again.
-        await checkpoints.save(this.#checkpoint({ ...mark, highest: mark.next }, "completed"));
+        const known = storesAfter(stores, result.checkpoint.stores);
+        await checkpoints.save(this.#checkpoint({ ...mark, highest: mark.next }, "completed", known));
         await checkpoints.flush?.(this.#markId);
         return { ...result, notes: [...this.#notes, ...(result.notes ?? [])] };
       } finally {
@@ -70,17 +78,16 @@ export class SinceRun {
   }
 
   /** Finds where this run begins, and keeps it: a run that is resumed must begin where it did. */
-  async #begin(signal: AbortSignal): Promise<SinceMark> {
+  async #begin(signal: AbortSignal): Promise<Begun> {
     const checkpoints = this.#options.checkpoints!;
     const { field, overlap } = this.#since;
-    const earlier = await this.#earlier();
-    if (this.#options.resume && earlier && (await checkpoints.load(this.#options.transferId)) !== undefined)
-      return earlier.since;
+    const kept = await this.#kept();
+    if (this.#options.resume && kept && (await checkpoints.load(this.#options.transferId)) !== undefined) return kept;
     // Before anything is read: what changes meanwhile is read by the next run, though a record that is later may be read by this one.
     const now = new Date();
     const highest = await this.#edge("desc", signal);
-    const before =
-      earlier === undefined || earlier.since.highest === null ? undefined : fromJson(earlier.since.highest);
+    const earlier = kept && (await this.#isStill(kept, highest, signal)) ? kept : undefined;
+    const before = earlier === undefined ? undefined : highestOf(earlier);
     if (highest !== undefined) assertGrows(field, (await this.#edge("asc", signal)) ?? highest, highest);
     if (before !== undefined && highest !== undefined) assertGrows(field, before, highest);
     await this.#noteNulls(signal);
@@ -100,8 +107,28 @@ export class SinceRun {
     };
     // That of an earlier run must not be taken for this one's, should this one end before its first.
     await checkpoints.remove(this.#options.transferId);
-    await checkpoints.save(this.#checkpoint(mark, "running"));
-    return mark;
+    await checkpoints.save(this.#checkpoint(mark, "running", storesAfter(earlier?.stores, undefined)));
+    return { since: mark, ...(earlier?.stores && { stores: earlier.stores }) };
+  }
+
+  /** Whether both stores are those that the watermark tells of. */
+  async #isStill(kept: Begun, highest: P2PValue | undefined, signal: AbortSignal): Promise<boolean> {
+    const before = highestOf(kept);
+    if (before === undefined) return true;
+    const isLower = highest === undefined || compareValues(highest, before) < 0;
+    const ends = { source: this.#source, target: this.#target, query: this.#query };
+    const { config } = this.#options;
+    const replaced = kept.stores && (await replacedStore(ends, kept.stores, isLower, config, signal));
+    if (replaced) {
+      this.#notes.push(`${replaced} since the run before, so that it begins anew`);
+      return false;
+    }
+    if (isLower && highest !== undefined) {
+      this.#notes.push(
+        `The highest value of ${JSON.stringify(this.#since.field)} is ${shown(highest)} now and was ${shown(before)}; where the source was filled with older records, begin anew with another transfer id`,
+      );
+    }
+    return true;
   }
 
   /** Where to begin: texts with a blank sort before those with a T, so that where there are such the day is begun by them. */
@@ -117,12 +144,13 @@ export class SinceRun {
     return from;
   }
 
-  async #earlier(): Promise<{ readonly since: SinceMark } | undefined> {
+  async #kept(): Promise<Begun | undefined> {
     const checkpoint = await this.#options.checkpoints!.load(this.#markId);
     if (checkpoint?.since === undefined) return undefined;
     const changed = changedParts(checkpoint, this.#identity());
     const isOther = checkpoint.since.field !== this.#since.field;
-    if (changed.length === 0 && !isOther) return { since: checkpoint.since };
+    const { since, stores } = checkpoint;
+    if (changed.length === 0 && !isOther) return { since, ...(stores && { stores }) };
     const what = [...(isOther ? ["field"] : []), ...changed].join(" and ");
     this.#notes.push(`The runs before were of another ${what}, so that it begins anew`);
     return undefined;
@@ -175,7 +203,7 @@ export class SinceRun {
     return identityOf(this.#source, this.#target, this.#query, this.#options);
   }
 
-  #checkpoint(since: SinceMark, status: Checkpoint["status"]): Checkpoint {
+  #checkpoint(since: SinceMark, status: Checkpoint["status"], stores: Pick<Checkpoint, "stores">): Checkpoint {
     return {
       version: CHECKPOINT_VERSION,
       transferId: this.#markId,
@@ -184,11 +212,17 @@ export class SinceRun {
       cursor: null,
       recordsRead: 0,
       counts: { ...NO_COUNTS },
+      ...stores,
       deadLetterPosition: null,
       since,
       updatedAt: new Date().toISOString(),
     };
   }
+}
+
+/** The watermark of the last finished run; `undefined` where there is none, so that all is read. */
+function highestOf({ since: { highest } }: Begun): P2PValue | undefined {
+  return highest === null ? undefined : fromJson(highest);
 }
 
 /** A target that is written in one go would lose all that is not new, or hold the overlap twice. */
