@@ -379,3 +379,23 @@ test("a copy that is stopped when its writes are answered is gone on with at onc
   await handle.stop();
   expect(sorted(to)).toEqual(sorted(from));
 });
+
+test("a run that has held its lease in the target does not go on without one", async () => {
+  const { from, to, faults, follow } = pair();
+  const { handle } = await follow();
+  await once(handle, "caughtUp");
+  expect(handle.lease).toEqual({ place: "target", reason: undefined });
+  faults.noLease = true;
+  faults.from = LOST;
+  await once(handle, "paused");
+  faults.from = undefined;
+  from.put({ id: 0, n: 1 });
+  await new Promise((resolve) => setTimeout(resolve, 300));
+  expect(to.get(0)).toEqual({ id: 0, n: 0 });
+  faults.noLease = false;
+  handle.resume();
+  await once(handle, "change");
+  expect(handle.lease).toEqual({ place: "target", reason: undefined });
+  await handle.stop();
+  expect(sorted(to)).toEqual(sorted(from));
+});

@@ -578,7 +578,8 @@ class FollowSession {
     try {
       await this.#patiently(easy, () => lease.take(easy));
     } catch (error) {
-      if (own.lease === "target" || !isP2PError(error, "LEASE_UNAVAILABLE")) throw error;
+      // Whoever has held it may have lost it to another run meanwhile, and does not go on without.
+      if (isLeased() || own.lease === "target" || !isP2PError(error, "LEASE_UNAVAILABLE")) throw error;
       noteLease({ place: "state", reason: redactText(error.message, this.#terms.secrets) });
       return;
     }
