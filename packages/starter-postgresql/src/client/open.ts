@@ -39,11 +39,22 @@ function sessionKey(
  */
 export async function holdPool(endpoint: PostgresqlEndpoint, context: OpenContext): Promise<() => Promise<void>> {
   const key = sessionKey(endpoint, context.role);
-  const known = held.get(key);
-  const shared = known ?? (await openPool(endpoint, context));
-  shared.holders++;
+  const opened = held.has(key) ? undefined : await openPool(endpoint, context);
+  // Another may have opened one meanwhile.
+  const shared = held.get(key) ?? opened!;
   held.set(key, shared);
+  const letGo = shareOf(key, shared);
+  if (opened !== undefined && opened !== shared) await opened.pool.close();
+  return letGo;
+}
+
+/** Counts one more who uses a pool. @returns what lets it go: the last one closes it. */
+function shareOf(key: string, shared: HeldPool): () => Promise<void> {
+  shared.holders++;
+  let isGone = false;
   return async () => {
+    if (isGone) return;
+    isGone = true;
     if (--shared.holders > 0) return;
     if (held.get(key) === shared) held.delete(key);
     await shared.pool.close();
@@ -70,7 +81,8 @@ export async function openStore(
   const driver = await import("pg");
   const connector = new Connector(driver, endpoint, connectTimeoutMs);
   const options = { readOnly: role === "source", lockTimeoutMs: connectTimeoutMs };
-  const shared = held.get(sessionKey(endpoint, role));
-  if (shared !== undefined) return PostgresqlStore.sharing(connector, shared, options);
+  const key = sessionKey(endpoint, role);
+  const shared = held.get(key);
+  if (shared !== undefined) return PostgresqlStore.sharing(connector, shared, shareOf(key, shared), options);
   return PostgresqlStore.open(connector, options, signal);
 }

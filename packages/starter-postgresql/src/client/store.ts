@@ -36,14 +36,21 @@ export class PostgresqlStore {
   readonly greeting: Greeting;
   readonly #connector: Connector;
   readonly #pool: Pool;
-  readonly #isShared: boolean;
+  /** Lets a pool go that others use, too. */
+  readonly #letGo: (() => Promise<void>) | undefined;
   readonly #readOnly: boolean;
   readonly #lockTimeoutMs: number;
   /** The table that is read or written: the endpoint's, until another is named. */
   #tableName: TableName | undefined;
   #table: Promise<Table | undefined> | undefined;
 
-  private constructor(connector: Connector, greeting: Greeting, pool: Pool, isShared: boolean, options: StoreOptions) {
+  private constructor(
+    connector: Connector,
+    greeting: Greeting,
+    pool: Pool,
+    letGo: (() => Promise<void>) | undefined,
+    options: StoreOptions,
+  ) {
     this.endpoint = connector.endpoint;
     this.label = connector.endpoint.label;
     this.greeting = greeting;
@@ -53,7 +60,7 @@ export class PostgresqlStore {
     this.#lockTimeoutMs = options.lockTimeoutMs;
     this.#tableName = connector.endpoint.table;
     this.#pool = pool;
-    this.#isShared = isShared;
+    this.#letGo = letGo;
   }
 
   /** Connects, and makes sure that the server answers. */
@@ -62,16 +69,17 @@ export class PostgresqlStore {
     const { label } = connector.endpoint;
     const pool = new Pool(async (later) => (await connector.connect(later)).connection, MOST_CONNECTIONS, label);
     pool.add(connection);
-    return new PostgresqlStore(connector, greeting, pool, false, options);
+    return new PostgresqlStore(connector, greeting, pool, undefined, options);
   }
 
-  /** A store that takes its connections from a pool of others, which closes later than it. */
+  /** A store that takes its connections from a pool of several, and lets it go in the end. */
   static sharing(
     connector: Connector,
     { pool, greeting }: { readonly pool: Pool; readonly greeting: Greeting },
+    letGo: () => Promise<void>,
     options: StoreOptions,
   ): PostgresqlStore {
-    return new PostgresqlStore(connector, greeting, pool, true, options);
+    return new PostgresqlStore(connector, greeting, pool, letGo, options);
   }
 
   /** The name of the table, where one is known. */
@@ -239,7 +247,7 @@ export class PostgresqlStore {
   }
 
   async close(): Promise<void> {
-    if (!this.#isShared) await this.#pool.close();
+    await (this.#letGo === undefined ? this.#pool.close() : this.#letGo());
   }
 }
 
