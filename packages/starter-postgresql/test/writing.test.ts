@@ -108,6 +108,20 @@ describeWithService("postgresql", "writing", ({ url }) => {
     expect(await schema.sql("SELECT count(*) FROM docs WHERE n > 199")).toEqual([["0"]]);
   });
 
+  it("tells a division by zero in a check as that record's error, of new records and of known ones", async () => {
+    const schema = await scratch.schema();
+    const store = await schema.store("docs");
+    const { write } = writerOf(store);
+    await write(many(100, 1));
+    await schema.sql("ALTER TABLE docs ADD CHECK (1 / n < 100)");
+    for (const from of [1, 1, 1, 101]) {
+      const records = many(100, from).map((record, at) => (at === 5 ? { ...record, n: 0 } : record));
+      const { written, failures } = await write(records);
+      expect(written).toBe(99);
+      expect(failures.map(({ index }) => index)).toEqual([5]);
+    }
+  });
+
   it("writes a table that others refer to", async () => {
     const schema = await scratch.schema();
     const store = await schema.store("docs");

@@ -73,8 +73,16 @@ function upsertCopiedSql(table: Table, columns: readonly WrittenColumn[]): strin
   );
 }
 
-/** The SQLSTATE with which a statement tells that a table is not as it was described: of a division by zero. */
-export const OTHER_COLUMNS = "22012";
+/**
+ * The SQLSTATE with which a statement tells that a table is not as it was described: of a logarithm of zero. A division by zero may be
+ * that of a generated column or a check, and then it is one record's error.
+ */
+export const OTHER_COLUMNS = "2201E";
+
+/** Fails with {@link OTHER_COLUMNS} where a condition does not hold. */
+function assertSql(condition: string): string {
+  return `SELECT pg_catalog.ln((CASE WHEN ${condition} THEN 1 ELSE 0 END)::pg_catalog.float8)`;
+}
 
 /**
  * Keeps others from changing a table of ours until the end of the transaction, and fails where they have, or have put another in its
@@ -84,7 +92,7 @@ export function lockSchemaSql(table: Table): string {
   // Beside the columns there is the sidecar.
   return (
     `LOCK TABLE ${qualified(table)} IN ROW EXCLUSIVE MODE; ` +
-    `SELECT 1 / (CASE WHEN pg_catalog.count(*) = ${table.columns.length + 1} THEN 1 ELSE 0 END) FROM pg_catalog.pg_attribute ` +
+    `${assertSql(`pg_catalog.count(*) = ${table.columns.length + 1}`)} FROM pg_catalog.pg_attribute ` +
     `WHERE attrelid = ${table.oid} AND attrelid = ${literal(qualified(table))}::pg_catalog.regclass AND attnum > 0 AND NOT attisdropped`
   );
 }
@@ -94,10 +102,10 @@ export function lockSchemaSql(table: Table): string {
  * keeps others from altering it until the end of the transaction. One row of the catalogue costs the server a fraction of all columns.
  */
 function assertUnalteredSql(table: Table, plainVersion: string): string {
-  return (
-    "SELECT 1 / (CASE WHEN EXISTS (SELECT FROM pg_catalog.pg_class " +
-    `WHERE oid = ${table.oid} AND oid = ${literal(qualified(table))}::pg_catalog.regclass ` +
-    `AND xmin = ${literal(plainVersion)}::pg_catalog.xid AND NOT relhastriggers AND NOT relhasrules) THEN 1 ELSE 0 END)`
+  return assertSql(
+    "EXISTS (SELECT FROM pg_catalog.pg_class " +
+      `WHERE oid = ${table.oid} AND oid = ${literal(qualified(table))}::pg_catalog.regclass ` +
+      `AND xmin = ${literal(plainVersion)}::pg_catalog.xid AND NOT relhastriggers AND NOT relhasrules)`,
   );
 }
 
@@ -110,7 +118,7 @@ export function lockColumnsSql(table: Table): string {
   const mayLock = table.type === "table" || table.type === "partitioned";
   const lock = !mayLock ? "" : `LOCK TABLE ${qualified(table)} IN ROW EXCLUSIVE MODE; `;
   return (
-    `${lock}SELECT 1 / (CASE WHEN pg_catalog.string_agg(pg_catalog.concat(attname, ':', atttypid), ',' ORDER BY attnum) = ${literal(columns)} THEN 1 ELSE 0 END) ` +
+    `${lock}${assertSql(`pg_catalog.string_agg(pg_catalog.concat(attname, ':', atttypid), ',' ORDER BY attnum) = ${literal(columns)}`)} ` +
     `FROM pg_catalog.pg_attribute WHERE attrelid = ${table.oid} AND attrelid = ${literal(qualified(table))}::pg_catalog.regclass AND attnum > 0 AND NOT attisdropped`
   );
 }
