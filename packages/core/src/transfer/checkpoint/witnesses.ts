@@ -1,5 +1,6 @@
 /** Witnesses: a sample of written records, by which a target that was emptied or made anew is known. */
 import { hash } from "node:crypto";
+import { isP2PError } from "../../errors.ts";
 import { canonicalText } from "../../model/canonical.ts";
 import { fromJson, toJson } from "../../model/json.ts";
 import { idKey, type P2PId, type P2PRecord } from "../../model/record.ts";
@@ -115,9 +116,10 @@ export class Witnesses {
       for await (const record of this.#recordsWith(ids, signal)) {
         found.set(idKey(record.id), this.#query && digestOf(record));
       }
-    } catch {
+    } catch (error) {
       signal.throwIfAborted();
-      this.#askable = false;
+      // What could not be told for the moment is asked the next time.
+      if (!isP2PError(error) || !error.retryable) this.#askable = false;
       return undefined;
     }
     return ({ id, digest }) => {
