@@ -204,7 +204,8 @@ function serve({ BSON }: Driver, client: MongoClient, opened: OpenCollection): P
     ...(opened.dialect.complete && { changes }),
     comparable,
     identity: (signal) => storeIdentity(opened, signal),
-    leases: mongodbLeases(opened),
+    // FerretDB finds first and then writes by _id alone, so that two could take one lease.
+    ...(opened.dialect.complete && { leases: mongodbLeases(opened) }),
     async ping(signal) {
       signal.throwIfAborted();
       try {
