@@ -1,0 +1,179 @@
+import { mkdir, rm } from "node:fs/promises";
+import { join } from "node:path";
+import { describe, expect, it } from "vitest";
+import { planDatabase } from "../../src/connection/database/plan.ts";
+import {
+  type CollectionResult,
+  type DatabaseTransferOptions,
+  P2PError,
+  type P2PQuery,
+  type P2PRecord,
+  parseEndpoint,
+} from "../../src/index.ts";
+import {
+  type CollectionCatalogue,
+  type CollectionList,
+  type ForeignKeyChecks,
+  type ListedCollection,
+  matches,
+  parseQuery,
+  type ReadOptions,
+  type RecordBatch,
+  type StoreIdentity,
+} from "../../src/starter.ts";
+import { temporaryFolder } from "../support/folder.ts";
+import { PartedStore } from "../support/parted-store.ts";
+import { managed } from "../support/scripted-starter.ts";
+import {
+  records,
+  refused,
+  type Script,
+  ScriptedStore,
+  untilAborted,
+  type WriteCall,
+  withFailures,
+} from "../support/scripted-store.ts";
+import { expectNoUnhandledRejections } from "../support/transferring.ts";
+
+expectNoUnhandledRejections();
+
+const folder = temporaryFolder();
+let jobs = 0;
+
+const table = (name: string, more: Partial<ListedCollection> = {}): ListedCollection => ({
+  name,
+  kind: "table",
+  ...more,
+});
+
+/** A target that is read as it was written. */
+class Readable extends ScriptedStore {
+  override async *readFromSource(query: P2PQuery): AsyncGenerator<RecordBatch> {
+    const { conditions } = parseQuery(query);
+    const found = [...this.content.values()].filter((record) => matches(conditions, record));
+    if (found.length > 0) yield { records: found, cursor: 0 };
+  }
+}
+
+/** A source that gives its highest first where that is asked for. */
+class Growing extends ScriptedStore {
+  readonly #all: readonly P2PRecord[];
+
+  constructor(all: readonly P2PRecord[]) {
+    super(all, { count: async () => 0 });
+    this.#all = all;
+  }
+
+  override async *readFromSource(query: P2PQuery, options: ReadOptions): AsyncGenerator<RecordBatch> {
+    const { orderBy, ...rest } = query;
+    const isDown = (orderBy as { readonly direction?: string } | undefined)?.direction === "desc";
+    yield* new ScriptedStore(isDown ? [...this.#all].reverse() : this.#all).readFromSource(rest, options);
+  }
+}
+
+/** What is known for certain, and can be changed. */
+function sure(incarnation: string, script: Script = {}) {
+  const says: { identity: StoreIdentity } = { identity: { incarnation, certain: true } };
+  return { says, script: { identity: async () => says.identity, ...script } satisfies Script };
+}
+
+/** A job over named stores, with a state folder of its own. */
+function databaseOf(
+  sources: Record<string, ScriptedStore>,
+  targets: Record<string, ScriptedStore>,
+  { inTarget = [], checks }: { readonly inTarget?: ListedCollection[]; readonly checks?: ForeignKeyChecks } = {},
+) {
+  const { manager, from, to } = managed({
+    from: ({ database }) => sources[database!]!,
+    to: ({ database }) => targets[database!]!,
+  });
+  const catalogue = (list: () => ListedCollection[]): CollectionCatalogue => ({
+    list: async () => ({ collections: list() }),
+    endpointOf: (endpoint, { name }) => ({ ...endpoint, database: name }),
+    ...(checks && { foreignKeys: checks }),
+  });
+  Object.assign(from, { collections: catalogue(() => Object.keys(sources).map((name) => table(name))) });
+  Object.assign(to, { collections: catalogue(() => inTarget) });
+  const checkpoint = join(folder, String(++jobs));
+  const start = (options: DatabaseTransferOptions = {}) =>
+    manager.transferDatabase("from:", "to:", { checkpoint, deadLetters: false, transferId: "job", ...options });
+  const run = (options: DatabaseTransferOptions = {}) => start(options).done;
+  return { from, to, checkpoint, start, run };
+}
+
+const statusOf = ({ collections }: { readonly collections: readonly CollectionResult[] }) =>
+  Object.fromEntries(collections.map(({ name, status }) => [name, status]));
+
+describe("a job that is resumed", () => {
+
+  it("goes on in parts that were stopped", async () => {
+    const source = new PartedStore(400);
+    const target = new ScriptedStore([], {
+      write: ({ number, apply }) => {
+        if (number === 12) throw new P2PError("WRITE_FAILED", "broken");
+        return apply();
+      },
+    });
+    const { run } = databaseOf({ a: source }, { a: target });
+    const options = { config: { batchSize: 10, partitions: 4, retryAttempts: 0 } };
+    expect(await run(options)).toMatchObject({ status: "failed", collections: [{ error: { code: "WRITE_FAILED" } }] });
+    const sent = target.sent.length;
+    target.script = {};
+    const again = await run({ ...options, resume: true });
+    expect(again).toMatchObject({ status: "completed", counts: { successCount: 400, failureCount: 0 } });
+    expect(target.content.size).toBe(400);
+    expect(target.sent.length - sent).toBeLessThan(40);
+    expect(await run({ ...options, resume: true })).toMatchObject({ collections: [{ status: "finished" }] });
+  });
+
+  it("remembers the watermark of a short table, with a resume and without", async () => {
+    const sources: Record<string, ScriptedStore> = { a: new Growing(records(20)), b: new Growing(records(10)) };
+    const targets = { a: new ScriptedStore(), b: new ScriptedStore() };
+    const { run } = databaseOf(sources, targets);
+    const options = { each: { since: { field: "at" } } };
+    expect(await run(options)).toMatchObject({ status: "completed", counts: { successCount: 30 } });
+    sources.a = new Growing(records(22));
+    expect(await run(options)).toMatchObject({ status: "completed", counts: { successCount: 3 + 1 } });
+    expect(statusOf(await run({ ...options, resume: true }))).toEqual({ a: "finished", b: "finished" });
+    sources.b = new Growing(records(14));
+    expect(await run(options)).toMatchObject({ status: "completed", counts: { successCount: 1 + 5 } });
+  });
+});
+
+describe("a job", () => {
+
+  const circle = [
+    table("a", { foreignKeys: [{ fields: ["b"], references: { name: "b" } }] }),
+    table("b", { foreignKeys: [{ fields: ["a"], references: { name: "a" } }] }),
+  ];
+  const inCircle = (violations: ForeignKeyChecks["violations"]) =>
+    databaseOf(
+      { a: new ScriptedStore(records(2)), b: new ScriptedStore(records(2)) },
+      { a: new ScriptedStore(), b: new ScriptedStore() },
+      { inTarget: circle, checks: { unchecked: (endpoint) => endpoint, violations } },
+    );
+
+});
+
+describe("the plan of a job", () => {
+  const endpointOf: CollectionCatalogue["endpointOf"] = (endpoint, { namespace, name }) => ({
+    ...endpoint,
+    metadata: { table: namespace === undefined ? name : `${namespace}.${name}` },
+  });
+  const planned = (
+    from: ListedCollection[],
+    to: CollectionList,
+    { rename = [], checks }: { readonly rename?: string[]; readonly checks?: ForeignKeyChecks } = {},
+  ) => {
+    const end = (type: string, list: CollectionList) => ({
+      endpoint: parseEndpoint(`${type}:db`),
+      starter: {
+        ...{ storageType: type, contractVersion: 2, options: {} },
+        open: async () => new ScriptedStore(),
+        collections: { list: async () => list, endpointOf, ...(checks && { foreignKeys: checks }) },
+      },
+    });
+    return planDatabase(end("from", { collections: from }), end("to", to), { rename }, { timeoutMs: 1000 });
+  };
+
+});
