@@ -105,6 +105,43 @@ const statusOf = ({ collections }: { readonly collections: readonly CollectionRe
   Object.fromEntries(collections.map(({ name, status }) => [name, status]));
 
 describe("a job that is resumed", () => {
+  it("reads nothing twice, and takes nothing for done whose target is another one by now", async () => {
+    const [a, b] = [sure("a"), sure("b")];
+    const targets = { a: new ScriptedStore([], a.script), b: new ScriptedStore([], b.script) };
+    const sources = { a: new ScriptedStore(records(5)), b: new ScriptedStore(records(7)) };
+    const { run } = databaseOf(sources, targets);
+    expect(await run()).toMatchObject({ status: "completed", counts: { successCount: 12 } });
+    expect(await run({ resume: true })).toMatchObject({
+      status: "completed",
+      collections: [
+        { name: "a", status: "finished" },
+        { name: "b", status: "finished" },
+      ],
+      counts: { successCount: 12 },
+    });
+    expect([sources.a.reads, sources.b.reads, targets.a.sent.length, targets.b.sent.length]).toEqual([1, 1, 1, 1]);
+    a.says.identity = { certain: true };
+    b.says.identity = { incarnation: "new", certain: true };
+    const again = await run({ resume: true });
+    expect(again).toMatchObject({ status: "failed" });
+    expect(again.collections.map(({ error }) => error?.code)).toEqual(["CHECKPOINT_MISMATCH", "CHECKPOINT_MISMATCH"]);
+    expect(again.collections[0]!.error!.message).toContain("is gone");
+  });
+
+  it("says of what was done in part, or was not the same, what it is still", async () => {
+    const write = (call: WriteCall) => withFailures(call, ({ id }) => (id === "r00001" ? refused() : undefined));
+    const targets = { part: new ScriptedStore([], { write }), other: new ScriptedStore(), whole: new Readable() };
+    const source = () => new ScriptedStore(records(3));
+    const { run } = databaseOf({ part: source(), other: source(), whole: source() }, targets);
+    const expected = { part: "partial", other: "different", whole: "completed" };
+    expect(statusOf(await run({ verify: true }))).toEqual(expected);
+    for (const verify of [true, false]) {
+      const again = await run({ verify, resume: true });
+      expect(again.status).toBe("partial");
+      expect(statusOf(again)).toEqual({ ...expected, whole: "finished" });
+    }
+    expect(targets.part.sent).toHaveLength(1);
+  });
 
   it("goes on in parts that were stopped", async () => {
     const source = new PartedStore(400);
@@ -141,6 +178,34 @@ describe("a job that is resumed", () => {
 });
 
 describe("a job", () => {
+
+  it("ends with the error of a state that cannot be kept, and with all that is under way", async () => {
+    let began = () => {};
+    const beginning = new Promise<void>((resolve) => {
+      began = resolve;
+    });
+    const slow = new ScriptedStore([], {
+      write: async ({ apply }) => {
+        await beginning;
+        await rm(join(checkpoint, "job.database.json"));
+        await mkdir(join(checkpoint, "job.database.json"));
+        await new Promise((resolve) => setTimeout(resolve, 1100));
+        return apply();
+      },
+    });
+    const stuck = new ScriptedStore(records(3), {
+      read: ({ options: { signal } }) => {
+        began();
+        return untilAborted(signal);
+      },
+    });
+    const { run, checkpoint, from, to } = databaseOf(
+      { a: new ScriptedStore(records(3)), b: stuck },
+      { a: slow, b: new ScriptedStore() },
+    );
+    await expect(run()).rejects.toThrow(/The state of the job "job" could not be kept/);
+    expect([from.stillOpen, to.stillOpen]).toEqual([0, 0]);
+  });
 
   const circle = [
     table("a", { foreignKeys: [{ fields: ["b"], references: { name: "b" } }] }),

@@ -32,7 +32,10 @@ export interface DatabaseOptions<Each> extends DatabaseSelection {
   readonly jobs?: number | undefined;
   /** Names the job and its files in the state folder. Default: made of the two databases and of what is meant. */
   readonly transferId?: string | undefined;
-  /** Go on with the job of this name: finished collections are passed over. Default `false`. */
+  /**
+   * Go on with the job of this name: what is finished is not read again, once both its stores have been found to be those of then. A mirror
+   * compares all of them anew. Default `false`.
+   */
   readonly resume?: boolean | undefined;
   /** The state folder, with the job's state, checkpoints and dead letters. Default `.omni-p2p`. */
   readonly checkpoint?: string | undefined;
@@ -96,7 +99,7 @@ export interface CollectionResult {
   readonly status: CollectionStatus;
   readonly counts: TransferCounts;
   readonly durationMs: number;
-  /** Of this run; absent where it was finished before, or failed before it began. */
+  /** Of this run, with what earlier ones did; absent where it failed before it began. */
   readonly result?: TransferResult | MirrorResult | undefined;
   readonly verified?: VerifyResult | undefined;
   readonly error?: P2PError | undefined;

@@ -16,7 +16,7 @@ import { P2PTransferError, type TransferResult } from "../../transfer/result.ts"
 import type { VerifyResult } from "../../transfer/verify/verify.ts";
 import type { P2PConnection } from "../connection.ts";
 import type { ManagedFollowOptions, ManagedMirrorOptions, ManagedTransferOptions } from "../options.ts";
-import { JobState } from "./job-state.ts";
+import { JobState, type SavedCollection } from "./job-state.ts";
 import type {
   CollectionResult,
   CollectionStatus,
@@ -196,9 +196,13 @@ export class DatabaseRun implements DatabaseJob {
         running.delete(promise);
         resolve();
       };
-      ends.push(work(collection!, free).finally(free));
+      const end = work(collection!, free).finally(free);
+      // Nobody waits for it yet. The others work under the lock of the job, and are brought to an end before it is let go.
+      end.catch((error: unknown) => this.#stop.abort(error));
+      ends.push(end);
     }
-    await Promise.all(ends);
+    const broken = (await Promise.allSettled(ends)).find((end) => end.status === "rejected");
+    if (broken !== undefined) throw broken.reason;
     for (const { name, targetName } of waiting) {
       this.#results.set(name, { name, targetName, ...this.#unbegun(name, "interrupted") });
     }
@@ -218,24 +222,9 @@ export class DatabaseRun implements DatabaseJob {
   ): Promise<void> {
     const { name, targetName } = collection;
     const { verb, options } = this.#work;
-    const saved = resumed ? state.get(name) : undefined;
-    if (verb !== "follow" && saved !== undefined && saved.status !== "waiting" && saved.status !== "failed") {
-      const counts = saved.counts ?? NOTHING;
-      this.#note(collection, counts.totalRecords, counts.failureCount, false);
-      this.#results.set(name, { name, targetName, ...this.#unbegun(name, "finished"), counts });
-      return;
-    }
     const transferId = this.#idOf(name);
     const begunAt = performance.now();
     this.#emit("started", { collection, transferId });
-    const end = async (result: CollectionResult): Promise<void> => {
-      this.#results.set(name, result);
-      const { status, counts, durationMs } = result;
-      if (status !== "interrupted" && status !== "finished") {
-        await state.note(name, { targetName, status, counts, durationMs });
-      }
-      this.#emit("ended", { collection, result });
-    };
     const ended = (status: CollectionStatus, more: Partial<CollectionResult>): CollectionResult => ({
       ...{ name, targetName, transferId, status },
       ...{ counts: NOTHING, durationMs: performance.now() - begunAt },
@@ -250,57 +239,88 @@ export class DatabaseRun implements DatabaseJob {
         ...(result && { result, counts: countsOf(result) }),
       });
     };
-    let connection: P2PConnection;
-    try {
-      connection = await this.#terms.establish(
-        collection.source,
-        collection.target,
-        options.config ?? {},
-        this.#signal,
-      );
-    } catch (error) {
-      await end(failed(error));
-      return;
-    }
     const run = {
       transferId,
       resume: options.resume ?? verb === "follow",
       deadLetters: this.#deadLetters(transferId, state),
     };
+    let result: CollectionResult;
     try {
-      if (this.#work.verb === "follow") {
-        const each: ManagedFollowOptions = { ...this.#work.options.each, ...run, checkpoint: state.folder };
-        await end(ended(...(await this.#follow(collection, connection, each, free))));
-        return;
+      const { source, target } = collection;
+      const connection = await this.#terms.establish(source, target, options.config ?? {}, this.#signal);
+      try {
+        const told =
+          this.#work.verb === "follow"
+            ? await this.#follow(
+                collection,
+                connection,
+                { ...this.#work.options.each, ...run, checkpoint: state.folder },
+                free,
+              )
+            : await this.#carryOut(collection, connection, run, files, resumed ? state.get(name) : undefined);
+        result = ended(...told);
+      } finally {
+        await connection.close();
       }
-      const result =
-        verb === "mirror"
-          ? await this.#mirror(collection, connection, {
-              ...(options.each as ManagedMirrorOptions),
-              ...run,
-              checkpoint: state.folder,
-            })
-          : await connection.transfer(
-              {},
-              {
-                ...(options.each as ManagedTransferOptions),
-                ...run,
-                checkpoint: new LateCheckpointStore(files),
-                signal: this.#signal,
-                onProgress: ({ records, failures }) => this.#note(collection, records, failures),
-              },
-            );
-      const unreadable = (result as Partial<MirrorResult>).unreadable ?? 0;
-      const verified = options.verify ? await this.#verify(connection, result) : undefined;
-      const isPartial = result.failureCount + unreadable > 0 || (verified?.unreadable ?? 0) > 0;
-      const status = isPartial ? "partial" : verified?.equal === false ? "different" : "completed";
-      this.#note(collection, result.totalRecords, result.failureCount, false);
-      await end(ended(status, { result, counts: countsOf(result), ...(verified && { verified }) }));
     } catch (error) {
-      await end(failed(error));
-    } finally {
-      await connection.close();
+      result = failed(error);
     }
+    this.#results.set(name, result);
+    const { status, counts, durationMs } = result;
+    // A state that cannot be kept ends the job: it is no failure of this collection.
+    if (status !== "interrupted" && status !== "finished") {
+      await state.note(name, { targetName, status, counts, durationMs });
+    }
+    this.#emit("ended", { collection, result });
+  }
+
+  /**
+   * Copies or mirrors, and compares where that is asked for.
+   *
+   * @param saved how an earlier run of the job left it.
+   */
+  async #carryOut(
+    collection: PlannedCollection,
+    connection: P2PConnection,
+    run: Pick<ManagedTransferOptions, "transferId" | "resume" | "deadLetters">,
+    files: FileCheckpointStore,
+    saved: SavedCollection | undefined,
+  ): Promise<[CollectionStatus, Partial<CollectionResult>]> {
+    const { verb, options } = this.#work;
+    const result =
+      verb === "mirror"
+        ? await this.#mirror(collection, connection, {
+            ...(options.each as ManagedMirrorOptions),
+            ...run,
+            checkpoint: files.folder,
+          })
+        : await connection.transfer(
+            {},
+            {
+              ...(options.each as ManagedTransferOptions),
+              ...run,
+              checkpoint: new LateCheckpointStore(files),
+              signal: this.#signal,
+              onProgress: ({ records, failures }) => this.#note(collection, records, failures),
+            },
+          );
+    const unreadable = (result as Partial<MirrorResult>).unreadable ?? 0;
+    const verified = options.verify ? await this.#verify(connection, result) : undefined;
+    const isPartial = result.failureCount + unreadable > 0 || (verified?.unreadable ?? 0) > 0;
+    this.#note(collection, result.totalRecords, result.failureCount, false);
+    // The checkpoint has answered that both stores are those of then. A mirror has compared anew.
+    const before = verb === "transfer" && result.resumed !== undefined ? saved?.status : undefined;
+    const wasDone = before === "completed" || before === "partial" || before === "different";
+    const status = isPartial
+      ? "partial"
+      : verified?.equal === false
+        ? "different"
+        : !wasDone
+          ? "completed"
+          : verified === undefined && before !== "completed"
+            ? before
+            : "finished";
+    return [status, { result, counts: countsOf(result), ...(verified && { verified }) }];
   }
 
   #mirror(
