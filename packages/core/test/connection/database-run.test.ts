@@ -178,6 +178,20 @@ describe("a job that is resumed", () => {
 });
 
 describe("a job", () => {
+  it("compares by the schema as well as by the transform", async () => {
+    const schema = {
+      "~standard": {
+        ...{ version: 1 as const, vendor: "test" },
+        validate: (value: unknown) => ({ value: { ...(value as P2PRecord), seen: true } }),
+      },
+    };
+    const { run } = databaseOf({ a: new ScriptedStore(records(4)) }, { a: new Readable() });
+    const transform = (record: P2PRecord) => ({ ...record, sent: record.seen });
+    expect(await run({ verify: true, each: { schema, transform } })).toMatchObject({
+      status: "completed",
+      collections: [{ verified: { equal: true, sourceCount: 4 } }],
+    });
+  });
 
   it("ends with the error of a state that cannot be kept, and with all that is under way", async () => {
     let began = () => {};

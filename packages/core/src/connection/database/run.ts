@@ -377,12 +377,14 @@ export class DatabaseRun implements DatabaseJob {
   }
 
   #verify(connection: P2PConnection, result: TransferResult | MirrorResult): Promise<VerifyResult> {
-    const each = this.#work.options.each as ManagedTransferOptions | undefined;
+    const { transform, schema, transformTimeout, hookTimeout, as, recognise, misfits } = (this.#work.options.each ??
+      {}) as ManagedTransferOptions;
     const keepsExtras = (result as Partial<MirrorResult>).deletes !== "remove";
     return connection.verify(
       {},
       {
-        ...(each?.transform !== undefined && { transform: each.transform }),
+        // The source is compared as what was made of it.
+        ...{ transform, schema, transformTimeout, hookTimeout, as, recognise, misfits },
         ...(keepsExtras && { extras: "allow" as const }),
         ...(result.failureCount > 0 && { failed: result.errors.map(({ id }) => id) }),
         signal: this.#signal,
