@@ -232,6 +232,38 @@ describe("a job", () => {
       { inTarget: circle, checks: { unchecked: (endpoint) => endpoint, violations } },
     );
 
+  it("looks at foreign keys for as long as that takes", async () => {
+    const { run } = inCircle(async (_, { signal }) => {
+      await Promise.race([untilAborted(signal), new Promise((resolve) => setTimeout(resolve, 300))]);
+      return 0;
+    });
+    expect(await run({ config: { connectionTimeout: 100 } })).toMatchObject({ status: "completed" });
+  });
+
+  it("says that foreign keys could not be looked at, and not that records are missing", async () => {
+    const { run } = inCircle(async ({ database }) => {
+      if (database === "a") throw new Error("the server went away");
+      return 0;
+    });
+    const { status, collections, notes } = await run();
+    expect(status).toBe("partial");
+    const error = collections.find(({ name }) => name === "a")!.error!;
+    expect(error).toMatchObject({ code: "READ_FAILED" });
+    expect(error.message).toContain('The foreign keys of "a" could not be looked at: the server went away');
+    expect(error.message).not.toContain("missing");
+    expect(notes.join()).toContain("could not be looked at");
+  });
+
+  it("is interrupted where it is stopped while it looks at them", async () => {
+    const looking = Promise.withResolvers<void>();
+    const { start } = inCircle((_, { signal }) => {
+      looking.resolve();
+      return untilAborted(signal);
+    });
+    const job = start();
+    await looking.promise;
+    expect(await job.stop()).toMatchObject({ status: "interrupted" });
+  });
 });
 
 describe("the plan of a job", () => {

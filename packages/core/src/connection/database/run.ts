@@ -399,16 +399,27 @@ export class DatabaseRun implements DatabaseJob {
     for (const { name, target, unchecked } of plan.collections) {
       const result = this.#results.get(name);
       if (!unchecked || result === undefined || result.status === "failed") continue;
-      const count = await this.#terms.violations(target, this.#signal).catch((error: unknown) => messageOf(error));
-      if (count === 0) continue;
-      const what =
-        typeof count === "number"
-          ? `${count} ${count === 1 ? "record of" : "records of"} "${name}" ${count === 1 ? "names another that is" : "name others that are"} not in the target`
-          : `The foreign keys of "${name}" could not be looked at: ${count}`;
-      notes.push(what);
-      const error = new P2PError("WRITE_FAILED", `${what}; copy what is missing, or delete them there`);
+      let error: P2PError;
+      try {
+        const count = await this.#terms.violations(target, this.#signal);
+        if (count === 0) continue;
+        const what = `${count} ${count === 1 ? "record of" : "records of"} "${name}" ${count === 1 ? "names another that is" : "name others that are"} not in the target`;
+        notes.push(what);
+        error = new P2PError("WRITE_FAILED", `${what}; copy what is missing, or delete them there`);
+      } catch (thrown) {
+        if (this.#signal.aborted) {
+          this.#results.set(name, { ...result, status: "interrupted" });
+          continue;
+        }
+        const cause = this.#terms.redact(toP2PError(thrown, "READ_FAILED", "The target failed"));
+        const what = `The foreign keys of "${name}" could not be looked at: ${messageOf(cause)}`;
+        notes.push(what);
+        const advice = "all of it is written; see what is wrong there, and resume the job, which looks at them again";
+        error = new P2PError("READ_FAILED", `${what}; ${advice}`, { cause });
+      }
       this.#results.set(name, { ...result, status: "partial", error });
     }
+    if (this.#signal.aborted) return notes;
     const now = await this.#terms.plan(this.#signal).catch(() => undefined);
     const known = new Set([...plan.collections, ...plan.troubles].map(({ name }) => name));
     const come = (now?.collections ?? []).filter(({ name }) => !known.has(name)).map(({ name }) => name);
