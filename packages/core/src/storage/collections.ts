@@ -37,6 +37,8 @@ export interface CollectionList {
   readonly collections: readonly ListedCollection[];
   /** There may be others, and why. Absent where this is all. */
   readonly incomplete?: string;
+  /** Where a name without a namespace leads while there is no collection of it: PostgreSQL's current schema. Default: none. */
+  readonly namespace?: string;
 }
 
 /** The name of a collection as people write it: with its namespace where it needs one. */

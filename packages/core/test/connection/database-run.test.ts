@@ -287,4 +287,16 @@ describe("the plan of a job", () => {
     return planDatabase(end("from", { collections: from }), end("to", to), { rename }, { timeoutMs: 1000 });
   };
 
+  it("is refused where two names lead to one table of the target, be it there or not", async () => {
+    const docs = table("docs", { namespace: "public", visible: true });
+    const audit = table("docs", { namespace: "audit", visible: false });
+    const rename = ["audit.(.*)=public.$1"];
+    for (const to of [{ collections: [docs] }, { collections: [], namespace: "public" }]) {
+      await expect(planned([docs, audit], to, { rename })).rejects.toThrow(
+        /"docs" and "audit.docs" as "public.docs" would be written into one and the same collection of to:db.*--rename/,
+      );
+      expect((await planned([docs, audit], to)).collections).toHaveLength(2);
+    }
+  });
+
 });

@@ -92,6 +92,21 @@ describe("the names in the target", () => {
     expect(() => becomes([table("Users"), table("users")])).toThrow(/"Users" and "users".*case of letters.*--rename/);
   });
 
+  it("are refused where two lead to one place, whatever they are called", () => {
+    const flat: CollectionCatalogue = {
+      ...catalogue,
+      endpointOf: (endpoint, { name }) => ({ ...endpoint, metadata: { table: name } }),
+    };
+    const docs = table("docs", { namespace: "public", visible: true });
+    for (const name of ["docs", "Docs"]) {
+      const audit = table(name, { namespace: "audit", visible: false });
+      expect(() => mapNames([docs, audit], [], flat, target)).toThrow(
+        new RegExp(`"docs" and "audit.${name}" would be written into one and the same collection of t:x.*--rename`),
+      );
+    }
+    expect(mapNames([docs, table("log", { namespace: "audit" })], [], flat, target)).toHaveLength(2);
+  });
+
   it("are refused where the target cannot have them, and where a rule is none", () => {
     expect(() => becomes([table("bad")])).toThrow(
       /"bad" cannot go to t:x.*no table can be called bad; give it another/,

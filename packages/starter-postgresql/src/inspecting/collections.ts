@@ -27,7 +27,11 @@ export const postgresqlCollections: CollectionCatalogue = {
         tables.map(({ oid }) => oid),
       );
       const byOid = new Map(tables.map((table) => [table.oid, table]));
-      return { collections: tables.map((table) => listed(table, about.get(table.oid), byOid)) };
+      const [current] = (await ask("SELECT pg_catalog.current_schema()", [])).rows[0]!;
+      return {
+        collections: tables.map((table) => listed(table, about.get(table.oid), byOid)),
+        ...(current != null && { namespace: current }),
+      };
     } finally {
       await store.close();
     }

@@ -17,6 +17,8 @@ export interface MappedCollection {
   /** With its namespace where it needs one. */
   readonly name: string;
   readonly targetName: string;
+  /** The name in the target in its parts. */
+  readonly becomes: CollectionName;
   readonly target: EndpointInfo;
 }
 
@@ -57,7 +59,7 @@ export function mapNames(
     const becomes = renamed(collection, rules);
     const targetName = collectionText(becomes);
     try {
-      return { collection, name, targetName, target: catalogue.endpointOf(target, becomes) };
+      return { collection, name, targetName, becomes, target: catalogue.endpointOf(target, becomes) };
     } catch (cause) {
       const reason = (cause as Error).message.replace(/^Invalid endpoint .*?: /, "");
       const way = `give it another name by a rename rule (--rename '${name}=…'), or leave it out: exclude (--exclude '${name}')`;
@@ -92,20 +94,43 @@ function parseName(text: string): CollectionName {
   return second === undefined ? { name: first } : { namespace: first, name: second };
 }
 
+/** What two endpoints of one database share where they lead to one collection, whatever it is called. */
+export function placeOf({ database, metadata }: EndpointInfo, { nameForm }: CollectionCatalogue): string {
+  const text = JSON.stringify([database, Object.entries(metadata ?? {}).sort(([a], [b]) => (a < b ? -1 : 1))]);
+  return nameForm?.(text) ?? text;
+}
+
 function assertDistinct(mapped: readonly MappedCollection[], catalogue: CollectionCatalogue, label: string): void {
   const formOf = (name: string) => catalogue.nameForm?.(name) ?? name;
-  const taken = new Map<string, MappedCollection>();
+  const byForm = new Map<string, MappedCollection>();
+  const byPlace = new Map<string, MappedCollection>();
   for (const one of mapped) {
     const form = formOf(one.targetName);
-    const other = taken.get(form);
-    taken.set(form, one);
+    const place = placeOf(one.target, catalogue);
+    const other = byForm.get(form) ?? byPlace.get(place);
+    byForm.set(form, one);
+    byPlace.set(place, one);
     if (other === undefined) continue;
+    if (form !== formOf(other.targetName)) throw metError(other, one, label);
     const alike = other.targetName === one.targetName ? "" : ", which tells them not apart by the case of letters";
     throw invalid(
-      `"${other.name}" and "${one.name}" would both become "${one.targetName}" in ${label}${alike}; give one of them another name by a ` +
-        `rename rule (--rename '${one.name}=…'), or leave it out: exclude (--exclude '${one.name}')`,
+      `"${other.name}" and "${one.name}" would both become "${one.targetName}" in ${label}${alike}; ${wayOut(one)}`,
     );
   }
+}
+
+/** The refusal of two that have different names in the target, both of which lead to one collection. */
+export function metError(one: MappedCollection, other: MappedCollection, label: string): P2PError {
+  const [first, second] = [one, other].map(({ name, targetName }) =>
+    name === targetName ? `"${name}"` : `"${name}" as "${targetName}"`,
+  );
+  return invalid(
+    `${first} and ${second} would be written into one and the same collection of ${label}, to which both names lead there; ${wayOut(other)}`,
+  );
+}
+
+function wayOut({ name }: MappedCollection): string {
+  return `give one of them another name by a rename rule (--rename '${name}=…'), or leave it out: exclude (--exclude '${name}')`;
 }
 
 function invalid(what: string, cause?: unknown): P2PError {

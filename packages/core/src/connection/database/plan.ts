@@ -5,7 +5,7 @@ import { type EndpointInfo, endpointLabel } from "../../storage/endpoint.ts";
 import { catalogueOf, listCollections } from "../../storage/list-collections.ts";
 import { closeService, openService } from "../../storage/open-service.ts";
 import type { CollectionCatalogue, P2PStarter } from "../../storage/service.ts";
-import { type MappedCollection, mapNames, parseRenames } from "./names.ts";
+import { type MappedCollection, mapNames, metError, parseRenames, placeOf } from "./names.ts";
 import type { DatabasePlan, DatabaseSelection, PlannedCollection } from "./options.ts";
 import { orderByReferences } from "./order.ts";
 import { selectCollections } from "./select.ts";
@@ -49,8 +49,10 @@ export async function planDatabase(
     target.endpoint,
   );
   const there = await targetCollections(target, limits);
+  const entryOf = entriesOf(there.collections, to, target.endpoint);
+  assertApart(mapped, there, entryOf, to, target.endpoint);
   const inSource = referencesOf(mapped, listed.collections, from, ({ collection }) => collection);
-  const inTarget = referencesInTarget(mapped, there, to, target.endpoint);
+  const inTarget = referencesOf(mapped, there.collections, to, entryOf);
   const names = mapped.map(({ name }) => name);
   const both = new Map(
     names.map((name) => [name, new Set([...(inSource.get(name) ?? []), ...(inTarget.get(name) ?? [])])]),
@@ -84,11 +86,11 @@ function nameOf({ namespace, name, visible }: ListedCollection) {
 }
 
 /** What the target holds by now: nothing where it is not there yet. */
-async function targetCollections(target: DatabaseEnd, limits: Limits): Promise<CollectionList["collections"]> {
+async function targetCollections(target: DatabaseEnd, limits: Limits): Promise<CollectionList> {
   try {
-    return (await listCollections(target.starter, target.endpoint, limits)).collections;
+    return await listCollections(target.starter, target.endpoint, limits);
   } catch (error) {
-    if (isP2PError(error, "SOURCE_NOT_FOUND")) return [];
+    if (isP2PError(error, "SOURCE_NOT_FOUND")) return { collections: [] };
     throw error;
   }
 }
@@ -115,25 +117,39 @@ function referencesOf(
   );
 }
 
-function referencesInTarget(
-  mapped: readonly MappedCollection[],
+/** Finds what the target holds by now under the name of a mapped collection. */
+function entriesOf(
   there: readonly ListedCollection[],
   catalogue: CollectionCatalogue,
   target: EndpointInfo,
-): Map<string, Set<string>> {
+): (one: MappedCollection) => ListedCollection | undefined {
   // By what leads to them: the same table has several names, with a schema and without.
-  const formOf = ({ database, metadata }: EndpointInfo) => {
-    const text = JSON.stringify([database, Object.entries(metadata ?? {}).sort(([a], [b]) => (a < b ? -1 : 1))]);
-    return catalogue.nameForm?.(text) ?? text;
-  };
   const byPlace = new Map<string, ListedCollection>();
   for (const collection of there) {
     if (collection.trouble !== undefined) continue;
     const { namespace, name } = collection;
-    byPlace.set(formOf(catalogue.endpointOf(target, { namespace, name })), collection);
-    byPlace.set(formOf(catalogue.endpointOf(target, nameOf(collection))), collection);
+    byPlace.set(placeOf(catalogue.endpointOf(target, { namespace, name }), catalogue), collection);
+    byPlace.set(placeOf(catalogue.endpointOf(target, nameOf(collection)), catalogue), collection);
   }
-  return referencesOf(mapped, there, catalogue, (one) => byPlace.get(formOf(one.target)));
+  return (one) => byPlace.get(placeOf(one.target, catalogue));
+}
+
+/** @throws P2PError `INVALID_CONFIG` where two names lead to one collection of the target, be it there or to be made. */
+function assertApart(
+  mapped: readonly MappedCollection[],
+  there: CollectionList,
+  entryOf: (one: MappedCollection) => ListedCollection | undefined,
+  catalogue: CollectionCatalogue,
+  target: EndpointInfo,
+): void {
+  const taken = new Map<ListedCollection | string, MappedCollection>();
+  for (const one of mapped) {
+    const { namespace = there.namespace, name } = one.becomes;
+    const place = entryOf(one) ?? placeOf(catalogue.endpointOf(target, { namespace, name }), catalogue);
+    const other = taken.get(place);
+    if (other !== undefined) throw metError(other, one, endpointLabel(target));
+    taken.set(place, one);
+  }
 }
 
 /** Those whose foreign keys in the target go in a circle, where their checks can be put off. */
