@@ -97,6 +97,41 @@ describeWithService("postgresql", "a whole database", ({ url }) => {
     expect(rowsOf("back")).toEqual(rowsOf("app"));
   });
 
+  it("writes no two tables into one, and lets triggers fire where it can", async () => {
+    const other = `${schema}_other`;
+    await client.query(`CREATE SCHEMA ${other}; CREATE TABLE ${other}.node (id INTEGER PRIMARY KEY, parent INTEGER REFERENCES ${other}.node);
+      CREATE TABLE ${other}.log (id INTEGER);
+      CREATE FUNCTION ${other}.note() RETURNS trigger LANGUAGE plpgsql AS
+        $$ BEGIN INSERT INTO ${other}.log VALUES (NEW.id); RETURN NEW; END $$;
+      CREATE TRIGGER noted AFTER INSERT ON ${other}.node FOR EACH ROW EXECUTE FUNCTION ${other}.note();
+      CREATE SCHEMA ${schema}_twin; CREATE TABLE ${schema}_twin.node (id INTEGER PRIMARY KEY)`);
+    const into = `${url}${url.includes("?") ? "&" : "?"}schema=${other}`;
+    const checkpoint = join(folder, "state");
+    try {
+      const db = new Database(file("tree"));
+      db.exec("CREATE TABLE node (id INTEGER PRIMARY KEY, parent INTEGER); INSERT INTO node VALUES (1, NULL), (2, 1)");
+      db.close();
+      const { status, notes } = await manager.transferDatabase(`sqlite:${file("tree")}`, into, { checkpoint }).done;
+      expect(status).toBe("completed");
+      expect(notes.join()).toContain("node refers to itself by a foreign key that the target checks");
+      expect((await client.query(`SELECT id FROM ${other}.log ORDER BY id`)).rows).toEqual([{ id: 1 }, { id: 2 }]);
+      const both = { checkpoint, collections: [`${other}.node`, `${schema}_twin.node`] };
+      await expect(manager.transferDatabase(url, postgresql, both).done).rejects.toMatchObject({
+        code: "INVALID_CONFIG",
+        message: expect.stringContaining("would be written into one and the same collection"),
+      });
+      // In the schema where a name without one leads.
+      const same = {
+        checkpoint,
+        collections: both.collections,
+        rename: [`${other}.(.*)=$1`, `${schema}_twin.(.*)=public.$1`],
+      };
+      await expect(manager.transferDatabase(url, url, same).done).rejects.toThrow(/one and the same collection/);
+    } finally {
+      await client.query(`DROP SCHEMA ${other} CASCADE; DROP SCHEMA ${schema}_twin CASCADE`);
+    }
+  });
+
   it("lists schemas, and takes the tables of one of them under other names", async () => {
     const { collections } = await manager.collections(url);
     const ours = collections.filter(({ namespace }) => namespace === schema);

@@ -28,6 +28,8 @@ export interface ListedCollection extends CollectionName {
   readonly key?: readonly string[] | undefined;
   /** Its foreign keys to collections of the same database. */
   readonly foreignKeys?: readonly ForeignKey[] | undefined;
+  /** Writes to it set off more, such as triggers of the user's. Needed only beside {@link ForeignKeyChecks.alsoOff}. Default `false`. */
+  readonly triggers?: boolean | undefined;
   /** Why no endpoint leads to it, or why it cannot be looked at. The others are listed all the same. */
   readonly trouble?: string | undefined;
 }
@@ -35,10 +37,10 @@ export interface ListedCollection extends CollectionName {
 /** What a database lists: never the system's own collections, nor what starters keep beside them. */
 export interface CollectionList {
   readonly collections: readonly ListedCollection[];
-  /** There may be others, and why. Absent where this is all. */
-  readonly incomplete?: string;
   /** Where a name without a namespace leads while there is no collection of it: PostgreSQL's current schema. Default: none. */
   readonly namespace?: string;
+  /** There may be others, and why. Absent where this is all. */
+  readonly incomplete?: string;
 }
 
 /** The name of a collection as people write it: with its namespace where it needs one. */

@@ -456,6 +456,8 @@ export interface CollectionCatalogue {
 export interface ForeignKeyChecks {
   /** The endpoint of a target whose writes are not checked. Where the user may not do that, opening it throws. */
   unchecked(endpoint: EndpointInfo): EndpointInfo;
+  /** What else such writes leave undone, in words that fit before "of docs": "triggers and rules". Default: nothing. */
+  readonly alsoOff?: string;
   /** How many records of a collection name others that are not there. */
   violations(endpoint: EndpointInfo, context: OpenContext): Promise<number>;
 }

@@ -299,4 +299,24 @@ describe("the plan of a job", () => {
     }
   });
 
+  it("leaves the triggers of a table that refers to itself alone, and says which do not fire", async () => {
+    const to = (name: string, ...others: string[]) =>
+      table(name, {
+        triggers: true,
+        foreignKeys: others.map((other) => ({ fields: ["x"], references: { name: other } })),
+      });
+    const source = [table("boss"), table("desk"), table("node")];
+    const target = { collections: [to("boss", "desk"), to("desk", "boss"), to("node", "node")] };
+    const checks: ForeignKeyChecks = { unchecked: (endpoint) => endpoint, violations: async () => 0 };
+    const kept = await planned(source, target, { checks: { ...checks, alsoOff: "triggers and rules" } });
+    const unchecked = ({ collections }: typeof kept) =>
+      collections.filter((one) => one.unchecked).map(({ name }) => name);
+    expect(unchecked(kept).toSorted()).toEqual(["boss", "desk"]);
+    expect(kept.notes.join("\n")).toMatch(
+      /The triggers and rules of (boss, desk|desk, boss) do not fire meanwhile\nnode refers to itself/,
+    );
+    const all = await planned(source, target, { checks });
+    expect(unchecked(all)).toHaveLength(3);
+    expect(all.notes.join()).not.toContain("fire");
+  });
 });

@@ -52,6 +52,7 @@ export const postgresqlCollections: CollectionCatalogue = {
       const options = `${given === undefined ? "" : `${given} `}-c session_replication_role=replica`;
       return { ...endpoint, metadata: { ...endpoint.metadata, options } };
     },
+    alsoOff: "triggers and rules",
     async violations(endpoint, context) {
       const store = await openStore(parsePostgresqlEndpoint(endpoint, "source"), { ...context, role: "source" });
       try {
@@ -100,6 +101,8 @@ interface AboutTable {
   readonly rows: number | null;
   readonly key: readonly string[] | null;
   readonly foreignKeys: readonly { readonly fields: readonly string[]; readonly references: number }[] | null;
+  /** Whether a session with `session_replication_role = replica` would do other than one without. */
+  readonly triggers: boolean;
 }
 
 /** Names of columns by their numbers, in the order of the numbers. */
@@ -115,7 +118,11 @@ async function tellTables(ask: Ask, oids: readonly number[]): Promise<Map<number
       'key', (SELECT ${NAMES("k.conkey")} FROM pg_catalog.pg_constraint k WHERE k.conrelid = c.oid AND k.contype = 'p'),
       'foreignKeys', (SELECT pg_catalog.json_agg(pg_catalog.json_build_object('fields', ${NAMES("k.conkey")},
           'references', k.confrelid::pg_catalog.int8) ORDER BY k.conname)
-        FROM pg_catalog.pg_constraint k WHERE k.conrelid = c.oid AND k.contype = 'f' AND k.conparentid = 0))
+        FROM pg_catalog.pg_constraint k WHERE k.conrelid = c.oid AND k.contype = 'f' AND k.conparentid = 0),
+      'triggers', EXISTS (SELECT FROM pg_catalog.pg_trigger g
+          WHERE g.tgrelid = c.oid AND NOT g.tgisinternal AND g.tgenabled IN ('O', 'R'))
+        OR EXISTS (SELECT FROM pg_catalog.pg_rewrite r
+          WHERE r.ev_class = c.oid AND r.rulename <> '_RETURN' AND r.ev_enabled IN ('O', 'R')))
     FROM pg_catalog.pg_class c WHERE c.oid = ANY ($1::pg_catalog.text::pg_catalog.oid[])`,
     [`{${oids.join(",")}}`],
   );
@@ -140,6 +147,7 @@ function listed(
     ...(about.rows !== null && kind === "table" && { records: Math.round(about.rows) }),
     ...(about.key !== null && { key: about.key }),
     ...(foreignKeys.length > 0 && { foreignKeys }),
+    ...(about.triggers && { triggers: true }),
   };
 }
 

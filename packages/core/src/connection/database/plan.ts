@@ -59,7 +59,7 @@ export async function planDatabase(
   );
   const ordered = orderByReferences(names, both);
   const circles = orderByReferences(names, inTarget).circles;
-  const unchecked = await uncheckedNames(circles, mapped, to, target, limits);
+  const unchecked = await uncheckedNames(circles, mapped, entryOf, to, target, limits);
   const place = new Map(ordered.names.map((name, at) => [name, at]));
   const collections = ordered.names.map((name): PlannedCollection => {
     const { collection, targetName, target: endpoint } = mapped.find((one) => one.name === name)!;
@@ -156,18 +156,29 @@ function assertApart(
 async function uncheckedNames(
   circles: readonly (readonly string[])[],
   mapped: readonly MappedCollection[],
+  entryOf: (one: MappedCollection) => ListedCollection | undefined,
   catalogue: CollectionCatalogue,
   { starter, endpoint }: DatabaseEnd,
   limits: Limits,
 ): Promise<{ readonly names: ReadonlySet<string>; readonly notes: readonly string[] }> {
-  if (circles.length === 0) return { names: new Set(), notes: [] };
+  const checks = catalogue.foreignKeys;
+  const named = (name: string) => mapped.find((one) => one.name === name)!;
+  const losesMore = (name: string) => checks?.alsoOff !== undefined && entryOf(named(name))?.triggers === true;
+  // Of a table that refers to itself most rows find what they name, and the others are told one by one: its triggers are worth more.
+  const checked = circles.filter((circle) => circle.length === 1 && losesMore(circle[0]!));
+  const putOff = circles.filter((circle) => !checked.includes(circle));
+  const notesOf = (alone: readonly (readonly string[])[]) =>
+    alone.length === 0
+      ? []
+      : [
+          `${alone.flat().join(", ")} ${alone.length === 1 ? "refers to itself" : "refer to themselves"} by a foreign key that the target checks: a record that comes before what it names fails`,
+        ];
+  if (putOff.length === 0) return { names: new Set(), notes: notesOf(checked) };
   const real = circles.filter((circle) => circle.length > 1);
   const text = (circle: readonly string[]) => [...circle, circle[0]!].join(" → ");
-  const checks = catalogue.foreignKeys;
-  const first = mapped.find(({ name }) => name === circles[0]![0])!;
   try {
     if (checks === undefined) throw new Error(`the starter for '${endpoint.storageType}' does not know how`);
-    const unchecked = checks.unchecked(first.target);
+    const unchecked = checks.unchecked(named(putOff[0]![0]!).target);
     const opening = {
       role: "target",
       timeoutMs: limits.timeoutMs,
@@ -176,15 +187,7 @@ async function uncheckedNames(
     await closeService(await openService(starter, unchecked, opening));
   } catch (cause) {
     limits.signal?.throwIfAborted();
-    if (real.length === 0) {
-      // Of a table that refers to itself most rows find what they name, and the others are told one by one.
-      return {
-        names: new Set(),
-        notes: [
-          `${circles.flat().join(", ")} ${circles.length === 1 ? "refers to itself" : "refer to themselves"} by a foreign key that the target checks: a record that comes before what it names fails`,
-        ],
-      };
-    }
+    if (real.length === 0) return { names: new Set(), notes: notesOf(circles) };
     throw new P2PError(
       "FOREIGN_KEY_CIRCLE",
       `Foreign keys of ${endpointLabel(endpoint)} go in a circle, so that no order of the tables satisfies them: ${real.map(text).join("; ")}. ` +
@@ -192,11 +195,14 @@ async function uncheckedNames(
       { cause },
     );
   }
-  const names = new Set(circles.flat());
+  const names = putOff.flat();
+  const losers = names.filter(losesMore);
+  const lost = losers.length > 0 ? `. The ${checks.alsoOff} of ${losers.join(", ")} do not fire meanwhile` : "";
   return {
-    names,
+    names: new Set(names),
     notes: [
-      `Foreign keys go in a circle (${circles.map(text).join("; ")}): they are not checked while these are written, and looked at afterwards`,
+      `Foreign keys go in a circle (${putOff.map(text).join("; ")}): they are not checked while these are written, and looked at afterwards${lost}`,
+      ...notesOf(checked),
     ],
   };
 }
