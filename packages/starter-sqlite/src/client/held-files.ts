@@ -31,6 +31,11 @@ export function holdFile(file: string, readOnly: boolean, inode: string | undefi
   };
 }
 
+/** Whether somebody holds a file to write it. */
+export function isHeld(file: string): boolean {
+  return held.has(keyOf(file, false));
+}
+
 /** A connection that was kept; `undefined` where there is none, or the path leads to another file by now. */
 export function takeHeld(file: string, readOnly: boolean, inode: string | undefined): Database | undefined {
   const kept = held.get(keyOf(file, readOnly));

@@ -5,7 +5,7 @@ import { messageOf, type OpenContext, P2PError } from "@omni/p2p-core/starter";
 import type { Database } from "better-sqlite3";
 import type { SqliteEndpoint } from "../endpoint.ts";
 import { sqliteCode, sqliteError } from "./errors.ts";
-import { takeHeld } from "./held-files.ts";
+import { isHeld, takeHeld } from "./held-files.ts";
 import { inodeOf, SqliteStore } from "./store.ts";
 
 /** Opens the file of an endpoint and makes sure that it is a database, and of a target that it can be written. */
@@ -164,8 +164,9 @@ function asTargetError(error: unknown, { label }: SqliteEndpoint): unknown {
   return error;
 }
 
-/** Removes a file that was made by opening it, if nothing came of it. */
+/** Removes a file that was made by opening it, if nothing came of it. While it is held others may be about to write it. */
 export async function dropIfEmpty(file: string): Promise<void> {
+  if (isHeld(file)) return;
   const found = await stat(file).catch(() => undefined);
-  if (found?.size === 0) await unlink(file).catch(() => {});
+  if (found?.size === 0 && !isHeld(file)) await unlink(file).catch(() => {});
 }
