@@ -17,9 +17,9 @@ export async function followCommand(typed: TypedEnds, flags: FollowFlags, sessio
   }
   if (isOfDatabase(flags)) {
     const selection = selectionFrom(flags);
-    const { deletes, maxDeletes, allowEmptySource, every, reconcileEvery } = flags;
+    const { deletes, maxDeletes, allowEmptySource, every, reconcileEvery, lease } = flags;
     const own = {
-      ...{ deletes, allowEmptySource, every, reconcileEvery },
+      ...{ deletes, allowEmptySource, every, reconcileEvery, lease },
       ...(maxDeletes !== undefined && { maxDeletes: toleranceFrom(maxDeletes) }),
     };
     const given = { verb: "follow", selection, jobs: flags.jobs, own, transferId: flags.transferId } as const;

@@ -16,7 +16,7 @@ export interface DatabaseJobGiven {
   readonly jobs: number | undefined;
   /** What mirrors and follows are told beside copies. */
   readonly own: Pick<MirrorOptions, "deletes" | "maxDeletes" | "allowEmptySource"> &
-    Pick<FollowOptions, "every" | "reconcileEvery">;
+    Pick<FollowOptions, "every" | "reconcileEvery" | "lease">;
   /** The id that the user gave. */
   readonly transferId: string | undefined;
 }

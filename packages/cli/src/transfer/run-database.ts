@@ -70,7 +70,7 @@ function begin(
     ...(deadLetters === false && { deadLetters }),
     config: job.config,
   };
-  const { every: _every, reconcileEvery: _reconcile, ...mirroring } = own;
+  const mirroring = ofMirror(own);
   switch (verb) {
     case "copy":
       return manager.transferDatabase(source, target, {
@@ -94,6 +94,11 @@ function begin(
  *
  * @returns the notes that were told at the beginning, as they are.
  */
+/** What a mirror is told too of what a follow is. */
+function ofMirror({ deletes, maxDeletes, allowEmptySource }: DatabaseJobGiven["own"]) {
+  return { deletes, maxDeletes, allowEmptySource };
+}
+
 function tell({ events }: DatabaseJob, job: TransferJob, reporter: Reporter, { out }: Session): ReadonlySet<string> {
   const told = new Set<string>();
   const far = new Map<string, { readonly records: number; readonly total: number | undefined }>();
@@ -161,12 +166,11 @@ export async function dryRunDatabase(
       target: { ...job.target, endpoint: target, shown: describeEndpoint(target) },
     };
     out.line("");
-    const { every: _, reconcileEvery: __, ...mirroring } = own;
     try {
       const code =
         verb === "copy"
           ? await dryRun(one, session, { sample, timeoutMs: connectionTimeout })
-          : await runMirror(one, { ...mirroring, dryRun: true }, session, undefined);
+          : await runMirror(one, { ...ofMirror(own), dryRun: true }, session, undefined);
       if (code !== ExitCode.OK) worst = ExitCode.PARTIAL;
     } catch (error) {
       if (signal.aborted) throw error;
