@@ -30,6 +30,9 @@ function rows(file: string, sql: string): unknown[] {
   return found;
 }
 
+/** The table of leases that follows keep in a target while they run, unless they are told otherwise. */
+const LEASES = "SELECT name FROM sqlite_schema WHERE name LIKE '%lease%'";
+
 describe("copy --all", () => {
   it("copies every table, each with a line, and one for all of them", async () => {
     const run = await project.run(["copy", "sqlite:app.db", "sqlite:whole.db", "--all", "--verify"]);
@@ -172,6 +175,8 @@ describe("the other verbs", () => {
       "a*",
       "--every",
       "100ms",
+      "--lease",
+      "state",
       "--json",
     ]);
     await running.seen(/database-start/);
@@ -187,10 +192,50 @@ describe("the other verbs", () => {
         { timeout: 20_000 },
       )
       .toEqual([{ n: 3 }]);
+    expect(rows("followed.db", LEASES)).toEqual([]);
     running.child.kill("SIGINT");
     const { code, stdout } = await running.ended;
     expect(code).toBe(130);
     expect(stdout).toContain('"event":"database-result"');
+  });
+
+  it("have a follow of many last in a config file, with its lease, and beside other follows", async () => {
+    const many = { source: "sqlite:app.db", mode: "follow", every: "100ms", lease: "state", collections: ["a*"] };
+    project.write(
+      "follows.json",
+      JSON.stringify({
+        transfers: [
+          { ...many, name: "first", target: "sqlite:first.db" },
+          { name: "note", source: "sqlite:app.db?table=note", target: "sqlite:note.db" },
+          { ...many, name: "second", target: "sqlite:second.db" },
+        ],
+      }),
+    );
+    const dry = await project.run(["run", "follows.json", "--dry-run"]);
+    expect(dry.stderr).not.toContain("unknown option");
+    expect(dry).toMatchObject({ code: 0 });
+    const running = project.start(["run", "follows.json", "--json"]);
+    for (const [file, table, n] of [
+      ["note.db", "note", 1],
+      ["first.db", "album", 3],
+      ["second.db", "album", 3],
+    ] as const) {
+      await expect
+        .poll(
+          () => {
+            try {
+              return rows(file, `SELECT count(*) AS n FROM ${table}`);
+            } catch {
+              return [];
+            }
+          },
+          { timeout: 20_000 },
+        )
+        .toEqual([{ n }]);
+    }
+    expect(rows("first.db", LEASES)).toEqual([]);
+    running.child.kill("SIGINT");
+    expect((await running.ended).code).toBe(130);
   });
 
   it("are in config files, as collections", async () => {

@@ -24,6 +24,14 @@ import { UsageError } from "../usage-error.ts";
 
 type NamedTransfer = FileTransfer & { readonly name: string };
 
+/** A follow of many collections, which has a manager of its own. */
+interface DatabaseFollow {
+  /** Where the file gives one. */
+  readonly transferId: string | undefined;
+  /** @param alone whether nothing else is told beside it. */
+  follow(alone: boolean): Promise<ExitCode>;
+}
+
 /** `omni-p2p run`: one transfer after the other, and then the follows side by side, which do not end. */
 export async function runCommand(file: string | undefined, flags: RunFlags, session: Session): Promise<ExitCode> {
   const path = file ?? findConfig();
@@ -35,17 +43,24 @@ export async function runCommand(file: string | undefined, flags: RunFlags, sess
   // All of them are made ready first, so that a mistake in the last is told before the first has run.
   const jobs: (() => Promise<ExitCode>)[] = [];
   const follows: FollowJob[] = [];
+  const ofDatabases: DatabaseFollow[] = [];
   for (const transfer of transfers) {
     const run = await runOf(transfer, config, flags, session);
     if (typeof run === "function") jobs.push(run);
+    else if ("follow" in run) ofDatabases.push(run);
     else follows.push(run);
   }
-  const ids = follows.map(({ job }) => job.transferId);
+  const ids = [
+    ...follows.map(({ job }) => job.transferId),
+    ...ofDatabases.flatMap(({ transferId }) => transferId ?? []),
+  ];
   const twice = ids.find((id, at) => ids.indexOf(id) !== at);
   if (twice !== undefined) {
     throw new UsageError(`${config.file} has two follows with the transferId "${twice}"; give each one of its own`);
   }
-  if (follows.length > 0) jobs.push(() => runFollows(follows, session, flags.progressInterval));
+  if (follows.length + ofDatabases.length > 0) {
+    jobs.push(() => sideBySide(follows, ofDatabases, session, flags.progressInterval));
+  }
   let worst: ExitCode = ExitCode.OK;
   for (const run of jobs) {
     const code = await run();
@@ -56,13 +71,28 @@ export async function runCommand(file: string | undefined, flags: RunFlags, sess
   return worst;
 }
 
+/** Runs all that do not end: none of them waits for another. */
+async function sideBySide(
+  follows: readonly FollowJob[],
+  ofDatabases: readonly DatabaseFollow[],
+  session: Session,
+  progressInterval: number | undefined,
+): Promise<ExitCode> {
+  const alone = ofDatabases.length + Math.min(follows.length, 1) === 1;
+  const codes = await Promise.all([
+    ...(follows.length > 0 ? [runFollows(follows, session, progressInterval, alone)] : []),
+    ...ofDatabases.map(({ follow }) => follow(alone)),
+  ]);
+  return codes.reduce(worse);
+}
+
 /** What runs a transfer as its mode says. */
 async function runOf(
   transfer: NamedTransfer,
   config: LoadedConfig,
   flags: RunFlags,
   session: Session,
-): Promise<(() => Promise<ExitCode>) | FollowJob> {
+): Promise<(() => Promise<ExitCode>) | FollowJob | DatabaseFollow> {
   const mirror = mirrorOf(transfer);
   const follow = followOf(transfer);
   const job = await jobOf(transfer, config, flags, session);
@@ -85,8 +115,10 @@ async function runOf(
     };
     const { dryRunDatabase, runDatabase } = await import("../transfer/run-database.ts");
     if (flags.dryRun) return () => dryRunDatabase(job, given, session, undefined);
-    return () =>
-      runDatabase({ ...job, resume: job.resume || verb === "follow" }, given, session, flags.progressInterval);
+    if (verb !== "follow") return () => runDatabase(job, given, session, flags.progressInterval);
+    const { transferId } = transfer;
+    const going = { ...job, resume: true };
+    return { transferId, follow: (alone) => runDatabase(going, given, session, flags.progressInterval, alone) };
   }
   if (follow && !flags.dryRun) {
     if (transfer.verify === true)

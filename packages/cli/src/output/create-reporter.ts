@@ -22,11 +22,15 @@ function isTerminal(): boolean {
   return isTTY === true && rows > 0 && columns > 0 && process.env.TERM !== "dumb";
 }
 
-/** JSON where that was asked for, a live line on a terminal, plain lines anywhere else. */
-export async function createReporter(out: Output, interval: number | undefined): Promise<Reporter> {
+/**
+ * JSON where that was asked for, a live line on a terminal, plain lines anywhere else.
+ *
+ * @param alone whether no other one tells of something at the same time: two live lines would draw over each other.
+ */
+export async function createReporter(out: Output, interval: number | undefined, alone = true): Promise<Reporter> {
   if (out.json) return new JsonReporter(out, interval);
   if (out.quiet) return SILENT;
-  if (!isTerminal()) return new PlainReporter(out, interval);
+  if (!alone || !isTerminal()) return new PlainReporter(out, interval);
   const { LiveReporter } = await import("./live-reporter.ts");
   return new LiveReporter(out, interval);
 }

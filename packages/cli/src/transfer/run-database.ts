@@ -19,17 +19,22 @@ import { reportDatabase, reportEnded } from "./report-database.ts";
 import { runMirror } from "./run-mirror.ts";
 import { registerStarters } from "./run-transfer.ts";
 
-/** Copies, mirrors or follows the collections that are meant. */
+/**
+ * Copies, mirrors or follows the collections that are meant.
+ *
+ * @param alone whether nothing else is told beside it.
+ */
 export async function runDatabase(
   job: TransferJob,
   given: DatabaseJobGiven,
   session: Session,
   progressInterval: number | undefined,
+  alone = true,
 ): Promise<ExitCode> {
   const { out, interrupts } = session;
   const manager = new DefaultP2PConnectionManager();
   out.onClosed = undefined;
-  const reporter = await createReporter(out, progressInterval);
+  const reporter = await createReporter(out, progressInterval, alone);
   try {
     await registerStarters(job, manager);
     const goOn = given.verb === "follow" ? job.resumeCommand.replace(/ --resume$/, "") : job.resumeCommand;
@@ -89,16 +94,16 @@ function begin(
   }
 }
 
-/**
- * Tells people and programs how it goes.
- *
- * @returns the notes that were told at the beginning, as they are.
- */
 /** What a mirror is told too of what a follow is. */
 function ofMirror({ deletes, maxDeletes, allowEmptySource }: DatabaseJobGiven["own"]) {
   return { deletes, maxDeletes, allowEmptySource };
 }
 
+/**
+ * Tells people and programs how it goes.
+ *
+ * @returns the notes that were told at the beginning, as they are.
+ */
 function tell({ events }: DatabaseJob, job: TransferJob, reporter: Reporter, { out }: Session): ReadonlySet<string> {
   const told = new Set<string>();
   const far = new Map<string, { readonly records: number; readonly total: number | undefined }>();

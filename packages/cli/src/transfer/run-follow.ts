@@ -44,16 +44,18 @@ interface Surroundings {
 /**
  * Runs follows side by side: one that ends leaves the others alone, and a signal stops them all.
  *
+ * @param alone whether nothing else is told beside them.
  * @returns when all were stopped, or cannot go on: the exit code of the first that could not.
  */
 export async function runFollows(
   follows: readonly FollowJob[],
   session: Session,
   progressInterval: number | undefined,
+  alone = true,
 ): Promise<ExitCode> {
   for (const { job } of follows) assertJob(job);
   const { out, interrupts } = session;
-  const reporter = await createReporter(out, progressInterval);
+  const reporter = await createReporter(out, progressInterval, alone);
   const prompt = new PausePrompt(out);
   const goOn = goOnCommand(follows[0]!.job);
   sayStopping(session);
