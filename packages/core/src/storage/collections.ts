@@ -28,7 +28,7 @@ export interface ListedCollection extends CollectionName {
   readonly key?: readonly string[] | undefined;
   /** Its foreign keys to collections of the same database. */
   readonly foreignKeys?: readonly ForeignKey[] | undefined;
-  /** Writes to it set off more, such as triggers of the user's. Needed only beside {@link ForeignKeyChecks.alsoOff}. Default `false`. */
+  /** Writes to it set off more, such as triggers of the user's. Needed only where `foreignKeys` of the catalogue has `alsoOff`. Default `false`. */
   readonly triggers?: boolean | undefined;
   /** Why no endpoint leads to it, or why it cannot be looked at. The others are listed all the same. */
   readonly trouble?: string | undefined;

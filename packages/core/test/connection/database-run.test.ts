@@ -152,7 +152,7 @@ describe("a job that is resumed", () => {
       },
     });
     const { run } = databaseOf({ a: source }, { a: target });
-    const options = { config: { batchSize: 10, partitions: 4, retryAttempts: 0 } };
+    const options = { config: { batchSize: 10, partitions: 4, maxRetries: 0 } };
     expect(await run(options)).toMatchObject({ status: "failed", collections: [{ error: { code: "WRITE_FAILED" } }] });
     const sent = target.sent.length;
     target.script = {};

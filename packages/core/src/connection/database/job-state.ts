@@ -1,4 +1,4 @@
-/** The state of a job in a file, replaced atomically: which collections are finished, so that a resume passes over them. */
+/** The state of a job in a file, replaced atomically: what became of its collections, for a run that goes on with it. */
 import { hash, randomUUID } from "node:crypto";
 import { mkdir, readFile, rename, rm, writeFile } from "node:fs/promises";
 import { join, resolve } from "node:path";
