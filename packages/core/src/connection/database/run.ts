@@ -411,7 +411,7 @@ export class DatabaseRun implements DatabaseJob {
           this.#results.set(name, { ...result, status: "interrupted" });
           continue;
         }
-        const cause = this.#terms.redact(toP2PError(thrown, "READ_FAILED", "The target failed"));
+        const cause = this.#terms.redact(thrown);
         const what = `The foreign keys of "${name}" could not be looked at: ${messageOf(cause)}`;
         notes.push(what);
         const advice = "all of it is written; see what is wrong there, and resume the job, which looks at them again";
