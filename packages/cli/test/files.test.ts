@@ -76,15 +76,15 @@ test("a path in place of an endpoint is told how to be written, and completion k
 });
 
 test.each([
-  [/cannot look records up by their ids/, "mirror", "file:in.ndjson", "sqlite:m.db?table=t"],
-  [/cannot replace or delete/, "mirror", "sqlite:a.db?table=t", "file:m.ndjson"],
-  [/cannot replace or delete/, "mirror", "sqlite:a.db?table=t", "file:m.ndjson", "--deletes", "keep"],
-  [/cannot look records up by their ids/, "follow", "file:in.ndjson", "sqlite:m.db?table=t"],
-  [/cannot replace or delete/, "follow", "sqlite:a.db?table=t", "file:m.ndjson", "--deletes", "keep"],
-] as const)("a file that is no source or target of a mirror says so (%s, %s %s %s)", async (what, ...args) => {
+  ["look records up by their ids", ["mirror", "file:in.ndjson", "sqlite:m.db?table=t"]],
+  ["replace or delete", ["mirror", "sqlite:a.db?table=t", "file:m.ndjson"]],
+  ["replace or delete", ["mirror", "sqlite:a.db?table=t", "file:m.ndjson", "--deletes", "keep"]],
+  ["look records up by their ids", ["follow", "file:in.ndjson", "sqlite:m.db?table=t"]],
+  ["replace or delete", ["follow", "sqlite:a.db?table=t", "file:m.ndjson", "--deletes", "keep"]],
+])("a file that is no source or target of a mirror says so: it cannot %s (%j)", async (what, args) => {
   const { code, stderr } = await project.run(args);
   expect(code).not.toBe(0);
-  expect(stderr).toMatch(what);
+  expect(stderr).toContain(`cannot ${what}`);
   expect(stderr).toMatch(/a file is read and written from its beginning to its end.*load it into a store first/);
   expect(stderr).not.toMatch(/[Uu]pgrade/);
 });
