@@ -43,6 +43,32 @@ test("a reader of stdout that goes away ends the command in silence", async () =
   expect([code, stderr]).toEqual([141, ""]);
 });
 
+test("what was written to stdout is not gone on with, and nobody is told that it could be", async () => {
+  const words = ["copy", "file:in.ndjson", "file:-?format=ndjson", "--batch-size", "100", "--transfer-id", "piped"];
+  const { child, ended, seen } = project.start([...words, "--rate-limit", "1000/s"]);
+  await seen(/"id":500,/);
+  child.kill("SIGINT");
+  const { code, stderr } = await ended;
+  expect(code).toBe(130);
+  expect(stderr).toMatch(/Stopped after .*\n.*cannot be gone on with/);
+  expect(stderr).not.toContain("--resume");
+  const resumed = await project.run([...words, "--resume"]);
+  expect([resumed.code, resumed.stdout]).toEqual([expect.any(Number), ""]);
+  expect(resumed.code).not.toBe(0);
+  expect(resumed.stderr).toMatch(/cannot be taken back or gone on with.*without --resume/s);
+  const anew = await project.run(words);
+  expect([anew.code, anew.stdout]).toEqual([0, lines(COUNT)]);
+  expect(anew.stderr).not.toContain("would have gone on");
+});
+
+test("what is written to a pipe is not verified, and nothing is written before that is said", async () => {
+  for (const target of ["file:-?format=ndjson", "file:/dev/null?format=ndjson"]) {
+    const { code, stdout, stderr } = await project.run(["copy", "file:in.ndjson", target, "--verify"]);
+    expect([code === 0, stdout]).toEqual([false, ""]);
+    expect(stderr).toMatch(/cannot be read back.*leave out --verify/s);
+  }
+});
+
 test("a full disk is told as such", async () => {
   const { code, stderr } = await project.run(["copy", "file:in.ndjson", "file:/dev/full?format=ndjson"]);
   expect(code).not.toBe(0);

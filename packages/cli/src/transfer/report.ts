@@ -7,6 +7,7 @@ import { formatCount, formatDuration, records } from "../output/format.ts";
 import type { Output } from "../output/output.ts";
 import { printable } from "../output/printable.ts";
 import type { TransferJob } from "./job.ts";
+import { mayGoOn } from "./pipe-target.ts";
 
 /** Failures shown on the screen; all of them are in the dead letters. */
 const SHOWN_FAILURES = 5;
@@ -69,15 +70,19 @@ function replayable({ errors }: TransferResult): ReplayPhase[] {
 
 /** Tells how far a transfer came that was interrupted, and how to go on. */
 export function reportInterruption(job: TransferJob, result: TransferResult | undefined, out: Output): void {
-  const resumable = result !== undefined && result.checkpoint.recordsRead > 0;
+  const resumable = result !== undefined && mayGoOn(job, result.checkpoint);
   if (result) out.event(resultEvent(job, result, "interrupted", resumable));
-  if (!resumable) {
+  if (result === undefined || result.checkpoint.recordsRead === 0) {
     out.note("Stopped before anything was copied.");
     return;
   }
   out.line(`Stopped after ${records(result.checkpoint.recordsRead)}; ${formatCount(result.successCount)} written.`);
   for (const note of result.notes ?? []) out.note(printable(note));
-  out.note(`Go on with: ${job.resumeCommand}`);
+  out.note(
+    resumable
+      ? `Go on with: ${job.resumeCommand}`
+      : "What was written to a pipe cannot be gone on with; start the transfer anew.",
+  );
 }
 
 export function resultEvent(

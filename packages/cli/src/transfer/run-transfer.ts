@@ -23,6 +23,7 @@ import { assertJob } from "./assert-job.ts";
 import { failedIds } from "./failed-ids.ts";
 import type { TransferJob } from "./job.ts";
 import { inspectCommand, jobOptions, sayStopping, withinTransferTimeout } from "./job-options.ts";
+import { isPipe, isStdout, mayGoOn } from "./pipe-target.ts";
 import { reportFailures, reportInterruption, reportResult, resultEvent } from "./report.ts";
 import { runVerify } from "./run-verify.ts";
 
@@ -43,7 +44,7 @@ export async function runTransfer(
     await registerStarters(job, manager);
     const earlier = await announce(job, session);
     const connection = await establish(job, session, manager);
-    tellSupervisor({ kind: "way", text: job.resumeCommand });
+    tellSupervisor({ kind: "way", text: isPipe(job) ? undefined : job.resumeCommand });
     reporter.start(job, earlier !== undefined && job.resume);
     sayStopping(session);
     done = await transfer(job, session, manager, connection, reporter);
@@ -85,10 +86,6 @@ export async function runTransfer(
   }
 }
 
-function isStdout({ target: { endpoint } }: TransferJob): boolean {
-  return endpoint.storageType === "file" && endpoint.database === "-";
-}
-
 export async function registerStarters(job: TransferJob, manager: DefaultP2PConnectionManager): Promise<void> {
   for (const { endpoint, starter } of [job.source, job.target]) manager.registerService(endpoint.storageType, starter);
   if (typeof job.deadLetters !== "object") return;
@@ -104,8 +101,8 @@ async function announce(job: TransferJob, { out }: Session): Promise<Checkpoint 
     if (!checkpoint) out.note(`There is no earlier run of ${job.transferId} to resume; it starts from the beginning.`);
     else if (checkpoint.status === "completed") {
       out.note(`${job.transferId} was completed before; run it without --resume to copy once more.`);
-    } else out.note(`Going on after ${done} records.`);
-  } else if (checkpoint?.status === "running" && checkpoint.recordsRead > 0) {
+    } else if (mayGoOn(job, checkpoint)) out.note(`Going on after ${done} records.`);
+  } else if (checkpoint?.status === "running" && mayGoOn(job, checkpoint)) {
     out.note(`An earlier run stopped after ${done} records; with --resume this one would have gone on from there.`);
   }
   return checkpoint;
@@ -165,7 +162,7 @@ function reportFailure(job: TransferJob, session: Session, error: unknown): Exit
     reportInterruption(job, result, out);
     return interrupts.exitCode;
   }
-  const resumable = result !== undefined && result.checkpoint.recordsRead > 0;
+  const resumable = result !== undefined && mayGoOn(job, result.checkpoint);
   if (result) out.event(resultEvent(job, result, "failed", resumable));
   const notFound = isP2PError(error, "SOURCE_NOT_FOUND") && result === undefined;
   const next = resumable ? job.resumeCommand : notFound ? inspectCommand(job) : undefined;

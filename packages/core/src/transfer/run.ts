@@ -1,6 +1,7 @@
 /** The pipeline of a transfer: reads, transforms, writes concurrently and commits in order. */
 import { unlessAborted } from "../async/abort.ts";
-import { messageOf, toP2PError } from "../errors.ts";
+import { messageOf, P2PError, toP2PError } from "../errors.ts";
+import { endpointLabel } from "../storage/endpoint.ts";
 import type { P2PQuery } from "../storage/query.ts";
 import { redactError, redactText, secretsOf } from "../storage/redact.ts";
 import { type TransferBatch, transferBatches } from "./batches.ts";
@@ -132,11 +133,21 @@ export class TransferRun {
     }
   }
 
-  /** Has a target that is written in one go begin, or go on after what was acknowledged. */
+  /**
+   * Has a target that is written in one go begin, or go on after what was acknowledged.
+   *
+   * @throws P2PError `CHECKPOINT_MISMATCH` for one that gave no position of what was written: it would get the rest alone.
+   */
   async #begin(earlier: Checkpoint | undefined): Promise<void> {
     const { sequential } = this.#target.service;
     if (!sequential) return;
     const { checkpoints, transferId } = this.#options;
+    if (earlier && earlier.targetPosition === undefined && earlier.counts.successCount > 0) {
+      throw new P2PError(
+        "CHECKPOINT_MISMATCH",
+        `The transfer "${transferId}" cannot be resumed: what was written to ${endpointLabel(this.#target.endpoint)} cannot be taken back or gone on with, as of a pipe. Start it anew without resume`,
+      );
+    }
     // What cannot be read will not be resumed either.
     const old = earlier ? undefined : await checkpoints?.load(transferId).catch(() => undefined);
     const options = {

@@ -524,4 +524,58 @@ describe("a transfer that is resumed", () => {
   });
 });
 
+describe("a target that is written in one go and says no position, as a pipe does not", () => {
+  const piped = (wrong?: Error) => {
+    const begun: unknown[] = [];
+    const target = new ScriptedStore([], {
+      write: ({ number, apply }) => {
+        if (number === 2 && wrong) throw wrong;
+        return apply();
+      },
+    });
+    const sequential = {
+      begin: async ({ after }: { after?: unknown }) => void begun.push(after),
+      flush: async () => {},
+      finish: async () => {},
+    };
+    return { begun, target: Object.assign(target, { sequential }) };
+  };
+
+  it("is not gone on with after what was written to it, and its checkpoint stays", async () => {
+    const options = { transferId: "t", checkpoint: new MemoryCheckpointStore(), batchSize: 5, concurrency: 1 };
+    await ending(transfer(new ScriptedStore(records(20)), piped(new Error("closed")).target, options));
+    const before = await options.checkpoint.load("t");
+    expect(before?.counts.successCount).toBe(10);
+    const { begun, target } = piped();
+    const error: unknown = await transfer(new ScriptedStore(records(20)), target, { ...options, resume: true }).catch(
+      (thrown) => thrown,
+    );
+    expect(error).toMatchObject({ code: "CHECKPOINT_MISMATCH" });
+    expect((error as Error).message).toMatch(/pipe.*without resume/);
+    expect([begun, target.sent]).toEqual([[], []]);
+    expect(await options.checkpoint.load("t")).toEqual(before);
+  });
+
+  it("is begun where nothing has been written to it", async () => {
+    const options = { transferId: "t", checkpoint: new MemoryCheckpointStore(), batchSize: 5, concurrency: 1 };
+    const transform = ({ id, ...rest }: { id: unknown }) => {
+      if (Number(String(id).replace(/\D/g, "")) < 5) throw new Error("not this one");
+      return { id, ...rest } as never;
+    };
+    const { target } = piped();
+    target.script = {
+      write: () => {
+        throw new Error("closed");
+      },
+    };
+    await ending(transfer(new ScriptedStore(records(20)), target, { ...options, transform, transformVersion: "1" }));
+    expect((await options.checkpoint.load("t"))?.counts).toMatchObject({ successCount: 0, failureCount: 5 });
+    const again = piped();
+    const resumed = { ...options, transform, transformVersion: "1", resume: true };
+    await transfer(new ScriptedStore(records(20)), again.target, resumed);
+    expect(again.begun).toEqual([undefined]);
+    expect(again.target.ids).toHaveLength(15);
+  });
+});
+
 const temporaryFolderNow = temporaryFolder();
