@@ -129,7 +129,10 @@ export interface WriteResult {
   readonly failures: readonly WriteFailure[];
   /** Bytes sent, where known. Default: what the transfer estimates the written records to be. */
   readonly bytes?: number;
-  /** Of a {@link SequentialTarget}: where it stands after these records. Small, plain JSON, kept in the checkpoint. */
+  /**
+   * Of a {@link SequentialTarget}: where it stands after these records. Small, plain JSON, kept in the checkpoint. Absent where
+   * nothing can be taken back, as of a pipe: such a transfer is not resumed.
+   */
   readonly position?: JsonValue;
 }
 
@@ -247,6 +250,8 @@ export interface StoreIdentity {
    * symbolic link, another host name or another user. Absent where the store cannot tell.
    */
   readonly thing?: string;
+  /** Where it is made of several, as a pattern of files is: the `thing` of each. Two ends that have one in common are refused. */
+  readonly things?: readonly string[];
   /**
    * Changes when the thing is dropped and made anew, restored or replaced; stays the same through writes, restarts and
    * changes of the schema. Absent where the store cannot tell, and while the thing does not exist yet.

@@ -182,6 +182,18 @@ describe("source and target that are one", () => {
     expect(await transfer(one(), one(), {}, { targetEndpoint: elsewhere })).toMatchObject({ successCount: 3 });
   });
 
+  it("are refused where the target is one of the things that the source is made of, or has one of them", async () => {
+    const parts = () => told({ thing: "all", things: ["a", "b"], certain: true }, records(3));
+    for (const target of [{ thing: "b" }, { thing: "c", things: ["d", "a"] }]) {
+      await expect(transfer(parts(), told(target))).rejects.toMatchObject({ code: "SAME_STORE" });
+      expect(await transfer(parts(), told(target), { allowSameStore: true })).toMatchObject({ successCount: 3 });
+    }
+    const one = () => told({ thing: "a" }, records(3));
+    await expect(transfer(one(), told({ thing: "c", things: ["a"] }))).rejects.toMatchObject({ code: "SAME_STORE" });
+    expect(await transfer(parts(), told({ thing: "c", things: ["d"] }))).toMatchObject({ successCount: 3 });
+    expect(await transfer(told({}, records(3)), told({ things: [] }))).toMatchObject({ successCount: 3 });
+  });
+
   it("are refused before the checkpoint of an earlier run is touched", async () => {
     const options = checkpointed();
     await transfer(told({ thing: "x" }, records(3)), told({ thing: "y" }), options);

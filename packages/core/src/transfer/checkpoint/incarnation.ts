@@ -209,11 +209,18 @@ export class IncarnationGuard {
 
   #assertTwo(source: StoreIdentity, target: StoreIdentity): void {
     const { source: from, target: to } = this.#ends;
-    if (source.thing === undefined || source.thing !== target.thing) return;
     if (from.endpoint.storageType !== to.endpoint.storageType || this.#options.config.allowSameStore) return;
+    if (source.thing !== undefined && source.thing === target.thing) {
+      throw new P2PError(
+        "SAME_STORE",
+        `${endpointLabel(from.endpoint)} and ${endpointLabel(to.endpoint)} are one and the same; name another target, or set allow_same_store to move its records onto themselves`,
+      );
+    }
+    const written = new Set([target.thing, ...(target.things ?? [])]);
+    if (!(source.things ?? [source.thing]).some((thing) => thing !== undefined && written.has(thing))) return;
     throw new P2PError(
       "SAME_STORE",
-      `${endpointLabel(from.endpoint)} and ${endpointLabel(to.endpoint)} are one and the same; name another target, or set allow_same_store to move its records onto themselves`,
+      `What ${endpointLabel(to.endpoint)} writes is among what ${endpointLabel(from.endpoint)} reads, so it would be copied into itself; write elsewhere, name the source so that it leaves that out, or set allow_same_store`,
     );
   }
 

@@ -20,7 +20,7 @@ interface CertifiedEnd {
   /** Without its secrets. */
   readonly endpoint: string;
   /** What the store told of the thing behind it. */
-  readonly identity: StoreIdentity;
+  readonly identity: Omit<StoreIdentity, "things">;
 }
 
 /**
@@ -104,10 +104,11 @@ interface Findings {
 /** Makes the certificate of a comparison. */
 export async function certificateOf(found: Findings): Promise<VerifyCertificate> {
   const { query, targetQuery, transformed, records, salt, digests, targetDigests, startedAt, retry, signal } = found;
-  const end = async ({ service, endpoint }: TransferEnd): Promise<CertifiedEnd> => ({
-    endpoint: identify(endpoint),
-    identity: await persistentIdentity({ service }, retry, signal),
-  });
+  const end = async ({ service, endpoint }: TransferEnd): Promise<CertifiedEnd> => {
+    // What it is made of is in its thing.
+    const { things: _, ...identity } = await persistentIdentity({ service }, retry, signal);
+    return { endpoint: identify(endpoint), identity };
+  };
   const certificate = {
     format: "omni-p2p-certificate",
     version: 1,
@@ -152,7 +153,7 @@ function rootOf(certificate: Omit<VerifyCertificate, "root">): string {
   return createHash("sha256").update(JSON.stringify(all)).digest("hex");
 }
 
-function identityParts({ thing, incarnation, certain, volatile }: StoreIdentity) {
+function identityParts({ thing, incarnation, certain, volatile }: CertifiedEnd["identity"]) {
   return [thing ?? null, incarnation ?? null, certain ?? null, volatile ?? null];
 }
 
