@@ -87,23 +87,15 @@ export function fieldsOf(record: P2PRecord, key: Key | undefined): P2PObject {
   if (key.fields.length > 1) {
     const missing = key.fields.find((field) => getField(record, field) == null);
     if (missing !== undefined) throw new P2PError("INVALID_RECORD", `it lacks the field "${missing}" of the key`);
-    return withCarried(rest);
+    return rest;
   }
   const there = getField(record, name!);
   if (there !== undefined && encodeJson(there) !== encodeJson(id as P2PValue)) {
     throw new P2PError("INVALID_RECORD", `its field "${name}" is not its id, under which name the file keeps that`);
   }
-  if (there !== undefined) return withCarried(rest);
+  if (there !== undefined) return rest;
   const fields: Record<string, P2PValue> = {};
   setField(fields, name!, id as P2PValue);
   for (const field of Object.keys(rest)) setField(fields, field, rest[field]!);
-  return name === "_id" ? fields : withCarried(fields);
-}
-
-/** A field `id` that was carried as `_id` goes back. */
-function withCarried(fields: P2PObject): P2PObject {
-  if (!Object.hasOwn(fields, "_id")) return fields;
-  const back: Record<string, P2PValue> = {};
-  for (const field of Object.keys(fields)) setField(back, field === "_id" ? "id" : field, fields[field]!);
-  return back;
+  return fields;
 }
