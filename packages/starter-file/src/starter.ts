@@ -38,8 +38,11 @@ export const fileStarter: P2PStarter = {
 
 async function openSource(endpoint: EndpointInfo, { signal }: OpenContext): Promise<P2PDataTransferService> {
   signal.throwIfAborted();
-  const source = await FileSource.open(parseFileEndpoint(endpoint));
+  const parsed = parseFileEndpoint(endpoint);
+  const source = await FileSource.open(parsed);
   const { isPipe, format } = source;
+  // Files grow and are replaced between two reads of a store that stays open.
+  const look = () => FileSource.open(parsed);
   const capabilities: P2PCapabilities = {
     ...fileCapabilities,
     resumable: !isPipe,
@@ -50,15 +53,17 @@ async function openSource(endpoint: EndpointInfo, { signal }: OpenContext): Prom
   };
   return {
     capabilities,
-    readFromSource: (query, options) => readBatches(source, query, options),
+    async *readFromSource(query, options) {
+      yield* readBatches(await look(), query, options);
+    },
     writeToTarget: () =>
       Promise.reject(
         new P2PError("INVALID_STATE", `${source.endpoint.label} was opened to be read, and is not written`),
       ),
     ...(format.comparable && { comparable: (record) => format.comparable!(record) }),
     extent: source.extent,
-    count: (query, signal) => countRecords(source, query, signal),
-    partitions: (query, parts, signal) => partitionQuery(source, query, parts, signal),
+    count: async (query, signal) => countRecords(await look(), query, signal),
+    partitions: async (query, parts, signal) => partitionQuery(await look(), query, parts, signal),
     identity: async (signal) => {
       signal.throwIfAborted();
       return source.identity();
@@ -75,16 +80,23 @@ async function openTarget(endpoint: EndpointInfo, { signal }: OpenContext): Prom
   const format = formatOf(parsed);
   const target = beginTarget(parsed, format);
   const place = path === "-" ? undefined : await findTarget(path, label);
+  // What a target holds is asked of a source of the same endpoint, which exists once it is whole.
+  const written = async () => {
+    if (!target.isPipe) return FileSource.open(parsed);
+    throw new P2PError(
+      "UNSUPPORTED_OPERATION",
+      `What was written to ${label} cannot be read back, since it is a pipe; write a file to verify it`,
+    );
+  };
   return {
     capabilities: { ...fileCapabilities, resumable: place?.isStream === false, valueTypes: format.valueTypes },
-    // What a target holds is asked of a source of the same endpoint, which exists once it is whole.
     async *readFromSource(query, options) {
-      yield* readBatches(await FileSource.open(parsed), query, options);
+      yield* readBatches(await written(), query, options);
     },
     writeToTarget: (records, options) => target.write(records, options),
     sequential: target,
     ...(format.comparable && { comparable: (record) => format.comparable!(record) }),
-    count: async (query, signal) => countRecords(await FileSource.open(parsed), query, signal),
+    count: async (query, signal) => countRecords(await written(), query, signal),
     partitions: async (query) => [query],
     identity: async (signal) => {
       signal.throwIfAborted();

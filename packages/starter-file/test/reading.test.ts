@@ -1,11 +1,20 @@
 import { appendFileSync, mkdirSync, rmSync, symlinkSync, truncateSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { gzipSync, zstdCompressSync } from "node:zlib";
+import type { P2PDataTransferService, P2PQuery } from "@omni/p2p-core/starter";
 import { describe, expect, it } from "vitest";
-import { batchesOf, calm, fileWith, openSource, read, temporaryFolder } from "./support.ts";
+import { batchesOf, calm, fileWith, openSource, read, temporaryFolder, transfer } from "./support.ts";
 
 const lines = (count: number, from = 0): string =>
   Array.from({ length: count }, (_, i) => `{"id":${from + i},"text":"record ${from + i}"}\n`).join("");
+
+async function idsOf(source: P2PDataTransferService, query: P2PQuery = {}): Promise<unknown[]> {
+  const ids: unknown[] = [];
+  for await (const { records } of source.readFromSource(query, { batchSize: 100, signal: calm() })) {
+    ids.push(...records.map(({ id }) => id));
+  }
+  return ids;
+}
 
 describe("NDJSON that is not as it should be", () => {
   it("a byte-order mark, carriage returns and empty lines are let pass", async () => {
@@ -171,6 +180,40 @@ describe("a file that changes", () => {
       }
     };
     await expect(reading()).rejects.toMatchObject({ code: "STORE_CHANGED" });
+  });
+
+  it("is looked at anew by each read of a source that stays open", async () => {
+    const path = fileWith(lines(10));
+    const source = await openSource(`file:${path}`);
+    expect(await idsOf(source)).toHaveLength(10);
+    appendFileSync(path, lines(5, 10));
+    expect(await idsOf(source)).toHaveLength(15);
+    await source.identity(calm());
+    expect(source.extent?.total({})).toBe(lines(15).length);
+    // A longer one in its place would be read up to the middle of a record.
+    rmSync(path);
+    writeFileSync(path, lines(3000).replaceAll('"id"', '"_id"'));
+    expect(await idsOf(source)).toHaveLength(3000);
+    const parts = await source.partitions({}, 2, calm());
+    appendFileSync(path, '{"_id":3000}\n');
+    expect((await Promise.all(parts.map((part) => idsOf(source, part)))).flat()).toHaveLength(3001);
+  });
+
+  it("is looked for anew by each read: other files of a pattern, and of a dump", async () => {
+    const folder = temporaryFolder();
+    fileWith(lines(2), "a.ndjson", folder);
+    const source = await openSource(`file:${folder}/*.ndjson`);
+    expect(await idsOf(source)).toEqual([0, 1]);
+    fileWith(lines(1, 2), "b.ndjson", folder);
+    expect(await idsOf(source)).toEqual([0, 1, 2]);
+    rmSync(join(folder, "a.ndjson"));
+    expect(await idsOf(source)).toEqual([2]);
+    await transfer(`file:${fileWith(lines(2))}`, `file:${folder}/dump.ndjson?partSize=1024`);
+    const dump = await openSource(`file:${folder}/dump.ndjson`);
+    expect(await dump.count({}, calm())).toBe(2);
+    await transfer(`file:${fileWith(lines(3))}`, `file:${folder}/dump.ndjson?partSize=1024&ifExists=replace`);
+    expect(await dump.count({}, calm())).toBe(3);
+    expect(await idsOf(dump)).toEqual([0, 1, 2]);
   });
 
   it("has another identity when it is made anew", async () => {

@@ -107,10 +107,13 @@ export function markOf({ dev, ino, birthtimeNs }: BigIntStats): string {
   return `${dev}:${ino}:${birthtimeNs}`;
 }
 
-/** Which files they are, however they are reached. */
-export async function thingOf(files: readonly SourceFile[]): Promise<string> {
-  const paths = await Promise.all(files.map(({ path }) => thingAt(path)));
-  return paths.length === 1 ? paths[0]! : `files ${hash("sha256", paths.join("\n"), "base64url")}`;
+/** Which files they are, however they are reached: all together, and each where they are several. */
+export async function thingsOf(
+  files: readonly SourceFile[],
+): Promise<{ readonly thing: string; readonly things?: readonly string[] }> {
+  const things = await Promise.all(files.map(({ path }) => thingAt(path)));
+  if (things.length === 1) return { thing: things[0]! };
+  return { thing: `files ${hash("sha256", things.join("\n"), "base64url")}`, things };
 }
 
 /** One file: its path without links, or its inode where it has several names. */

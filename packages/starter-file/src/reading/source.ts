@@ -1,8 +1,8 @@
 /** An open source: the files of an endpoint, their format, and how their records are named. */
-import { P2PError, type P2PObject, type SourceExtent } from "@omni/p2p-core/starter";
+import { P2PError, type P2PObject, type SourceExtent, type StoreIdentity } from "@omni/p2p-core/starter";
 import { compressionOfName } from "../client/compression.ts";
 import { type Member, PlainBytes } from "../client/plain-bytes.ts";
-import { findSources, incarnationOf, OpenFile, type SourceFile, thingOf } from "../client/source-file.ts";
+import { findSources, incarnationOf, OpenFile, type SourceFile, thingsOf } from "../client/source-file.ts";
 import type { FileEndpoint } from "../endpoint.ts";
 import type { Format, FormatInput, Position } from "../formats/format.ts";
 import { formatOf } from "../formats/formats.ts";
@@ -23,16 +23,19 @@ export interface InputRange {
   readonly upTo?: number | undefined;
 }
 
-/** What an endpoint leads to. */
+/** What an endpoint leads to at one moment: each read looks anew, and keeps to what it found then. */
 export class FileSource {
   readonly endpoint: FileEndpoint;
   readonly files: readonly SourceFile[];
   readonly format: Format;
+  /** As they were when it was last asked which they are, which a transfer does first: for progress. */
+  #seen: readonly SourceFile[];
   #key: Key | undefined;
 
   private constructor(endpoint: FileEndpoint, files: readonly SourceFile[], format: Format) {
     this.endpoint = endpoint;
     this.files = files;
+    this.#seen = files;
     this.format = format;
     this.#key = givenKey(endpoint.options.key);
   }
@@ -56,7 +59,7 @@ export class FileSource {
   /** Bytes that a query reads, and those before a cursor, for progress. */
   readonly extent: SourceExtent = {
     total: ({ limit, partition }) =>
-      this.isPipe || limit !== undefined || partition !== undefined ? undefined : this.#bytesBefore(this.files.length),
+      this.isPipe || limit !== undefined || partition !== undefined ? undefined : this.#bytesBefore(this.#seen.length),
     before: (cursor) => {
       const { file, at, read } = parseCursor(cursor);
       return this.#bytesBefore(file) + (read ?? at);
@@ -64,7 +67,7 @@ export class FileSource {
   };
 
   #bytesBefore(file: number): number {
-    return this.files.slice(0, file).reduce((sum, { size }) => sum + size, 0);
+    return this.#seen.slice(0, file).reduce((sum, { size }) => sum + size, 0);
   }
 
   /** Records of a dump, as its manifest says; `undefined` for other files. */
@@ -74,14 +77,15 @@ export class FileSource {
   }
 
   /** Which files they are at this moment, and of which making. */
-  async identity(): Promise<{ thing?: string; incarnation?: string; certain: true }> {
+  async identity(): Promise<StoreIdentity> {
     if (this.isPipe) return { certain: true };
     const now = await findSources(this.endpoint).catch((error: unknown) => {
       if (error instanceof P2PError && error.code === "SOURCE_NOT_FOUND") return [];
       throw error;
     });
     if (now.length === 0) return { certain: true };
-    return { thing: await thingOf(now), incarnation: incarnationOf(now), certain: true };
+    this.#seen = now;
+    return { ...(await thingsOf(now)), incarnation: incarnationOf(now), certain: true };
   }
 
   async openInput(file: SourceFile, range: InputRange, signal: AbortSignal): Promise<OpenInput> {
