@@ -1,4 +1,4 @@
-import { appendFileSync, existsSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { appendFileSync, existsSync, readdirSync, readFileSync, rmSync, truncateSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { MemoryCheckpointStore } from "@omni/p2p-core";
 import { describe, expect, it } from "vitest";
@@ -118,6 +118,103 @@ it("a dump that is there is refused, or replaced with the parts that it had more
   await expect(transfer(few, `${url}?partSize=1024&ifExists=append`)).rejects.toThrow(
     /Nothing is appended to the parts/,
   );
+});
+
+it("a dump does not take the place of another that has the same manifest's name, nor of what is no manifest", async () => {
+  const { folder } = await dump();
+  const few = `file:${fileWith('{"id":1}\n')}`;
+  const before = readdirSync(folder);
+  for (const other of ["dump.csv", "dump.ndjson.gz"]) {
+    await expect(transfer(few, `file:${folder}/${other}?partSize=1024&ifExists=replace`)).rejects.toMatchObject({
+      code: "TARGET_EXISTS",
+      message: expect.stringMatching(/that of another dump.*another name/),
+    });
+  }
+  expect(readdirSync(folder)).toEqual(before);
+  const precious = { name: "precious.txt", records: 0, bytes: 0, sha256: "0".repeat(64) };
+  for (const text of [JSON.stringify({ version: 1, records: 0, parts: [precious] }), "{}", "not JSON"]) {
+    const own = temporaryFolder();
+    fileWith("precious", "precious.txt", own);
+    fileWith(text, "dump.manifest.json", own);
+    await expect(transfer(few, `file:${own}/dump.ndjson?partSize=1024&ifExists=replace`)).rejects.toMatchObject({
+      code: "TARGET_EXISTS",
+    });
+    expect(readFileSync(join(own, "dump.manifest.json"), "utf8")).toBe(text);
+    expect(readdirSync(own)).toEqual(["dump.manifest.json", "precious.txt"]);
+  }
+});
+
+it("the manifest of another dump that came while this one was written is left alone", async () => {
+  const folder = temporaryFolder();
+  const other = JSON.stringify({
+    version: 1,
+    records: 0,
+    parts: [{ name: "dump-00001.csv", records: 0, bytes: 0, sha256: "0".repeat(64) }],
+  });
+  const onProgress = () => writeFileSync(join(folder, "dump.manifest.json"), other);
+  fileWith("", "dump-00001.csv", folder);
+  await expect(
+    transfer(`file:${fileWith(lines)}`, `file:${folder}/dump.ndjson?partSize=1024&ifExists=replace`, {
+      batchSize: 50,
+      onProgress,
+      progressInterval: 1,
+    }),
+  ).rejects.toMatchObject({ code: "TARGET_EXISTS" });
+  expect(readFileSync(join(folder, "dump.manifest.json"), "utf8")).toBe(other);
+  expect(existsSync(join(folder, "dump-00001.csv"))).toBe(true);
+});
+
+it("a dump beside one file of its very name, which would be read in its place, is refused", async () => {
+  const folder = temporaryFolder();
+  fileWith("last month", "dump.ndjson", folder);
+  for (const more of ["", "&ifExists=replace"]) {
+    await expect(
+      transfer(`file:${fileWith(lines)}`, `file:${folder}/dump.ndjson?partSize=1024${more}`),
+    ).rejects.toMatchObject({ code: "TARGET_EXISTS", message: expect.stringContaining("is there as one file") });
+  }
+  expect(readdirSync(folder)).toEqual(["dump.ndjson"]);
+});
+
+it("a dump is not copied into itself", async () => {
+  const { folder, url } = await dump();
+  for (const from of [url, `file:${folder}/*.ndjson`, `file:${folder}/dump-00002.ndjson`]) {
+    await expect(transfer(from, `${url}?partSize=1024&ifExists=replace`)).rejects.toMatchObject({ code: "SAME_STORE" });
+  }
+});
+
+it("a resume that is refused keeps what is unfinished, and another one goes on", async () => {
+  const whole = await dump();
+  const folder = temporaryFolder();
+  const [from, target] = [`file:${fileWith(lines)}`, `file:${folder}/dump.ndjson?partSize=1024`];
+  const options = { batchSize: 50, transferId: "t", checkpoint: new MemoryCheckpointStore() };
+  const controller = new AbortController();
+  const onProgress = ({ records }: { records: number }) => {
+    if (records >= 300) controller.abort(new Error("enough"));
+  };
+  const stopped = { ...options, onProgress, progressInterval: 1, signal: controller.signal };
+  await transfer(from, target, stopped).catch(() => {});
+  const count = readdirSync(folder).length;
+  const refused = async (code: string) => {
+    await expect(transfer(from, target, { ...options, resume: true })).rejects.toMatchObject({ code });
+    expect(readdirSync(folder)).toHaveLength(count);
+  };
+  const current = Math.max(...readdirSync(folder).map((name) => Number(/-(\d{5})\./.exec(name)?.[1] ?? 0)));
+  const name = `dump-${String(current).padStart(5, "0")}.ndjson`;
+  const moved = join(temporaryFolder(), "away");
+  const put = (path: string) => writeFileSync(path, "in the way");
+  put(join(folder, name));
+  await expect(transfer(from, target, { ...options, resume: true })).rejects.toMatchObject({ code: "TARGET_EXISTS" });
+  rmSync(join(folder, name));
+  expect(readdirSync(folder)).toHaveLength(count);
+  const journal = readdirSync(folder).find((file) => file.startsWith(".dump.manifest.json"))!;
+  const text = readFileSync(join(folder, journal));
+  writeFileSync(moved, text);
+  truncateSync(join(folder, journal), 3);
+  await refused("CHECKPOINT_MISMATCH");
+  const now = readdirSync(folder).find((file) => file.startsWith(".dump.manifest.json"))!;
+  writeFileSync(join(folder, now), readFileSync(moved));
+  await transfer(from, target, { ...options, resume: true });
+  expect(readdirSync(folder)).toEqual(readdirSync(whole.folder));
 });
 
 it("a dump that fails leaves nothing behind where it cannot be resumed", async () => {

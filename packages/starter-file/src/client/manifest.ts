@@ -23,15 +23,25 @@ export interface Manifest {
 
 const ENDING = ".manifest.json";
 
+/** The names that belong to a dump. */
+interface DumpNames {
+  readonly manifest: string;
+  part(number: number): string;
+  /** Whether a file of the folder has the name of a part. */
+  isPart(name: string): boolean;
+}
+
 /** Where a dump's parts and its manifest are, by the path of the dump: `dump.ndjson.gz` has `dump-00001.ndjson.gz`. */
-export function dumpNames(path: string): { readonly manifest: string; part(number: number): string } {
+export function dumpNames(path: string): DumpNames {
   const { bare } = compressionOfName(path);
   const ending = extname(bare) + path.slice(bare.length);
   const base = ending === "" ? path : path.slice(0, -ending.length);
-  return {
-    manifest: `${base}${ENDING}`,
-    part: (number) => `${base}-${String(number).padStart(5, "0")}${ending}`,
+  const part = (number: number) => `${base}-${String(number).padStart(5, "0")}${ending}`;
+  const isPart = (name: string) => {
+    const number = /-(\d{5,})$/.exec(name.slice(0, name.length - ending.length))?.[1];
+    return number !== undefined && basename(part(Number(number))) === name;
   };
+  return { manifest: `${base}${ENDING}`, part, isPart };
 }
 
 /** Whether a path is that of a manifest. */

@@ -233,6 +233,13 @@ export class UnfinishedFile {
     }
   }
 
+  /** Closes it as it was found: where it had taken the target's place already, it has that name again. */
+  async giveBack(target: string): Promise<void> {
+    // Where another has the name by now, it stays under its own.
+    if (this.wasFinished) await this.#renameToNew(target).catch(() => {});
+    await this.close();
+  }
+
   async close(): Promise<void> {
     await this.#handle.close().catch(() => {});
   }

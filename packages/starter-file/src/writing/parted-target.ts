@@ -1,11 +1,13 @@
 /** A sequential target in parts of a size, with a manifest: a dump is there once its manifest is. */
-import { unlink } from "node:fs/promises";
+import { readdir, unlink } from "node:fs/promises";
 import { basename, dirname, join } from "node:path";
 import {
   type BeginOptions,
   type JsonValue,
+  messageOf,
   P2PError,
   type P2PRecord,
+  type StoreIdentity,
   type WriteOptions,
   type WriteResult,
 } from "@omni/p2p-core/starter";
@@ -41,6 +43,7 @@ export class PartedTarget implements OpenTarget {
   #current: FileTarget | undefined;
   #records = 0;
   #resumable = false;
+  readonly isPipe = false;
 
   constructor(endpoint: FileEndpoint, format: Format, partSize: number) {
     this.#endpoint = endpoint;
@@ -49,10 +52,17 @@ export class PartedTarget implements OpenTarget {
     this.#names = dumpNames(endpoint.path);
   }
 
-  async identity(): Promise<{ thing?: string; incarnation?: string; certain: true }> {
-    const { manifest } = this.#names;
+  async identity(): Promise<StoreIdentity> {
+    const { manifest, isPart } = this.#names;
     const incarnation = this.#journal?.incarnation ?? (await incarnationAt(manifest));
-    return { thing: await thingAt(manifest), certain: true, ...(incarnation !== undefined && { incarnation }) };
+    const names = await readdir(dirname(manifest)).catch((): string[] => []);
+    const parts = names.filter(isPart).map((name) => thingAt(join(dirname(manifest), name)));
+    return {
+      thing: await thingAt(manifest),
+      things: await Promise.all(parts),
+      certain: true,
+      ...(incarnation !== undefined && { incarnation }),
+    };
   }
 
   async begin({ after, abandoned, resumable, signal }: BeginOptions): Promise<void> {
@@ -66,12 +76,19 @@ export class PartedTarget implements OpenTarget {
         `Nothing is appended to the parts of ${label}; write another dump, or take ?ifExists=replace`,
       );
     }
+    if ((await findTarget(this.#endpoint.path, label)).exists) {
+      throw new P2PError(
+        "TARGET_EXISTS",
+        `${label} is there as one file, which would be read in place of a dump of its name; take it away, or write the dump under another name`,
+      );
+    }
     const { exists } = await findTarget(manifest, label);
     if (after !== undefined) {
       await this.#resume(after, signal);
       return;
     }
     await this.#discardAbandoned(parsePosition(abandoned));
+    await this.#oldManifest();
     if (exists && options.ifExists === "fail") throw existsError(label);
     await removeLeftovers(manifest);
     this.#sealed = [];
@@ -88,13 +105,45 @@ export class PartedTarget implements OpenTarget {
       );
     if (position === undefined) throw mismatch("the checkpoint does not say where it stood");
     const journal = await UnfinishedFile.find(this.#names.manifest, this.#endpoint.label, position.journal);
-    if (journal === undefined || journal.size < position.size) throw mismatch("the journal of its parts is gone");
+    if (journal === undefined) throw mismatch("the journal of its parts is gone");
+    if (journal.size < position.size) {
+      await journal.close();
+      throw mismatch("the journal of its parts is shorter than it was");
+    }
+    const current = this.#target(position.part);
+    try {
+      await current.begin({ after: position.inner, resumable: this.#resumable, signal });
+      await journal.cut(position.size);
+      this.#sealed = await sealedIn(journal);
+    } catch (error) {
+      // Whoever is refused can still go on with it another time.
+      await current.close();
+      await journal.close();
+      throw error;
+    }
     this.#journal = journal;
-    await journal.cut(position.size);
-    this.#sealed = await sealedIn(journal);
     this.#records = position.records;
-    this.#current = this.#target(position.part);
-    await this.#current.begin({ after: position.inner, resumable: this.#resumable, signal });
+    this.#current = current;
+  }
+
+  /**
+   * The manifest that this dump takes the place of, whose parts are then removed.
+   *
+   * @throws P2PError `TARGET_EXISTS` for that of another dump, which has the same name but other endings.
+   */
+  async #oldManifest(): Promise<Manifest | undefined> {
+    const { manifest, part } = this.#names;
+    const refused = (why: string) =>
+      new P2PError(
+        "TARGET_EXISTS",
+        `${this.#endpoint.label} cannot be written, since ${basename(manifest)} ${why}; take that away, or write this dump under another name`,
+      );
+    const old = await readManifest(manifest).catch((error: unknown) => {
+      throw refused(`is there and is no manifest that can be read (${messageOf(error)})`);
+    });
+    const isOwn = old?.parts.every(({ name }, i) => name === basename(part(i + 1))) ?? true;
+    if (!isOwn) throw refused("is that of another dump");
+    return old;
   }
 
   async #discardAbandoned(position: PartedPosition | undefined): Promise<void> {
@@ -168,7 +217,7 @@ export class PartedTarget implements OpenTarget {
     const { label, options } = this.#endpoint;
     const { manifest } = this.#names;
     const mayReplace = options.ifExists !== "fail";
-    const old = mayReplace ? await readManifest(manifest).catch(() => undefined) : undefined;
+    const old = mayReplace ? await this.#oldManifest() : undefined;
     // Without a manifest nobody takes the parts for a dump while they change.
     if (old) await unlink(manifest);
     for (const part of this.#sealed) {

@@ -5,13 +5,14 @@ import {
   P2PError,
   type P2PRecord,
   type SequentialTarget,
+  type StoreIdentity,
   toP2PError,
   type WriteFailure,
   type WriteOptions,
   type WriteResult,
 } from "@omni/p2p-core/starter";
 import { compress } from "../client/compress.ts";
-import { type Compression, compressionOfName } from "../client/compression.ts";
+import { type Compression, compressionOfBytes, compressionOfName } from "../client/compression.ts";
 import { openPipe, type Pipe } from "../client/pipe.ts";
 import { incarnationAt, stateAt, thingAt } from "../client/source-file.ts";
 import { existsError, findTarget, removeLeftovers, type TargetPlace, UnfinishedFile } from "../client/target-file.ts";
@@ -35,7 +36,9 @@ interface TargetPosition {
 
 /** A sequential target with all that a service asks of it. */
 export interface OpenTarget extends SequentialTarget {
-  identity(): Promise<{ thing?: string; incarnation?: string; certain: true }>;
+  /** It has begun to write to a pipe or a device, from which nothing is read back. */
+  readonly isPipe: boolean;
+  identity(): Promise<StoreIdentity>;
   write(records: readonly P2PRecord[], options: WriteOptions): Promise<WriteResult>;
   close(): Promise<void>;
 }
@@ -46,7 +49,7 @@ export class FileTarget implements OpenTarget {
   /** What is written as a stream: for a format that is made in one go the spool that it is made of. */
   readonly #stream: StreamFormat;
   readonly #convert: Format["convert"];
-  readonly #compression: Compression;
+  #compression: Compression;
   readonly #key: Key | undefined;
   #place: TargetPlace | undefined;
   #file: UnfinishedFile | undefined;
@@ -55,19 +58,23 @@ export class FileTarget implements OpenTarget {
   #writer: FormatWriter | undefined;
   #resumable = false;
   #written = false;
+  isPipe = false;
 
   constructor(endpoint: FileEndpoint, format: Format) {
     this.#endpoint = endpoint;
     this.#convert = format.writer ? undefined : format.convert;
     this.#stream = format.writer ? (format as StreamFormat) : (ndjson as StreamFormat);
-    this.#compression = this.#convert
-      ? "none"
-      : (endpoint.options.compression ?? compressionOfName(endpoint.path).compression);
+    this.#compression = this.#namedCompression();
     this.#key = givenKey(endpoint.options.key);
   }
 
+  #namedCompression(): Compression {
+    const { path, options } = this.#endpoint;
+    return this.#convert ? "none" : (options.compression ?? compressionOfName(path).compression);
+  }
+
   /** Which file it is: the unfinished one, else what is there. */
-  async identity(): Promise<{ thing?: string; incarnation?: string; certain: true }> {
+  async identity(): Promise<StoreIdentity> {
     const { path, label } = this.#endpoint;
     const place = path === "-" ? undefined : (this.#place ?? (await findTarget(path, label)));
     if (place === undefined || place.isStream) return { certain: true };
@@ -80,7 +87,9 @@ export class FileTarget implements OpenTarget {
     await this.close();
     this.#resumable = resumable;
     this.#written = false;
+    this.#compression = this.#namedCompression();
     this.#place = path === "-" ? undefined : await findTarget(path, label);
+    this.isPipe = this.#place === undefined || this.#place.isStream;
     if (this.#place === undefined || this.#place.isStream) {
       if (this.#convert) {
         throw new P2PError(
@@ -112,6 +121,7 @@ export class FileTarget implements OpenTarget {
     const isAppended = exists && options.ifExists === "append";
     this.#base = options.ifExists === "append" ? await baseAt(path) : undefined;
     this.#file = await UnfinishedFile.create(path, label, isAppended ? path : undefined);
+    if (isAppended) this.#compression = await this.#compressionIn(this.#file);
     this.#writer = await this.#newWriter(isAppended && this.#file.size > 0 ? this.#file : undefined);
     if (this.#writer.keep !== undefined) await this.#file.cut(this.#writer.keep);
   }
@@ -120,17 +130,41 @@ export class FileTarget implements OpenTarget {
     if (position === undefined) throw this.#mismatch("the checkpoint does not say where it stood");
     const file = await UnfinishedFile.find(path, this.#endpoint.label, position.inode);
     if (file === undefined) throw this.#mismatch("its unfinished file is gone");
+    try {
+      await this.#assertGoesOn(path, file, position);
+      if (position.base !== undefined && position.size > 0) this.#compression = await this.#compressionIn(file);
+      const writer = await this.#stream.writer({ ...this.#start(), state: position.state });
+      await file.cut(position.size);
+      this.#writer = writer;
+    } catch (error) {
+      // Whoever is refused can still look at it, or go on with it another time.
+      await file.giveBack(path);
+      throw error;
+    }
     this.#file = file;
     this.#base = position.base;
+    this.#written = true;
+  }
+
+  async #assertGoesOn(path: string, file: UnfinishedFile, { base, size }: TargetPosition): Promise<void> {
     const now = await baseAt(path);
     if (now !== NOTHING && this.#endpoint.options.ifExists === "fail") throw existsError(this.#endpoint.label);
-    if (this.#base !== undefined && !file.wasFinished && now !== this.#base) {
+    if (base !== undefined && !file.wasFinished && now !== base) {
       throw this.#mismatch("the file that it appends to was changed or replaced");
     }
-    if (file.size < position.size) throw this.#mismatch("its unfinished file is shorter than it was");
-    await file.cut(position.size);
-    this.#writer = await this.#stream.writer({ ...this.#start(), state: position.state });
-    this.#written = true;
+    if (file.size < size) throw this.#mismatch("its unfinished file is shorter than it was");
+  }
+
+  /** How what is there is compressed, whatever its name, since what is appended to it must be as well. */
+  async #compressionIn(file: UnfinishedFile): Promise<Compression> {
+    if (file.size === 0 || this.#convert) return this.#compression;
+    const found = compressionOfBytes(await file.read(0, 4));
+    const { label, options } = this.#endpoint;
+    if (options.compression === undefined || options.compression === found) return found;
+    throw new P2PError(
+      "UNSUPPORTED_OPERATION",
+      `Nothing can be appended to ${label} with ?compression=${options.compression}: what is there has compression ${found}; leave the option out`,
+    );
   }
 
   #start() {
