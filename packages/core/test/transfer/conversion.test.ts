@@ -151,7 +151,16 @@ describe("JSON", () => {
       c: 'NaN " NaN',
     });
     expect(to("json", '{"~NaN": "~NaN", "b": NaN}')).toEqual({ "~NaN": "~NaN", b: Number.NaN });
+    expect(to("json", String.raw`[NaN, "~NaN", "\u007eNaN", "\u007eabc"]`)).toEqual([
+      Number.NaN,
+      "~NaN",
+      "~NaN",
+      "~abc",
+    ]);
     expect(to("json", "{NaN: 1}")).toBe("misfit");
+    // In time that grows with the text alone: this one once took minutes.
+    const long = "~".repeat(200_000);
+    expect(to("json", `["${long}", NaN]`)).toEqual([long, Number.NaN]);
   });
 
   it("loses no digit and no name", () => {

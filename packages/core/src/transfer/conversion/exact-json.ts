@@ -1,5 +1,5 @@
 /** JSON in the text of a field, parsed without loss: no number is rounded, and no name is there twice. */
-
+import { randomUUID } from "node:crypto";
 import { endOfJsonString, parseJson } from "../../model/parse-json.ts";
 import { type P2PValue, setField } from "../../model/value-tree.ts";
 import { exactDouble, exactInteger } from "./exact-number.ts";
@@ -36,11 +36,11 @@ function readNumber(source: string): number | bigint {
   return whole;
 }
 
-/** Python's words as strings with a mark before them that the text does not have. */
+/** Python's words as strings with a mark before them that no string of the text has. */
 function withoutPythonWords(text: string): { readonly plain: string; readonly mark: string | undefined } {
   if (!/NaN|Infinity/.test(text)) return { plain: text, mark: undefined };
-  let mark = "~";
-  while (text.includes(`"${mark}`)) mark += "~";
+  // One that nobody can know beforehand: a text may write any other one with escapes, or many of them to search for.
+  const mark = randomUUID();
   let plain = "";
   let from = 0;
   let found = false;
