@@ -2,6 +2,7 @@
 import { type FileHandle, open } from "node:fs/promises";
 import { P2PError } from "@omni/p2p-core/starter";
 import { codeOf, writeError } from "./errors.ts";
+import { writeWhole } from "./whole-calls.ts";
 
 /** A stream that is written to, with back-pressure. */
 export interface Pipe {
@@ -23,9 +24,7 @@ function toHandle(handle: FileHandle, label: string): Pipe {
   return {
     async write(bytes) {
       try {
-        for (let done = 0; done < bytes.length; ) {
-          done += (await handle.write(bytes, done, bytes.length - done, null)).bytesWritten;
-        }
+        await writeWhole(handle, bytes);
       } catch (error) {
         throw told(error, label);
       }

@@ -7,6 +7,7 @@ import { compareStrings, endpointLabel, P2PError } from "@omni/p2p-core/starter"
 import type { FileEndpoint } from "../endpoint.ts";
 import { readError } from "./errors.ts";
 import { dumpNames, isManifest, type ManifestPart, mismatch, partsOf, readManifest } from "./manifest.ts";
+import { readWhole } from "./whole-calls.ts";
 
 /** A file, a pipe or a device to read. */
 export interface SourceFile {
@@ -170,19 +171,11 @@ export class OpenFile implements AsyncDisposable {
   }
 
   async read(offset: number, length: number): Promise<Uint8Array> {
-    const wanted = Math.max(0, Math.min(length, this.file.size - offset));
-    const buffer = Buffer.allocUnsafeSlow(wanted);
-    let read = 0;
     try {
-      while (read < wanted) {
-        const { bytesRead } = await this.#handle!.read(buffer, read, wanted - read, offset + read);
-        if (bytesRead === 0) break;
-        read += bytesRead;
-      }
+      return await readWhole(this.#handle!, offset, Math.min(length, this.file.size - offset));
     } catch (error) {
       throw readError(this.file.name, error);
     }
-    return buffer.subarray(0, read);
   }
 
   /** Its bytes from an offset on, as they are on disk. A pipe has but one beginning. */

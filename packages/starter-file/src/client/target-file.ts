@@ -18,6 +18,7 @@ import { basename, dirname, join, resolve } from "node:path";
 import { P2PError } from "@omni/p2p-core/starter";
 import { codeOf, writeError } from "./errors.ts";
 import { markOf } from "./source-file.ts";
+import { readWhole, writeWhole } from "./whole-calls.ts";
 
 /** Where a target is. */
 export interface TargetPlace {
@@ -145,10 +146,7 @@ export class UnfinishedFile {
   /** Adds bytes at the end; where that fails none of them count. */
   async append(bytes: Uint8Array): Promise<void> {
     try {
-      for (let done = 0; done < bytes.length; ) {
-        const { bytesWritten } = await this.#handle.write(bytes, done, bytes.length - done, this.#size + done);
-        done += bytesWritten;
-      }
+      await writeWhole(this.#handle, bytes, this.#size);
       this.#size += bytes.length;
     } catch (error) {
       await this.#handle.truncate(this.#size).catch(() => {});
@@ -167,9 +165,7 @@ export class UnfinishedFile {
   }
 
   async read(offset: number, length: number): Promise<Uint8Array> {
-    const buffer = Buffer.allocUnsafeSlow(Math.max(0, Math.min(length, this.#size - offset)));
-    const { bytesRead } = await this.#handle.read(buffer, 0, buffer.length, offset);
-    return buffer.subarray(0, bytesRead);
+    return readWhole(this.#handle, offset, Math.min(length, this.#size - offset));
   }
 
   /** The SHA-256 of its bytes, in hexadecimal. */
