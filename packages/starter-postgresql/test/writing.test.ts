@@ -122,6 +122,23 @@ describeWithService("postgresql", "writing", ({ url }) => {
     }
   });
 
+  it.each(["ln(n) < 100", "n::text::int > 0", "ln(n) IS NOT NULL AND 1 / n < 100"])(
+    "takes no error of a check for one of a changed table: %s",
+    async (check) => {
+      const schema = await scratch.schema();
+      const store = await schema.store("docs");
+      const { write } = writerOf(store);
+      await write(many(100, 1));
+      await schema.sql(`ALTER TABLE docs ADD CHECK (${check})`);
+      for (const from of [1, 1, 1, 101]) {
+        const records = many(100, from).map((record, at) => (at === 5 ? { ...record, n: 0 } : record));
+        const { written, failures } = await write(records);
+        expect(written).toBe(99);
+        expect(failures.map(({ index }) => index)).toEqual([5]);
+      }
+    },
+  );
+
   it("writes a table that others refer to", async () => {
     const schema = await scratch.schema();
     const store = await schema.store("docs");

@@ -6,13 +6,15 @@ import { OTHER_COLUMNS } from "./statements.ts";
 /** How often a batch is begun anew when others change the table at the same moment. */
 export const MOST_ROUNDS = 5;
 
-/** A table, a column or a type that is not there any more, or columns that were not there before. */
-const STALE: ReadonlySet<string> = new Set(["42P01", "42703", "42704", OTHER_COLUMNS]);
+/** A table, a column or a type that is not there any more. */
+const GONE: ReadonlySet<string> = new Set(["42P01", "42703", "42704"]);
 
 /** Whether a table, or a column, is not the one that it was described as. */
 export function isStale(error: unknown): boolean {
   if (!isP2PError(error)) return false;
   const { cause } = error;
   // With a context it is that of a function, a trigger, or a row.
-  return isServerError(cause) && STALE.has(cause.code) && cause.where === undefined;
+  return (
+    isServerError(cause) && cause.where === undefined && (GONE.has(cause.code) || cause.message.includes(OTHER_COLUMNS))
+  );
 }

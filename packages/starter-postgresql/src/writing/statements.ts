@@ -74,14 +74,14 @@ function upsertCopiedSql(table: Table, columns: readonly WrittenColumn[]): strin
 }
 
 /**
- * The SQLSTATE with which a statement tells that a table is not as it was described: of a logarithm of zero. A division by zero may be
- * that of a generated column or a check, and then it is one record's error.
+ * What the server cannot read as a number, and says so, where a table is not as it was described. A SQLSTATE alone does not tell: any that
+ * a statement can be made to fail with may be that of a generated column or a check, and then it is one record's error.
  */
-export const OTHER_COLUMNS = "2201E";
+export const OTHER_COLUMNS = "p2p: the table is another than it was described as";
 
-/** Fails with {@link OTHER_COLUMNS} where a condition does not hold. */
+/** Fails with {@link OTHER_COLUMNS} in the message where a condition does not hold. */
 function assertSql(condition: string): string {
-  return `SELECT pg_catalog.ln((CASE WHEN ${condition} THEN 1 ELSE 0 END)::pg_catalog.float8)`;
+  return `SELECT (CASE WHEN ${condition} THEN '1' ELSE ${literal(OTHER_COLUMNS)} END)::pg_catalog.int4`;
 }
 
 /**
@@ -110,8 +110,8 @@ function assertUnalteredSql(table: Table, plainVersion: string): string {
 }
 
 /**
- * The same as {@link lockSchemaSql} for a table of others from which records are deleted that must be as they are expected: a column that came meanwhile,
- * or is of another type, would make another record of them. Views and foreign tables cannot be kept from being changed.
+ * The same as {@link lockSchemaSql} for a table of others from which records are deleted that must be as they are expected: a column that
+ * came meanwhile, or is of another type, would make another record of them. Views and foreign tables cannot be kept from being changed.
  */
 export function lockColumnsSql(table: Table): string {
   const columns = table.columns.map(({ name, type }) => `${name}:${type.oid}`).join(",");
