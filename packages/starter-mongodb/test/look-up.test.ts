@@ -287,7 +287,8 @@ describeWithService("mongodb", "look-ups", (service) => {
       filters.push(filter);
       return collection.find(filter!, options);
     };
-    const watched = openedAs(collection, { collection: Object.assign(Object.create(collection), { find }) });
+    const ways = { collection: Object.assign(Object.create(collection), { find }) };
+    const watched = openedAs(collection, ways);
     const ids = [new TaggedValue("mongodb:objectId", hex), "a"];
     const found = await lookUpRecords(watched, refs(...ids), {}, { signal: calm });
     expect(found).toEqual(await lookUp(source, ids));
@@ -299,6 +300,14 @@ describeWithService("mongodb", "look-ups", (service) => {
       "wanted",
       "absent",
     ]);
+    // And for what no document has room for, not at all.
+    filters.length = 0;
+    const small = openedAs(collection, { ...ways, maxDocumentBytes: 100 });
+    expect(states(await lookUpRecords(small, refs("x".repeat(101), "a"), {}, { signal: calm }))).toEqual([
+      "absent",
+      "wanted",
+    ]);
+    expect(filters).toEqual([{ _id: "a" }]);
     await source.close();
   });
 

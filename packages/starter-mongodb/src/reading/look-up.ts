@@ -120,7 +120,7 @@ class LookUp {
     else if (chunks.length > 0) {
       const either: IdFilter = (indexes) => ({ $or: [inForms(indexes), odd(indexes)] });
       const few = chunks.length === 1 && this.#refs.length <= MOST_COMPARED;
-      if (few) await this.#lookOneByOne();
+      if (few) await this.#lookOneByOne(chunks.flat());
       const others = chunks.flat().filter((index) => !this.#found.isSettled(index));
       if (others.length > 0) await this.#look(others, few ? either : () => ({}));
       return this.#found.outcomes();
@@ -169,10 +169,10 @@ class LookUp {
   }
 
   /** FerretDB uses its index for nothing but one text or ObjectId alone; what is found so spares a walk through all documents. */
-  async #lookOneByOne(): Promise<void> {
+  async #lookOneByOne(indexes: readonly number[]): Promise<void> {
     if (!this.#givesAll) return;
     const { encoder, bson } = this.#opened;
-    const ids = this.#refs.map(({ id }) => encoder.id(id));
+    const ids = indexes.map((index) => encoder.id(this.#refs[index]!.id));
     const indexed = ids.filter((id) => typeof id === "string" || id instanceof bson.ObjectId);
     for (let from = 0; from < indexed.length; from += ONE_BY_ONE) {
       await Promise.all(indexed.slice(from, from + ONE_BY_ONE).map((_id) => this.#wanted({ _id })));
