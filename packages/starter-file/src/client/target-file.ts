@@ -1,5 +1,5 @@
 /** Unfinished files: what is written under a temporary name beside its target, and takes the target's place by a rename. */
-import { createHash, randomBytes } from "node:crypto";
+import { createHash, hash, randomBytes } from "node:crypto";
 import { constants as fs } from "node:fs";
 import {
   copyFile,
@@ -14,6 +14,7 @@ import {
   stat,
   unlink,
 } from "node:fs/promises";
+import { hostname } from "node:os";
 import { basename, dirname, join, resolve } from "node:path";
 import { P2PError } from "@omni/p2p-core/starter";
 import { codeOf, writeError } from "./errors.ts";
@@ -68,6 +69,17 @@ async function followed(path: string): Promise<string> {
 /** What temporary names hold between the name of the target and a word of their own. */
 const INFIX = ".p2p-";
 
+/** By the name of the host: elsewhere, as in another container, the numbers of processes are others. */
+const HOST = hash("sha256", hostname(), "hex").slice(0, 6);
+
+const OWNER = /\.p2p-(?<pid>\d+)-[0-9a-f]+(?:-(?<host>[0-9a-f]+))?$/;
+
+/** A name that tells which process it belongs to, beside the target and taken by nobody. */
+function temporaryPath(target: string): string {
+  const owner = `${process.pid}-${randomBytes(4).toString("hex")}-${HOST}`;
+  return join(dirname(target), `.${basename(target)}${INFIX}${owner}`);
+}
+
 const DIGEST_CHUNK = 1_048_576;
 
 /** A file that is being written. */
@@ -91,7 +103,7 @@ export class UnfinishedFile {
 
   /** @param copyOf a file to begin with a copy of. */
   static async create(target: string, label: string, copyOf?: string): Promise<UnfinishedFile> {
-    const path = join(dirname(target), `.${basename(target)}${INFIX}${process.pid}-${randomBytes(6).toString("hex")}`);
+    const path = temporaryPath(target);
     try {
       if (copyOf !== undefined) await copyFile(copyOf, path, fs.COPYFILE_EXCL | fs.COPYFILE_FICLONE);
       const handle = await open(path, copyOf === undefined ? "wx+" : "r+");
@@ -114,10 +126,7 @@ export class UnfinishedFile {
       if (found === undefined || markOf(found) !== inode) continue;
       try {
         // One that has taken the target's place already is taken back, and one of another process is this one's now.
-        const own = join(
-          dirname(target),
-          `.${basename(target)}${INFIX}${process.pid}-${randomBytes(6).toString("hex")}`,
-        );
+        const own = temporaryPath(target);
         await rename(path, own);
         const file = await UnfinishedFile.#of(own, label, await open(own, "r+"));
         file.wasFinished = path === target;
@@ -253,11 +262,11 @@ async function leftovers(target: string): Promise<string[]> {
   return names.filter((name) => name.startsWith(prefix)).map((name) => join(dirname(target), name));
 }
 
-/** Removes unfinished files of a target whose process has died, when a new one is begun. */
+/** Removes unfinished files of a target whose process was of this host and has died, when a new one is begun. */
 export async function removeLeftovers(target: string): Promise<void> {
   for (const path of await leftovers(target)) {
-    const pid = Number(/\.p2p-(\d+)-[0-9a-f]+$/.exec(path)?.[1]);
-    if (Number.isSafeInteger(pid) && !isAlive(pid)) await unlink(path).catch(() => {});
+    const { pid, host = HOST } = OWNER.exec(path)?.groups ?? {};
+    if (pid !== undefined && host === HOST && !isAlive(Number(pid))) await unlink(path).catch(() => {});
   }
 }
 
