@@ -3,14 +3,17 @@
 // What changes a run, with what applies without it: P2P_DISTRIBUTED_RECORDS (200000), P2P_DISTRIBUTED_ONLY (a direction);
 // for kill P2P_DISTRIBUTED_KILLS (20), P2P_DISTRIBUTED_RATE (10000 records a second), P2P_DISTRIBUTED_DOWN (1500 ms without
 // Redis), P2P_DISTRIBUTED_NAMESPACES (1; 0 for one network) and P2P_CHAOS_SEED; for overhead P2P_DISTRIBUTED_RUNS (3).
+import { join } from "node:path";
 import { parseArgs } from "node:util";
+import { enterResultsIn } from "@omni/p2p-matrix/results";
 import { Places, type ServerUrls, type Store } from "@omni/p2p-matrix/stores";
 import { type ServiceKind, startService, type TestService } from "@omni/p2p-test-services";
 import { measureFootprint } from "./footprint.ts";
 import { killWorkers } from "./kill.ts";
 import { measureOverhead } from "./overhead.ts";
-import { enterResults } from "./results.ts";
 import { measureSpeed } from "./speed.ts";
+
+const FILE = join(import.meta.dirname, "..", "results", "measured.json");
 
 const number = (name: string, fallback: number) => Number(process.env[name] ?? fallback);
 const RECORDS = number("P2P_DISTRIBUTED_RECORDS", 200_000);
@@ -56,7 +59,7 @@ async function part(kind: string, name: string, work: () => Promise<unknown>): P
   console.log(`\n${kind}: ${name}`);
   const outcome = await work();
   console.log(JSON.stringify(outcome, undefined, 2));
-  enterResults(`${kind}: ${name}`, outcome);
+  enterResultsIn(FILE, `${kind}: ${name}`, outcome);
 }
 
 const isServer = (store: Store): store is ServiceKind => store !== "memory" && store !== "sqlite";

@@ -3,7 +3,7 @@
 // What changes a run, with what applies without it: P2P_FOLLOW_SECONDS (600), P2P_FOLLOW_KILLS (50), P2P_FOLLOW_CUTS (20), P2P_FOLLOW_LOSSES
 // (3), P2P_FOLLOW_RATE (1: the share of the rate), P2P_FOLLOW_ON_FILE (enters what came of it into results/measured.json), P2P_CHAOS_SEED.
 import { join } from "node:path";
-import { enterResultsIn } from "@omni/p2p-chaos/results";
+import { enterResultsIn } from "@omni/p2p-matrix/results";
 import { FEEDS } from "./feeds.ts";
 import type { Failure, Outcome } from "./outcome.ts";
 import { ProofServers, printTable, trialOf } from "./proof.ts";

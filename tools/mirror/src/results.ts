@@ -1,5 +1,5 @@
 import { join } from "node:path";
-import { enterResultsIn } from "@omni/p2p-chaos/results";
+import { enterResultsIn } from "@omni/p2p-matrix/results";
 
 const FILE = join(import.meta.dirname, "..", "results", "measured.json");
 

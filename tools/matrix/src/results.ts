@@ -1,13 +1,12 @@
+/** Figures on file, of every proof beside the matrix: what parts of a proof have found, each with the machine, the moment and the commit. */
 import { execFileSync } from "node:child_process";
 import { existsSync, mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import { cpus, totalmem } from "node:os";
-import { dirname, join } from "node:path";
+import { dirname } from "node:path";
 
-const FILE = join(import.meta.dirname, "..", "results", "measured.json");
-
-/** Enters what one part of the proof found, beside what the others had found. */
-export function enterResults(part: string, outcome: unknown): void {
-  const before = existsSync(FILE) ? (JSON.parse(readFileSync(FILE, "utf8")) as Record<string, unknown>) : {};
+/** Enters what one part of a proof found, beside what the others had found. */
+export function enterResultsIn(file: string, part: string, outcome: unknown): void {
+  const before = existsSync(file) ? (JSON.parse(readFileSync(file, "utf8")) as Record<string, unknown>) : {};
   const machine = {
     cpu: cpus()[0]?.model ?? "unknown",
     cores: cpus().length,
@@ -16,8 +15,8 @@ export function enterResults(part: string, outcome: unknown): void {
     platform: process.platform,
   };
   const entry = { at: new Date().toISOString(), commit: commit(), machine, outcome };
-  mkdirSync(dirname(FILE), { recursive: true });
-  writeFileSync(FILE, `${JSON.stringify({ ...before, [part]: entry }, undefined, 2)}\n`);
+  mkdirSync(dirname(file), { recursive: true });
+  writeFileSync(file, `${JSON.stringify({ ...before, [part]: entry }, undefined, 2)}\n`);
 }
 
 function commit(): string {
