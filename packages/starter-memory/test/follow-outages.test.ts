@@ -28,6 +28,10 @@ interface Faults {
   count?: P2PError | undefined;
   identity?: P2PError | undefined;
   noLease?: boolean;
+  /** A call of this kind to the source never comes back, whatever its signal says. */
+  hangs?: "identity" | "lookUp" | undefined;
+  /** Lets the lease wait, whatever its signal says. */
+  holdLease?: Promise<void> | undefined;
   /** Lets a write to the target wait. */
   hold?: Promise<void> | undefined;
   opened: number;
@@ -41,6 +45,9 @@ function faulty(faults: Faults, source: string): P2PStarter {
       const fail = () => {
         if (faults[side]) throw faults[side];
       };
+      const hang = async (call: Faults["hangs"]) => {
+        if (side === "from" && faults.hangs === call) await new Promise<never>(() => {});
+      };
       fail();
       faults.opened++;
       const service = await memoryStarter.open(endpoint, context);
@@ -49,6 +56,7 @@ function faulty(faults: Faults, source: string): P2PStarter {
         ...boundService(service),
         identity: async (signal) => {
           fail();
+          await hang("identity");
           if (faults.identity) {
             const error = faults.identity;
             faults.identity = undefined;
@@ -69,6 +77,7 @@ function faulty(faults: Faults, source: string): P2PStarter {
         },
         lookUp: async (refs, query, options) => {
           fail();
+          await hang("lookUp");
           return service.lookUp!(refs, query, options);
         },
         deleteFromTarget: async (refs, options) => {
@@ -91,8 +100,10 @@ function faulty(faults: Faults, source: string): P2PStarter {
         leases: {
           take: async (request, signal) => {
             fail();
+            const { holdLease } = faults;
+            await holdLease;
             if (faults.noLease) throw new P2PError("LEASE_UNAVAILABLE", "The right is lacking");
-            return leases!.take(request, signal);
+            return leases!.take(request, holdLease ? new AbortController().signal : signal);
           },
           release: (request, signal) => leases!.release(request, signal),
         },
@@ -398,4 +409,36 @@ test("a run that has held its lease in the target does not go on without one", a
   expect(handle.lease).toEqual({ place: "target", reason: undefined });
   await handle.stop();
   expect(sorted(to)).toEqual(sorted(from));
+});
+
+test("what never answers does not keep a follow from being stopped", async () => {
+  for (const hangs of ["lookUp", "identity"] as const) {
+    const { from, faults, follow } = pair(3);
+    if (hangs === "lookUp") faults.hangs = hangs;
+    const { handle } = await follow();
+    if (hangs === "identity") {
+      await once(handle, "caughtUp");
+      faults.hangs = hangs;
+      from.put({ id: 1, n: 1 });
+      // Both stores are looked at now and then while changes are applied.
+      await new Promise((resolve) => setTimeout(resolve, 4500));
+    }
+    const since = performance.now();
+    await handle.stop();
+    expect(performance.now() - since).toBeLessThan(4000);
+  }
+});
+
+test("a lease that comes when its follow has been stopped is not renewed", async () => {
+  const { to, faults, follow } = pair(3);
+  const take = vi.spyOn(to.leases, "take");
+  const { promise, resolve } = Promise.withResolvers<void>();
+  faults.holdLease = promise;
+  const { handle } = await follow();
+  await new Promise((done) => setTimeout(done, 100));
+  await handle.stop();
+  resolve();
+  await vi.waitFor(() => expect(take).toHaveBeenCalled());
+  await new Promise((done) => setTimeout(done, 800));
+  expect(take).toHaveBeenCalledTimes(1);
 });

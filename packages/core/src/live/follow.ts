@@ -44,6 +44,7 @@ import {
 import { FollowRounds, type RoundResult } from "./follow-round.ts";
 import { FollowScheduler } from "./follow-scheduler.ts";
 import { keepingIds } from "./keeping-ids.ts";
+import { assertLooksUpBy } from "./look-up.ts";
 import { mirrorWith, targetQueryOf } from "./mirror.ts";
 import type { NotReconciled } from "./reconciler.ts";
 import { TargetLease } from "./target-lease.ts";
@@ -540,9 +541,7 @@ class FollowSession {
       lookUpOf(ends.target);
     }
     const feed = own.every === undefined ? changesOf(ends.source) : undefined;
-    await lookUpOf(ends.source)([{ id: "omni-p2p" }], query, { signal: easy }).catch((error) => {
-      if (isP2PError(error, "UNSUPPORTED_QUERY")) throw error;
-    });
+    await assertLooksUpBy(ends.source, query, easy);
     let goesOn = false;
     try {
       if (feed) await this.#follow(feed);
@@ -628,7 +627,7 @@ class FollowSession {
   }
 
   async #follow(feed: ChangeFeed): Promise<void> {
-    const { transferId, easy, options, hard, ends, query, own } = this.#terms;
+    const { easy, options, hard, ends, query, own } = this.#terms;
     const mark = await this.#earlier();
     // Before the source keeps anything by this id, which another may follow by.
     await this.#takeLease();
@@ -692,7 +691,7 @@ class FollowSession {
       await this.#target.settled();
       await this.#saving;
       await this.#save(this.#scheduler.isClean).catch(() => {});
-      await feed.acknowledge?.(transferId, this.#scheduler.position, AbortSignal.timeout(STOP_MS)).catch(() => {});
+      await this.#acknowledge(feed, this.#scheduler.position, AbortSignal.timeout(STOP_MS)).catch(() => {});
     }
   }
 
@@ -971,7 +970,7 @@ class FollowSession {
     const { ends, hard } = this.#terms;
     const before = this.#stores?.[which].incarnation;
     if (before === undefined) return;
-    const { incarnation } = await ends[which].service.identity(hard.signal);
+    const { incarnation } = await unlessAborted(ends[which].service.identity(hard.signal), hard.signal);
     if (incarnation === before) return;
     const label = endpointLabel(ends[which].endpoint);
     if (which === "source" && incarnation === undefined) {
@@ -1084,9 +1083,8 @@ class FollowSession {
     if (isMoved || now - this.#savedAt >= SAVE_IDLE_MS) {
       this.#chain(async () => {
         await this.#saveNow(false);
-        const { hard, transferId } = this.#terms;
         // A store that is away is told the next time.
-        await unlessRetryable(feed.acknowledge?.(transferId, position, hard.signal));
+        await unlessRetryable(this.#acknowledge(feed, position, this.#terms.hard.signal));
       });
     }
     const due = now - this.#lookedAt >= (this.#lookedAfter !== this.#terms.counts.batches ? LOOK_MS : SAVE_IDLE_MS);
@@ -1098,6 +1096,11 @@ class FollowSession {
         if (this.#phase === "live") await unlessRetryable(this.#assertStores(side));
       }
     });
+  }
+
+  async #acknowledge(feed: ChangeFeed, position: JsonValue, signal: AbortSignal): Promise<void> {
+    const told = feed.acknowledge?.(this.#terms.transferId, position, signal);
+    if (told) await unlessAborted(told, signal);
   }
 
   #chain(step: () => Promise<void>): void {
@@ -1152,8 +1155,8 @@ class FollowSession {
 }
 
 /** Waits for what may be done another time. */
-async function unlessRetryable(work: Promise<void> | undefined): Promise<void> {
-  await work?.catch((error) => {
+async function unlessRetryable(work: Promise<void>): Promise<void> {
+  await work.catch((error) => {
     if (!isP2PError(error) || !error.retryable) throw error;
   });
 }

@@ -58,6 +58,8 @@ export class TargetLease {
       );
     }
     await this.#ask(signal);
+    // One that was granted too late has nobody who would end it, and expires.
+    signal.throwIfAborted();
     this.#timer = setInterval(() => {
       // What is away is asked again the next time.
       this.#renew().catch(() => {});
