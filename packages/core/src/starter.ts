@@ -126,3 +126,4 @@ export {
   type WriteResult,
 } from "./storage/service.ts";
 export { suggest } from "./suggest.ts";
+export { syncFolder } from "./transfer/durable/sync-folder.ts";

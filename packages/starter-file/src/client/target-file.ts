@@ -16,7 +16,7 @@ import {
 } from "node:fs/promises";
 import { hostname } from "node:os";
 import { basename, dirname, join, resolve } from "node:path";
-import { P2PError } from "@omni/p2p-core/starter";
+import { P2PError, syncFolder } from "@omni/p2p-core/starter";
 import { codeOf, writeError } from "./errors.ts";
 import { markOf } from "./source-file.ts";
 import { readWhole, writeWhole } from "./whole-calls.ts";
@@ -285,11 +285,4 @@ export function existsError(label: string): P2PError {
     "TARGET_EXISTS",
     `${label} is there already; add ?ifExists=replace to write it anew, or ?ifExists=append to add to it`,
   );
-}
-
-async function syncFolder(folder: string): Promise<void> {
-  const handle = await open(folder, "r").catch(() => undefined);
-  // Not every system lets a folder be synced.
-  await handle?.sync().catch(() => {});
-  await handle?.close();
 }
