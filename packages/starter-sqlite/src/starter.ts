@@ -158,5 +158,5 @@ async function ping(store: SqliteStore, signal: AbortSignal): Promise<void> {
 async function close(store: SqliteStore, writer: TargetWriter): Promise<void> {
   await writer.close();
   store.close();
-  if (!store.readOnly) await dropIfEmpty(store.endpoint.file);
+  await dropIfEmpty(store);
 }

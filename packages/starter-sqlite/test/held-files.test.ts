@@ -1,4 +1,4 @@
-import { existsSync } from "node:fs";
+import { existsSync, lstatSync, renameSync, symlinkSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { parseEndpoint } from "@omni/p2p-core/starter";
 import { expect, test } from "vitest";
@@ -29,4 +29,29 @@ test("a new file that is held stays when one of its tables gets nothing, and goe
   await full.close();
   await letGo();
   expect(query(file, "SELECT id FROM full")).toEqual([{ id: 1 }]);
+});
+
+test("only the file that was made goes when nothing came of it: not an empty one of somebody, a link, nor another of its name", async () => {
+  const folder = temporaryFolder();
+  const [mine, link, replaced] = ["mine.db", "link.db", "replaced.db"].map((name) => join(folder, name));
+  writeFileSync(mine!, "");
+  await (await open(at(mine!), "target")).close();
+  expect(existsSync(mine!)).toBe(true);
+  const letGo = await sqliteStarter.collections!.hold!(parseEndpoint(at(mine!, {})), {
+    role: "target",
+    signal: calm(),
+    connectTimeoutMs: 1000,
+  });
+  await letGo();
+  expect(existsSync(mine!)).toBe(true);
+
+  symlinkSync(join(folder, "there.db"), link!);
+  await (await open(at(link!), "target")).close();
+  expect(lstatSync(link!).isSymbolicLink()).toBe(true);
+
+  const store = await open(at(replaced!), "target");
+  renameSync(replaced!, join(folder, "old.db"));
+  writeFileSync(replaced!, "");
+  await store.close();
+  expect(existsSync(replaced!)).toBe(true);
 });

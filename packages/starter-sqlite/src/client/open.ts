@@ -1,12 +1,12 @@
 import { constants } from "node:fs";
-import { access, stat, unlink } from "node:fs/promises";
+import { access, lstat, stat, unlink } from "node:fs/promises";
 import { dirname } from "node:path";
 import { messageOf, type OpenContext, P2PError } from "@omni/p2p-core/starter";
 import type { Database } from "better-sqlite3";
 import type { SqliteEndpoint } from "../endpoint.ts";
 import { sqliteCode, sqliteError } from "./errors.ts";
 import { isHeld, takeHeld } from "./held-files.ts";
-import { inodeOf, SqliteStore } from "./store.ts";
+import { inodeOf, inodeText, SqliteStore } from "./store.ts";
 
 /** Opens the file of an endpoint and makes sure that it is a database, and of a target that it can be written. */
 export async function openStore(endpoint: SqliteEndpoint, context: OpenContext): Promise<SqliteStore> {
@@ -16,9 +16,10 @@ export async function openStore(endpoint: SqliteEndpoint, context: OpenContext):
   const existed = readOnly ? await assertSource(endpoint) : await assertTarget(endpoint);
   const kept = takeHeld(endpoint.file, readOnly, inodeOf(endpoint.file));
   const db = kept ?? (await openFile(endpoint, readOnly));
+  let inode: string | undefined;
   try {
-    const inode = inodeOf(endpoint.file);
-    const store = new SqliteStore(db, endpoint, { patienceMs: connectTimeoutMs, readOnly, inode });
+    inode = inodeOf(endpoint.file);
+    const store = new SqliteStore(db, endpoint, { patienceMs: connectTimeoutMs, readOnly, inode, made: !existed });
     await store.patiently("opened", signal, () => {
       if (readOnly) store.schemaVersion();
       else db.exec("BEGIN IMMEDIATE; ROLLBACK");
@@ -26,7 +27,7 @@ export async function openStore(endpoint: SqliteEndpoint, context: OpenContext):
     return store;
   } catch (error) {
     db.close();
-    if (!existed) await dropIfEmpty(endpoint.file);
+    await dropIfEmpty({ endpoint, inode, made: !existed });
     throw readOnly ? error : asTargetError(error, endpoint);
   }
 }
@@ -164,9 +165,18 @@ function asTargetError(error: unknown, { label }: SqliteEndpoint): unknown {
   return error;
 }
 
-/** Removes a file that was made by opening it, if nothing came of it. While it is held others may be about to write it. */
-export async function dropIfEmpty(file: string): Promise<void> {
-  if (isHeld(file)) return;
-  const found = await stat(file).catch(() => undefined);
-  if (found?.size === 0 && !isHeld(file)) await unlink(file).catch(() => {});
+/**
+ * Removes a file that was made by opening it, if nothing came of it; never one that was there before, nor another that has its path by
+ * now, nor a link to it. While it is held others may be about to write it.
+ */
+export async function dropIfEmpty({
+  endpoint: { file },
+  inode,
+  made,
+}: Pick<SqliteStore, "endpoint" | "inode" | "made">): Promise<void> {
+  if (!made || isHeld(file)) return;
+  const found = await lstat(file, { bigint: true }).catch(() => undefined);
+  if (found?.isFile() && found.size === 0n && inodeText(found) === inode && !isHeld(file)) {
+    await unlink(file).catch(() => {});
+  }
 }

@@ -31,6 +31,8 @@ export class SqliteStore {
   readonly #openBy: number;
   /** What tells the file that was opened from another one under its path, where that can be told. */
   readonly inode: string | undefined;
+  /** Whether there was no file before it was opened. */
+  readonly made: boolean;
   readonly #statements = new Map<RowForm, Map<string, Statement<SqlValue[], unknown>>>();
   #isClosed = false;
   #pageSize: number | undefined;
@@ -39,13 +41,19 @@ export class SqliteStore {
   constructor(
     db: Database,
     endpoint: SqliteEndpoint,
-    options: { readonly patienceMs: number; readonly readOnly: boolean; readonly inode: string | undefined },
+    options: {
+      readonly patienceMs: number;
+      readonly readOnly: boolean;
+      readonly inode: string | undefined;
+      readonly made?: boolean;
+    },
   ) {
     this.db = db;
     this.endpoint = endpoint;
     this.patienceMs = options.patienceMs;
     this.readOnly = options.readOnly;
     this.inode = options.inode;
+    this.made = options.made ?? false;
     this.#openBy = performance.now() + options.patienceMs - Math.max(50, options.patienceMs / 10);
   }
 
@@ -181,5 +189,10 @@ export class SqliteStore {
 export function inodeOf(file: string): string | undefined {
   // Not by a promise: this is asked for every batch, and a trip through the thread pool takes longer than the batch.
   const found = statSync(file, { bigint: true, throwIfNoEntry: false });
-  return found && `${found.dev}:${found.ino}`;
+  return found && inodeText(found);
+}
+
+/** The same of a file that was looked at. */
+export function inodeText({ dev, ino }: { readonly dev: bigint; readonly ino: bigint }): string {
+  return `${dev}:${ino}`;
 }

@@ -58,7 +58,7 @@ export const sqliteCollections: CollectionCatalogue = {
     store.close();
     return async () => {
       letGo();
-      if (context.role === "target") await dropIfEmpty(parsed.file);
+      await dropIfEmpty(store);
     };
   },
   foreignKeys: {
