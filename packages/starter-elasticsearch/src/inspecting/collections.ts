@@ -4,7 +4,6 @@ import {
   type CollectionList,
   collectionText,
   type EndpointInfo,
-  isP2PError,
   type OpenContext,
   P2PError,
 } from "@omni/p2p-core/starter";
@@ -56,7 +55,7 @@ async function listCluster(link: Link, signal: AbortSignal): Promise<CollectionL
     expand_wildcards: "open",
   });
   const aliases = await get<{ readonly alias: string }[]>("/_cat/aliases", { format: "json", h: "alias" });
-  const streams = await dataStreams(get);
+  const streams = await dataStreams(link, signal);
   const own = ({ name }: { readonly name: string }) => !name.startsWith(".");
   const indices = rows.map(({ index, "docs.count": count }) => ({
     name: index,
@@ -74,15 +73,13 @@ async function listCluster(link: Link, signal: AbortSignal): Promise<CollectionL
 }
 
 /** Distributions without data streams, and users who may not look at them, have none to list. */
-async function dataStreams(get: <T>(path: string, query: Record<string, string>) => Promise<T>): Promise<string[]> {
-  try {
-    const { data_streams = [] } = await get<{ readonly data_streams?: readonly { readonly name: string }[] }>(
-      "/_data_stream",
-      {},
-    );
-    return data_streams.map(({ name }) => name);
-  } catch (error) {
-    if (isP2PError(error, "TIMEOUT") || isP2PError(error, "CONNECTION_LOST")) throw error;
-    return [];
-  }
+async function dataStreams(link: Link, signal: AbortSignal): Promise<string[]> {
+  const accept = [400, 401, 403, 404, 405];
+  const { status, text } = await link.request({ method: "GET", path: "/_data_stream", accept }, "open", signal);
+  if (status >= 400) return [];
+  const { data_streams = [] } = link.parse<{ readonly data_streams?: readonly { readonly name: string }[] }>(
+    text,
+    "open",
+  );
+  return data_streams.map(({ name }) => name);
 }
