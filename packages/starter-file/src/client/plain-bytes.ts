@@ -1,7 +1,7 @@
 /** Decompression by members: the plain bytes of a file from any offset on, by way of the member that holds it. */
 import { ByteReader } from "./byte-reader.ts";
 import { type Compression, compressionOfBytes } from "./compression.ts";
-import { gunzip } from "./gzip.ts";
+import { gunzip, type OnMember } from "./gzip.ts";
 import type { OpenFile } from "./source-file.ts";
 import { unzstd } from "./zstd.ts";
 
@@ -54,15 +54,11 @@ export class PlainBytes {
     }
     const reader = this.#raw(member.compressed);
     this.#readerAt = { from: member.compressed, reader };
-    let skipping = offset - member.plain;
+    const note = (compressed: number, plain: number) => {
+      if (plain >= (this.#members.at(-1)?.plain ?? -1)) this.#members.push({ compressed, plain });
+    };
     try {
-      for await (const chunk of this.#decoded(reader, member)) {
-        if (skipping >= chunk.length) skipping -= chunk.length;
-        else {
-          yield skipping > 0 ? chunk.subarray(skipping) : chunk;
-          skipping = 0;
-        }
-      }
+      yield* decompressed(reader, this.compression, this.#label, offset, member, note);
     } finally {
       await reader.close();
     }
@@ -82,14 +78,25 @@ export class PlainBytes {
     this.#pipeTaken = true;
     return this.#piped;
   }
+}
 
-  #decoded(reader: ByteReader, from: Member): AsyncGenerator<Uint8Array> {
-    const note = (compressed: number, plain: number) => {
-      if (plain >= (this.#members.at(-1)?.plain ?? -1)) this.#members.push({ compressed, plain });
-    };
-    if (this.compression === "gzip") return gunzip(reader, this.#label, note, from);
-    if (this.compression === "zstd") return unzstd(reader, this.#label, note, from);
-    return plain(reader);
+/** The content from an offset on. @param member where the reader begins, at or before the offset. */
+export async function* decompressed(
+  reader: ByteReader,
+  compression: Compression,
+  label: string,
+  offset: number,
+  member: Member = START,
+  onMember: OnMember = () => {},
+): AsyncGenerator<Uint8Array> {
+  const decode = { none: plain, gzip: gunzip, zstd: unzstd }[compression];
+  let skipping = offset - member.plain;
+  for await (const chunk of decode(reader, label, onMember, member)) {
+    if (skipping >= chunk.length) skipping -= chunk.length;
+    else {
+      yield skipping > 0 ? chunk.subarray(skipping) : chunk;
+      skipping = 0;
+    }
   }
 }
 

@@ -2,9 +2,8 @@
 
 import { ByteReader } from "../client/byte-reader.ts";
 import type { Compression } from "../client/compression.ts";
-import { gunzip } from "../client/gzip.ts";
+import { decompressed } from "../client/plain-bytes.ts";
 import type { UnfinishedFile } from "../client/target-file.ts";
-import { unzstd } from "../client/zstd.ts";
 import type { FileEndpoint } from "../endpoint.ts";
 import type { FormatInput } from "../formats/format.ts";
 
@@ -20,22 +19,11 @@ export function appendInput(
   async function* raw(from: number): AsyncGenerator<Uint8Array> {
     for (let offset = from; offset < size; offset += CHUNK) yield file.read(offset, Math.min(CHUNK, size - offset));
   }
-  async function* plain(from: number): AsyncGenerator<Uint8Array> {
-    if (compression === "none") {
-      yield* raw(from);
-      return;
-    }
-    let skip = from;
-    const decode = compression === "gzip" ? gunzip : unzstd;
-    for await (const chunk of decode(new ByteReader(raw(0)), label, () => {})) {
-      if (skip < chunk.length) yield chunk.subarray(skip);
-      skip = Math.max(0, skip - chunk.length);
-    }
-  }
   return {
     label,
     options,
-    bytes: plain,
+    bytes: (from) =>
+      compression === "none" ? raw(from) : decompressed(new ByteReader(raw(0)), compression, label, from),
     ...(compression === "none" && {
       random: { size, read: (offset: number, length: number) => file.read(offset, length) },
     }),
