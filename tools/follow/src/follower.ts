@@ -26,13 +26,11 @@ export abstract class Follower {
   /** Positions that were lost, and mirrors that made up for them. */
   lost = 0;
   mirrored = 0;
-  /** Ends that were away, and asked again. */
-  retried = 0;
   /** Changes that came while everything was copied. */
   collected: number | undefined;
   status: string | undefined;
   error: string | undefined;
-  readonly memory: { readonly at: number; readonly heap: number; readonly rss: number }[] = [];
+  readonly memory: NonNullable<Told["memory"]>[] = [];
   /** How often each change was written, from a number on. */
   readonly written = new Map<number, number>();
   countFrom = Number.POSITIVE_INFINITY;
@@ -100,13 +98,12 @@ export abstract class Follower {
     this.#enter(told);
   }
 
-  #enter({ status, wrote, at, collected, lost, mirrored, retried, error, memory }: Told): void {
+  #enter({ status, wrote, at, collected, lost, mirrored, error, memory }: Told): void {
     this.status = status ?? this.status;
     this.collected ??= collected;
     if (lost !== undefined) this.lost++;
     if (mirrored) this.mirrored++;
-    if (retried !== undefined) this.retried++;
-    if (memory) this.memory.push({ at: Date.now(), ...memory });
+    if (memory) this.memory.push(memory);
     this.error ??= error;
     if (wrote === undefined) return;
     this.lags.acknowledged(wrote, at!);
