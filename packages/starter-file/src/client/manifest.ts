@@ -1,4 +1,5 @@
 /** Manifests: the list of the parts of a dump, with counts and digests, by which a dump is known to be whole. */
+import type { BigIntStats } from "node:fs";
 import { readFile, stat } from "node:fs/promises";
 import { basename, dirname, extname, join } from "node:path";
 import { messageOf, P2PError } from "@omni/p2p-core/starter";
@@ -87,17 +88,26 @@ function isCount(value: unknown): value is number {
   return Number.isSafeInteger(value) && (value as number) >= 0;
 }
 
-/** The paths of the parts, which are all there and have their size. @throws P2PError `MANIFEST_MISMATCH` */
-export async function partsOf(path: string, { parts }: Manifest): Promise<readonly string[]> {
-  const paths: string[] = [];
-  for (const { name, bytes } of parts) {
-    const part = join(dirname(path), name);
-    const found = await stat(part).catch(() => undefined);
-    if (found === undefined) throw mismatch(path, `its part ${name} is not there`);
-    if (found.size !== bytes) throw mismatch(path, `its part ${name} has ${found.size} bytes instead of ${bytes}`);
-    paths.push(part);
+/** A part that is there. */
+interface FoundPart {
+  readonly part: ManifestPart;
+  readonly path: string;
+  readonly stats: BigIntStats;
+}
+
+/** The parts, which are all there and have their size. @throws P2PError `MANIFEST_MISMATCH` */
+export async function partsOf(path: string, { parts }: Manifest): Promise<readonly FoundPart[]> {
+  const found: FoundPart[] = [];
+  for (const part of parts) {
+    const { name, bytes } = part;
+    const at = join(dirname(path), name);
+    const stats = await stat(at, { bigint: true }).catch(() => undefined);
+    if (stats === undefined) throw mismatch(path, `its part ${name} is not there`);
+    if (stats.size !== BigInt(bytes))
+      throw mismatch(path, `its part ${name} has ${stats.size} bytes instead of ${bytes}`);
+    found.push({ part, path: at, stats });
   }
-  return paths;
+  return found;
 }
 
 /** The error of a dump that is not what its manifest says. */

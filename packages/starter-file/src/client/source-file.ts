@@ -75,10 +75,9 @@ async function hasManifest(path: string): Promise<boolean> {
 async function dumpParts(path: string, label: string): Promise<readonly SourceFile[]> {
   const manifest = await readManifest(path);
   if (manifest === undefined) throw new P2PError("SOURCE_NOT_FOUND", `${label} cannot be read: there is no such file`);
-  const paths = await partsOf(path, manifest);
-  const stats = await Promise.all(paths.map((part) => stat(part, { bigint: true })));
-  return manifest.parts.map((part, i) => ({
-    ...sourceFile(paths[i]!, part.name, stats[i]!, label),
+  const parts = await partsOf(path, manifest);
+  return parts.map(({ part, path: at, stats }) => ({
+    ...sourceFile(at, part.name, stats, label),
     expected: { ...part, manifest: path },
   }));
 }
