@@ -1,4 +1,4 @@
-import { appendFileSync, mkdirSync, rmSync, symlinkSync, truncateSync, writeFileSync } from "node:fs";
+import { appendFileSync, mkdirSync, renameSync, rmSync, symlinkSync, truncateSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { gzipSync, zstdCompressSync } from "node:zlib";
 import type { P2PDataTransferService, P2PQuery } from "@omni/p2p-core/starter";
@@ -180,6 +180,19 @@ describe("a file that changes", () => {
       }
     };
     await expect(reading()).rejects.toMatchObject({ code: "STORE_CHANGED" });
+  });
+
+  it("is told when another has its name before it is its turn", async () => {
+    const folder = temporaryFolder();
+    fileWith(lines(10), "a.ndjson", folder);
+    const path = fileWith(lines(10, 10), "b.ndjson", folder);
+    const source = await openSource(`file:${folder}/*.ndjson`);
+    const reading = async () => {
+      for await (const _ of source.readFromSource({}, { batchSize: 5, signal: calm() })) {
+        renameSync(fileWith(lines(3000), "new", folder), path);
+      }
+    };
+    await expect(reading()).rejects.toThrow(/b\.ndjson was replaced while it was being read/);
   });
 
   it("is looked at anew by each read of a source that stays open", async () => {

@@ -155,11 +155,20 @@ export class OpenFile implements AsyncDisposable {
     this.#handle = handle;
   }
 
+  /** @throws P2PError `STORE_CHANGED` where another file has the name by now. */
   static async open(file: SourceFile): Promise<OpenFile> {
     if (file.path === "-") return new OpenFile(file, undefined);
+    let handle: FileHandle | undefined;
     try {
-      return new OpenFile(file, await open(file.path));
+      handle = await open(file.path);
+      const opened = new OpenFile(file, handle);
+      // Of several files the last is opened long after it was found.
+      if (!opened.isPipe && markOf(await handle.stat({ bigint: true })) !== file.mark) {
+        throw opened.#changed("was replaced");
+      }
+      return opened;
     } catch (error) {
+      await handle?.close();
       throw readError(file.name, error);
     }
   }
