@@ -203,15 +203,16 @@ export class PostgresqlStore {
 
   /** Looks at a table anew; within a transaction by its session. */
   describe(name: TableName, signal: AbortSignal, session?: Session): Promise<Table | undefined> {
-    return describeTable(this.#asking(signal, session), name, this.endpoint.key);
+    return describeTable(this.asking(signal, session), name, this.endpoint.key);
   }
 
   /** Where a table is now, in a fraction of the time that it takes to look at it. */
   find(name: TableName, signal: AbortSignal, session?: Session): Promise<TablePlace | undefined> {
-    return findTable(this.#asking(signal, session), name);
+    return findTable(this.asking(signal, session), name);
   }
 
-  #asking(signal: AbortSignal, session?: Session): Ask {
+  /** Asks the catalogue; within a transaction by its session. */
+  asking(signal: AbortSignal, session?: Session): Ask {
     return session
       ? (text, params) => session.query(text, params)
       : (text, params) => this.query("read", signal, text, params);
@@ -223,7 +224,7 @@ export class PostgresqlStore {
    * @throws P2PError `SOURCE_NOT_FOUND` where it is missing, `INVALID_ENDPOINT` where nothing names its rows.
    */
   async requireTable(signal: AbortSignal): Promise<Table> {
-    const ask = this.#asking(signal);
+    const ask = this.asking(signal);
     if (this.#tableName === undefined) this.nameTable(await onlyTable(ask, this.endpoint));
     const table = await this.table(signal);
     if (table === undefined) throw await tableMissing(ask, this.#tableName!, this.endpoint);

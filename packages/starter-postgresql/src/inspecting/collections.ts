@@ -18,7 +18,7 @@ export const postgresqlCollections: CollectionCatalogue = {
     const parsed = parsePostgresqlEndpoint(endpoint, "source");
     const store = await openStore(parsed, { ...context, role: "source" });
     try {
-      const ask: Ask = (text, params) => store.query("read", context.signal, text, params);
+      const ask = store.asking(context.signal);
       const found = await listTables(ask, parsed.schema);
       // In the schema that the endpoint names every name leads to its table.
       const tables = parsed.schema === undefined ? found : found.map((table) => ({ ...table, visible: true }));
@@ -57,7 +57,7 @@ export const postgresqlCollections: CollectionCatalogue = {
       const store = await openStore(parsePostgresqlEndpoint(endpoint, "source"), { ...context, role: "source" });
       try {
         const table = await store.requireTable(context.signal);
-        const ask: Ask = (text, params) => store.query("read", context.signal, text, params);
+        const ask = store.asking(context.signal);
         return await countViolations(ask, table.oid);
       } finally {
         await store.close();

@@ -1,6 +1,6 @@
 /** Inspection: the tables and views of a database, as its catalogue has them. */
 import type { InspectedCollection, OpenContext, StoreInspection } from "@omni/p2p-core/starter";
-import { type Ask, describeTables } from "../client/catalogue.ts";
+import { describeTables } from "../client/catalogue.ts";
 import { openStore } from "../client/open.ts";
 import type { Table } from "../client/table.ts";
 import { type ListedTable, listTables } from "../client/tables.ts";
@@ -13,7 +13,7 @@ const AT_A_TIME = 500;
 export async function inspectDatabase(endpoint: PostgresqlEndpoint, context: OpenContext): Promise<StoreInspection> {
   const store = await openStore(endpoint, { ...context, role: "source" });
   try {
-    const ask: Ask = (text, params) => store.query("read", context.signal, text, params);
+    const ask = store.asking(context.signal);
     const listed = await listTables(ask, endpoint.schema);
     const tables = new Map<number, Table>();
     for (let at = 0; at < listed.length; at += AT_A_TIME) {

@@ -53,8 +53,8 @@ export class Relations {
     const known = await this.#store.table(signal);
     if (known !== undefined) {
       const name = qualified(known);
-      const ask = (text: string, params: readonly Cell[]) => this.#store.query("read", signal, text, params);
-      if ((await stateOf(ask, name)) === known.state) return new Relation(await this.#store.requireTable(signal), name);
+      if ((await stateOf(this.#store.asking(signal), name)) === known.state)
+        return new Relation(await this.#store.requireTable(signal), name);
     }
     return this.look(signal);
   }
