@@ -28,14 +28,14 @@ export class FileSource {
   readonly endpoint: FileEndpoint;
   readonly files: readonly SourceFile[];
   readonly format: Format;
-  /** As they were when it was last asked which they are, which a transfer does first: for progress. */
-  #seen: readonly SourceFile[];
+  /** For progress: bytes before each file and after the last, when it was last asked which they are, as a transfer does first. */
+  #offsets: readonly number[];
   #key: Key | undefined;
 
   private constructor(endpoint: FileEndpoint, files: readonly SourceFile[], format: Format) {
     this.endpoint = endpoint;
     this.files = files;
-    this.#seen = files;
+    this.#offsets = offsetsOf(files);
     this.format = format;
     this.#key = givenKey(endpoint.options.key);
   }
@@ -59,16 +59,12 @@ export class FileSource {
   /** Bytes that a query reads, and those before a cursor, for progress. */
   readonly extent: SourceExtent = {
     total: ({ limit, partition }) =>
-      this.isPipe || limit !== undefined || partition !== undefined ? undefined : this.#bytesBefore(this.#seen.length),
+      this.isPipe || limit !== undefined || partition !== undefined ? undefined : this.#offsets.at(-1),
     before: (cursor) => {
       const { file, at, read } = parseCursor(cursor);
-      return this.#bytesBefore(file) + (read ?? at);
+      return (this.#offsets[file] ?? this.#offsets.at(-1)!) + (read ?? at);
     },
   };
-
-  #bytesBefore(file: number): number {
-    return this.#seen.slice(0, file).reduce((sum, { size }) => sum + size, 0);
-  }
 
   /** Records of a dump, as its manifest says; `undefined` for other files. */
   get expectedRecords(): number | undefined {
@@ -84,7 +80,7 @@ export class FileSource {
       throw error;
     });
     if (now.length === 0) return { certain: true };
-    this.#seen = now;
+    this.#offsets = offsetsOf(now);
     return { ...(await thingsOf(now)), incarnation: incarnationOf(now), certain: true };
   }
 
@@ -133,4 +129,10 @@ export class FileSource {
     }
     return {};
   }
+}
+
+function offsetsOf(files: readonly SourceFile[]): readonly number[] {
+  const offsets = [0];
+  for (const { size } of files) offsets.push(offsets.at(-1)! + size);
+  return offsets;
 }
