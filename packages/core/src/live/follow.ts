@@ -24,6 +24,7 @@ import {
 } from "../transfer/checkpoint/checkpoint.ts";
 import { DEFAULT_STATE_FOLDER } from "../transfer/checkpoint/file-checkpoint.ts";
 import { identityOf } from "../transfer/checkpoint/identity.ts";
+import { replacement } from "../transfer/checkpoint/incarnation.ts";
 import { claim } from "../transfer/durable/claim.ts";
 import type { TransferEnd } from "../transfer/end.ts";
 import { FailureBudget } from "../transfer/failure-budget.ts";
@@ -982,7 +983,7 @@ class FollowSession {
     );
   }
 
-  async #storesNow(): Promise<Checkpoint["stores"]> {
+  async #storesNow(): Promise<NonNullable<Checkpoint["stores"]>> {
     const { ends, easy } = this.#terms;
     const [source, target] = await Promise.all(
       [ends.source, ends.target].map(async ({ service }) => {
@@ -1024,10 +1025,9 @@ class FollowSession {
     assertResumable({ ...checkpoint, identity: { ...checkpoint.identity, query, transform } }, transferId, identity);
     this.#letters = checkpoint.deadLetterPosition;
     const now = await this.#storesNow();
-    const replaced = (["source", "target"] as const).filter((side) => {
-      const before = checkpoint.stores?.[side].incarnation;
-      return before !== undefined && before !== now?.[side].incarnation;
-    });
+    const replaced = (["source", "target"] as const).filter((side) =>
+      replacement(checkpoint.stores?.[side], now[side]),
+    );
     const { follow } = checkpoint;
     const isOther = anew || replaced.length > 0 || changedParts(checkpoint, identity).length > 0;
     if (!isOther) return follow;

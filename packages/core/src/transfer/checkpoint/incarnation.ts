@@ -196,11 +196,10 @@ export class IncarnationGuard {
   }
 
   async #assertSame(side: Side): Promise<void> {
-    const before = this.#incarnations[side];
-    if (before === undefined) return;
-    const identity = await this.#identity(side);
-    if (identity.incarnation === before) return;
-    throw this.#changed(side, identity.incarnation === undefined ? "is gone" : REPLACED);
+    const incarnation = this.#incarnations[side];
+    if (incarnation === undefined) return;
+    const replaced = replacement({ incarnation }, await this.#identity(side));
+    if (replaced) throw this.#changed(side, replaced);
   }
 
   #identity(side: Side): Promise<StoreIdentity> {
