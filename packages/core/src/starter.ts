@@ -16,6 +16,7 @@ export { BatchBuilder, type GatheredBatch } from "./kit/batch-builder.ts";
 export { cursorPosition, foreignCursor, recordAt, sortPosition, storeCursor } from "./kit/cursor.ts";
 export { type HostPort, hostText, parseHosts } from "./kit/hosts.ts";
 export { integerOfIdText, LAST_HASHED_ID } from "./kit/integer-id.ts";
+export { type KeptLease, leaseRefusal } from "./kit/lease-refusal.ts";
 export { assertAskableById } from "./kit/look-up.ts";
 export { invalidNative, type NativeLanguage, nativePart } from "./kit/native-query.ts";
 export { type NetworkTrouble, networkTrouble } from "./kit/network-trouble.ts";

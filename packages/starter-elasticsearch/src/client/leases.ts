@@ -1,5 +1,5 @@
 /** Leases in Elasticsearch: documents of a hidden index, taken by compare-and-set on their sequence numbers. */
-import { type LeaseKeeper, P2PError } from "@omni/p2p-core/starter";
+import { type KeptLease, type LeaseKeeper, leaseRefusal, P2PError } from "@omni/p2p-core/starter";
 import type { Link } from "./link.ts";
 
 /** Hidden, so that no wildcard and no list has it among its indices. */
@@ -10,17 +10,10 @@ const SETTINGS = JSON.stringify({
   mappings: { enabled: false },
 });
 
-/** A lease. The cluster tells no time, so that `until` is by the holder's clock, in ms since 1970. */
-interface Lease {
-  readonly run: string;
-  readonly owner: string;
-  readonly holder: string;
-  readonly until: number;
-}
-
 interface GetAnswer {
   readonly found?: boolean;
-  readonly _source?: Lease;
+  /** The cluster tells no time, so that `until` is by the holder's clock, in ms since 1970. */
+  readonly _source?: KeptLease;
   readonly _seq_no?: number;
   readonly _primary_term?: number;
 }
@@ -36,7 +29,7 @@ export function elasticsearchLeases(link: Link, place: string): LeaseKeeper {
     return { ...found, noIndex: answer.status === 404 && found.found === undefined };
   };
   /** Whether nobody was quicker. */
-  const put = async (name: string, lease: Lease, { _seq_no, _primary_term }: GetAnswer, signal: AbortSignal) => {
+  const put = async (name: string, lease: KeptLease, { _seq_no, _primary_term }: GetAnswer, signal: AbortSignal) => {
     const query =
       _seq_no === undefined
         ? { op_type: "create" }
@@ -46,7 +39,8 @@ export function elasticsearchLeases(link: Link, place: string): LeaseKeeper {
     return (await link.request(request, "write", signal)).status !== 409;
   };
   return {
-    async take({ name, run, owner, holder, ttlMs, renew }, signal) {
+    async take(request, signal) {
+      const { name, run, owner, holder, ttlMs } = request;
       for (let tries = 0; tries < MOST_TRIES; tries++) {
         const there = await get(name, signal);
         if (there.noIndex) {
@@ -54,9 +48,8 @@ export function elasticsearchLeases(link: Link, place: string): LeaseKeeper {
           await link.request({ method: "PUT", path: `/${LEASES}`, body: SETTINGS, accept: [400] }, "write", signal);
         }
         const now = Date.now();
-        const held = there.found === true ? there._source : undefined;
-        const isOther = held !== undefined && held.run !== run && (renew || held.owner !== owner);
-        if (isOther && held.until > now) return { held: false, holder: held.holder, expiresInMs: held.until - now };
+        const refusal = leaseRefusal(there.found === true ? there._source : undefined, request, now);
+        if (refusal) return refusal;
         const lease = { run, owner, holder, until: now + ttlMs };
         if (await put(name, lease, there.found === true ? there : {}, signal)) return { held: true };
       }

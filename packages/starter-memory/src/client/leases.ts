@@ -1,18 +1,14 @@
 /** Leases of a store in this process, by its own clock. */
-import type { LeaseAnswer, LeaseRequest } from "@omni/p2p-core/starter";
-
-interface Held extends Pick<LeaseRequest, "run" | "owner" | "holder"> {
-  readonly until: number;
-}
+import { type KeptLease, type LeaseAnswer, type LeaseRequest, leaseRefusal } from "@omni/p2p-core/starter";
 
 export class Leases {
-  readonly #held = new Map<string, Held>();
+  readonly #held = new Map<string, KeptLease>();
 
-  take({ name, run, owner, holder, ttlMs, renew }: LeaseRequest): LeaseAnswer {
+  take(request: LeaseRequest): LeaseAnswer {
+    const { name, run, owner, holder, ttlMs } = request;
     const now = performance.now();
-    const there = this.#held.get(name);
-    const isTheirs = there !== undefined && there.until > now && there.run !== run && (renew || there.owner !== owner);
-    if (isTheirs) return { held: false, holder: there.holder, expiresInMs: there.until - now };
+    const refusal = leaseRefusal(this.#held.get(name), request, now);
+    if (refusal) return refusal;
     this.#held.set(name, { run, owner, holder, until: now + ttlMs });
     return { held: true };
   }

@@ -1,14 +1,11 @@
 /** Leases in MongoDB: a collection of its own beside the target's, by the server's clock where it tells the time. */
-import { type LeaseKeeper, unlessAborted } from "@omni/p2p-core/starter";
+import { type KeptLease, type LeaseKeeper, leaseRefusal, P2PError, unlessAborted } from "@omni/p2p-core/starter";
 import type { Collection } from "mongodb";
 import { type CollectionHandle, LEASES } from "./collections.ts";
 import { isDuplicateKey, mongodbError } from "./errors.ts";
 
-interface Lease {
+interface Lease extends Omit<KeptLease, "until"> {
   readonly _id: string;
-  readonly run: string;
-  readonly owner: string;
-  readonly holder: string;
   readonly until: Date;
 }
 
@@ -31,8 +28,9 @@ export function mongodbLeases({ db, collection, dialect, label }: CollectionHand
     return localTime instanceof Date ? localTime.getTime() : Date.now();
   };
   return {
-    take: ({ name, run, owner, holder, ttlMs, renew }, signal) =>
+    take: (request, signal) =>
       answered(signal, async () => {
+        const { name, run, owner, holder, ttlMs, renew } = request;
         const _id = placed(name);
         for (let tries = 1; ; tries++) {
           const now = await timeOfServer(signal);
@@ -45,11 +43,11 @@ export function mongodbLeases({ db, collection, dialect, label }: CollectionHand
           if (matchedCount > 0) return { held: true };
           const there = await leases.findOne({ _id }, { signal });
           if (there) {
-            const expiresInMs = there.until.getTime() - now;
+            const refusal = leaseRefusal({ ...there, until: there.until.getTime() }, request, now);
+            if (refusal) return refusal;
             // One that has been taken over or has ended in between is asked for again.
-            const isOther = there.run !== run && (renew || there.owner !== owner) && expiresInMs > 0;
-            if (isOther || tries >= MOST_TRIES) return { held: false, holder: there.holder, expiresInMs };
-            continue;
+            if (tries < MOST_TRIES) continue;
+            throw new P2PError("BUSY", `${label}: the lease is taken and let go all the time`, { retryable: true });
           }
           try {
             await unlessAborted(leases.insertOne({ _id, ...lease }, concern), signal);

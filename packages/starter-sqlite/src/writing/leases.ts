@@ -1,5 +1,11 @@
 /** Leases in a file: a table of its own, which is there while a lease is held, by the clock of the host. */
-import type { LeaseAnswer, LeaseKeeper, LeaseRequest } from "@omni/p2p-core/starter";
+import {
+  type KeptLease,
+  type LeaseAnswer,
+  type LeaseKeeper,
+  type LeaseRequest,
+  leaseRefusal,
+} from "@omni/p2p-core/starter";
 import { foldName } from "../client/sql.ts";
 import type { SqliteStore } from "../client/store.ts";
 import { CHANGES_MARK } from "../types.ts";
@@ -29,18 +35,16 @@ export function sqliteLeases(store: SqliteStore, table: string, transaction: Tra
   };
 }
 
-function take(store: SqliteStore, name: string, { run, owner, holder, ttlMs, renew }: LeaseRequest): LeaseAnswer {
+function take(store: SqliteStore, name: string, request: LeaseRequest): LeaseAnswer {
+  const { run, owner, holder, ttlMs } = request;
   const { db } = store;
   const now = Date.now();
   if (!isThere(store)) db.exec(CREATE);
   const there = db
-    .prepare<
-      [string],
-      { readonly run: string; readonly owner: string; readonly holder: string; readonly until: number }
-    >(`SELECT run, owner, holder, until FROM main.${LEASES} WHERE name = ?`)
+    .prepare<[string], KeptLease>(`SELECT run, owner, holder, until FROM main.${LEASES} WHERE name = ?`)
     .get(name);
-  const isOther = there !== undefined && there.run !== run && (renew || there.owner !== owner);
-  if (isOther && there.until > now) return { held: false, holder: there.holder, expiresInMs: there.until - now };
+  const refusal = leaseRefusal(there, request, now);
+  if (refusal) return refusal;
   db.prepare(`INSERT OR REPLACE INTO main.${LEASES} VALUES (?, ?, ?, ?, ?)`).run(name, run, owner, holder, now + ttlMs);
   return { held: true };
 }
