@@ -2,7 +2,7 @@ import { spawnSync } from "node:child_process";
 import { readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
-import { resumeCommand } from "../src/transfer/resume-command.ts";
+import { followAgainCommand, resumeCommand } from "../src/transfer/resume-command.ts";
 import { Project, type Run, sampleRecords } from "./project.ts";
 
 const SECRET = "s3cr3t&/%?pässword";
@@ -120,5 +120,10 @@ describe("the command that resumes", () => {
 
   it("does not say --resume twice", () => {
     expect(resumeCommand(["copy", "a", "b", "--resume"], {})).toBe("omni-p2p copy a b --resume");
+  });
+
+  it("has a follow go on by itself, and not begin anew", () => {
+    const typed = ["follow", "a", "b", "--all", "--no-resume", "--json"];
+    expect(followAgainCommand(resumeCommand(typed, {}))).toBe("omni-p2p follow a b --all --json");
   });
 });

@@ -1,4 +1,5 @@
 import { type Command, Option } from "commander";
+import type { TransferFlags } from "./copy.ts";
 import { type OutputFlags, withOutput } from "./output.ts";
 import { type ProgressFlags, withProgress } from "./progress.ts";
 import { type QueryFlags, SELECTION, withQuery } from "./query.ts";
@@ -10,11 +11,8 @@ import { duration, wholeFrom } from "./values.ts";
 export type VerifyFlags = QueryFlags &
   StoreFlags &
   ProgressFlags &
-  OutputFlags & {
-    readonly transform?: string;
-    readonly as?: ReadonlyMap<string, string>;
-    readonly recognise?: boolean;
-    readonly misfits?: "fail" | "keep";
+  OutputFlags &
+  Pick<TransferFlags, "transform" | "as" | "recognise" | "misfits"> & {
     readonly batchSize?: number;
     readonly maxDifferences?: number;
     readonly ignoreExtra?: boolean;

@@ -20,6 +20,11 @@ export function resumeCommand(argv: readonly string[], typed: Partial<Readonly<R
   return [...variables, programName(), ...words].join(" ");
 }
 
+/** The same for a follow, which goes on by itself: without what would make it begin anew. */
+export function followAgainCommand(command: string): string {
+  return command.replace(/ --resume$/, "").replace(/ --no-resume\b/, "");
+}
+
 /** The command as it was called. */
 export function programName(): string {
   return process.env.npm_command === "exec" ? "npx omni-p2p" : "omni-p2p";

@@ -1,5 +1,5 @@
 /** Runs a job over the collections of a database, from its plan to its report. */
-import { type CollectionResult, type DatabaseJob, DefaultP2PConnectionManager } from "@omni/p2p-core";
+import { type DatabaseJob, DefaultP2PConnectionManager } from "@omni/p2p-core";
 import { parseConfig, planDatabase } from "@omni/p2p-core/engine";
 import { describeEndpoint } from "../endpoints/resolve.ts";
 import { ExitCode } from "../exit-code.ts";
@@ -16,6 +16,7 @@ import { dryRun } from "./dry-run.ts";
 import type { TransferJob } from "./job.ts";
 import { jobOptions, sayStopping } from "./job-options.ts";
 import { reportDatabase, reportEnded } from "./report-database.ts";
+import { followAgainCommand } from "./resume-command.ts";
 import { runMirror } from "./run-mirror.ts";
 import { registerStarters } from "./run-transfer.ts";
 
@@ -37,7 +38,7 @@ export async function runDatabase(
   const reporter = await createReporter(out, progressInterval, alone);
   try {
     await registerStarters(job, manager);
-    const goOn = given.verb === "follow" ? job.resumeCommand.replace(/ --resume$/, "") : job.resumeCommand;
+    const goOn = given.verb === "follow" ? followAgainCommand(job.resumeCommand) : job.resumeCommand;
     tellSupervisor({ kind: "way", text: goOn });
     sayStopping(session);
     const running = begin(job, given, session, manager, reporter.interval);
@@ -107,7 +108,6 @@ function ofMirror({ deletes, maxDeletes, allowEmptySource }: DatabaseJobGiven["o
 function tell({ events }: DatabaseJob, job: TransferJob, reporter: Reporter, { out }: Session): ReadonlySet<string> {
   const told = new Set<string>();
   const far = new Map<string, { readonly records: number; readonly total: number | undefined }>();
-  let transferId = "";
   events.on("planned", ({ plan, resumed }) => {
     const { collections, notes } = plan;
     out.event({
@@ -131,10 +131,9 @@ function tell({ events }: DatabaseJob, job: TransferJob, reporter: Reporter, { o
   });
   events.on("progress", ({ progress, collection: { name, records: total }, records: done }) => {
     if (far.has(name)) far.set(name, { records: done, total });
-    transferId = progress.transferId;
-    reporter.database({ ...progress, transferId, underWay: [...far].map(([of, how]) => ({ name: of, ...how })) });
+    reporter.database({ ...progress, underWay: [...far].map(([of, how]) => ({ name: of, ...how })) });
   });
-  events.on("ended", ({ result }: { readonly result: CollectionResult }) => {
+  events.on("ended", ({ result }) => {
     far.delete(result.name);
     reportEnded(result, out);
   });

@@ -18,6 +18,7 @@ import { assertJob } from "./assert-job.ts";
 import type { TransferJob } from "./job.ts";
 import { inspectCommand, jobOptions, sayStopping } from "./job-options.ts";
 import { PausePrompt } from "./pause-prompt.ts";
+import { followAgainCommand } from "./resume-command.ts";
 import { establish, registerStarters } from "./run-transfer.ts";
 
 /** What a follow is told beyond what a copy is. */
@@ -57,7 +58,7 @@ export async function runFollows(
   const { out, interrupts } = session;
   const reporter = await createReporter(out, progressInterval, alone);
   const prompt = new PausePrompt(out);
-  const goOn = goOnCommand(follows[0]!.job);
+  const goOn = followAgainCommand(follows[0]!.job.resumeCommand);
   sayStopping(session);
   tellSupervisor({ kind: "way", text: goOn });
   try {
@@ -238,11 +239,6 @@ function reportEnd(
   ].filter((part) => part !== false);
   const done = `${formatCount(changes)} changes told, ${records(written)} written, ${formatCount(deleted)} deleted`;
   out.line(name([`${done} in ${formatDuration(durationMs)}`, ...others].join(", ")));
-}
-
-/** A follow goes on by itself: the same command, without what would make it begin anew. */
-function goOnCommand({ resumeCommand }: TransferJob): string {
-  return resumeCommand.replace(/ --resume$/, "").replace(/ --no-resume\b/, "");
 }
 
 /** What to type next where the message does not say it, or where a follow has other words for it than a copy. */
