@@ -1,6 +1,7 @@
-import { mkdir, rm } from "node:fs/promises";
+import { mkdir, readdir, readFile, rm, writeFile } from "node:fs/promises";
 import { join } from "node:path";
-import { describe, expect, it } from "vitest";
+import { describe, expect, it, vi } from "vitest";
+import { JobState } from "../../src/connection/database/job-state.ts";
 import { planDatabase } from "../../src/connection/database/plan.ts";
 import {
   type CollectionResult,
@@ -219,6 +220,39 @@ describe("a job", () => {
     );
     await expect(run()).rejects.toThrow(/The state of the job "job" could not be kept/);
     expect([from.stillOpen, to.stillOpen]).toEqual([0, 0]);
+  });
+
+  it("removes what a killed run wrote and never renamed, and nothing else", async () => {
+    const { run, checkpoint } = databaseOf({ a: new ScriptedStore(records(3)) }, { a: new ScriptedStore() });
+    await mkdir(checkpoint);
+    const left = "job.database.json.0a1b2c3d-0000-4000-8000-000000000000.tmp";
+    const others = ["job.database.json.mine.tmp", left.replace("job.", "job2.")];
+    for (const name of [left, ...others]) await writeFile(join(checkpoint, name), "{}");
+    await run();
+    const names = await readdir(checkpoint);
+    expect(names).not.toContain(left);
+    expect(names).toEqual(expect.arrayContaining(["job.database.json", ...others]));
+    expect(names.filter((name) => name.endsWith(".tmp"))).toHaveLength(others.length);
+  });
+
+  it("does not replace the state of a later run when its lock was taken over", async () => {
+    const folder = temporaryFolder();
+    const state = new JobState(folder, "job", "about");
+    await state.open(false);
+    await state.note("a", { targetName: "a", status: "waiting" });
+    const saved = await readFile(join(folder, "job.database.json"), "utf8");
+    await state.close();
+    const hung = new JobState(folder, "job", "about");
+    await hung.open(false);
+    const taken = vi.spyOn(performance, "now").mockReturnValue(performance.now() + 60_000);
+    await rm(join(folder, "job.database.json.lock"));
+    await expect(hung.note("a", { targetName: "a", status: "failed" })).rejects.toMatchObject({
+      code: "CHECKPOINT_LOCKED",
+    });
+    taken.mockRestore();
+    expect(await readFile(join(folder, "job.database.json"), "utf8")).toBe(saved);
+    expect((await readdir(folder)).filter((name) => name.endsWith(".tmp"))).toEqual([]);
+    await hung.close();
   });
 
   const circle = [

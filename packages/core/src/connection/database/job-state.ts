@@ -1,13 +1,14 @@
 /** The state of a job in a file, replaced atomically: what became of its collections, for a run that goes on with it. */
 import { hash, randomUUID } from "node:crypto";
-import { mkdir, readFile, rename, rm, writeFile } from "node:fs/promises";
-import { join, resolve } from "node:path";
+import { mkdir, open, readdir, readFile, rename, rm } from "node:fs/promises";
+import { basename, join, resolve } from "node:path";
 import { messageOf, P2PError } from "../../errors.ts";
 import { parseJson } from "../../model/parse-json.ts";
 import { invalidCheckpoint, lockedError } from "../../transfer/checkpoint/checkpoint.ts";
 import { DEFAULT_STATE_FOLDER, fileNameOf } from "../../transfer/checkpoint/file-checkpoint.ts";
 import type { TransferCounts } from "../../transfer/counts.ts";
-import { acquireFileLock } from "../../transfer/durable/file-lock.ts";
+import { acquireFileLock, type FileLock } from "../../transfer/durable/file-lock.ts";
+import { syncFolder } from "../../transfer/durable/sync-folder.ts";
 
 const VERSION = 1;
 
@@ -37,7 +38,7 @@ export class JobState {
   readonly #about: string;
   readonly #file: string;
   readonly #collections = new Map<string, SavedCollection>();
-  #release: (() => Promise<void>) | undefined;
+  #lock: FileLock | undefined;
   #savedAt = Number.NEGATIVE_INFINITY;
   #saving: Promise<void> = Promise.resolve();
 
@@ -58,11 +59,11 @@ export class JobState {
   async open(resume: boolean): Promise<boolean> {
     try {
       await mkdir(this.folder, { recursive: true, mode: 0o700 });
-      const lock = await acquireFileLock(`${this.#file}.lock`, (holder) => lockedError(this.transferId, holder));
-      this.#release = () => lock.release();
+      this.#lock = await acquireFileLock(`${this.#file}.lock`, (holder) => lockedError(this.transferId, holder));
     } catch (error) {
       throw this.#fileError(error);
     }
+    await this.#sweep().catch(() => {});
     if (!resume) return false;
     const saved = await this.#load();
     if (saved === undefined) return false;
@@ -74,6 +75,15 @@ export class JobState {
     }
     for (const [name, collection] of Object.entries(saved.collections)) this.#collections.set(name, collection);
     return true;
+  }
+
+  /** Removes what a killed run wrote and never renamed: it is of this job, whose lock is held. */
+  async #sweep(): Promise<void> {
+    const own = basename(this.#file);
+    for (const name of await readdir(this.folder)) {
+      const isLeft = name.startsWith(own) && /^\.[0-9a-f-]{36}\.tmp$/.test(name.slice(own.length));
+      if (isLeft) await rm(join(this.folder, name), { force: true });
+    }
   }
 
   async #load(): Promise<SavedJob | undefined> {
@@ -125,8 +135,17 @@ export class JobState {
   async #write(text: string): Promise<void> {
     const next = `${this.#file}.${randomUUID()}.tmp`;
     try {
-      await writeFile(next, text, { mode: 0o600 });
+      const handle = await open(next, "wx", 0o600);
+      try {
+        await handle.writeFile(text);
+        await handle.sync();
+      } finally {
+        await handle.close();
+      }
+      // A run that hung, and was taken for dead, must not replace what a later one has saved.
+      await this.#lock?.assertHeld();
       await rename(next, this.#file);
+      await syncFolder(this.folder);
     } catch (error) {
       await rm(next, { force: true }).catch(() => {});
       throw this.#fileError(error);
@@ -134,8 +153,8 @@ export class JobState {
   }
 
   async close(): Promise<void> {
-    await this.#release?.();
-    this.#release = undefined;
+    await this.#lock?.release();
+    this.#lock = undefined;
   }
 
   #fileError(error: unknown): P2PError {
