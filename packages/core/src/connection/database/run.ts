@@ -11,6 +11,7 @@ import { LateCheckpointStore } from "../../transfer/checkpoint/late-checkpoint.t
 import type { TransferCounts } from "../../transfer/counts.ts";
 import { FileDeadLetterSink } from "../../transfer/dead-letters/file-dead-letters.ts";
 import { callListener, warnOfListener } from "../../transfer/hooks.ts";
+import { addCounts, NO_COUNTS } from "../../transfer/partitioned/add-up.ts";
 import { DEFAULT_PROGRESS_INTERVAL_MS, ProgressMeter } from "../../transfer/progress.ts";
 import { P2PTransferError, type TransferResult } from "../../transfer/result.ts";
 import type { VerifyResult } from "../../transfer/verify/verify.ts";
@@ -58,8 +59,6 @@ export interface DatabaseTerms {
   redact(error: unknown): unknown;
 }
 
-const NOTHING: TransferCounts = { totalRecords: 0, successCount: 0, failureCount: 0, skippedCount: 0, retryCount: 0 };
-
 /** A job under way. */
 export class DatabaseRun implements DatabaseJob {
   readonly events = new EventEmitter<DatabaseEvents>();
@@ -72,6 +71,8 @@ export class DatabaseRun implements DatabaseJob {
   readonly #meter: ProgressMeter;
   readonly #begunAt = performance.now();
   readonly #far = new Map<string, { readonly records: number; readonly failures: number }>();
+  #records = 0;
+  #failures = 0;
   readonly #results = new Map<string, CollectionResult>();
   #planned = 0;
   #toldAt = Number.NEGATIVE_INFINITY;
@@ -227,7 +228,7 @@ export class DatabaseRun implements DatabaseJob {
     this.#emit("started", { collection, transferId });
     const ended = (status: CollectionStatus, more: Partial<CollectionResult>): CollectionResult => ({
       ...{ name, targetName, transferId, status },
-      ...{ counts: NOTHING, durationMs: performance.now() - begunAt },
+      ...{ counts: NO_COUNTS, durationMs: performance.now() - begunAt },
       ...more,
     });
     const failed = (thrown: unknown): CollectionResult => {
@@ -371,7 +372,7 @@ export class DatabaseRun implements DatabaseJob {
     }
     const { written, failures, skipped } = follow.counts;
     const totalRecords = written + failures + skipped;
-    const counts = { ...NOTHING, totalRecords, successCount: written, failureCount: failures, skippedCount: skipped };
+    const counts = { ...NO_COUNTS, totalRecords, successCount: written, failureCount: failures, skippedCount: skipped };
     if (paused !== undefined) return ["failed", { counts, error: paused }];
     return [failures > 0 ? "partial" : "completed", { counts }];
   }
@@ -441,7 +442,7 @@ export class DatabaseRun implements DatabaseJob {
           : has("different")
             ? "different"
             : "completed";
-    const counts = collections.reduce((sum, one) => added(sum, one.counts), NOTHING);
+    const counts = addCounts(collections.map((one) => one.counts));
     const durationMs = performance.now() - this.#begunAt;
     return { transferId: this.#transferId, status, collections, counts, durationMs, notes };
   }
@@ -452,7 +453,7 @@ export class DatabaseRun implements DatabaseJob {
   }
 
   #unbegun(name: string, status: CollectionStatus) {
-    return { transferId: this.#idOf(name), status, counts: NOTHING, durationMs: 0 };
+    return { transferId: this.#idOf(name), status, counts: NO_COUNTS, durationMs: 0 };
   }
 
   #deadLetters(transferId: string, { folder }: JobState): FileDeadLetterSink | false {
@@ -473,13 +474,12 @@ export class DatabaseRun implements DatabaseJob {
   }
 
   #note(collection: PlannedCollection, records: number, failures: number, tell = true): void {
+    // Not by adding all of them up: a follow says it for each change, and there may be thousands of collections.
+    const before = this.#far.get(collection.name);
+    this.#records += records - (before?.records ?? 0);
+    this.#failures += failures - (before?.failures ?? 0);
     this.#far.set(collection.name, { records, failures });
-    let [allRecords, allFailures] = [0, 0];
-    for (const far of this.#far.values()) {
-      allRecords += far.records;
-      allFailures += far.failures;
-    }
-    this.#meter.note(allRecords, allFailures);
+    this.#meter.note(this.#records, this.#failures);
     const { progressInterval = DEFAULT_PROGRESS_INTERVAL_MS } = (this.#work.options.each ??
       {}) as ManagedTransferOptions;
     if (!tell || performance.now() - this.#toldAt < progressInterval) return;
@@ -505,16 +505,6 @@ function countsOf({
   retryCount,
 }: TransferCounts): TransferCounts {
   return { totalRecords, successCount, failureCount, skippedCount, retryCount };
-}
-
-function added(a: TransferCounts, b: TransferCounts): TransferCounts {
-  return {
-    totalRecords: a.totalRecords + b.totalRecords,
-    successCount: a.successCount + b.successCount,
-    failureCount: a.failureCount + b.failureCount,
-    skippedCount: a.skippedCount + b.skippedCount,
-    retryCount: a.retryCount + b.retryCount,
-  };
 }
 
 const KEYS = [

@@ -38,7 +38,8 @@ export function addUp(parts: readonly PartOutcome[]): PartOutcome {
   };
 }
 
-function addCounts(all: readonly TransferCounts[]): TransferCounts {
+/** The counts of all of them together. */
+export function addCounts(all: readonly TransferCounts[]): TransferCounts {
   const sum = (key: keyof TransferCounts) => all.reduce((total, counts) => total + counts[key], 0);
   return {
     totalRecords: sum("totalRecords"),
