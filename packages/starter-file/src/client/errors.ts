@@ -34,6 +34,19 @@ export function writeError(label: string, cause: unknown): P2PError {
   return verdict(WRITING, "WRITE_FAILED", `${label} cannot be written`, cause);
 }
 
+/** The error of a target that cannot be resumed. @param why as a sentence without its end. */
+export function resumeError(label: string, why: string): P2PError {
+  return new P2PError(
+    "CHECKPOINT_MISMATCH",
+    `${label} cannot be gone on with: ${why}. Start the transfer anew without resume`,
+  );
+}
+
+/** The error of a write that no transfer has begun. */
+export function notBegunError(label: string): P2PError {
+  return new P2PError("INVALID_STATE", `${label} is written by transfers, between begin and finish`);
+}
+
 function verdict(known: typeof READING, fallback: P2PErrorCode, what: string, cause: unknown): P2PError {
   if (cause instanceof P2PError) return cause;
   const [code, why] = known[codeOf(cause) ?? ""] ?? [fallback, messageOf(cause)];

@@ -11,6 +11,7 @@ import {
   type WriteOptions,
   type WriteResult,
 } from "@omni/p2p-core/starter";
+import { notBegunError, resumeError } from "../client/errors.ts";
 import { dumpNames, type Manifest, type ManifestPart, readManifest } from "../client/manifest.ts";
 import { incarnationAt, thingAt } from "../client/source-file.ts";
 import { existsError, findTarget, removeLeftovers, UnfinishedFile } from "../client/target-file.ts";
@@ -98,11 +99,7 @@ export class PartedTarget implements OpenTarget {
 
   async #resume(after: JsonValue, signal: AbortSignal): Promise<void> {
     const position = parsePosition(after);
-    const mismatch = (why: string) =>
-      new P2PError(
-        "CHECKPOINT_MISMATCH",
-        `${this.#endpoint.label} cannot be gone on with: ${why}. Start the transfer anew without resume`,
-      );
+    const mismatch = (why: string) => resumeError(this.#endpoint.label, why);
     if (position === undefined) throw mismatch("the checkpoint does not say where it stood");
     const journal = await UnfinishedFile.find(this.#names.manifest, this.#endpoint.label, position.journal);
     if (journal === undefined) throw mismatch("the journal of its parts is gone");
@@ -172,9 +169,7 @@ export class PartedTarget implements OpenTarget {
   }
 
   async write(records: readonly P2PRecord[], options: WriteOptions): Promise<WriteResult> {
-    if (this.#current === undefined) {
-      throw new P2PError("INVALID_STATE", `${this.#endpoint.label} is written by transfers, between begin and finish`);
-    }
+    if (this.#current === undefined) throw notBegunError(this.#endpoint.label);
     if (this.#current.size >= this.#partSize) {
       await this.#seal(options.signal);
       await this.#beginPart(options.signal);

@@ -13,6 +13,7 @@ import {
 } from "@omni/p2p-core/starter";
 import { compress } from "../client/compress.ts";
 import { type Compression, compressionOfBytes, compressionOfName } from "../client/compression.ts";
+import { notBegunError, resumeError } from "../client/errors.ts";
 import { openPipe, type Pipe } from "../client/pipe.ts";
 import { incarnationAt, stateAt, thingAt } from "../client/source-file.ts";
 import { existsError, findTarget, removeLeftovers, type TargetPlace, UnfinishedFile } from "../client/target-file.ts";
@@ -179,18 +180,13 @@ export class FileTarget implements OpenTarget {
   }
 
   #mismatch(why: string): P2PError {
-    return new P2PError(
-      "CHECKPOINT_MISMATCH",
-      `${this.#endpoint.label} cannot be gone on with: ${why}. Start the transfer anew without resume`,
-    );
+    return resumeError(this.#endpoint.label, why);
   }
 
   async write(records: readonly P2PRecord[], { mode, signal }: WriteOptions): Promise<WriteResult> {
     signal.throwIfAborted();
     const writer = this.#writer;
-    if (writer === undefined) {
-      throw new P2PError("INVALID_STATE", `${this.#endpoint.label} is written by transfers, between begin and finish`);
-    }
+    if (writer === undefined) throw notBegunError(this.#endpoint.label);
     if (mode === "skip") {
       throw new P2PError(
         "UNSUPPORTED_OPERATION",
