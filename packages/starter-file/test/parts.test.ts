@@ -1,7 +1,9 @@
 import { appendFileSync, existsSync, readdirSync, readFileSync, rmSync, truncateSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { MemoryCheckpointStore } from "@omni/p2p-core";
+import { parseEndpoint } from "@omni/p2p-core/starter";
 import { describe, expect, it } from "vitest";
+import { fileStarter } from "../src/index.ts";
 import { calm, fileWith, openSource, read, temporaryFolder, transfer } from "./support.ts";
 
 const COUNT = 900;
@@ -180,6 +182,20 @@ it("a dump is not copied into itself", async () => {
   for (const from of [url, `file:${folder}/*.ndjson`, `file:${folder}/dump-00002.ndjson`]) {
     await expect(transfer(from, `${url}?partSize=1024&ifExists=replace`)).rejects.toMatchObject({ code: "SAME_STORE" });
   }
+});
+
+it("a dump stays whole when a part of that which is to take its place is taken away", async () => {
+  const { folder, url } = await dump();
+  const endpoint = parseEndpoint(`${url}?partSize=1024&ifExists=replace`);
+  const target = await fileStarter.open(endpoint, { role: "target", signal: calm(), connectTimeoutMs: 10_000 });
+  await target.sequential!.begin({ resumable: false, signal: calm() });
+  for (const id of [1, 2, 3]) {
+    await target.writeToTarget([{ id, text: "x".repeat(2000) }], { mode: "upsert", signal: calm() });
+  }
+  rmSync(join(folder, readdirSync(folder).find((name) => name.startsWith(".dump-00002.ndjson"))!));
+  await expect(target.sequential!.finish(calm())).rejects.toMatchObject({ code: "STORE_CHANGED" });
+  await target.close();
+  expect((await read(url)).records.map(({ id }) => id)).toEqual(ids);
 });
 
 it("a resume that is refused keeps what is unfinished, and another one goes on", async () => {

@@ -82,6 +82,9 @@ function temporaryPath(target: string): string {
 
 const DIGEST_CHUNK = 1_048_576;
 
+/** Under a temporary name alone, or under the target's too. */
+type Where = "unfinished" | "anywhere";
+
 /** A file that is being written. */
 export class UnfinishedFile {
   readonly path: string;
@@ -119,23 +122,25 @@ export class UnfinishedFile {
     target: string,
     label: string,
     inode: string,
-    where: "unfinished" | "anywhere" = "anywhere",
+    where: Where = "anywhere",
   ): Promise<UnfinishedFile | undefined> {
-    for (const path of [...(await leftovers(target)), ...(where === "anywhere" ? [target] : [])]) {
-      const found = await stat(path, { bigint: true }).catch(() => undefined);
-      if (found === undefined || markOf(found) !== inode) continue;
-      try {
-        // One that has taken the target's place already is taken back, and one of another process is this one's now.
-        const own = temporaryPath(target);
-        await rename(path, own);
-        const file = await UnfinishedFile.#of(own, label, await open(own, "r+"));
-        file.wasFinished = path === target;
-        return file;
-      } catch (error) {
-        throw writeError(label, error);
-      }
+    const path = await locate(target, inode, where);
+    if (path === undefined) return undefined;
+    try {
+      // One that has taken the target's place already is taken back, and one of another process is this one's now.
+      const own = temporaryPath(target);
+      await rename(path, own);
+      const file = await UnfinishedFile.#of(own, label, await open(own, "r+"));
+      file.wasFinished = path === target;
+      return file;
+    } catch (error) {
+      throw writeError(label, error);
     }
-    return undefined;
+  }
+
+  /** Whether {@link UnfinishedFile.find} would find one. */
+  static async isThere(target: string, inode: string): Promise<boolean> {
+    return (await locate(target, inode, "anywhere")) !== undefined;
   }
 
   static async #of(path: string, label: string, handle: FileHandle): Promise<UnfinishedFile> {
@@ -253,6 +258,15 @@ export class UnfinishedFile {
     await this.close();
     await unlink(this.path).catch(() => {});
   }
+}
+
+/** Where the file with this inode is. */
+async function locate(target: string, inode: string, where: Where): Promise<string | undefined> {
+  for (const path of [...(await leftovers(target)), ...(where === "anywhere" ? [target] : [])]) {
+    const found = await stat(path, { bigint: true }).catch(() => undefined);
+    if (found !== undefined && markOf(found) === inode) return path;
+  }
+  return undefined;
 }
 
 /** Unfinished files of a target. */

@@ -213,17 +213,20 @@ export class PartedTarget implements OpenTarget {
     const { manifest } = this.#names;
     const mayReplace = options.ifExists !== "fail";
     const old = mayReplace ? await this.#oldManifest() : undefined;
-    // Without a manifest nobody takes the parts for a dump while they change.
-    if (old) await unlink(manifest);
+    const gone = ({ name }: SealedPart) =>
+      new P2PError("STORE_CHANGED", `The part ${name} of ${label} was taken away while the others were written`);
+    if (old) {
+      // A dump is not taken away for another that is not whole.
+      for (const part of this.#sealed) {
+        if (!(await UnfinishedFile.isThere(this.#pathOf(part), part.inode))) throw gone(part);
+      }
+      // Without a manifest nobody takes the parts for a dump while they change.
+      await unlink(manifest);
+    }
     for (const part of this.#sealed) {
       const file = await this.#unfinished(part, "anywhere");
-      if (file === undefined) {
-        throw new P2PError(
-          "STORE_CHANGED",
-          `The part ${part.name} of ${label} was taken away while the others were written`,
-        );
-      }
-      await file.finish(join(dirname(manifest), part.name), mayReplace);
+      if (file === undefined) throw gone(part);
+      await file.finish(this.#pathOf(part), mayReplace);
     }
     const made = await UnfinishedFile.create(manifest, label);
     await made.append(Buffer.from(manifestText(this.#sealed)));
@@ -233,15 +236,19 @@ export class PartedTarget implements OpenTarget {
     await journal.discard();
   }
 
-  #unfinished({ name, inode }: SealedPart, where: "unfinished" | "anywhere"): Promise<UnfinishedFile | undefined> {
-    return UnfinishedFile.find(join(dirname(this.#names.manifest), name), this.#endpoint.label, inode, where);
+  #unfinished(part: SealedPart, where: "unfinished" | "anywhere"): Promise<UnfinishedFile | undefined> {
+    return UnfinishedFile.find(this.#pathOf(part), this.#endpoint.label, part.inode, where);
+  }
+
+  #pathOf({ name }: ManifestPart): string {
+    return join(dirname(this.#names.manifest), name);
   }
 
   /** Parts of the dump that was replaced, where it had more of them. */
   async #removeOld(old: Manifest | undefined): Promise<void> {
     const kept = new Set(this.#sealed.map(({ name }) => name));
-    for (const { name } of old?.parts ?? []) {
-      if (!kept.has(name)) await unlink(join(dirname(this.#names.manifest), name)).catch(() => {});
+    for (const part of old?.parts ?? []) {
+      if (!kept.has(part.name)) await unlink(this.#pathOf(part)).catch(() => {});
     }
   }
 
