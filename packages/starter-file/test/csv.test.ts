@@ -247,6 +247,14 @@ describe("types of CSV", () => {
     ]);
   });
 
+  it("tells at once that a long cell is not of its type, whatever the type", async () => {
+    const digits = "1".repeat(400_000);
+    for (const type of ["number", "bigint", "boolean", "date", "json"]) {
+      const items = await read(csv, `id,v\n1,${digits}x\n`, { options: { types: `v:${type}` } });
+      expect(told(items)).toEqual([expect.stringMatching(/^Line 2 has in column "v" what is not of its type: /)]);
+    }
+  });
+
   it("may be given, and then a cell of another type is a failure", async () => {
     const options = { types: "price:number,n:bigint,day:date,ok:boolean,j:json,*:text" };
     const file = [

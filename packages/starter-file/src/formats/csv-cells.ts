@@ -218,7 +218,7 @@ function shown(cell: string): string {
 
 function givenNumber(cell: string): number {
   const value = Number(cell);
-  const isNumber = /^[+-]?(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?$/.test(cell) && Number.isFinite(value);
+  const isNumber = /^[+-]?(?:\d+(?:\.\d*)?|\.\d+)(?:[eE][+-]?\d+)?$/.test(cell) && Number.isFinite(value);
   if (!isNumber && !/^(?:NaN|-?Infinity)$/.test(cell)) throw new TypeError(`${shown(cell)} is no number`);
   if (/^[+-]?\d{16,}$/.test(cell) && BigInt(cell.replace("+", "")) !== BigInt(value)) {
     throw new TypeError(`${shown(cell)} has more digits than a number keeps; bigint keeps them`);
