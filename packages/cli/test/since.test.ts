@@ -44,6 +44,8 @@ describe("copy --since", () => {
     );
     expect(said(await copy(...since))).toMatch(/3 records.*What has "version" from 2 on/s);
     expect(said(await copy(...since))).toMatch(/1 record .*What has "version" from 7 on/s);
+    change(`INSERT INTO docs VALUES (4, 'four', '2024-01-01 10:00:00', 6.7)`);
+    expect(said(await copy(...since, "--since-overlap", "0.4"))).toMatch(/2 records.*What has "version" from 6.6 on/s);
     const other = said(await copy("--since", "at", "--where", "id<9"));
     expect(other).toMatch(/1 record has no value in "at"/);
     expect(other).toMatch(/were of another field, so that it begins anew.*All was read/s);

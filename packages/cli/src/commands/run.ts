@@ -6,7 +6,7 @@ import { findConfig, type LoadedConfig, loadConfig } from "../config/load.ts";
 import { resolveNamed } from "../endpoints/resolve.ts";
 import { ExitCode } from "../exit-code.ts";
 import type { RunFlags } from "../flags/run.ts";
-import { duration } from "../flags/values.ts";
+import { duration, overlapFrom } from "../flags/values.ts";
 import { parseWhere } from "../query/where.ts";
 import type { Session } from "../session/session.ts";
 import type { DatabaseJobGiven } from "../transfer/database-job.ts";
@@ -258,7 +258,7 @@ function sinceOf({ name, mode, since }: NamedTransfer): Pick<TransferJob, "since
   const { field, overlap, nulls } =
     typeof since === "string" ? { field: since, overlap: undefined, nulls: undefined } : since;
   try {
-    return { since: { field, overlap: overlap === undefined ? undefined : duration(String(overlap)), nulls } };
+    return { since: { field, overlap: overlap === undefined ? undefined : overlapFrom(String(overlap)), nulls } };
   } catch {
     throw new UsageError(`In the transfer "${name}": the overlap of since must be a time such as "5m", or a number`);
   }

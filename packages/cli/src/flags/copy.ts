@@ -6,7 +6,7 @@ import { type ProgressFlags, withProgress } from "./progress.ts";
 import { type QueryFlags, SELECTION, withQuery } from "./query.ts";
 import { sharedOptions } from "./shared-options.ts";
 import { type StoreFlags, withStores } from "./stores.ts";
-import { duration, wholeFrom, wholeOrAuto } from "./values.ts";
+import { overlapFrom, wholeFrom, wholeOrAuto } from "./values.ts";
 
 /** Flags that say how a transfer is run. */
 export interface TransferFlags {
@@ -73,7 +73,7 @@ function withNews(command: Command): Command {
         "--since-overlap <time>",
         "how far before that value to begin: a time, or a number for numbers (default: 1m, and 0 for numbers)",
       )
-        .argParser(duration)
+        .argParser(overlapFrom)
         .helpGroup(SELECTION),
     )
     .addOption(

@@ -65,3 +65,8 @@ export function duration(value: string): number {
   if (!match) throw new InvalidArgumentError('It must be a time such as "500ms", "30s", "10m" or "2h".');
   return Math.round(Number(match[1]) * UNITS[match[2] ?? "ms"]!);
 }
+
+/** How far before a value of a field to begin: a duration, in ms, or a bare number in the units of the field, as it is. */
+export function overlapFrom(value: string): number {
+  return /^\d+(?:\.\d+)?$/.test(value) ? Number(value) : duration(value);
+}
