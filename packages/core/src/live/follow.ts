@@ -4,7 +4,7 @@ import { EventEmitter } from "node:events";
 import { hostname } from "node:os";
 import { linkedController, unlessAborted } from "../async/abort.ts";
 import { sleep } from "../async/sleep.ts";
-import { type ConnectionConfig, parseTolerance } from "../config.ts";
+import type { ConnectionConfig } from "../config.ts";
 import { isConnectionError, isP2PError, P2PError, toP2PError } from "../errors.ts";
 import { assertAskableById } from "../kit/look-up.ts";
 import type { JsonValue } from "../model/json-value.ts";
@@ -33,6 +33,7 @@ import { declaredSchema } from "../transfer/lane.ts";
 import { type ResolvedTransfer, resolveTransfer, type TransferOptions } from "../transfer/options.ts";
 import { backoff, RetryBudget } from "../transfer/retry.ts";
 import { CollectedChanges } from "./collected-changes.ts";
+import { exceededLimit, FEW_DELETES } from "./delete-limit.ts";
 import {
   type FollowEvents,
   type FollowHandle,
@@ -68,9 +69,6 @@ const AUTO_BATCH = 500;
 const MAX_ROUNDS = 4;
 /** Ids that wait before the feed is read on: back-pressure. */
 const MAX_WAITING = 50_000;
-/** Deletes that are always allowed unless the caller says otherwise, and the share of the target. */
-const FEW_DELETES = 100;
-const DELETED_SHARE = 0.1;
 /** The shortest and the longest wait between mirrors that make up for lost changes, in ms. */
 const MIRROR_AGAIN_MS = 1000;
 const MIRROR_AGAIN_MOST_MS = 60_000;
@@ -928,14 +926,12 @@ class FollowSession {
     const total = await this.#targetCount();
     // What was deleted within the window was there at its beginning.
     const before = total + sum - deletes;
-    const most = Math.max(FEW_DELETES, Math.floor(before * DELETED_SHARE));
-    const borne =
-      own.maxDeletes === undefined ? sum <= most : parseTolerance(own.maxDeletes, "maxDeletes")(sum, before);
-    if (borne) return false;
+    const limit = exceededLimit(sum, before, own.maxDeletes);
+    if (limit === undefined) return false;
     const error = new P2PError(
       "TOO_MANY_DELETES",
       `${sum} records of ${endpointLabel(ends.target.endpoint)} would be deleted within ${own.deletesWindow} ms, since ${endpointLabel(ends.source.endpoint)} no longer has ` +
-        `them, which is more than maxDeletes bears (${own.maxDeletes ?? most}): the follow pauses, and nothing more is deleted. See whether the source is whole; then ` +
+        `them, which is more than maxDeletes bears (${limit}): the follow pauses, and nothing more is deleted. See whether the source is whole; then ` +
         'go on by resume() or a larger maxDeletes, or keep them by deletes: "keep"',
     );
     this.#scheduler.hold();

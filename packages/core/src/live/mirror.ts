@@ -1,6 +1,6 @@
 /** The mirror: reconciles the target with the source's query, deletes included, by the digests of both. */
 import { unlessAborted } from "../async/abort.ts";
-import { type ConnectionConfig, parseTolerance } from "../config.ts";
+import type { ConnectionConfig } from "../config.ts";
 import { isP2PError, P2PError, toP2PError } from "../errors.ts";
 import { assertAskableById } from "../kit/look-up.ts";
 import { assertRewritable, deleteOf, lookUpOf } from "../storage/contract-checks.ts";
@@ -26,6 +26,7 @@ import { type ResolvedTransfer, resolveTransfer } from "../transfer/options.ts";
 import { MAX_LISTED_ERRORS, P2PTransferError, type TransferFailure } from "../transfer/result.ts";
 import { stopSignal } from "../transfer/stop.ts";
 import { type FoundDifferences, findDifferences, targetSideOf } from "../transfer/verify/verify.ts";
+import { exceededLimit } from "./delete-limit.ts";
 import { DifferenceFile, isExtra } from "./difference-file.ts";
 import { keepingIds } from "./keeping-ids.ts";
 import { assertLooksUpBy } from "./look-up.ts";
@@ -41,12 +42,6 @@ import { SourceWitnesses } from "./source-witnesses.ts";
 
 /** Ids reconciled at a time where `batchSize` is `"auto"`. */
 const AUTO_BATCH = 500;
-
-/** Deletes that are always allowed unless the caller says otherwise. */
-const FEW_DELETES = 100;
-
-/** The share of the target that may be deleted unless the caller says otherwise. */
-const DELETED_SHARE = 0.1;
 
 /** Differences of each kind told by a dry run. */
 const SAMPLES = 10;
@@ -283,17 +278,14 @@ class MirrorRun {
       );
     }
     const { maxDeletes } = this.#own;
-    const most = Math.max(FEW_DELETES, Math.floor(found.targetCount * DELETED_SHARE));
-    const borne =
-      maxDeletes === undefined
-        ? found.extra <= most
-        : parseTolerance(maxDeletes, "maxDeletes")(found.extra, found.targetCount);
+    const limit = exceededLimit(found.extra, found.targetCount, maxDeletes);
     // With `allowEmptySource` it was said that all of them may go.
-    if (borne || (found.sourceCount === 0 && this.#own.allowEmptySource && maxDeletes === undefined)) return undefined;
+    if (limit === undefined || (found.sourceCount === 0 && this.#own.allowEmptySource && maxDeletes === undefined))
+      return undefined;
     return new P2PError(
       "TOO_MANY_DELETES",
       `${found.extra} of the ${found.targetCount} records of ${target} are not in ${source} and would be deleted, which is more than maxDeletes ` +
-        `bears (${maxDeletes ?? most}): nothing was changed. See whether the source is whole; then allow more, or keep them by deletes: "keep"`,
+        `bears (${limit}): nothing was changed. See whether the source is whole; then allow more, or keep them by deletes: "keep"`,
     );
   }
 
