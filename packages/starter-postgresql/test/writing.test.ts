@@ -139,6 +139,21 @@ describeWithService("postgresql", "writing", ({ url }) => {
     },
   );
 
+  it.each([
+    "SELECT",
+    "CREATE TRIGGER noted AFTER DELETE ON docs EXECUTE FUNCTION suppress_redundant_updates_trigger()",
+  ])("writes nothing twice into a table that has lost its key since the last batch: %s", async (before) => {
+    const schema = await scratch.schema();
+    const store = await schema.store("docs");
+    const { write } = writerOf(store);
+    await write(many(100));
+    await schema.sql(before);
+    expect(await write(many(100, 100))).toMatchObject({ written: 100, failures: [] });
+    await schema.sql("ALTER TABLE docs DROP CONSTRAINT docs_pkey");
+    await expect(write(many(200))).rejects.toThrow('the table "docs" has no key that names its rows');
+    expect(await schema.sql("SELECT count(*) FROM docs")).toEqual([["200"]]);
+  });
+
   it("writes a table that others refer to", async () => {
     const schema = await scratch.schema();
     const store = await schema.store("docs");

@@ -84,6 +84,11 @@ function assertSql(condition: string): string {
   return `SELECT (CASE WHEN ${condition} THEN '1' ELSE ${literal(OTHER_COLUMNS)} END)::pg_catalog.int4`;
 }
 
+/** Whether a table of ours still has its primary key: without one the server would take every record that is there once more. */
+function hasKeySql({ oid }: Table): string {
+  return `EXISTS (SELECT FROM pg_catalog.pg_index WHERE indrelid = ${oid} AND indisprimary)`;
+}
+
 /**
  * Keeps others from changing a table of ours until the end of the transaction, and fails where they have, or have put another in its
  * place: a record that is replaced must lose what it had in all of its columns.
@@ -92,20 +97,22 @@ export function lockSchemaSql(table: Table): string {
   // Beside the columns there is the sidecar.
   return (
     `LOCK TABLE ${qualified(table)} IN ROW EXCLUSIVE MODE; ` +
-    `${assertSql(`pg_catalog.count(*) = ${table.columns.length + 1}`)} FROM pg_catalog.pg_attribute ` +
+    `${assertSql(`pg_catalog.count(*) = ${table.columns.length + 1} AND ${hasKeySql(table)}`)} FROM pg_catalog.pg_attribute ` +
     `WHERE attrelid = ${table.oid} AND attrelid = ${literal(qualified(table))}::pg_catalog.regclass AND attnum > 0 AND NOT attisdropped`
   );
 }
 
 /**
  * Fails where a plain table was altered since it was described, or another is in its place. Once a statement has written to it, its lock
- * keeps others from altering it until the end of the transaction. One row of the catalogue costs the server a fraction of all columns.
+ * keeps others from altering it until the end of the transaction. Two rows of the catalogue cost the server a fraction of all columns; that
+ * of the table does not change when it loses its key.
  */
 function assertUnalteredSql(table: Table, plainVersion: string): string {
   return assertSql(
     "EXISTS (SELECT FROM pg_catalog.pg_class " +
       `WHERE oid = ${table.oid} AND oid = ${literal(qualified(table))}::pg_catalog.regclass ` +
-      `AND xmin = ${literal(plainVersion)}::pg_catalog.xid AND NOT relhastriggers AND NOT relhasrules)`,
+      `AND xmin = ${literal(plainVersion)}::pg_catalog.xid AND NOT relhastriggers AND NOT relhasrules) ` +
+      `AND ${hasKeySql(table)}`,
   );
 }
 
