@@ -15,6 +15,29 @@ const recordsOf = async (...given: Parameters<typeof read>): Promise<P2PRecord[]
   (await read(...given)).map(({ fields }) => fields as P2PRecord);
 
 describe("Parquet that others wrote", () => {
+  it("is refused where its footer has decimals of a scale that would fill the memory", async () => {
+    const write = (scale: number): Uint8Array => {
+      const writer = new ByteWriter();
+      const logical = { type: "DECIMAL", precision: 9, scale } as const;
+      parquetWrite({
+        writer,
+        schema: [
+          { name: "root", num_children: 1 },
+          { name: "d", type: "INT32", repetition_type: "REQUIRED", logical_type: logical },
+        ],
+        columnData: [{ name: "d", data: [1500] }],
+      });
+      return writer.getBytes();
+    };
+    for (const scale of [2_000_000_000, -2_000_000_000]) {
+      await expect(read(parquet, write(scale))).rejects.toMatchObject({
+        code: "READ_FAILED",
+        message: expect.stringContaining(`column "d" has decimals of scale ${scale}`),
+      });
+    }
+    expect(await recordsOf(parquet, write(3))).toEqual([{ d: 1.5 }]);
+  });
+
   it("gives every type without loss: what JavaScript has no type for is a tag", async () => {
     const [first, second, third] = await recordsOf(parquet, fixture("arrow-types"));
     const tag = (name: string, value: string) => new TaggedValue(`parquet:${name}`, value);

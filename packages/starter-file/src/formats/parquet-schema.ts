@@ -1,5 +1,5 @@
 /** The schema of a Parquet file: its footer read, its columns named, and the types by which it says what its bytes are. */
-import { P2PError } from "@omni/p2p-core/starter";
+import { MAX_BIGINT_DIGITS, P2PError } from "@omni/p2p-core/starter";
 import {
   type AsyncBuffer,
   type FileMetaData,
@@ -63,7 +63,13 @@ export async function openParquet({ label, random }: FormatInput): Promise<Parqu
   } catch (error) {
     throw unreadable(label, error);
   }
-  for (const element of metadata.schema) normalise(element);
+  for (const element of metadata.schema) {
+    normalise(element);
+    const { logical_type: logical, name } = element;
+    // Each value would have as many digits, or be multiplied by ten as often.
+    if (logical?.type === "DECIMAL" && Math.abs(logical.scale) > MAX_BIGINT_DIGITS)
+      throw unreadable(label, new Error(`column "${name}" has decimals of scale ${logical.scale}`));
+  }
   const columns = parquetSchema(metadata).children;
   const twice = duplicates(columns.map(({ element }) => element.name));
   if (twice.length > 0) {

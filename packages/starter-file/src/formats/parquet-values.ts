@@ -119,12 +119,19 @@ function decimal(digits: bigint, scale: number): P2PValue {
   const sign = digits < 0n ? "-" : "";
   const padded = String(digits < 0n ? -digits : digits).padStart(scale + 1, "0");
   const whole = padded.slice(0, -scale);
-  const fraction = padded.slice(-scale).replace(/0+$/, "");
+  const fraction = withoutZeros(padded.slice(-scale));
   if (fraction === "") return integer(BigInt(sign + whole));
   const text = `${sign}${whole}.${fraction}`;
   const number = Number(text);
   const significant = (whole + fraction).replace(/^0+/, "").length;
   return significant <= 15 || String(number) === text ? number : new TaggedValue("parquet:decimal", text);
+}
+
+/** Without the zeros at the end: an expression would look at each run of zeros from each of them on. */
+function withoutZeros(fraction: string): string {
+  let end = fraction.length;
+  while (end > 0 && fraction[end - 1] === "0") end--;
+  return fraction.slice(0, end);
 }
 
 const PER_MILLISECOND: Readonly<Record<TimeUnit, bigint>> = { MILLIS: 1n, MICROS: 1000n, NANOS: 1_000_000n };
