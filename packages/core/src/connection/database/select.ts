@@ -28,13 +28,14 @@ export function selectCollections(
   const notes: string[] = [];
   const names = collections.flatMap(namesOf);
   const asked = wanted?.map(patternOf);
+  const left = exclude.map(patternOf);
   if (incomplete !== undefined && (asked === undefined || asked.some(({ isGlob }) => isGlob))) {
     throw new P2PError(
       "UNSUPPORTED_OPERATION",
       `Not all of ${label} can be listed: ${incomplete}. Name those that are meant one by one: collections (--tables 'a,b')`,
     );
   }
-  for (const pattern of [...(asked ?? []), ...exclude.map(patternOf)]) {
+  for (const pattern of [...(asked ?? []), ...left]) {
     if (names.some((name) => pattern.fits(name))) continue;
     if (pattern.isGlob || !asked?.includes(pattern)) {
       notes.push(`Nothing in ${label} is called "${pattern.text}"`);
@@ -45,7 +46,6 @@ export function selectCollections(
       `Invalid configuration: there is no "${pattern.text}" in ${label}${suggest(pattern.text, names)}; it has ${told(collections)}`,
     );
   }
-  const left = exclude.map(patternOf);
   const chosen: ListedCollection[] = [];
   const views: ListedCollection[] = [];
   for (const collection of collections) {
