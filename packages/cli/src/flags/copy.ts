@@ -4,7 +4,7 @@ import { type EngineFlags, MACHINES, withEngine } from "./engine.ts";
 import { type OutputFlags, withOutput } from "./output.ts";
 import { type ProgressFlags, withProgress } from "./progress.ts";
 import { type QueryFlags, SELECTION, withQuery } from "./query.ts";
-import { sharedOptions } from "./shared-options.ts";
+import { addOptions, sharedOptions } from "./shared-options.ts";
 import { type StoreFlags, withStores } from "./stores.ts";
 import { overlapFrom, wholeFrom, wholeOrAuto } from "./values.ts";
 
@@ -61,100 +61,67 @@ const SAFETY = "Safety:";
 
 /** Reads what is new. */
 function withNews(command: Command): Command {
-  return command
-    .addOption(
-      new Option(
-        "--since <field>",
-        "only what is new by this field, from the highest value of the last finished run on; deletes are not seen",
-      ).helpGroup(SELECTION),
-    )
-    .addOption(
-      new Option(
-        "--since-overlap <time>",
-        "how far before that value to begin: a time, or a number for numbers (default: 1m, and 0 for numbers)",
-      )
-        .argParser(overlapFrom)
-        .helpGroup(SELECTION),
-    )
-    .addOption(
-      new Option(
-        "--since-nulls <what>",
-        "records without a value there are read by the first run alone: note says so, fail refuses (default: note)",
-      )
-        .choices(["note", "fail"])
-        .helpGroup(SELECTION),
-    );
+  return addOptions(
+    command,
+    SELECTION,
+    new Option(
+      "--since <field>",
+      "only what is new by this field, from the highest value of the last finished run on; deletes are not seen",
+    ),
+    new Option(
+      "--since-overlap <time>",
+      "how far before that value to begin: a time, or a number for numbers (default: 1m, and 0 for numbers)",
+    ).argParser(overlapFrom),
+    new Option(
+      "--since-nulls <what>",
+      "records without a value there are read by the first run alone: note says so, fail refuses (default: note)",
+    ).choices(["note", "fail"]),
+  );
 }
 
 /** What `copy` and `replay` have in common. */
 export function withTransfer(command: Command): Command {
-  return command
-    .addOption(
-      new Option("--mode <mode>", "what becomes of a record whose id is there already (default: upsert)")
-        .choices(["upsert", "insert", "skip"])
-        .helpGroup(TRANSFER),
-    )
-    .addOption(sharedOptions.as().helpGroup(TRANSFER))
-    .addOption(sharedOptions.recognise().helpGroup(TRANSFER))
-    .addOption(sharedOptions.misfits().helpGroup(TRANSFER))
-    .addOption(sharedOptions.transform().helpGroup(TRANSFER))
-    .addOption(
-      new Option("--batch-size <n>", "records in a batch, or auto (default: 500)")
-        .argParser(wholeOrAuto)
-        .helpGroup(TRANSFER),
-    )
-    .addOption(
-      new Option("--concurrency <n>", "batches written at a time (default: 4)")
-        .argParser(wholeFrom(1))
-        .helpGroup(TRANSFER),
-    )
-    .addOption(
-      new Option("--partitions <n>", "parts of the query moved side by side (default: 1; 16 with --distributed)")
-        .argParser(wholeFrom(1))
-        .helpGroup(TRANSFER),
-    )
-    .addOption(sharedOptions.rateLimit().helpGroup(TRANSFER))
-    .addOption(sharedOptions.maxRetries().helpGroup(TRANSFER))
-    .addOption(sharedOptions.transferTimeout().helpGroup(TRANSFER))
-    .addOption(sharedOptions.reconnectTimeout().helpGroup(TRANSFER))
-    .addOption(
-      new Option(
-        "--dry-run",
-        "read a sample, show what it would become and what would be lost; write nothing",
-      ).helpGroup(SAFETY),
-    )
-    .addOption(
-      new Option("--sample <n>", "records that a dry run reads (default: 100)")
-        .argParser(wholeFrom(1))
-        .helpGroup(SAFETY),
-    )
-    .addOption(sharedOptions.verify().helpGroup(SAFETY))
-    .addOption(
-      new Option("--allow-same-store", "move the records of a store onto itself, which is refused otherwise").helpGroup(
-        SAFETY,
-      ),
-    )
-    .addOption(new Option("--resume", "go on where an interrupted run of the same command stopped").helpGroup(SAFETY))
-    .addOption(
-      new Option("--transfer-id <id>", "name of the transfer for --resume (default: made of what is copied)").helpGroup(
-        SAFETY,
-      ),
-    )
-    .addOption(
-      new Option(
-        "--state-dir <folder>",
-        "where checkpoints and failed records are kept (default: .omni-p2p)",
-      ).helpGroup(SAFETY),
-    )
-    .addOption(
-      new Option(
-        "--dead-letter <place>",
-        "file or endpoint for the records that fail (default: a file in the state folder)",
-      ).helpGroup(SAFETY),
-    )
-    .addOption(new Option("--no-dead-letter", "let the records that fail go").helpGroup(SAFETY))
-    .addOption(sharedOptions.deadLetterOverwrite().helpGroup(SAFETY))
-    .addOption(sharedOptions.maxFailures().helpGroup(SAFETY));
+  addOptions(
+    command,
+    TRANSFER,
+    new Option("--mode <mode>", "what becomes of a record whose id is there already (default: upsert)").choices([
+      "upsert",
+      "insert",
+      "skip",
+    ]),
+    sharedOptions.as(),
+    sharedOptions.recognise(),
+    sharedOptions.misfits(),
+    sharedOptions.transform(),
+    new Option("--batch-size <n>", "records in a batch, or auto (default: 500)").argParser(wholeOrAuto),
+    new Option("--concurrency <n>", "batches written at a time (default: 4)").argParser(wholeFrom(1)),
+    new Option(
+      "--partitions <n>",
+      "parts of the query moved side by side (default: 1; 16 with --distributed)",
+    ).argParser(wholeFrom(1)),
+    sharedOptions.rateLimit(),
+    sharedOptions.maxRetries(),
+    sharedOptions.transferTimeout(),
+    sharedOptions.reconnectTimeout(),
+  );
+  return addOptions(
+    command,
+    SAFETY,
+    new Option("--dry-run", "read a sample, show what it would become and what would be lost; write nothing"),
+    new Option("--sample <n>", "records that a dry run reads (default: 100)").argParser(wholeFrom(1)),
+    sharedOptions.verify(),
+    new Option("--allow-same-store", "move the records of a store onto itself, which is refused otherwise"),
+    new Option("--resume", "go on where an interrupted run of the same command stopped"),
+    new Option("--transfer-id <id>", "name of the transfer for --resume (default: made of what is copied)"),
+    new Option("--state-dir <folder>", "where checkpoints and failed records are kept (default: .omni-p2p)"),
+    new Option(
+      "--dead-letter <place>",
+      "file or endpoint for the records that fail (default: a file in the state folder)",
+    ),
+    new Option("--no-dead-letter", "let the records that fail go"),
+    sharedOptions.deadLetterOverwrite(),
+    sharedOptions.maxFailures(),
+  );
 }
 
 /** Lets workers do the work. */
