@@ -281,4 +281,17 @@ describeWithService("postgresql", "bad input", ({ url }) => {
     expect(await never.leases!.take({ ...lease, run: "b", owner: "you" }, calm)).toMatchObject({ held: false });
     await target.leases!.release(lease, calm);
   });
+
+  it("asks for a lease that can neither be had nor be seen no more than a few times", async () => {
+    const schema = await scratch.schema("CREATE TABLE t (id int PRIMARY KEY)");
+    const target = await schema.open("t", {}, "target");
+    const lease = { name: "search", run: "a", owner: "me", holder: "process 1", ttlMs: 60_000, renew: false };
+    await target.leases!.take(lease, calm);
+    await target.leases!.release(lease, calm);
+    await schema.sql(
+      "CREATE FUNCTION drops() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN RETURN NULL; END'; " +
+        "CREATE TRIGGER drops BEFORE INSERT ON _p2p_leases FOR EACH ROW EXECUTE FUNCTION drops()",
+    );
+    expect(await rejection(target.leases!.take(lease, calm))).toMatchObject({ code: "BUSY", retryable: true });
+  });
 });

@@ -44,6 +44,7 @@ export function postgresqlLeases(store: PostgresqlStore): LeaseKeeper {
           const { rows: theirs } = await store.query("read", signal, holderSql(table), [placed(name)]);
           // One that has ended in between is free.
           if (theirs[0]) return { held: false, holder: theirs[0][0]!, expiresInMs: Number(theirs[0][1]) };
+          if (tries >= MOST_TRIES) throw outOfReach(store);
         } catch (error) {
           if (tries >= MOST_TRIES || stateOf(error) !== UNDEFINED_TABLE) throw understood(error, store, table);
           await makeTable(store, table, signal);
@@ -94,6 +95,11 @@ async function makeTable(store: PostgresqlStore, table: string, signal: AbortSig
   } catch (error) {
     if (!MADE_MEANWHILE.has(stateOf(error))) throw understood(error, store, table);
   }
+}
+
+function outOfReach({ label }: PostgresqlStore): P2PError {
+  const why = "it is taken and let go all the time, or a trigger or a policy of its table keeps it away";
+  return new P2PError("BUSY", `${label}: the lease can neither be had nor be seen: ${why}`, { retryable: true });
 }
 
 function understood(error: unknown, store: PostgresqlStore, table: string): unknown {
